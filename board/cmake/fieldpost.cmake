@@ -1,0 +1,63 @@
+# What every target of fieldpost shares, and the two functions that declare rooms and tests.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+add_library(fp_flags INTERFACE)
+target_compile_features(fp_flags INTERFACE c_std_11)
+target_compile_definitions(fp_flags INTERFACE _GNU_SOURCE _TIME_BITS=64 _FILE_OFFSET_BITS=64)
+target_include_directories(fp_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/gen)
+target_compile_options(fp_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla
+  -Wformat=2 -fno-common -fstack-protector-strong $<$<BOOL:${FP_WERROR}>:-Werror>)
+target_link_options(fp_flags INTERFACE -Wl,--as-needed -Wl,-z,relro,-z,now)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(FP_SANITIZE)
+  target_compile_options(fp_flags INTERFACE -fsanitize=${FP_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(fp_flags INTERFACE -fsanitize=${FP_SANITIZE})
+endif()
+
+# fp_package(NAME): the pkg-config package NAME as target PkgConfig::NAME.
+function(fp_package name)
+  if(NOT TARGET PkgConfig::${name})
+    pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${name})
+  endif()
+endfunction()
+
+# fp_room(NAME DEPS room... PACKAGES pkg... LIBS lib...): all .c files of this folder as one static
+# library. A package is private to its room: its headers do not reach the rooms that use this one.
+function(fp_room name)
+  cmake_parse_arguments(R "" "" "DEPS;PACKAGES;LIBS;SOURCES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  add_library(${name} STATIC ${sources} ${R_SOURCES})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+  target_link_libraries(${name} PUBLIC fp_flags ${R_DEPS} PRIVATE ${R_LIBS} Threads::Threads)
+  foreach(p ${R_PACKAGES})
+    fp_package(${p})
+    target_link_libraries(${name} PRIVATE PkgConfig::${p})
+  endforeach()
+endfunction()
+
+# fp_unit_tests(DEPS room...): each test_*.c of this folder becomes one cmocka program and one
+# ctest test named after its path, label unit.
+function(fp_unit_tests)
+  cmake_parse_arguments(T "" "" "DEPS;LIBS" ${ARGN})
+  fp_package(cmocka)
+  file(RELATIVE_PATH where ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REPLACE "/" "." where "${where}")
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test_*.c)
+  foreach(t ${tests})
+    get_filename_component(base ${t} NAME_WE)
+    string(REGEX REPLACE "^test_" "" short ${base})
+    set(target unit.${where}.${short})
+    add_executable(${target} ${t})
+    target_link_libraries(${target} PRIVATE ${T_DEPS} ${T_LIBS} fp_flags PkgConfig::cmocka
+      Threads::Threads m)
+    target_compile_definitions(${target} PRIVATE FP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    add_test(NAME ${target} COMMAND ${target})
+    set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 120)
+  endforeach()
+endfunction()

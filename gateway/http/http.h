@@ -1,0 +1,106 @@
+/* Thin tools over libmicrohttpd (server) and libcurl (client). Know no room above base. */
+#ifndef GATEWAY_HTTP_HTTP_H
+#define GATEWAY_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/buf.h"
+#include "gateway/base/err.h"
+
+/* ---- server ----------------------------------------------------------------------------- */
+
+#define HTTP_PARAMS_MAX 4
+
+/* One request, complete with its body. Everything is borrowed for the call. */
+struct http_request {
+    const char *method, *path;
+    const char *param[HTTP_PARAMS_MAX]; /* what the route's {…} parts matched, URL-decoded */
+    const uint8_t *body;
+    size_t body_n;
+    const char *peer; /* numeric address */
+    void *impl;
+};
+const char *http_header(const struct http_request *q, const char *name); /* NULL when absent */
+const char *http_query(const struct http_request *q, const char *name);  /* NULL when absent */
+
+/* What a handler fills in. body is freed by the server with buf_done; static_body (not copied,
+ * not freed) is used instead when set. */
+struct http_answer {
+    int status;
+    const char *content_type;
+    struct buf body;
+    const void *static_body;
+    size_t static_n;
+    struct {
+        const char *name;
+        char value[160];
+    } header[6];
+    size_t headers;
+};
+void http_answer_header(struct http_answer *a, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* application/problem+json (RFC 9457) with a `code` and an optional further member
+ * ("sha256", hex). */
+void http_problem(struct http_answer *a, int status, const char *code, const char *detail,
+                  const char *member, const char *value);
+
+struct http_route {
+    const char *method;   /* "GET" also answers HEAD */
+    const char *pattern;  /* "/v1/gateways/{gw}/batches/{chain}/{seq}"; a part is whole or literal */
+    size_t max_body;      /* 413 problem too_large beyond it, before the body is read on */
+    void (*handle)(void *ctx, const struct http_request *q, struct http_answer *a);
+};
+struct http_server_cfg {
+    const char *listen;          /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
+    const char *cert, *key;      /* PEM files; both NULL: plain HTTP */
+    unsigned threads;            /* worker threads, 1 to 8 */
+    unsigned max_connections;    /* further ones are refused */
+    unsigned timeout_s;          /* a connection idle or slow for so long is closed */
+    unsigned per_ip;             /* connections per peer address; 0: no limit of its own */
+};
+struct http_server;
+/* Routes and ctx must outlive the server. Handlers run on worker threads. Every answer carries
+ * X-Content-Type-Options: nosniff. Unknown path 404, known path with another method 405. */
+enum st http_server_open(struct http_server **out, const struct http_server_cfg *cfg,
+                         const struct http_route *routes, size_t nroutes, void *ctx,
+                         struct err *e) ST_MUST_CHECK;
+unsigned http_server_port(const struct http_server *s);
+void http_server_close(struct http_server *s); /* waits for handlers that run */
+
+/* ---- client ----------------------------------------------------------------------------- */
+
+struct http_client; /* one keep-alive connection pool, one thread */
+struct http_client_cfg {
+    const char *ca;          /* PEM file; required for https */
+    const char *bearer;      /* NULL: none; never logged */
+    int64_t connect_ms, total_ms;
+    size_t max_answer;       /* bytes of an answer that are accepted */
+    const char *user_agent;
+};
+struct http_call {
+    const char *method, *url;
+    const void *body;
+    size_t body_n;
+    const char *const *headers; /* "Name: value", ends with NULL */
+};
+struct http_reply {
+    int status;              /* 0: no answer */
+    char content_type[96];
+    long retry_after_s;      /* -1: absent */
+    struct buf body;         /* reused between calls; buf_done at the end */
+    int64_t sent_bytes, received_bytes;
+};
+/* The certificate is always verified against ca, and the host name too; redirects are not
+ * followed; TLS 1.2 or newer. */
+enum st http_client_open(struct http_client **out, const struct http_client_cfg *cfg,
+                         struct err *e) ST_MUST_CHECK;
+void http_client_close(struct http_client *c);
+/* ST_OK when there was an HTTP answer, whatever its status; else ST_TIMEOUT, ST_IO (connect, DNS,
+ * send, receive), ST_CORRUPT (certificate), ST_FULL (answer too long), ST_STOPPED. `stop_fd` (or
+ * -1): becomes readable to abort the call. The text of e is fit for a technician. */
+enum st http_client_do(struct http_client *c, const struct http_call *call, int stop_fd,
+                       struct http_reply *reply, struct err *e) ST_MUST_CHECK;
+
+#endif

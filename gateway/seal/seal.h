@@ -1,0 +1,30 @@
+/* Seal: decides what a batch says. Windows, chain, gaps and control entries over the store's
+ * frames; runs on the writer thread. */
+#ifndef GATEWAY_SEAL_SEAL_H
+#define GATEWAY_SEAL_SEAL_H
+
+#include "gateway/base/cfg.h"
+#include "gateway/base/clk.h"
+#include "gateway/store/store.h"
+
+struct seal_cfg {
+    char *key;
+    int64_t every_ms, max_readings;
+};
+extern const struct cfg_table seal_cfg_table;
+
+struct seal;
+/* After store_start. Loads the key, begins a chain when the store is new or machine or key
+ * changed, and accounts for the time since the last run as gaps `off`. machine_id: text of
+ * /etc/machine-id (or any stable identity). */
+enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gateway,
+                  const char *machine_id, struct store *s, const struct clk *clk,
+                  struct err *e) ST_MUST_CHECK;
+void seal_close(struct seal *l);
+/* Writer: looks at new frames and seals what is due. A failure leaves everything unsealed, to be
+ * tried again at the next step. */
+enum st seal_step(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* When seal_step wants to run next. */
+struct mono seal_due(const struct seal *l);
+
+#endif

@@ -1,0 +1,308 @@
+/* The store: where all stage rooms meet. A bounded queue takes polls in, one writer thread moves
+ * them into the journal and into sealed batches, a board in RAM holds current values and health.
+ * SQLite in WAL mode with synchronous=FULL; only this room knows it.
+ *
+ * Order of life: store_open, then store_add_* (one thread), then store_start; from then on the
+ * calls below are free for any thread unless they say "writer" (the thread that runs store_step)
+ * or "reader" (the thread that opened that reader). */
+#ifndef GATEWAY_STORE_STORE_H
+#define GATEWAY_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/cfg.h"
+#include "gateway/base/clk.h"
+#include "gateway/base/err.h"
+#include "gateway/base/num.h"
+#include "gateway/wire/wire.h"
+#include "sensors/quantity.h"
+
+struct store;
+
+struct store_cfg {
+    char *path;
+    int64_t max_size_bytes, keep_ms, journal_every_ms;
+};
+extern const struct cfg_table store_cfg_table;
+
+/* ---- what there is to read ---------------------------------------------------------------- */
+
+/* A device as the page and the plan know it. Strings are copied; all but id may be NULL. */
+struct store_device {
+    const char *id;
+    const char *name, *place, *stream, *role, *serial;
+    const char *source;  /* what it hangs on: bus id, or "connectivity" */
+    const char *address; /* for people: "rs485-1 unit 3", "192.168.1.20:502 unit 7" */
+    const char *model;   /* profile model, or the kind of probe */
+    int64_t period_ms;   /* of its polls */
+};
+struct store_series {
+    uint32_t device; /* index from store_add_device */
+    const char *point;
+    const struct quantity *quantity;
+    int64_t period_ms; /* 0: event driven, owes gaps only */
+};
+/* Indices count up from 0. ST_CONFLICT for a name that exists. */
+enum st store_add_device(struct store *s, const struct store_device *d, uint32_t *index,
+                         struct err *e) ST_MUST_CHECK;
+enum st store_add_series(struct store *s, const struct store_series *d, uint32_t *index,
+                         struct err *e) ST_MUST_CHECK;
+uint32_t store_device_count(const struct store *s);
+uint32_t store_series_count(const struct store *s);
+const struct store_device *store_device_at(const struct store *s, uint32_t i);
+const struct store_series *store_series_at(const struct store *s, uint32_t i);
+
+/* ---- readings in --------------------------------------------------------------------------- */
+
+/* Why a value is missing: the batch contract's causes, in its order. */
+enum store_cause {
+    STORE_OFF,
+    STORE_BUS,
+    STORE_DEVICE,
+    STORE_OVERRUN,
+    STORE_QUEUE,
+    STORE_PAUSED,
+    STORE_STORAGE,
+    STORE_THINNED,
+    STORE_CAUSES
+};
+extern const char *const store_cause_text[STORE_CAUSES];
+
+struct store_value {
+    struct num v;    /* NUM_NONE: missing, for the poll's cause */
+    uint32_t series; /* of the poll's device */
+    uint16_t q;      /* WIRE_Q_… */
+};
+/* One poll of one device: what came back, and what did not. A failed poll has only NUM_NONE
+ * values (one per series that was due). */
+struct store_poll {
+    uint32_t device;
+    int64_t due_ms;         /* the scheduled tick, same time base as t */
+    int64_t t_ms;           /* when the response was complete, or the tick within tolerance */
+    enum clk_grade grade;
+    enum store_cause cause; /* of the missing ones: STORE_BUS or STORE_DEVICE, … */
+    uint32_t n;             /* 1 … STORE_POLL_MAX */
+};
+#define STORE_POLL_MAX 1024
+
+/* Copies the poll into the queue and updates the board. Waits at most wait_ms when the queue is
+ * full (give one poll period), then drops this poll: ST_FULL, and its series get a gap `queue`.
+ * ST_STOPPED once the store closes. */
+enum st store_put(struct store *s, const struct store_poll *p, const struct store_value *v,
+                  int64_t wait_ms) ST_MUST_CHECK;
+
+/* ---- the board: current values and health, in RAM ---------------------------------------- */
+
+struct store_now {
+    struct num v;        /* last value; NUM_NONE: never read since start */
+    uint16_t q;
+    int64_t t_ms;        /* its own time */
+    struct mono read_at; /* for its age */
+    uint64_t count;      /* readings since start */
+    bool missing;        /* the latest poll did not bring it */
+    enum store_cause cause;
+};
+/* Copies the current values of `n` series from `first`. */
+void store_board(struct store *s, uint32_t first, uint32_t n, struct store_now *out);
+
+enum store_state { STORE_NEVER, STORE_GOOD, STORE_LATE, STORE_SILENT, STORE_FAULTY };
+struct store_health {
+    enum store_state state;
+    char text[160];          /* what is wrong and what to do; "" when good */
+    int64_t since_ms;        /* UTC of the last change of state */
+    uint64_t polls, failures; /* since start */
+    uint32_t answer_ms;      /* of the last good poll */
+};
+void store_health_set(struct store *s, uint32_t device, const struct store_health *h);
+void store_health_get(struct store *s, uint32_t device, struct store_health *out);
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+enum store_severity { STORE_INFO, STORE_WARNING, STORE_ERROR };
+struct store_event {
+    int64_t id, t_ms;
+    enum clk_grade grade;
+    enum store_severity severity;
+    char code[32];     /* stable word: "device.silent", "batch.refused", "start" */
+    char subject[80];  /* device, uplink, batch */
+    char text[256];
+};
+/* Queued (bounded; a full queue counts what it dropped and says so) and written by the writer with
+ * the next journal commit. */
+void store_event(struct store *s, enum store_severity sev, const char *code, const char *subject,
+                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- the writer --------------------------------------------------------------------------- */
+
+/* A poll that waits to be sealed. Writer only; valid until the next store_step or store_seal. */
+struct store_miss {
+    uint32_t series;
+};
+struct store_frame {
+    uint32_t device;        /* UINT32_MAX: a device that the configuration no longer has */
+    int64_t due_ms, t_ms;
+    enum clk_grade grade;
+    uint8_t boot[WIRE_ID_BYTES];
+    enum store_cause cause;
+    uint32_t n;             /* records in senml */
+    const uint8_t *senml;   /* n encoded records (no array head) */
+    size_t senml_n;
+    const uint32_t *got, *missed; /* series indices, ngot and nmissed of them */
+    uint32_t ngot, nmissed;
+};
+struct store_stats {
+    int64_t batches_unsent;    /* for the slowest required uplink */
+    int64_t batches_held, readings_waiting; /* sealed in store; not yet sealed */
+    int64_t queue_polls, queue_dropped;
+    int64_t db_bytes;
+    int64_t last_commit_ms;    /* UTC of the last durable commit; 0: none since start */
+    char fault[200];           /* "" or why nothing can be committed now and what to do */
+};
+
+/* Opens or creates the file, runs migrations, checks it. Messages say what to do (missing folder,
+ * permission, not a database, newer schema). boot: this start's id. */
+enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
+                   const struct clk *clk, struct err *e) ST_MUST_CHECK;
+/* Ends the adding; reads back the journal. */
+enum st store_start(struct store *s, struct err *e) ST_MUST_CHECK;
+void store_close(struct store *s); /* commits nothing; the writer must have ended */
+const uint8_t *store_boot(const struct store *s);
+
+/* Writer: runs calls of other threads, drains the queue into frames, commits the journal when it
+ * is due (or when `flush`). A failed commit keeps everything in RAM, sets stats.fault and is tried
+ * again. */
+enum st store_step(struct store *s, bool flush, struct err *e) ST_MUST_CHECK;
+/* Writer: sleeps until there is work, or until `until`; a stop wakes it. */
+void store_wait(struct store *s, struct mono until);
+void store_stop(struct store *s); /* no more store_put; wakes the writer and the waiting */
+
+/* Runs fn on the writer thread between two steps and waits for it: how other threads write. */
+enum st store_call(struct store *s, enum st (*fn)(struct store *s, void *arg, struct err *e),
+                   void *arg, struct err *e) ST_MUST_CHECK;
+
+/* Writer, for seal. Frames in order of completion. */
+size_t store_frames(struct store *s, const struct store_frame **frames);
+
+/* A chain, and where it stands. */
+struct store_chain {
+    uint8_t id[WIRE_ID_BYTES];
+    uint64_t last_seq; /* 0: nothing sealed yet */
+    uint8_t last_hash[WIRE_HASH_BYTES];
+    int64_t last_to_ms;
+    int last_clk;
+    uint8_t last_boot[WIRE_ID_BYTES];
+    uint8_t kid[WIRE_ID_BYTES];
+    bool after; /* follows another chain */
+    uint8_t after_chain[WIRE_ID_BYTES];
+    uint64_t after_seq;
+    uint8_t after_hash[WIRE_HASH_BYTES];
+};
+/* Writer: the newest chain; ST_NOT_FOUND in a new store. */
+enum st store_chain_last(struct store *s, struct store_chain *out, struct err *e) ST_MUST_CHECK;
+/* Writer: begins a chain (id, kid, after… given). */
+enum st store_chain_begin(struct store *s, const struct store_chain *c,
+                          struct err *e) ST_MUST_CHECK;
+
+struct store_sealed {
+    const uint8_t *chain; /* the newest chain */
+    uint64_t seq;
+    enum wire_kind kind;
+    int64_t from_ms, to_ms;
+    int clk;
+    uint64_t n; /* records */
+    uint8_t hash[WIRE_HASH_BYTES];
+    struct wire_span packed; /* zstd frame over the COSE bytes */
+};
+/* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
+struct store_planned {
+    const char *series, *quantity, *unit; /* quantity NULL: retired */
+    int64_t period_ms, from_ms;
+};
+/* Writer: one transaction that stores the batch, drops `use` frames (use[i] says whether frame i
+ * is folded into it), and keeps the rest in the journal. On failure nothing has changed. */
+enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
+                   const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
+/* Writer: the inventory as last signed into the newest chain. */
+enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
+                           void *ctx, struct err *e) ST_MUST_CHECK;
+/* Writer: batches that an uplink was refused for ever and that no void entry names yet. */
+struct store_refused {
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    uint8_t hash[WIRE_HASH_BYTES];
+    char code[32];
+};
+enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e) ST_MUST_CHECK;
+/* Small values that outlive a restart ("machine-id"). */
+enum st store_meta_get(struct store *s, const char *key, struct buf *out,
+                       struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND */
+enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n,
+                       struct err *e) ST_MUST_CHECK;
+
+/* ---- for uplinks -------------------------------------------------------------------------- */
+
+/* Names an uplink before store_start; index counts from 0. */
+enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_t *index,
+                         struct err *e) ST_MUST_CHECK;
+/* Acknowledge (with the whole prefix when prefix is set) or refuse for ever. Any thread: they go
+ * through the writer and return when committed. */
+enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
+                  struct wire_span receipt, struct err *e) ST_MUST_CHECK;
+enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
+                     const char *code, struct err *e) ST_MUST_CHECK;
+/* Ends the newest chain: the next seal begins another (answer 409). */
+enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e) ST_MUST_CHECK;
+/* Waits until a batch may be there that has not been sent, or ms passed. */
+void store_wait_sealed(struct store *s, int64_t ms);
+
+/* ---- readers: own read-only connection, one thread each ----------------------------------- */
+
+struct store_reader;
+/* `s` may be NULL: another process reads the file at path. */
+enum st store_reader_open(struct store_reader **out, const char *path, struct err *e) ST_MUST_CHECK;
+void store_reader_close(struct store_reader *r);
+
+struct store_batch {
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    enum wire_kind kind;
+    int64_t from_ms, to_ms;
+    uint64_t n;
+    uint8_t hash[WIRE_HASH_BYTES];
+    struct wire_span packed; /* valid until the next call on this reader */
+};
+enum store_pick {
+    STORE_PICK_CONTROL, /* oldest unacknowledged control batch */
+    STORE_PICK_NEWEST,  /* newest unacknowledged data batch */
+    STORE_PICK_OLDEST   /* oldest unacknowledged batch */
+};
+/* The next batch for this uplink, ST_NOT_FOUND when all are acknowledged or refused. */
+enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_pick pick,
+                         struct store_batch *out, struct err *e) ST_MUST_CHECK;
+enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches, int64_t *readings,
+                     struct err *e) ST_MUST_CHECK;
+/* All batches in order of (chain birth, seq); each() returns false to stop. */
+enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
+                         bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
+                         struct err *e) ST_MUST_CHECK;
+/* Journalled readings that no batch holds yet, as wire_reading, in order. */
+enum st store_each_pending(struct store_reader *r,
+                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                           struct err *e) ST_MUST_CHECK;
+/* Newest first, at most `limit`, with id < before (0: from the end). */
+enum st store_each_event(struct store_reader *r, int64_t before, int limit,
+                         bool (*each)(void *ctx, const struct store_event *v), void *ctx,
+                         struct err *e) ST_MUST_CHECK;
+/* Last acknowledgement of an uplink. ST_NOT_FOUND when there is none. */
+struct store_receipt {
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    int64_t at_ms; /* when we stored it */
+};
+enum st store_last_receipt(struct store_reader *r, const char *uplink, struct store_receipt *out,
+                           struct err *e) ST_MUST_CHECK;
+void store_stats(struct store *s, struct store_stats *out);
+
+#endif

@@ -1,0 +1,37 @@
+/* Web: the technician's page and the read API under /api/v1/. */
+#ifndef GATEWAY_WEB_WEB_H
+#define GATEWAY_WEB_WEB_H
+
+#include "gateway/base/cfg.h"
+#include "gateway/base/clk.h"
+#include "gateway/store/store.h"
+
+struct web_cfg {
+    char *listen; /* default 127.0.0.1:8080; "off": no page */
+};
+extern const struct cfg_table web_cfg_table;
+
+/* What the page says of the site and of each uplink; the pointers must outlive the web room.
+ * Stage rooms do not know each other, so main hands the uplinks' state in through a function. */
+struct web_uplink {
+    char id[65];
+    bool online, required;
+    char text[200];
+    int64_t last_ok_ms;
+    uint64_t sent, acknowledged, bytes;
+};
+struct web_site {
+    const char *id, *name, *territory, *language, *version;
+    double lat, lon;
+    bool located;
+    const char *store_path;
+    size_t (*uplinks)(void *ctx, struct web_uplink *out, size_t max);
+    void *uplinks_ctx;
+};
+struct web;
+enum st web_open(struct web **out, const struct web_cfg *cfg, const struct web_site *site,
+                 struct store *s, const struct clk *clk, struct err *e) ST_MUST_CHECK;
+unsigned web_port(const struct web *w);
+void web_close(struct web *w);
+
+#endif

@@ -1,0 +1,290 @@
+/* What goes over the wire: SenML-CBOR, COSE_Sign1, receipts, heads, zstd, keys. Pure functions on
+ * bytes (only the key functions touch files); knows neither store nor network.
+ *
+ * Sources: RFC 8949 (CBOR, deterministic encoding §4.2.1), RFC 9052/9053 (COSE, ES256), RFC 8428
+ * (SenML), and the batch contract (gateway/doc/batch.cddl). Everything that breaks a rule of the
+ * contract is refused by the readers; writers cannot produce it. Any thread, one object at a time. */
+#ifndef GATEWAY_WIRE_WIRE_H
+#define GATEWAY_WIRE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/buf.h"
+#include "gateway/base/err.h"
+#include "gateway/base/num.h"
+
+#define WIRE_HASH_BYTES 32
+#define WIRE_ID_BYTES 8              /* chain, boot, kid */
+#define WIRE_BATCH_MAX (1024 * 1024) /* whole COSE bytes, uncompressed */
+#define WIRE_HEADER_MAX (64 * 1024)
+#define WIRE_ID_TEXT 17 /* hex of an id and NUL */
+
+struct wire_span {
+    const uint8_t *p;
+    size_t n;
+};
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+struct wire_key; /* a P-256 private key */
+struct wire_pub; /* a P-256 public key */
+
+/* Makes a key and writes it as PEM with mode 0600; ST_CONFLICT when path exists (never
+ * overwritten), nothing left behind on failure. */
+enum st wire_key_make(const char *path, struct err *e) ST_MUST_CHECK;
+/* Refuses (ST_REFUSED, says the chmod to use) a file that group or others can read. */
+enum st wire_key_load(struct wire_key **out, const char *path, struct err *e) ST_MUST_CHECK;
+void wire_key_free(struct wire_key *k);
+const struct wire_pub *wire_key_pub(const struct wire_key *k); /* borrowed */
+
+/* PEM file: a public key ("BEGIN PUBLIC KEY") or a certificate that carries one. */
+enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e) ST_MUST_CHECK;
+/* DER SubjectPublicKeyInfo, named curve P-256, uncompressed point. */
+enum st wire_pub_parse(struct wire_pub **out, const uint8_t *der, size_t n,
+                       struct err *e) ST_MUST_CHECK;
+void wire_pub_free(struct wire_pub *k);
+struct wire_span wire_pub_der(const struct wire_pub *k);                  /* borrowed */
+enum st wire_pub_pem(const struct wire_pub *k, struct buf *out) ST_MUST_CHECK; /* NUL-free text */
+const uint8_t *wire_pub_kid(const struct wire_pub *k);                    /* WIRE_ID_BYTES */
+
+/* ---- small tools ------------------------------------------------------------------------ */
+
+void wire_sha256(const void *p, size_t n, uint8_t out[WIRE_HASH_BYTES]);
+enum st wire_random(void *p, size_t n, struct err *e) ST_MUST_CHECK; /* from the kernel */
+void wire_hex(const uint8_t *p, size_t n, char *out);                /* 2n + 1 bytes */
+bool wire_unhex(const char *text, uint8_t *out, size_t n);           /* exactly n bytes */
+/* One frame with its content size, no dictionary; level 1 (journal) to 3 (batches). A packer
+ * keeps its context between calls. */
+struct wire_zstd;
+enum st wire_zstd_open(struct wire_zstd **out, struct err *e) ST_MUST_CHECK;
+void wire_zstd_close(struct wire_zstd *z);
+enum st wire_zstd_pack(struct wire_zstd *z, int level, const void *p, size_t n, struct buf *out,
+                       struct err *e) ST_MUST_CHECK; /* appends to out */
+/* Refuses (ST_BAD) frames without content size, with a dictionary, window > 8 MiB, more than max
+ * bytes, or anything behind the frame. Appends to out. */
+enum st wire_zstd_unpack(const void *p, size_t n, size_t max, struct buf *out,
+                         struct err *e) ST_MUST_CHECK;
+
+/* Deterministic CBOR, appended to out: heads are the shortest, the caller orders map keys. */
+enum st wire_put_uint(struct buf *out, uint64_t v) ST_MUST_CHECK;
+enum st wire_put_int(struct buf *out, int64_t v) ST_MUST_CHECK;
+enum st wire_put_text(struct buf *out, const char *s) ST_MUST_CHECK;
+enum st wire_put_bytes(struct buf *out, const void *p, size_t n) ST_MUST_CHECK;
+enum st wire_put_array(struct buf *out, uint64_t n) ST_MUST_CHECK;
+enum st wire_put_map(struct buf *out, uint64_t n) ST_MUST_CHECK;
+enum st wire_put_null(struct buf *out) ST_MUST_CHECK;
+enum st wire_put_bool(struct buf *out, bool b) ST_MUST_CHECK;
+/* batch.md rule 13: fewest bytes among the exact ones, ties integer, float, tag 4. v has a value. */
+enum st wire_put_num(struct buf *out, struct num v) ST_MUST_CHECK;
+
+/* A strict reader of deterministic CBOR over borrowed bytes: refuses indefinite lengths, heads
+ * that are not the shortest, invalid UTF-8, and depth > 8. */
+enum wire_type {
+    WIRE_UINT,
+    WIRE_NINT,  /* value is -1 - u */
+    WIRE_BYTES, /* span */
+    WIRE_TEXT,  /* span */
+    WIRE_ARRAY, /* u items follow */
+    WIRE_MAP,   /* u pairs follow */
+    WIRE_TAG,   /* u is the tag, its item follows */
+    WIRE_FLOAT, /* f */
+    WIRE_BOOL,  /* u is 0 or 1 */
+    WIRE_NULL
+};
+struct wire_item {
+    enum wire_type type;
+    uint64_t u;
+    double f;
+    struct wire_span span;
+};
+struct wire_reader {
+    const uint8_t *start, *p, *end;
+};
+enum st wire_next(struct wire_reader *r, struct wire_item *it, struct err *e) ST_MUST_CHECK;
+/* Steps over one whole item, nested ones included. */
+enum st wire_skip(struct wire_reader *r, struct err *e) ST_MUST_CHECK;
+
+/* ---- SenML ------------------------------------------------------------------------------ */
+
+/* Quality flags, the "q" of a record. */
+enum {
+    WIRE_Q_LIMITS = 1,     /* outside its plausible limits */
+    WIRE_Q_STUCK = 2,      /* has not changed for too long */
+    WIRE_Q_FAULT = 4,      /* the device reports a fault */
+    WIRE_Q_CALIBRATING = 8,
+    WIRE_Q_HAND = 16,      /* entered by hand */
+    WIRE_Q_COMPUTED = 32,
+    WIRE_Q_TIME_UNKNOWN = 64,
+    WIRE_Q_TIME_CORRECTED = 128
+};
+
+/* The constant part of a point's records, encoded once: its name and, when it has one, its unit. */
+#define WIRE_POINT_MAX 96
+struct wire_point {
+    uint8_t n;
+    bool has_unit;
+    uint8_t b[WIRE_POINT_MAX];
+};
+enum st wire_point_init(struct wire_point *p, const char *name, const char *unit,
+                        struct err *e) ST_MUST_CHECK;
+
+struct wire_record {
+    const struct wire_point *point;
+    struct num v; /* has a value */
+    uint32_t q;
+};
+/* Appends the n > 0 records of one device poll (no array head): the first carries bn and bt, all
+ * have the time t_ms. `base` is "<gateway>/<device>/". */
+enum st wire_senml_poll(struct buf *out, const char *base, int64_t t_ms,
+                        const struct wire_record *r, size_t n) ST_MUST_CHECK;
+
+/* Reads records back, strictly. */
+struct wire_senml {
+    struct wire_reader r;
+    uint64_t left;
+    struct wire_span base; /* bn in force */
+    int64_t base_ms;
+    const char *gw;        /* expected first part of bn; NULL: any */
+};
+struct wire_reading {
+    struct wire_span device, point, unit; /* unit.p NULL when there is none */
+    int64_t t_ms;
+    struct num v;
+    uint32_t q;
+};
+/* payload: a whole SenML array. `count` (may be NULL) gets the number of records. */
+enum st wire_senml_open(struct wire_senml *s, const void *payload, size_t n, const char *gw,
+                        uint64_t *count, struct err *e) ST_MUST_CHECK;
+/* Records without an array head, as the journal keeps them: exactly `count` of them. */
+void wire_senml_open_records(struct wire_senml *s, const void *p, size_t n, uint64_t count,
+                             const char *gw);
+/* ST_OK with *out, ST_NOT_FOUND at the end (and then nothing is left over), ST_BAD. */
+enum st wire_senml_next(struct wire_senml *s, struct wire_reading *out,
+                        struct err *e) ST_MUST_CHECK;
+
+/* ---- batches ---------------------------------------------------------------------------- */
+
+enum wire_kind { WIRE_DATA, WIRE_CONTROL };
+
+struct wire_gap {
+    const char *series; /* "device/point", "device" "/" "*", or "*" */
+    int64_t from_ms, to_ms;
+    const char *cause; /* wire_causes */
+};
+extern const char *const wire_causes[]; /* off bus device …, ends with NULL */
+
+struct wire_header {
+    enum wire_kind kind;
+    uint8_t kid[WIRE_ID_BYTES];
+    const char *gw;
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    uint8_t prev[WIRE_HASH_BYTES]; /* seq > 1 */
+    bool after;                    /* seq == 1: follows another chain (else null) */
+    uint8_t after_chain[WIRE_ID_BYTES];
+    uint64_t after_seq;
+    uint8_t after_hash[WIRE_HASH_BYTES];
+    int64_t from_ms, to_ms;
+    uint8_t boot[WIRE_ID_BYTES];
+    int clk;
+    bool step;
+    const struct wire_gap *gaps;
+    size_t ngaps;
+    uint64_t for_from, for_to; /* a thinned batch; 0, 0: absent */
+};
+
+/* Encodes and signs; appends the COSE bytes to out. ST_FULL when header or whole would be too
+ * large (out unchanged). */
+enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
+                        const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
+
+/* A decoded COSE_Sign1: spans point into the input. */
+struct wire_cose {
+    struct wire_span whole, protected_, payload, signature;
+};
+/* A batch; `header.gw`, gap texts and arrays belong to it. Free with wire_batch_done. */
+struct wire_batch {
+    struct wire_cose cose;
+    struct wire_header header;
+    void *owned;
+};
+/* Structure and all rules that one batch alone can break, payload included (records or entries
+ * are walked). Not the signature. */
+enum st wire_batch_open(struct wire_batch *b, const void *p, size_t n, struct err *e) ST_MUST_CHECK;
+void wire_batch_done(struct wire_batch *b);
+/* ST_OK or ST_CORRUPT. s must be <= n/2. */
+enum st wire_cose_verify(const struct wire_cose *c, const struct wire_pub *pub,
+                         struct err *e) ST_MUST_CHECK;
+
+/* Control entries: a payload is an array of them. Writers append one entry each. */
+enum st wire_put_plan(struct buf *out, const char *series, const char *quantity, const char *unit,
+                      int64_t period_ms, int64_t from_ms) ST_MUST_CHECK;
+enum st wire_put_retire(struct buf *out, const char *series, int64_t at_ms,
+                        const char *reason) ST_MUST_CHECK;
+enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
+                      const uint8_t (*hashes)[WIRE_HASH_BYTES], const char *cause) ST_MUST_CHECK;
+
+enum wire_entry_kind { WIRE_ENTRY_PLAN, WIRE_ENTRY_RETIRE, WIRE_ENTRY_VOID, WIRE_ENTRY_OTHER };
+struct wire_entry {
+    enum wire_entry_kind kind;
+    struct wire_span name;                    /* "plan", … */
+    struct wire_span series, quantity, unit;  /* plan; retire: series */
+    int64_t period_ms, at_ms;                 /* plan: from; retire: at */
+    struct wire_span text;                    /* retire: reason; void: cause */
+    uint64_t seq_from, seq_to;                /* void */
+    struct wire_span hashes;                  /* void: CBOR of the hash array */
+};
+struct wire_control {
+    struct wire_reader r;
+    uint64_t left;
+};
+enum st wire_control_open(struct wire_control *c, const void *payload, size_t n,
+                          struct err *e) ST_MUST_CHECK;
+enum st wire_control_next(struct wire_control *c, struct wire_entry *out,
+                          struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND at the end */
+
+/* ---- the city's answers ----------------------------------------------------------------- */
+
+struct wire_receipt {
+    char gw[65];
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    uint8_t sha256[WIRE_HASH_BYTES];
+    uint64_t n;          /* SenML records, 0 for control */
+    int64_t received_ms; /* UTC */
+    uint64_t through_seq;
+    uint8_t through_hash[WIRE_HASH_BYTES];
+};
+enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_key *key,
+                          struct buf *out, struct err *e) ST_MUST_CHECK;
+/* Opens; the signature is a step of its own, wire_answer_verify, because a drain verifies only
+ * the last receipt of a run. */
+enum st wire_receipt_open(struct wire_receipt *r, struct wire_cose *cose, const void *p, size_t n,
+                          struct err *e) ST_MUST_CHECK;
+
+struct wire_head_chain {
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t through_seq;                 /* 0 and zero hash: nothing without a hole from seq 1 */
+    uint8_t through_hash[WIRE_HASH_BYTES];
+    uint64_t (*missing)[2];               /* ranges a..z inclusive, below the last seq held */
+    size_t nmissing;
+    uint64_t *broken;
+    size_t nbroken;
+};
+struct wire_head {
+    char gw[65];
+    uint8_t nonce[64];
+    size_t nonce_n;
+    struct wire_head_chain *chains;
+    size_t nchains;
+    void *owned;
+};
+enum st wire_head_sign(const struct wire_head *h, const struct wire_key *key, struct buf *out,
+                       struct err *e) ST_MUST_CHECK;
+enum st wire_head_open(struct wire_head *h, struct wire_cose *cose, const void *p, size_t n,
+                       struct err *e) ST_MUST_CHECK;
+void wire_head_done(struct wire_head *h);
+
+#endif
