@@ -44,7 +44,8 @@ struct store_series {
     const struct quantity *quantity;
     int64_t period_ms; /* 0: event driven, owes gaps only */
 };
-/* Indices count up from 0. ST_CONFLICT for a name that exists. */
+/* Indices count up from 0. ST_CONFLICT for a name that exists. A device's series are added before
+ * the next device. */
 enum st store_add_device(struct store *s, const struct store_device *d, uint32_t *index,
                          struct err *e) ST_MUST_CHECK;
 enum st store_add_series(struct store *s, const struct store_series *d, uint32_t *index,
@@ -79,8 +80,8 @@ struct store_value {
  * values (one per series that was due). */
 struct store_poll {
     uint32_t device;
-    int64_t due_ms;         /* the scheduled tick, same time base as t */
-    int64_t t_ms;           /* when the response was complete, or the tick within tolerance */
+    int64_t due_ms; /* the scheduled tick, same time base as t */
+    int64_t t_ms;   /* when the response was complete, or the tick within tolerance */
     enum clk_grade grade;
     enum store_cause cause; /* of the missing ones: STORE_BUS or STORE_DEVICE, … */
     uint32_t n;             /* 1 … STORE_POLL_MAX */
@@ -96,7 +97,7 @@ enum st store_put(struct store *s, const struct store_poll *p, const struct stor
 /* ---- the board: current values and health, in RAM ---------------------------------------- */
 
 struct store_now {
-    struct num v;        /* last value; NUM_NONE: never read since start */
+    struct num v; /* last value; NUM_NONE: never read since start */
     uint16_t q;
     int64_t t_ms;        /* its own time */
     struct mono read_at; /* for its age */
@@ -110,10 +111,10 @@ void store_board(struct store *s, uint32_t first, uint32_t n, struct store_now *
 enum store_state { STORE_NEVER, STORE_GOOD, STORE_LATE, STORE_SILENT, STORE_FAULTY };
 struct store_health {
     enum store_state state;
-    char text[160];          /* what is wrong and what to do; "" when good */
-    int64_t since_ms;        /* UTC of the last change of state */
+    char text[160];           /* what is wrong and what to do; "" when good */
+    int64_t since_ms;         /* UTC of the last change of state */
     uint64_t polls, failures; /* since start */
-    uint32_t answer_ms;      /* of the last good poll */
+    uint32_t answer_ms;       /* of the last good poll */
 };
 void store_health_set(struct store *s, uint32_t device, const struct store_health *h);
 void store_health_get(struct store *s, uint32_t device, struct store_health *out);
@@ -125,8 +126,8 @@ struct store_event {
     int64_t id, t_ms;
     enum clk_grade grade;
     enum store_severity severity;
-    char code[32];     /* stable word: "device.silent", "batch.refused", "start" */
-    char subject[80];  /* device, uplink, batch */
+    char code[32];    /* stable word: "device.silent", "batch.refused", "start" */
+    char subject[80]; /* device, uplink, batch */
     char text[256];
 };
 /* Queued (bounded; a full queue counts what it dropped and says so) and written by the writer with
@@ -137,28 +138,25 @@ void store_event(struct store *s, enum store_severity sev, const char *code, con
 /* ---- the writer --------------------------------------------------------------------------- */
 
 /* A poll that waits to be sealed. Writer only; valid until the next store_step or store_seal. */
-struct store_miss {
-    uint32_t series;
-};
 struct store_frame {
-    uint32_t device;        /* UINT32_MAX: a device that the configuration no longer has */
+    uint32_t device; /* UINT32_MAX: a device that the configuration no longer has */
     int64_t due_ms, t_ms;
     enum clk_grade grade;
     uint8_t boot[WIRE_ID_BYTES];
     enum store_cause cause;
-    uint32_t n;             /* records in senml */
-    const uint8_t *senml;   /* n encoded records (no array head) */
+    uint32_t n;           /* records in senml */
+    const uint8_t *senml; /* n encoded records (no array head) */
     size_t senml_n;
     const uint32_t *got, *missed; /* series indices, ngot and nmissed of them */
     uint32_t ngot, nmissed;
 };
 struct store_stats {
-    int64_t batches_unsent;    /* for the slowest required uplink */
+    int64_t batches_unsent;                 /* for the slowest required uplink */
     int64_t batches_held, readings_waiting; /* sealed in store; not yet sealed */
     int64_t queue_polls, queue_dropped;
     int64_t db_bytes;
-    int64_t last_commit_ms;    /* UTC of the last durable commit; 0: none since start */
-    char fault[200];           /* "" or why nothing can be committed now and what to do */
+    int64_t last_commit_ms; /* UTC of the last durable commit; 0: none since start */
+    char fault[200];        /* "" or why nothing can be committed now and what to do */
 };
 
 /* Opens or creates the file, runs migrations, checks it. Messages say what to do (missing folder,
@@ -174,6 +172,8 @@ const uint8_t *store_boot(const struct store *s);
  * is due (or when `flush`). A failed commit keeps everything in RAM, sets stats.fault and is tried
  * again. */
 enum st store_step(struct store *s, bool flush, struct err *e) ST_MUST_CHECK;
+/* Writer: when the journal wants its next commit. */
+struct mono store_due(const struct store *s);
 /* Writer: sleeps until there is work, or until `until`; a stop wakes it. */
 void store_wait(struct store *s, struct mono until);
 void store_stop(struct store *s); /* no more store_put; wakes the writer and the waiting */
@@ -194,6 +194,7 @@ struct store_chain {
     int last_clk;
     uint8_t last_boot[WIRE_ID_BYTES];
     uint8_t kid[WIRE_ID_BYTES];
+    bool ended; /* by store_chain_end: the next seal begins another */
     bool after; /* follows another chain */
     uint8_t after_chain[WIRE_ID_BYTES];
     uint64_t after_seq;
@@ -214,6 +215,8 @@ struct store_sealed {
     uint64_t n; /* records */
     uint8_t hash[WIRE_HASH_BYTES];
     struct wire_span packed; /* zstd frame over the COSE bytes */
+    const uint64_t *voided;  /* numbers of this chain that its void entries name */
+    size_t nvoided;
 };
 /* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
 struct store_planned {
@@ -221,7 +224,8 @@ struct store_planned {
     int64_t period_ms, from_ms;
 };
 /* Writer: one transaction that stores the batch, drops `use` frames (use[i] says whether frame i
- * is folded into it), and keeps the rest in the journal. On failure nothing has changed. */
+ * is folded into it; NULL: none) and keeps the rest in the journal. On failure nothing has
+ * changed. */
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
 /* Writer: the inventory as last signed into the newest chain. */
@@ -281,8 +285,8 @@ enum store_pick {
 /* The next batch for this uplink, ST_NOT_FOUND when all are acknowledged or refused. */
 enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_pick pick,
                          struct store_batch *out, struct err *e) ST_MUST_CHECK;
-enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches, int64_t *readings,
-                     struct err *e) ST_MUST_CHECK;
+enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
+                     int64_t *readings, struct err *e) ST_MUST_CHECK;
 /* All batches in order of (chain birth, seq); each() returns false to stop. */
 enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
                          bool (*each)(void *ctx, const struct store_batch *b), void *ctx,

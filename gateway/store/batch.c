@@ -1,0 +1,462 @@
+/* Chains, sealed batches, acknowledgements: what the writer does to them. */
+#include "gateway/store/store_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DROPPED_A_SEAL 8 /* batches that one seal may retire: bounded work, faster than it grows   \
+                          */
+
+#define TRY(x)                                                                                     \
+    do {                                                                                           \
+        enum st try_ = (x);                                                                        \
+        if (try_ != ST_OK)                                                                         \
+            return try_;                                                                           \
+    } while (0)
+
+bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n)
+{
+    const void *p = sqlite3_column_blob(q, column);
+    if (!p || (size_t)sqlite3_column_bytes(q, column) != n)
+        return false;
+    memcpy(to, p, n);
+    return true;
+}
+
+/* A statement with up to two integers bound, run to its end. */
+static enum st run_ids(struct store_db *d, enum store_sql id, int64_t a, int64_t b, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, id, e);
+    if (!q)
+        return ST_IO;
+    int n = sqlite3_bind_parameter_count(q);
+    if (n > 0)
+        sqlite3_bind_int64(q, 1, a);
+    if (n > 1)
+        sqlite3_bind_int64(q, 2, b);
+    return store_db_run(d, q, e);
+}
+
+/* ---- chains ---- */
+
+enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, SQL_CHAIN_ID, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_blob(q, 1, chain, WIRE_ID_BYTES, SQLITE_STATIC);
+    TRY(store_db_row(d, q, e));
+    *id = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return ST_OK;
+}
+
+enum st store_chain_last(struct store *s, struct store_chain *c, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_CHAIN_LAST, e);
+    if (!q)
+        return ST_IO;
+    TRY(store_db_row(&s->db, q, e));
+    *c = (struct store_chain){.last_seq = (uint64_t)sqlite3_column_int64(q, 1),
+                              .last_to_ms = sqlite3_column_int64(q, 3),
+                              .last_clk = sqlite3_column_int(q, 4),
+                              .ended = sqlite3_column_int(q, 7) != 0,
+                              .after_seq = (uint64_t)sqlite3_column_int64(q, 9)};
+    bool ok =
+        store_db_blob(q, 0, c->id, WIRE_ID_BYTES) && store_db_blob(q, 6, c->kid, WIRE_ID_BYTES);
+    if (c->last_seq)
+        ok = ok && store_db_blob(q, 2, c->last_hash, WIRE_HASH_BYTES) &&
+             store_db_blob(q, 5, c->last_boot, WIRE_ID_BYTES);
+    c->after = sqlite3_column_type(q, 8) != SQLITE_NULL;
+    if (c->after)
+        ok = ok && store_db_blob(q, 8, c->after_chain, WIRE_ID_BYTES) &&
+             store_db_blob(q, 10, c->after_hash, WIRE_HASH_BYTES);
+    sqlite3_reset(q);
+    return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: the chain's row is damaged", s->path);
+}
+
+static enum st chain_begin(struct store *s, const struct store_chain *c, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_CHAIN_ADD, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_blob(q, 1, c->id, WIRE_ID_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(q, 2, c->kid, WIRE_ID_BYTES, SQLITE_STATIC);
+    if (c->after) {
+        sqlite3_bind_blob(q, 3, c->after_chain, WIRE_ID_BYTES, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 4, (int64_t)c->after_seq);
+        sqlite3_bind_blob(q, 5, c->after_hash, WIRE_HASH_BYTES, SQLITE_STATIC);
+    }
+    sqlite3_bind_int64(q, 6, c->last_to_ms);
+    TRY(store_db_run(&s->db, q, e));
+    return run_ids(&s->db, SQL_PLAN_CLEAR, 0, 0, e); /* the new chain says its plan itself */
+}
+
+enum st store_chain_begin(struct store *s, const struct store_chain *c, struct err *e)
+{
+    TRY(store_db_begin(&s->db, e));
+    return store_db_end(&s->db, chain_begin(s, c, e), e);
+}
+
+/* ---- sealing ---- */
+
+static enum st batch_add(struct store *s, int64_t id, const struct store_sealed *b, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_ADD, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_int(q, 2, b->kind == WIRE_CONTROL);
+    sqlite3_bind_int64(q, 3, b->from_ms);
+    sqlite3_bind_int64(q, 4, b->to_ms);
+    sqlite3_bind_int64(q, 5, (int64_t)b->n);
+    sqlite3_bind_blob(q, 6, b->hash, WIRE_HASH_BYTES, SQLITE_STATIC);
+    TRY(store_db_run(&s->db, q, e));
+    q = store_db_use(&s->db, SQL_BYTES_ADD, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_blob64(q, 2, b->packed.p, b->packed.n, SQLITE_STATIC);
+    return store_db_run(&s->db, q, e);
+}
+
+static enum st chain_move(struct store *s, int64_t chain, const struct store_sealed *b,
+                          struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_CHAIN_MOVE, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, chain);
+    sqlite3_bind_int64(q, 2, (int64_t)b->seq);
+    sqlite3_bind_blob(q, 3, b->hash, WIRE_HASH_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 4, b->to_ms);
+    sqlite3_bind_int(q, 5, b->clk);
+    sqlite3_bind_blob(q, 6, s->boot, WIRE_ID_BYTES, SQLITE_STATIC);
+    TRY(store_db_run(&s->db, q, e));
+    if (sqlite3_changes(s->db.h) != 1)
+        return err_set(e, ST_CONFLICT, "store %s: batch %llu is not the chain's next", s->path,
+                       (unsigned long long)b->seq);
+    return ST_OK;
+}
+
+static enum st plan_write(struct store *s, const struct store_planned *p, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, p->quantity ? SQL_PLAN_SET : SQL_PLAN_DROP, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, p->series, -1, SQLITE_STATIC);
+    if (p->quantity) {
+        sqlite3_bind_text(q, 2, p->quantity, -1, SQLITE_STATIC);
+        if (p->unit)
+            sqlite3_bind_text(q, 3, p->unit, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 4, p->period_ms);
+        sqlite3_bind_int64(q, 5, p->from_ms);
+    }
+    return store_db_run(&s->db, q, e);
+}
+
+static enum st seal(struct store *s, const struct store_sealed *b, const bool *use,
+                    const struct store_planned *plan, size_t nplan, struct err *e)
+{
+    int64_t chain = 0;
+    TRY(store_chain_row(&s->db, b->chain, &chain, e));
+    TRY(chain_move(s, chain, b, e));
+    TRY(batch_add(s, store_batch_id(chain, b->seq), b, e));
+    for (size_t i = 0; i < nplan; i++)
+        TRY(plan_write(s, &plan[i], e));
+    for (size_t i = 0; i < b->nvoided; i++)
+        TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
+    if (use) {
+        TRY(run_ids(&s->db, SQL_JOURNAL_CLEAR, 0, 0, e));
+        TRY(store_journal_write(s, 0, use, e));
+    }
+    return store_retention(s, e);
+}
+
+enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
+                   const struct store_planned *plan, size_t nplan, struct err *e)
+{
+    struct err why = {0};
+    enum st st = store_db_begin(&s->db, &why);
+    if (st == ST_OK)
+        st = store_db_end(&s->db, seal(s, b, use, plan, nplan, &why), &why);
+    store_fault(s, st == ST_OK ? "" : why.text);
+    if (st != ST_OK) {
+        if (e)
+            *e = why;
+        return st;
+    }
+    if (use)
+        store_frames_drop(s, use);
+    store_stats_refresh(s);
+    pthread_mutex_lock(&s->lock);
+    s->seals++;
+    pthread_cond_broadcast(&s->sealed);
+    pthread_mutex_unlock(&s->lock);
+    return ST_OK;
+}
+
+enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
+                           void *ctx, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_PLAN_ALL, e);
+    if (!q)
+        return ST_IO;
+    enum st st;
+    while ((st = store_db_row(&s->db, q, e)) == ST_OK) {
+        struct store_planned p = {(const char *)sqlite3_column_text(q, 0),
+                                  (const char *)sqlite3_column_text(q, 1),
+                                  (const char *)sqlite3_column_text(q, 2),
+                                  sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4)};
+        each(ctx, &p);
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_NEXT, e);
+    if (!q)
+        return ST_IO;
+    TRY(store_db_row(&s->db, q, e));
+    out->seq = store_batch_seq(sqlite3_column_int64(q, 0));
+    bool ok = store_db_blob(q, 1, out->chain, WIRE_ID_BYTES) &&
+              store_db_blob(q, 2, out->hash, WIRE_HASH_BYTES);
+    snprintf(out->code, sizeof out->code, "%s", (const char *)sqlite3_column_text(q, 3));
+    sqlite3_reset(q);
+    return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a refused batch is damaged", s->path);
+}
+
+/* ---- small values ---- */
+
+enum st store_meta_get(struct store *s, const char *key, struct buf *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_META_GET, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+    TRY(store_db_row(&s->db, q, e));
+    enum st st = buf_put(out, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
+    sqlite3_reset(q);
+    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", s->path);
+}
+
+enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_META_SET, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+    sqlite3_bind_blob64(q, 2, p, n, SQLITE_STATIC);
+    return store_db_run(&s->db, q, e);
+}
+
+/* ---- acknowledgements ---- */
+
+enum st store_ack_range(struct store_db *d, const char *uplink, int64_t chain, uint64_t seq,
+                        uint64_t *a, uint64_t *z, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, SQL_ACK_AT, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, chain);
+    sqlite3_bind_int64(q, 3, (int64_t)seq);
+    TRY(store_db_row(d, q, e));
+    *a = (uint64_t)sqlite3_column_int64(q, 0);
+    *z = (uint64_t)sqlite3_column_int64(q, 1);
+    sqlite3_reset(q);
+    return *z >= seq ? ST_OK : ST_NOT_FOUND;
+}
+
+static void bind_range(sqlite3_stmt *q, const char *uplink, int64_t chain, uint64_t a, uint64_t z)
+{
+    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, chain);
+    sqlite3_bind_int64(q, 3, (int64_t)a);
+    sqlite3_bind_int64(q, 4, (int64_t)z);
+}
+
+/* Adds a..z, merged with the ranges that overlap or touch it. */
+static enum st ack_add(struct store *s, const char *uplink, int64_t chain, uint64_t a, uint64_t z,
+                       struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_ACK_NEAR, e);
+    if (!q)
+        return ST_IO;
+    bind_range(q, uplink, chain, a, z);
+    enum st st = store_db_row(&s->db, q, e);
+    if (st != ST_OK)
+        return st;
+    uint64_t low = a, high = z;
+    if (sqlite3_column_type(q, 0) != SQLITE_NULL) {
+        uint64_t first = (uint64_t)sqlite3_column_int64(q, 0);
+        uint64_t last = (uint64_t)sqlite3_column_int64(q, 1);
+        low = first < a ? first : a;
+        high = last > z ? last : z;
+    }
+    sqlite3_reset(q);
+    q = store_db_use(&s->db, SQL_ACK_DROP, e);
+    if (!q)
+        return ST_IO;
+    bind_range(q, uplink, chain, a, z);
+    TRY(store_db_run(&s->db, q, e));
+    q = store_db_use(&s->db, SQL_ACK_ADD, e);
+    if (!q)
+        return ST_IO;
+    bind_range(q, uplink, chain, low, high);
+    return store_db_run(&s->db, q, e);
+}
+
+struct ack_arg {
+    uint32_t uplink;
+    const uint8_t *chain;
+    uint64_t seq;
+    bool prefix;
+    struct wire_span receipt;
+    const char *refused; /* code; NULL: acknowledged */
+};
+
+static enum st ack_note(struct store *s, const struct ack_arg *a, int64_t id, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, a->refused ? SQL_REFUSED_ADD : SQL_RECEIPT_ADD, e);
+    if (!q)
+        return ST_IO;
+    int64_t now = clk_now(s->clk).utc_ms;
+    sqlite3_bind_text(q, 1, s->up[a->uplink].id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, id);
+    if (a->refused) {
+        sqlite3_bind_text(q, 3, a->refused, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 4, now);
+    } else {
+        sqlite3_bind_int64(q, 3, now);
+        sqlite3_bind_blob64(q, 4, a->receipt.p, a->receipt.n, SQLITE_STATIC);
+    }
+    return store_db_run(&s->db, q, e);
+}
+
+static enum st ack_work(struct store *s, const struct ack_arg *a, struct err *e)
+{
+    int64_t chain = 0;
+    TRY(store_chain_row(&s->db, a->chain, &chain, e));
+    TRY(ack_note(s, a, store_batch_id(chain, a->seq), e));
+    return ack_add(s, s->up[a->uplink].id, chain, a->prefix ? 1 : a->seq, a->seq, e);
+}
+
+static enum st ack_call(struct store *s, void *arg, struct err *e)
+{
+    TRY(store_db_begin(&s->db, e));
+    TRY(store_db_end(&s->db, ack_work(s, arg, e), e));
+    store_stats_refresh(s);
+    return ST_OK;
+}
+
+enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
+                  struct wire_span receipt, struct err *e)
+{
+    struct ack_arg a = {uplink, chain, seq, prefix, receipt, NULL};
+    return store_call(s, ack_call, &a, e);
+}
+
+enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
+                     const char *code, struct err *e)
+{
+    struct ack_arg a = {uplink, chain, seq, false, {NULL, 0}, code};
+    return store_call(s, ack_call, &a, e);
+}
+
+static enum st end_call(struct store *s, void *arg, struct err *e)
+{
+    int64_t chain = 0;
+    TRY(store_chain_row(&s->db, arg, &chain, e));
+    return run_ids(&s->db, SQL_CHAIN_END, chain, 0, e);
+}
+
+enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e)
+{
+    return store_call(s, end_call, (void *)(uintptr_t)chain, e);
+}
+
+/* ---- retention ---- */
+
+/* ST_OK: every required uplink has it (or said never, and a void entry tells so). */
+static enum st may_go(struct store *s, int64_t id, struct err *e)
+{
+    for (uint32_t i = 0; i < s->nup; i++) {
+        uint64_t a, z;
+        if (s->up[i].required)
+            TRY(store_ack_range(&s->db, s->up[i].id, id >> STORE_SEQ_BITS, store_batch_seq(id), &a,
+                                &z, e));
+    }
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_OPEN, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, id);
+    enum st st = store_db_row(&s->db, q, e);
+    sqlite3_reset(q);
+    return st == ST_OK ? ST_NOT_FOUND : st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum st drop_batch(struct store *s, int64_t id, struct err *e)
+{
+    static const enum store_sql from[] = {SQL_BATCH_DROP, SQL_BYTES_DROP, SQL_RECEIPT_DROP,
+                                          SQL_REFUSED_DROP};
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        TRY(run_ids(&s->db, from[i], id, 0, e));
+    return ST_OK;
+}
+
+enum st store_retention(struct store *s, struct err *e)
+{
+    struct clk_time now = clk_now(s->clk);
+    if (now.grade == CLK_UNKNOWN)
+        return ST_OK; /* nothing is old when the date is not known */
+    for (int i = 0; i < DROPPED_A_SEAL; i++) {
+        sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_FIRST, e);
+        if (!q)
+            return ST_IO;
+        enum st st = store_db_row(&s->db, q, e);
+        if (st != ST_OK)
+            return st == ST_NOT_FOUND ? ST_OK : st;
+        int64_t id = sqlite3_column_int64(q, 0), to_ms = sqlite3_column_int64(q, 1);
+        sqlite3_reset(q);
+        if (to_ms >= now.utc_ms - s->cfg.keep_ms)
+            return ST_OK;
+        st = may_go(s, id, e);
+        if (st != ST_OK)
+            return st == ST_NOT_FOUND ? ST_OK : st;
+        TRY(drop_batch(s, id, e));
+    }
+    return ST_OK;
+}
+
+static bool count(struct store *s, enum store_sql id, const char *uplink, int64_t *n)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, id, NULL);
+    if (!q)
+        return false;
+    if (uplink)
+        sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
+    bool ok = store_db_row(&s->db, q, NULL) == ST_OK;
+    if (ok)
+        *n = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return ok;
+}
+
+/* Best effort: figures for the page; a failing file shows through stats.fault. */
+void store_stats_refresh(struct store *s)
+{
+    int64_t held = 0, unsent = 0;
+    (void)count(s, SQL_BATCH_COUNT, NULL, &held);
+    for (uint32_t i = 0; i < s->nup; i++) {
+        int64_t n = 0;
+        if (s->up[i].required && count(s, SQL_BATCH_UNSENT, s->up[i].id, &n) && n > unsent)
+            unsent = n;
+    }
+    pthread_mutex_lock(&s->board_lock);
+    s->stats.batches_held = held;
+    s->stats.batches_unsent = unsent;
+    s->stats.last_commit_ms = clk_now(s->clk).utc_ms;
+    pthread_mutex_unlock(&s->board_lock);
+}

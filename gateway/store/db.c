@@ -1,0 +1,231 @@
+#include "gateway/store/store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const unsigned char store_schema_001[];
+
+/* schema[i] brings a file from version i to i + 1. */
+static const unsigned char *const schema[] = {store_schema_001};
+#define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
+
+#define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
+#define CACHE_KIB "-512"
+
+static const char *const sql[STORE_SQLS] = {
+#define STORE_SQL(id, text) [id] = text,
+#include "gateway/store/sql.def"
+#undef STORE_SQL
+};
+
+/* What to do, for the mistakes that a technician can mend. */
+static const char *advice(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return ": the disk or store.max_size is full; free space";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return ": it cannot be written; check its owner, mode and the mount";
+    case SQLITE_CANTOPEN:
+        return ": check that the folder exists and that this user may use it";
+    case SQLITE_NOTADB:
+        return ": not a fieldpost database; move it away or name another store.path";
+    case SQLITE_CORRUPT:
+        return ": damaged; keep a copy and start with a new store.path";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ": another program holds it; close that one";
+    case SQLITE_IOERR:
+        return ": the storage fails; check the card and the kernel log";
+    default:
+        return "";
+    }
+}
+
+static enum st status_of(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return ST_FULL;
+    case SQLITE_NOMEM:
+        return ST_MEMORY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ST_BUSY;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return ST_CORRUPT;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return ST_REFUSED;
+    case SQLITE_CONSTRAINT:
+        return ST_CONFLICT;
+    default:
+        return ST_IO;
+    }
+}
+
+enum st store_db_fail(struct store_db *d, const char *doing, struct err *e)
+{
+    int code = d->h ? sqlite3_extended_errcode(d->h) : SQLITE_NOMEM;
+    return err_set(e, status_of(code), "store %s: %s: %s%s", d->path ? d->path : "?", doing,
+                   d->h ? sqlite3_errmsg(d->h) : "no memory", advice(code));
+}
+
+static enum st exec(struct store_db *d, const char *text, struct err *e)
+{
+    return sqlite3_exec(d->h, text, NULL, NULL, NULL) == SQLITE_OK ? ST_OK
+                                                                   : store_db_fail(d, "open", e);
+}
+
+/* Creates the file for its owner alone: SQLite gives its WAL the same mode. */
+static enum st make_private(const char *path, struct err *e)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(e, ST_IO, "store %s: %s%s", path, strerror(errno),
+                       errno == ENOENT ? ": create its folder, or change store.path"
+                                       : advice(SQLITE_PERM));
+    close(fd);
+    return ST_OK;
+}
+
+enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e)
+{
+    memset(d, 0, sizeof *d);
+    d->path = strdup(path);
+    if (!d->path)
+        return err_set(e, ST_MEMORY, "store %s: no memory", path);
+    enum st st = readonly ? ST_OK : make_private(path, e);
+    int flags = readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (st == ST_OK && sqlite3_open_v2(path, &d->h, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        st = store_db_fail(d, "open", e);
+    if (st == ST_OK) {
+        sqlite3_extended_result_codes(d->h, 1);
+        sqlite3_busy_timeout(d->h, BUSY_MS);
+        st = exec(d, "PRAGMA cache_size=" CACHE_KIB "; PRAGMA trusted_schema=OFF;", e);
+    }
+    /* The first read of the file: tells a database from anything else. */
+    if (st == ST_OK)
+        st = exec(d,
+                  readonly ? "PRAGMA query_only=ON; SELECT count(*) FROM sqlite_schema"
+                           : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+                  e);
+    if (st != ST_OK)
+        store_db_close(d);
+    return st;
+}
+
+void store_db_close(struct store_db *d)
+{
+    for (int i = 0; i < STORE_SQLS; i++)
+        sqlite3_finalize(d->stmt[i]);
+    sqlite3_close(d->h);
+    free(d->path);
+    memset(d, 0, sizeof *d);
+}
+
+static enum st user_version(struct store_db *d, int *v, struct err *e)
+{
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(d->h, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK ||
+        sqlite3_step(q) != SQLITE_ROW) {
+        sqlite3_finalize(q);
+        return store_db_fail(d, "read its version", e);
+    }
+    *v = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    return ST_OK;
+}
+
+enum st store_db_migrate(struct store_db *d, struct err *e)
+{
+    int have = 0;
+    enum st st = user_version(d, &have, e);
+    if (st != ST_OK)
+        return st;
+    if (have > SCHEMA_VERSION)
+        return err_set(e, ST_UNSUPPORTED,
+                       "store %s: written by a newer fieldpost (schema %d, this one knows %d); "
+                       "install that version again, the file is untouched",
+                       d->path, have, SCHEMA_VERSION);
+    for (int v = have; v < SCHEMA_VERSION; v++) {
+        char set[64];
+        snprintf(set, sizeof set, "PRAGMA user_version=%d", v + 1);
+        st = exec(d, "BEGIN IMMEDIATE", e);
+        if (st != ST_OK)
+            return st;
+        st = exec(d, (const char *)schema[v], e);
+        if (st == ST_OK)
+            st = exec(d, set, e);
+        if (st == ST_OK)
+            st = exec(d, "COMMIT", e);
+        if (st != ST_OK) {
+            sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+            return st;
+        }
+    }
+    return ST_OK;
+}
+
+sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e)
+{
+    sqlite3_stmt **q = &d->stmt[id];
+    if (!*q &&
+        sqlite3_prepare_v3(d->h, sql[id], -1, SQLITE_PREPARE_PERSISTENT, q, NULL) != SQLITE_OK) {
+        (void)store_db_fail(d, "prepare", e);
+        return NULL;
+    }
+    sqlite3_reset(*q);
+    sqlite3_clear_bindings(*q);
+    return *q;
+}
+
+enum st store_db_row(struct store_db *d, sqlite3_stmt *q, struct err *e)
+{
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW)
+        return ST_OK;
+    enum st st = ST_NOT_FOUND;
+    if (rc != SQLITE_DONE)
+        st = store_db_fail(d, "read", e);
+    sqlite3_reset(q);
+    return st;
+}
+
+enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e)
+{
+    enum st st = ST_OK;
+    if (sqlite3_step(q) != SQLITE_DONE)
+        st = store_db_fail(d, "write", e);
+    sqlite3_reset(q);
+    sqlite3_clear_bindings(q);
+    return st;
+}
+
+enum st store_db_begin(struct store_db *d, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, SQL_BEGIN, e);
+    return q ? store_db_run(d, q, e) : ST_IO;
+}
+
+enum st store_db_end(struct store_db *d, enum st st, struct err *e)
+{
+    if (st == ST_OK) {
+        sqlite3_stmt *q = store_db_use(d, SQL_COMMIT, e);
+        st = q ? store_db_run(d, q, e) : ST_IO;
+        if (st == ST_OK)
+            return ST_OK;
+    }
+    /* A failed COMMIT may or may not have ended the transaction already. */
+    if (!sqlite3_get_autocommit(d->h))
+        sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}

@@ -1,0 +1,232 @@
+/* Read-only connections: uplinks pick what to send, the page and the CLI read history. */
+#include "gateway/store/store_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct store_reader {
+    struct store_db db;
+    struct buf bytes; /* of the last batch */
+};
+
+#define TRY(x)                                                                                     \
+    do {                                                                                           \
+        enum st try_ = (x);                                                                        \
+        if (try_ != ST_OK)                                                                         \
+            return try_;                                                                           \
+    } while (0)
+
+enum st store_reader_open(struct store_reader **out, const char *path, struct err *e)
+{
+    struct store_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(e, ST_MEMORY, "store %s: no memory", path);
+    buf_init(&r->bytes, 2 * WIRE_BATCH_MAX);
+    enum st st = store_db_open(&r->db, path, true, e);
+    if (st != ST_OK) {
+        free(r);
+        return st;
+    }
+    *out = r;
+    return ST_OK;
+}
+
+void store_reader_close(struct store_reader *r)
+{
+    if (!r)
+        return;
+    store_db_close(&r->db);
+    buf_done(&r->bytes);
+    free(r);
+}
+
+static enum st load(struct store_reader *r, int64_t id, struct store_batch *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_GET, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, id);
+    TRY(store_db_row(&r->db, q, e));
+    *out = (struct store_batch){.seq = store_batch_seq(id),
+                                .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,
+                                .from_ms = sqlite3_column_int64(q, 2),
+                                .to_ms = sqlite3_column_int64(q, 3),
+                                .n = (uint64_t)sqlite3_column_int64(q, 4)};
+    bool ok = store_db_blob(q, 5, out->hash, WIRE_HASH_BYTES) &&
+              store_db_blob(q, 7, out->chain, WIRE_ID_BYTES);
+    r->bytes.n = 0;
+    enum st st = buf_put(&r->bytes, sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6));
+    sqlite3_reset(q);
+    if (!ok)
+        return err_set(e, ST_CORRUPT, "store %s: batch %llu is damaged", r->db.path,
+                       (unsigned long long)out->seq);
+    out->packed = (struct wire_span){r->bytes.p, r->bytes.n};
+    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", r->db.path);
+}
+
+/* One chain: the first (or last) batch of this kind that no acknowledged range holds. */
+static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pick pick,
+                       int64_t chain, uint64_t last_seq, int64_t *id, struct err *e)
+{
+    static const enum store_sql step[] = {[STORE_PICK_CONTROL] = SQL_CONTROL_NEXT,
+                                          [STORE_PICK_NEWEST] = SQL_BATCH_PREV,
+                                          [STORE_PICK_OLDEST] = SQL_BATCH_NEXT};
+    uint64_t seq = pick == STORE_PICK_NEWEST ? last_seq : 1;
+    while (seq >= 1 && seq <= last_seq) {
+        sqlite3_stmt *q = store_db_use(&r->db, step[pick], e);
+        if (!q)
+            return ST_IO;
+        sqlite3_bind_int64(q, 1, store_batch_id(chain, seq));
+        sqlite3_bind_int64(q, 2, store_batch_id(chain, pick == STORE_PICK_NEWEST ? 1 : last_seq));
+        TRY(store_db_row(&r->db, q, e));
+        *id = sqlite3_column_int64(q, 0);
+        sqlite3_reset(q);
+        uint64_t a = 0, z = 0;
+        enum st st = store_ack_range(&r->db, uplink, chain, store_batch_seq(*id), &a, &z, e);
+        if (st != ST_OK)
+            return st == ST_NOT_FOUND ? ST_OK : st;
+        seq = pick == STORE_PICK_NEWEST ? a - 1 : z + 1;
+    }
+    return ST_NOT_FOUND;
+}
+
+enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_pick pick,
+                         struct store_batch *out, struct err *e)
+{
+    sqlite3_stmt *q =
+        store_db_use(&r->db, pick == STORE_PICK_NEWEST ? SQL_CHAINS_BACK : SQL_CHAINS, e);
+    if (!q)
+        return ST_IO;
+    enum st st;
+    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
+        int64_t id = 0;
+        st = pick_in(r, uplink, pick, sqlite3_column_int64(q, 0),
+                     (uint64_t)sqlite3_column_int64(q, 1), &id, e);
+        if (st == ST_NOT_FOUND)
+            continue;
+        sqlite3_reset(q);
+        return st == ST_OK ? load(r, id, out, e) : st;
+    }
+    return st;
+}
+
+enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
+                     int64_t *readings, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_UNSENT, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
+    TRY(store_db_row(&r->db, q, e));
+    *batches = sqlite3_column_int64(q, 0);
+    *readings = sqlite3_column_int64(q, 1);
+    sqlite3_reset(q);
+    return ST_OK;
+}
+
+enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
+                         bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
+                         struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCHES, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, from_ms);
+    sqlite3_bind_int64(q, 2, to_ms);
+    enum st st;
+    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
+        struct store_batch b;
+        st = load(r, sqlite3_column_int64(q, 0), &b, e);
+        if (st != ST_OK || !each(ctx, &b))
+            break;
+    }
+    sqlite3_reset(q);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+struct pending_ctx {
+    bool (*each)(void *ctx, const struct wire_reading *w);
+    void *ctx;
+    bool stopped;
+};
+
+static enum st pending_entry(void *arg, const struct store_entry *x, struct err *e)
+{
+    struct pending_ctx *p = arg;
+    struct wire_senml it;
+    struct wire_reading w;
+    wire_senml_open_records(&it, x->senml.p, x->senml.n, x->n, NULL);
+    enum st st;
+    while ((st = wire_senml_next(&it, &w, e)) == ST_OK)
+        if (!p->each(p->ctx, &w)) {
+            p->stopped = true;
+            return ST_STOPPED;
+        }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_each_pending(struct store_reader *r,
+                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                           struct err *e)
+{
+    struct pending_ctx p = {each, ctx, false};
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_JOURNAL_ALL, e);
+    if (!q)
+        return ST_IO;
+    enum st st;
+    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
+        struct wire_span packed = {sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0)};
+        st = store_entries_each(packed, pending_entry, &p, e);
+        if (st != ST_OK)
+            break;
+    }
+    sqlite3_reset(q);
+    return st == ST_NOT_FOUND || p.stopped ? ST_OK : st;
+}
+
+static void column_text(sqlite3_stmt *q, int column, char *to, size_t n)
+{
+    const char *t = (const char *)sqlite3_column_text(q, column);
+    snprintf(to, n, "%s", t ? t : "");
+}
+
+enum st store_each_event(struct store_reader *r, int64_t before, int limit,
+                         bool (*each)(void *ctx, const struct store_event *v), void *ctx,
+                         struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_EVENT_LIST, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, before);
+    sqlite3_bind_int(q, 2, limit);
+    enum st st;
+    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
+        struct store_event v = {.id = sqlite3_column_int64(q, 0),
+                                .t_ms = sqlite3_column_int64(q, 1),
+                                .grade = (enum clk_grade)sqlite3_column_int(q, 2),
+                                .severity = (enum store_severity)sqlite3_column_int(q, 3)};
+        column_text(q, 4, v.code, sizeof v.code);
+        column_text(q, 5, v.subject, sizeof v.subject);
+        column_text(q, 6, v.text, sizeof v.text);
+        if (!each(ctx, &v))
+            break;
+    }
+    sqlite3_reset(q);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_last_receipt(struct store_reader *r, const char *uplink, struct store_receipt *out,
+                           struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_RECEIPT_LAST, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
+    TRY(store_db_row(&r->db, q, e));
+    out->seq = store_batch_seq(sqlite3_column_int64(q, 0));
+    out->at_ms = sqlite3_column_int64(q, 1);
+    bool ok = store_db_blob(q, 2, out->chain, WIRE_ID_BYTES);
+    sqlite3_reset(q);
+    return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a receipt is damaged", r->db.path);
+}

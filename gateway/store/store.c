@@ -1,0 +1,321 @@
+#include "gateway/store/store_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static const struct cfg_field fields[] = {
+    {.key = "path",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct store_cfg, path),
+     .required = true,
+     .help = "the SQLite file that holds readings, batches and events"},
+    {.key = "max_size",
+     .kind = CFG_SIZE,
+     .offset = offsetof(struct store_cfg, max_size_bytes),
+     .dflt = "2GiB",
+     .min = 16.0 * 1024 * 1024,
+     .max = 1024.0 * 1024 * 1024 * 1024,
+     .help = "what database, WAL and journal may take together"},
+    {.key = "keep",
+     .kind = CFG_TIME,
+     .offset = offsetof(struct store_cfg, keep_ms),
+     .dflt = "60d",
+     .min = 3600e3,
+     .max = 3650.0 * 86400e3,
+     .help = "how long acknowledged batches stay as local history"},
+    {.key = "journal_every",
+     .kind = CFG_TIME,
+     .offset = offsetof(struct store_cfg, journal_every_ms),
+     .dflt = "10s",
+     .min = 100,
+     .max = 3600e3,
+     .help = "what a power cut may cost at most"},
+    {.key = NULL}};
+const struct cfg_table store_cfg_table = {sizeof(struct store_cfg), fields};
+
+const char *const store_cause_text[STORE_CAUSES] = {
+    [STORE_OFF] = "off",         [STORE_BUS] = "bus",         [STORE_DEVICE] = "device",
+    [STORE_OVERRUN] = "overrun", [STORE_QUEUE] = "queue",     [STORE_PAUSED] = "paused",
+    [STORE_STORAGE] = "storage", [STORE_THINNED] = "thinned",
+};
+
+/* Address space that costs memory only where it is touched. */
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void unreserve(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
+}
+
+static enum st allocate(struct store *s, struct err *e)
+{
+    s->in = reserve(STORE_QUEUE_BYTES);
+    s->out = reserve(STORE_QUEUE_BYTES);
+    s->frames = reserve(STORE_FRAMES * sizeof *s->frames);
+    s->senml = (struct buf){reserve(STORE_SENML_BYTES), 0, STORE_SENML_BYTES, STORE_SENML_BYTES};
+    s->index = reserve(STORE_INDICES * sizeof *s->index);
+    buf_init(&s->blob, STORE_SENML_BYTES * 2);
+    buf_init(&s->packed, STORE_SENML_BYTES * 2);
+    if (!s->in || !s->out || !s->frames || !s->senml.p || !s->index)
+        return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
+    return wire_zstd_open(&s->zstd, e);
+}
+
+enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
+                   const struct clk *clk, struct err *e)
+{
+    struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
+    s->cfg = *cfg;
+    s->clk = clk;
+    pthread_mutex_init(&s->board_lock, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    int bad = thr_cond_init(&s->work);
+    bad |= thr_cond_init(&s->room);
+    bad |= thr_cond_init(&s->called);
+    bad |= thr_cond_init(&s->sealed);
+    s->path = strdup(cfg->path);
+    s->cfg.path = s->path;
+    s->gateway = strdup(gateway);
+    enum st st = ST_OK;
+    if (bad || !s->path || !s->gateway)
+        st = err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
+    if (st == ST_OK)
+        st = allocate(s, e);
+    if (st == ST_OK)
+        st = wire_random(s->boot, sizeof s->boot, e);
+    if (st == ST_OK)
+        st = store_db_open(&s->db, s->path, false, e);
+    if (st == ST_OK)
+        st = store_db_migrate(&s->db, e);
+    if (st != ST_OK) {
+        store_close(s);
+        return st;
+    }
+    *out = s;
+    return ST_OK;
+}
+
+static void device_done(struct store_dev *d)
+{
+    const char *texts[] = {d->d.id,     d->d.name,   d->d.place,   d->d.stream, d->d.role,
+                           d->d.serial, d->d.source, d->d.address, d->d.model,  d->base};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free((char *)(uintptr_t)texts[i]);
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    store_db_close(&s->db);
+    for (uint32_t i = 0; i < s->ndev; i++)
+        device_done(&s->dev[i]);
+    for (uint32_t i = 0; i < s->nser; i++)
+        free((char *)(uintptr_t)s->ser[i].s.point);
+    for (uint32_t i = 0; i < s->nup; i++)
+        free(s->up[i].id);
+    free(s->dev);
+    free(s->ser);
+    free(s->lost);
+    unreserve(s->in, STORE_QUEUE_BYTES);
+    unreserve(s->out, STORE_QUEUE_BYTES);
+    unreserve(s->frames, STORE_FRAMES * sizeof *s->frames);
+    unreserve(s->senml.p, STORE_SENML_BYTES);
+    unreserve(s->index, STORE_INDICES * sizeof *s->index);
+    buf_done(&s->blob);
+    buf_done(&s->packed);
+    wire_zstd_close(s->zstd);
+    pthread_cond_destroy(&s->work);
+    pthread_cond_destroy(&s->room);
+    pthread_cond_destroy(&s->called);
+    pthread_cond_destroy(&s->sealed);
+    pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->board_lock);
+    free(s->path);
+    free(s->gateway);
+    free(s);
+}
+
+/* Room for one more item in an array that doubles. */
+static void *grow(void *items, uint32_t n, size_t size)
+{
+    if (n && (n & (n - 1)))
+        return items; /* room is left */
+    return realloc(items, (n ? 2 * (size_t)n : 1) * size);
+}
+
+static bool copy_text(const char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static bool device_copy(struct store_dev *to, const struct store_device *d, const char *gateway)
+{
+    memset(to, 0, sizeof *to);
+    to->d.period_ms = d->period_ms;
+    bool ok = copy_text(&to->d.id, d->id);
+    ok = copy_text(&to->d.name, d->name) && ok;
+    ok = copy_text(&to->d.place, d->place) && ok;
+    ok = copy_text(&to->d.stream, d->stream) && ok;
+    ok = copy_text(&to->d.role, d->role) && ok;
+    ok = copy_text(&to->d.serial, d->serial) && ok;
+    ok = copy_text(&to->d.source, d->source) && ok;
+    ok = copy_text(&to->d.address, d->address) && ok;
+    ok = copy_text(&to->d.model, d->model) && ok;
+    return asprintf(&to->base, "%s/%s/", gateway, d->id) > 0 && ok;
+}
+
+enum st store_add_device(struct store *s, const struct store_device *d, uint32_t *index,
+                         struct err *e)
+{
+    for (uint32_t i = 0; i < s->ndev; i++)
+        if (strcmp(s->dev[i].d.id, d->id) == 0)
+            return err_set(e, ST_CONFLICT, "device %s: the id is used twice", d->id);
+    void *p = grow(s->dev, s->ndev, sizeof *s->dev);
+    if (!p)
+        return err_set(e, ST_MEMORY, "device %s: no memory", d->id);
+    s->dev = p;
+    struct store_dev *to = &s->dev[s->ndev];
+    if (!device_copy(to, d, s->gateway)) {
+        device_done(to);
+        return err_set(e, ST_MEMORY, "device %s: no memory", d->id);
+    }
+    to->first = s->nser;
+    *index = s->ndev++;
+    return ST_OK;
+}
+
+enum st store_add_series(struct store *s, const struct store_series *d, uint32_t *index,
+                         struct err *e)
+{
+    if (s->ndev == 0 || d->device != s->ndev - 1)
+        return err_set(e, ST_BAD, "series %s: added after another device's", d->point);
+    struct store_dev *dev = &s->dev[d->device];
+    for (uint32_t i = dev->first; i < s->nser; i++)
+        if (strcmp(s->ser[i].s.point, d->point) == 0)
+            return err_set(e, ST_CONFLICT, "device %s: two points are called %s", dev->d.id,
+                           d->point);
+    void *p = grow(s->ser, s->nser, sizeof *s->ser);
+    if (!p)
+        return err_set(e, ST_MEMORY, "series %s: no memory", d->point);
+    s->ser = p;
+    struct store_ser *to = &s->ser[s->nser];
+    memset(to, 0, sizeof *to);
+    enum st st = wire_point_init(&to->point, d->point, d->quantity->unit, e);
+    if (st != ST_OK)
+        return st;
+    to->s = *d;
+    to->s.point = strdup(d->point);
+    if (!to->s.point)
+        return err_set(e, ST_MEMORY, "series %s: no memory", d->point);
+    dev->n++;
+    *index = s->nser++;
+    return ST_OK;
+}
+
+enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_t *index,
+                         struct err *e)
+{
+    if (s->nup == STORE_UPLINKS)
+        return err_set(e, ST_FULL, "uplink %s: at most %d uplinks", id, STORE_UPLINKS);
+    s->up[s->nup].id = strdup(id);
+    if (!s->up[s->nup].id)
+        return err_set(e, ST_MEMORY, "uplink %s: no memory", id);
+    s->up[s->nup].required = required;
+    *index = s->nup++;
+    return ST_OK;
+}
+
+enum st store_start(struct store *s, struct err *e)
+{
+    s->lost = calloc(s->ndev ? s->ndev : 1, sizeof *s->lost);
+    if (!s->lost)
+        return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
+    s->journal_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
+    enum st st = store_journal_read(s, e);
+    if (st == ST_OK)
+        store_stats_refresh(s);
+    return st;
+}
+
+uint32_t store_device_count(const struct store *s)
+{
+    return s->ndev;
+}
+
+uint32_t store_series_count(const struct store *s)
+{
+    return s->nser;
+}
+
+const struct store_device *store_device_at(const struct store *s, uint32_t i)
+{
+    return &s->dev[i].d;
+}
+
+const struct store_series *store_series_at(const struct store *s, uint32_t i)
+{
+    return &s->ser[i].s;
+}
+
+const uint8_t *store_boot(const struct store *s)
+{
+    return s->boot;
+}
+
+void store_board(struct store *s, uint32_t first, uint32_t n, struct store_now *out)
+{
+    pthread_mutex_lock(&s->board_lock);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = s->ser[first + i].now;
+    pthread_mutex_unlock(&s->board_lock);
+}
+
+void store_health_set(struct store *s, uint32_t device, const struct store_health *h)
+{
+    pthread_mutex_lock(&s->board_lock);
+    s->dev[device].health = *h;
+    pthread_mutex_unlock(&s->board_lock);
+}
+
+void store_health_get(struct store *s, uint32_t device, struct store_health *out)
+{
+    pthread_mutex_lock(&s->board_lock);
+    *out = s->dev[device].health;
+    pthread_mutex_unlock(&s->board_lock);
+}
+
+static int64_t file_bytes(const char *path, const char *suffix)
+{
+    char name[4096];
+    struct stat sb;
+    if (snprintf(name, sizeof name, "%s%s", path, suffix) >= (int)sizeof name ||
+        stat(name, &sb) != 0)
+        return 0;
+    return sb.st_size;
+}
+
+void store_stats(struct store *s, struct store_stats *out)
+{
+    pthread_mutex_lock(&s->lock);
+    int64_t polls = s->polls_queued, dropped = (int64_t)s->polls_dropped;
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_lock(&s->board_lock);
+    *out = s->stats;
+    pthread_mutex_unlock(&s->board_lock);
+    out->queue_polls = polls;
+    out->queue_dropped = dropped;
+    out->db_bytes = file_bytes(s->path, "") + file_bytes(s->path, "-wal");
+}

@@ -1,0 +1,164 @@
+/* Private to the store. */
+#ifndef GATEWAY_STORE_STORE_INT_H
+#define GATEWAY_STORE_STORE_INT_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "gateway/base/thr.h"
+#include "gateway/store/store.h"
+
+#define STORE_QUEUE_BYTES (512 * 1024)      /* of polls, twice: filling and draining */
+#define STORE_SENML_BYTES (4 * 1024 * 1024) /* of encoded records that wait to be sealed */
+#define STORE_INDICES (512 * 1024)          /* of got and missed series in these */
+#define STORE_FRAMES 65536                  /* polls that wait to be sealed */
+#define STORE_EVENTS_QUEUED 64
+#define STORE_EVENTS_KEPT 10000
+#define STORE_UPLINKS 8
+#define STORE_SEQ_BITS 40 /* batch.id = chain.id << 40 | seq */
+
+/* ---- db.c: the only file that prepares statements by hand ---- */
+
+enum store_sql {
+#define STORE_SQL(id, text) id,
+#include "gateway/store/sql.def"
+#undef STORE_SQL
+    STORE_SQLS
+};
+struct store_db {
+    sqlite3 *h;
+    sqlite3_stmt *stmt[STORE_SQLS]; /* prepared at first use */
+    char *path;
+};
+enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e);
+void store_db_close(struct store_db *d);
+enum st store_db_migrate(struct store_db *d, struct err *e);
+/* A statement, reset and without bindings. NULL: e is set. */
+sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e);
+/* SQLITE_ROW -> ST_OK, SQLITE_DONE -> ST_NOT_FOUND, else an error with the text of SQLite. */
+enum st store_db_row(struct store_db *d, sqlite3_stmt *q, struct err *e);
+/* Runs a statement that returns no row; resets it. */
+enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e);
+enum st store_db_fail(struct store_db *d, const char *doing, struct err *e);
+enum st store_db_begin(struct store_db *d, struct err *e);
+/* Commits when st is ST_OK, else rolls back; returns what holds in the end. */
+enum st store_db_end(struct store_db *d, enum st st, struct err *e);
+
+/* ---- store.c, queue.c, journal.c, batch.c ---- */
+
+struct store_dev {
+    struct store_device d;
+    uint32_t first, n; /* its series; they are contiguous */
+    struct store_health health;
+    char *base; /* "<gateway>/<device>/" */
+};
+struct store_ser {
+    struct store_series s;
+    struct wire_point point;
+    struct store_now now;
+};
+struct store_call_node {
+    enum st (*fn)(struct store *s, void *arg, struct err *e);
+    void *arg;
+    struct err e;
+    enum st st;
+    bool done;
+    struct store_call_node *next;
+};
+struct store_up {
+    char *id;
+    bool required;
+};
+
+struct store {
+    struct store_cfg cfg;
+    char *path, *gateway;
+    const struct clk *clk;
+    struct store_db db; /* the writer's */
+    uint8_t boot[WIRE_ID_BYTES];
+
+    struct store_dev *dev;
+    struct store_ser *ser;
+    uint32_t ndev, nser;
+    struct store_up up[STORE_UPLINKS];
+    uint32_t nup;
+
+    pthread_mutex_t board_lock; /* ser[].now, dev[].health, stats */
+    struct store_stats stats;
+
+    pthread_mutex_t lock;  /* all below, down to the journal */
+    pthread_cond_t work;   /* for the writer */
+    pthread_cond_t room;   /* for store_put */
+    pthread_cond_t called; /* for store_call */
+    pthread_cond_t sealed; /* for store_wait_sealed */
+    uint8_t *in, *out;     /* queued polls: filled by store_put, drained by the writer */
+    size_t in_n;
+    bool stopping, woken, writer_gone;
+    uint64_t seals; /* how often the uplinks have got something new to look at */
+    struct store_call_node *calls;
+    struct store_event events[STORE_EVENTS_QUEUED];
+    uint32_t nevents, events_dropped;
+    uint32_t polls_queued;
+    uint64_t polls_dropped;
+    struct store_lost { /* per device: what the queue could not take, for one gap */
+        int64_t due_ms, t_ms;
+        enum clk_grade grade;
+        bool is;
+    } * lost;
+    bool any_lost;
+
+    /* The journal: writer only. */
+    size_t out_n, out_at;
+    struct store_frame *frames;
+    size_t nframes, njournalled;
+    struct buf senml; /* over reserved memory, never grows: pointers into it stay */
+    struct wire_record record[STORE_POLL_MAX];
+    uint32_t *index;
+    size_t nindex;
+    uint64_t waiting; /* readings in frames */
+    struct mono journal_due;
+    struct buf blob, packed;
+    struct wire_zstd *zstd;
+};
+
+/* Writer, inside a transaction: frames first … nframes-1, but those with skip (may be NULL), as
+ * one row; none, no row. */
+enum st store_journal_write(struct store *s, size_t first, const bool *skip, struct err *e);
+enum st store_journal_read(struct store *s, struct err *e);
+/* Drops the frames for which use is true; the rest counts as journalled. */
+void store_frames_drop(struct store *s, const bool *use);
+/* Walks the frames of one journal blob. */
+struct store_entry {
+    struct wire_span device, boot, senml;
+    int64_t due_ms, t_ms;
+    uint64_t grade, cause, n, nmissed;
+    struct wire_reader missed; /* nmissed texts */
+};
+enum st store_entries_each(struct wire_span packed,
+                           enum st (*each)(void *ctx, const struct store_entry *x, struct err *e),
+                           void *ctx, struct err *e);
+/* Writer: writes the queued events inside a transaction; after its commit, drops these n. */
+enum st store_events_write(struct store *s, uint32_t *n, struct err *e);
+void store_events_written(struct store *s, uint32_t n);
+/* Writer: forgets acknowledged batches older than keep. */
+enum st store_retention(struct store *s, struct err *e);
+/* Id of a chain's row; ST_NOT_FOUND. */
+enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, struct err *e);
+static inline int64_t store_batch_id(int64_t chain, uint64_t seq)
+{
+    return (chain << STORE_SEQ_BITS) + (int64_t)seq;
+}
+static inline uint64_t store_batch_seq(int64_t id)
+{
+    return (uint64_t)id & ((UINT64_C(1) << STORE_SEQ_BITS) - 1);
+}
+/* Copies a blob column of exactly n bytes; false when it has another size. */
+bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n);
+/* The acknowledged range of this uplink that holds seq: [a, z]; ST_NOT_FOUND. */
+enum st store_ack_range(struct store_db *d, const char *uplink, int64_t chain, uint64_t seq,
+                        uint64_t *a, uint64_t *z, struct err *e);
+/* Records why nothing can be committed (or "" again) for the page. */
+void store_fault(struct store *s, const char *text);
+void store_stats_refresh(struct store *s);
+
+#endif
