@@ -28,14 +28,16 @@ struct num {
 
 #define NUM_EXP_MIN (-24)
 
-struct num num_dec(int64_t mantissa, int exp); /* normalised: no trailing zero with exp < 0 */
+/* Normalised: no trailing zero with exp < 0. NUM_NONE when exp > 0 or more than 24 decimals stay.
+ */
+struct num num_dec(int64_t mantissa, int exp);
 struct num num_udec(uint64_t mantissa, int exp);
 struct num num_flt(double f); /* NUM_NONE for NaN and infinities */
 
 /* raw × scale + offset, exactly, for NUM_DEC scale and offset and NUM_DEC or NUM_UDEC raw.
  * false when the result needs more than 64 bits or 24 decimals. */
 bool num_scale(struct num raw, struct num scale, struct num offset, struct num *out);
-double num_double(struct num n); /* nearest binary64; NaN for NUM_NONE */
+double num_double(struct num n);         /* nearest binary64; NaN for NUM_NONE */
 int num_cmp(struct num a, struct num b); /* -1 0 1, exact between decimals; both have values */
 
 /* Decimal text without exponent: "-12", "0.05". Refuses anything else, and more digits than fit. */
