@@ -47,18 +47,18 @@ void http_problem(struct http_answer *a, int status, const char *code, const cha
                   const char *member, const char *value);
 
 struct http_route {
-    const char *method;   /* "GET" also answers HEAD */
-    const char *pattern;  /* "/v1/gateways/{gw}/batches/{chain}/{seq}"; a part is whole or literal */
-    size_t max_body;      /* 413 problem too_large beyond it, before the body is read on */
+    const char *method;  /* "GET" also answers HEAD */
+    const char *pattern; /* "/v1/gateways/{gw}/batches/{chain}/{seq}"; a part is whole or literal */
+    size_t max_body;     /* 413 problem too_large beyond it, before the body is read on */
     void (*handle)(void *ctx, const struct http_request *q, struct http_answer *a);
 };
 struct http_server_cfg {
-    const char *listen;          /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
-    const char *cert, *key;      /* PEM files; both NULL: plain HTTP */
-    unsigned threads;            /* worker threads, 1 to 8 */
-    unsigned max_connections;    /* further ones are refused */
-    unsigned timeout_s;          /* a connection idle or slow for so long is closed */
-    unsigned per_ip;             /* connections per peer address; 0: no limit of its own */
+    const char *listen;       /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
+    const char *cert, *key;   /* PEM files; both NULL: plain HTTP */
+    unsigned threads;         /* worker threads, 1 to 8 */
+    unsigned max_connections; /* further ones are refused */
+    unsigned timeout_s;       /* a connection idle or slow for so long is closed */
+    unsigned per_ip;          /* connections per peer address; 0: no limit of its own */
 };
 struct http_server;
 /* Routes and ctx must outlive the server. Handlers run on worker threads. Every answer carries
@@ -73,10 +73,10 @@ void http_server_close(struct http_server *s); /* waits for handlers that run */
 
 struct http_client; /* one keep-alive connection pool, one thread */
 struct http_client_cfg {
-    const char *ca;          /* PEM file; required for https */
-    const char *bearer;      /* NULL: none; never logged */
+    const char *ca;     /* PEM file; required for https */
+    const char *bearer; /* NULL: none; never logged */
     int64_t connect_ms, total_ms;
-    size_t max_answer;       /* bytes of an answer that are accepted */
+    size_t max_answer; /* bytes of an answer that are accepted */
     const char *user_agent;
 };
 struct http_call {
@@ -86,10 +86,10 @@ struct http_call {
     const char *const *headers; /* "Name: value", ends with NULL */
 };
 struct http_reply {
-    int status;              /* 0: no answer */
+    int status; /* 0: no answer */
     char content_type[96];
-    long retry_after_s;      /* -1: absent */
-    struct buf body;         /* reused between calls; buf_done at the end */
+    long retry_after_s; /* -1: absent */
+    struct buf body;    /* reused between calls; buf_done at the end */
     int64_t sent_bytes, received_bytes;
 };
 /* The certificate is always verified against ca, and the host name too; redirects are not

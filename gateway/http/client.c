@@ -1,0 +1,251 @@
+#include "gateway/http/http_int.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define IO_BUFFER_BYTES 16384L /* curl's own buffers; the gateway's memory is counted in KiB */
+
+struct http_client {
+    struct http_client_cfg cfg;
+    char *ca, *agent, *auth; /* auth: "Authorization: Bearer …" */
+    CURLM *multi;
+    CURL *easy;
+    char detail[CURL_ERROR_SIZE];
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CURLcode global_rc;
+
+static void global_init(void)
+{
+    global_rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static char *copy(const char *prefix, const char *text)
+{
+    size_t n = strlen(prefix) + strlen(text) + 1;
+    char *p = malloc(n);
+
+    if (p != NULL)
+        snprintf(p, n, "%s%s", prefix, text);
+    return p;
+}
+
+enum st http_client_open(struct http_client **out, const struct http_client_cfg *cfg, struct err *e)
+{
+    *out = NULL;
+    if (cfg->ca != NULL && access(cfg->ca, R_OK) != 0)
+        return err_set(e, ST_NOT_FOUND, "%s: the CA file cannot be read", cfg->ca);
+    pthread_once(&once, global_init);
+    if (global_rc != CURLE_OK)
+        return err_set(e, ST_UNSUPPORTED, "libcurl does not start: %s",
+                       curl_easy_strerror(global_rc));
+
+    struct http_client *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return err_set(e, ST_MEMORY, "no memory for a client");
+    c->cfg = *cfg;
+    c->ca = cfg->ca != NULL ? copy("", cfg->ca) : NULL;
+    c->auth = cfg->bearer != NULL ? copy("Authorization: Bearer ", cfg->bearer) : NULL;
+    c->agent = copy("", cfg->user_agent != NULL ? cfg->user_agent : "fieldpost");
+    c->multi = curl_multi_init();
+    c->easy = curl_easy_init();
+    if ((cfg->ca != NULL && c->ca == NULL) || (cfg->bearer != NULL && c->auth == NULL) ||
+        c->agent == NULL || c->multi == NULL || c->easy == NULL) {
+        http_client_close(c);
+        return err_set(e, ST_MEMORY, "no memory for a client");
+    }
+    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, 1L);
+    *out = c;
+    return ST_OK;
+}
+
+void http_client_close(struct http_client *c)
+{
+    if (c == NULL)
+        return;
+    if (c->easy != NULL)
+        curl_easy_cleanup(c->easy);
+    if (c->multi != NULL)
+        curl_multi_cleanup(c->multi);
+    if (c->auth != NULL)
+        explicit_bzero(c->auth, strlen(c->auth));
+    free(c->auth);
+    free(c->agent);
+    free(c->ca);
+    free(c);
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+    struct buf *b = ctx;
+    return buf_put(b, p, size * n) == ST_OK ? size * n : 0;
+}
+
+static bool set_body(CURL *h, const struct http_call *call)
+{
+    bool ok = true;
+
+    if (strcmp(call->method, "HEAD") == 0)
+        return curl_easy_setopt(h, CURLOPT_NOBODY, 1L) == CURLE_OK;
+    if (call->body != NULL) {
+        ok = curl_easy_setopt(h, CURLOPT_POSTFIELDS, call->body) == CURLE_OK &&
+             curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_n) == CURLE_OK;
+    }
+    return ok && curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
+}
+
+/* Everything is set anew for each call: curl_easy_reset keeps the connection and TLS session. */
+static bool set_options(struct http_client *c, const struct http_call *call,
+                        struct curl_slist *headers, struct http_reply *r)
+{
+    CURL *h = c->easy;
+
+    curl_easy_reset(h);
+#define SET(option, value) (curl_easy_setopt(h, CURLOPT_##option, (value)) == CURLE_OK)
+    return SET(ERRORBUFFER, c->detail) && SET(URL, call->url) && SET(NOSIGNAL, 1L) &&
+           SET(PROTOCOLS_STR, c->ca != NULL ? "https" : "http") && SET(PROXY, "") &&
+           SET(FOLLOWLOCATION, 0L) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+           SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) && SET(SSL_VERIFYPEER, 1L) &&
+           SET(SSL_VERIFYHOST, 2L) && SET(CAPATH, NULL) && (c->ca == NULL || SET(CAINFO, c->ca)) &&
+           SET(USERAGENT, c->agent) && SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
+           SET(TIMEOUT_MS, (long)c->cfg.total_ms) && SET(BUFFERSIZE, IO_BUFFER_BYTES) &&
+           SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) && SET(TCP_KEEPALIVE, 1L) &&
+           SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, &r->body) &&
+           set_body(h, call);
+#undef SET
+}
+
+static bool make_headers(struct http_client *c, const struct http_call *call,
+                         struct curl_slist **out)
+{
+    const char *own[] = {c->auth, NULL};
+    const char *const *lists[] = {own, call->headers};
+
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; lists[k] != NULL && lists[k][i] != NULL; i++) {
+            struct curl_slist *l = curl_slist_append(*out, lists[k][i]);
+            if (l == NULL)
+                return false;
+            *out = l;
+        }
+    }
+    return true;
+}
+
+/* Runs the transfer; false when stop_fd became readable. */
+static bool transfer(struct http_client *c, int stop_fd, CURLcode *rc)
+{
+    struct curl_waitfd stop = {.fd = stop_fd, .events = CURL_WAIT_POLLIN};
+    int running = 1, left;
+
+    *rc = CURLE_FAILED_INIT;
+    while (running > 0) {
+        if (curl_multi_perform(c->multi, &running) != CURLM_OK)
+            return true;
+        if (running == 0)
+            break;
+        stop.revents = 0;
+        if (curl_multi_poll(c->multi, &stop, stop_fd >= 0 ? 1 : 0, 1000, NULL) != CURLM_OK)
+            return true;
+        if (stop.revents != 0)
+            return false;
+    }
+    for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left)) != NULL;) {
+        if (m->msg == CURLMSG_DONE)
+            *rc = m->data.result;
+    }
+    return true;
+}
+
+static enum st failure(struct http_client *c, const struct http_call *call, CURLcode rc,
+                       const struct http_reply *r, struct err *e)
+{
+    const char *why = c->detail[0] != '\0' ? c->detail : curl_easy_strerror(rc);
+    enum st st;
+
+    switch (rc) {
+    case CURLE_OPERATION_TIMEDOUT:
+        st = ST_TIMEOUT;
+        break;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        st = ST_CORRUPT;
+        break;
+    case CURLE_OUT_OF_MEMORY:
+        st = ST_MEMORY;
+        break;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        st = ST_BAD;
+        break;
+    case CURLE_WRITE_ERROR:
+        st = r->body.max - r->body.n < (size_t)CURL_MAX_WRITE_SIZE ? ST_FULL : ST_MEMORY;
+        if (st == ST_FULL)
+            why = "the answer is longer than expected";
+        break;
+    default:
+        st = ST_IO;
+        break;
+    }
+    return err_set(e, st, "%s: %s", call->url, why);
+}
+
+static void read_reply(CURL *h, struct http_reply *r)
+{
+    curl_off_t up = 0, down = 0, retry = 0;
+    long status = 0, head_up = 0, head_down = 0;
+    const char *type = NULL;
+
+    curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(h, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &retry);
+    curl_easy_getinfo(h, CURLINFO_SIZE_UPLOAD_T, &up);
+    curl_easy_getinfo(h, CURLINFO_SIZE_DOWNLOAD_T, &down);
+    curl_easy_getinfo(h, CURLINFO_REQUEST_SIZE, &head_up);
+    curl_easy_getinfo(h, CURLINFO_HEADER_SIZE, &head_down);
+    r->status = (int)status;
+    snprintf(r->content_type, sizeof r->content_type, "%s", type != NULL ? type : "");
+    r->retry_after_s = retry > 0 ? (long)retry : -1;
+    r->sent_bytes = (int64_t)up + head_up;
+    r->received_bytes = (int64_t)down + head_down;
+}
+
+enum st http_client_do(struct http_client *c, const struct http_call *call, int stop_fd,
+                       struct http_reply *reply, struct err *e)
+{
+    struct curl_slist *headers = NULL;
+    CURLcode rc = CURLE_FAILED_INIT;
+    enum st st;
+
+    reply->status = 0;
+    reply->content_type[0] = '\0';
+    reply->retry_after_s = -1;
+    reply->sent_bytes = reply->received_bytes = 0;
+    reply->body.n = 0;
+    reply->body.max = c->cfg.max_answer;
+    c->detail[0] = '\0';
+    if (!make_headers(c, call, &headers) || !set_options(c, call, headers, reply) ||
+        curl_multi_add_handle(c->multi, c->easy) != CURLM_OK) {
+        st = err_set(e, ST_MEMORY, "%s: the call cannot be made", call->url);
+        goto out;
+    }
+    if (transfer(c, stop_fd, &rc)) {
+        read_reply(c->easy, reply);
+        st = rc == CURLE_OK ? ST_OK : failure(c, call, rc, reply, e);
+        if (rc != CURLE_OK)
+            reply->status = 0;
+    } else {
+        /* do not wait for a name lookup that hangs in curl's resolver thread */
+        curl_easy_setopt(c->easy, CURLOPT_QUICK_EXIT, 1L);
+        st = err_set(e, ST_STOPPED, "%s: stopped", call->url);
+    }
+    curl_multi_remove_handle(c->multi, c->easy);
+out:
+    curl_slist_free_all(headers);
+    return st;
+}

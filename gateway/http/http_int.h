@@ -1,0 +1,52 @@
+/* Private to the http room: what the server's files share. */
+#ifndef GATEWAY_HTTP_HTTP_INT_H
+#define GATEWAY_HTTP_HTTP_INT_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#include "gateway/base/thr.h"
+#include "gateway/http/http.h"
+
+/* ---- route.c: pure matching of raw paths ------------------------------------------------- */
+
+#define HTTP_PATH_MAX 512
+
+/* The route that matches the raw (still %-encoded) path, or NULL. *known says whether the path
+ * exists under another method. Decoded parts go to text (HTTP_PATH_MAX bytes), param points there.
+ * A part that decodes to nothing, or to control characters or a slash, matches no route. */
+const struct http_route *http_route_find(const struct http_route *routes, size_t n,
+                                         const char *method, const char *path, char *text,
+                                         const char **param, bool *known);
+
+/* The methods of all routes that match, "GET, HEAD, PUT": for the Allow header. */
+void http_route_methods(const struct http_route *routes, size_t n, const char *path, char *text,
+                        char *out, size_t out_n);
+
+/* ---- watch.c: the overall deadline of every connection ----------------------------------- */
+
+/* libmicrohttpd's time-out starts anew with every byte; a client that trickles would hold its
+ * connection for ever. This table keeps one deadline per connection, and a thread that shuts down
+ * the sockets of those that passed theirs; libmicrohttpd then sees the end and cleans up. */
+struct http_watch_slot {
+    int fd; /* -1: free */
+    int64_t deadline_ms;
+};
+struct http_watch {
+    pthread_mutex_t lock;
+    struct http_watch_slot *slots;
+    size_t n;
+    int64_t grace_ms;
+    struct thr_stop stop;
+    struct thr thread;
+};
+enum st http_watch_open(struct http_watch *w, size_t n, int64_t grace_ms,
+                        struct err *e) ST_MUST_CHECK;
+void http_watch_close(struct http_watch *w); /* takes a zeroed one */
+/* NULL when all slots are taken. */
+struct http_watch_slot *http_watch_add(struct http_watch *w, int fd);
+/* The deadline becomes now + grace + more_ms (>= 0). */
+void http_watch_extend(struct http_watch *w, struct http_watch_slot *s, int64_t more_ms);
+void http_watch_remove(struct http_watch *w, struct http_watch_slot *s);
+
+#endif

@@ -1,0 +1,475 @@
+#include "gateway/http/http_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PEM_MAX_BYTES (256 * 1024)
+#define STACK_BYTES                                                                                \
+    ((size_t)256 * 1024) /* GnuTLS's handshake and a handler fit; only used pages count */
+#define CONNECTION_BYTES ((size_t)32 * 1024)
+#define MIN_BYTES_PER_S 8192 /* what a client must reach beyond the time-out */
+
+struct http_server {
+    const struct http_route *routes;
+    size_t nroutes;
+    void *ctx;
+    struct MHD_Daemon *daemon;
+    struct http_watch watch;
+    int64_t timeout_ms;
+    unsigned port;
+    char complaint[256]; /* the first message of libmicrohttpd while it starts */
+};
+
+/* One request while it arrives. */
+struct request {
+    char path[HTTP_PATH_MAX]; /* raw; empty: too long */
+    char text[HTTP_PATH_MAX]; /* decoded parts */
+    struct http_request q;
+    const struct http_route *route;
+    struct buf body;
+    bool begun;
+    enum st body_st;
+    char peer[INET6_ADDRSTRLEN];
+};
+
+const char *http_header(const struct http_request *q, const char *name)
+{
+    return MHD_lookup_connection_value(q->impl, MHD_HEADER_KIND, name);
+}
+
+const char *http_query(const struct http_request *q, const char *name)
+{
+    return MHD_lookup_connection_value(q->impl, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* ---- libmicrohttpd's calls into us ------------------------------------------------------- */
+
+static struct http_watch_slot *slot_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return i != NULL ? i->socket_context : NULL;
+}
+
+static void extend(struct http_server *s, struct MHD_Connection *c, int64_t more_ms)
+{
+    struct http_watch_slot *slot = slot_of(c);
+    if (slot != NULL)
+        http_watch_extend(&s->watch, slot, more_ms);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *s = cls;
+
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*context != NULL)
+            http_watch_remove(&s->watch, *context);
+        *context = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (i == NULL)
+        return;
+    *context = http_watch_add(&s->watch, i->connect_fd);
+    if (*context == NULL)
+        shutdown(i->connect_fd, SHUT_RDWR);
+}
+
+/* The raw request target, before libmicrohttpd decodes it: "%2F" must not become a separator. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
+{
+    struct http_server *s = cls;
+    struct request *r = calloc(1, sizeof *r);
+
+    if (r == NULL)
+        return NULL;
+    size_t n = strcspn(uri, "?");
+    if (n < sizeof r->path)
+        memcpy(r->path, uri, n);
+    extend(s, c, 0);
+    return r;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **state,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct http_server *s = cls;
+    struct request *r = *state;
+
+    (void)why;
+    /* Idle until the next request line: libmicrohttpd's own time-out ends it before this does. */
+    extend(s, c, s->timeout_ms);
+    if (r == NULL)
+        return;
+    buf_done(&r->body);
+    free(r);
+    *state = NULL;
+}
+
+static void on_message(void *cls, const char *fmt, va_list ap)
+{
+    struct http_server *s = cls;
+
+    if (s->daemon != NULL || s->complaint[0] != '\0')
+        return; /* rooms do not log */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    vsnprintf(s->complaint, sizeof s->complaint, fmt, ap);
+#pragma GCC diagnostic pop
+    s->complaint[strcspn(s->complaint, "\n")] = '\0';
+}
+
+/* ---- answering --------------------------------------------------------------------------- */
+
+static struct MHD_Response *response_of(struct http_answer *a, size_t *n)
+{
+    struct MHD_Response *resp;
+
+    if (a->static_body != NULL || a->body.n == 0) {
+        *n = a->static_body != NULL ? a->static_n : 0;
+        /* libmicrohttpd wants a pointer to change nothing at; PERSISTENT bytes are only read */
+        union {
+            const void *in;
+            void *out;
+        } p = {a->static_body != NULL ? a->static_body : ""};
+        resp = MHD_create_response_from_buffer(*n, p.out, MHD_RESPMEM_PERSISTENT);
+        buf_done(&a->body);
+        return resp;
+    }
+    *n = a->body.n;
+    resp = MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_FREE);
+    if (resp == NULL)
+        buf_done(&a->body);
+    memset(&a->body, 0, sizeof a->body);
+    return resp;
+}
+
+static enum MHD_Result send_answer(struct http_server *s, struct MHD_Connection *c,
+                                   struct http_answer *a, bool close_after)
+{
+    size_t n = 0;
+    struct MHD_Response *resp = response_of(a, &n);
+
+    if (resp == NULL)
+        return MHD_NO;
+    bool ok = MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff") == MHD_YES;
+    if (ok && a->content_type != NULL)
+        ok = MHD_add_response_header(resp, "Content-Type", a->content_type) == MHD_YES;
+    for (size_t i = 0; ok && i < a->headers; i++)
+        ok = MHD_add_response_header(resp, a->header[i].name, a->header[i].value) == MHD_YES;
+    if (ok && close_after)
+        ok = MHD_add_response_header(resp, "Connection", "close") == MHD_YES;
+    enum MHD_Result res = MHD_NO;
+    if (ok) {
+        extend(s, c, (int64_t)(n / MIN_BYTES_PER_S) * 1000);
+        res = MHD_queue_response(c, (unsigned)a->status, resp);
+    }
+    MHD_destroy_response(resp);
+    return res;
+}
+
+static enum MHD_Result send_problem(struct http_server *s, struct MHD_Connection *c, int status,
+                                    const char *code, const char *detail, bool close_after)
+{
+    struct http_answer a = {0};
+
+    http_problem(&a, status, code, detail, NULL, NULL);
+    return send_answer(s, c, &a, close_after);
+}
+
+static const char *peer_text(struct MHD_Connection *c, char *text, size_t n)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    socklen_t len = i == NULL                               ? 0
+                    : i->client_addr->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+                                                            : (socklen_t)sizeof(struct sockaddr_in);
+
+    if (len == 0 || getnameinfo(i->client_addr, len, text, (socklen_t)n, NULL, 0, NI_NUMERICHOST))
+        text[0] = '\0';
+    return strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
+}
+
+/* The head is complete: refuse what need not be read on, or make ready for the body. */
+static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, struct request *r,
+                             const char *method)
+{
+    bool known;
+
+    if (r->path[0] == '\0')
+        return send_problem(s, c, 414, "not_found", "the path is too long", true);
+    r->route = http_route_find(s->routes, s->nroutes, method, r->path, r->text, r->q.param, &known);
+    const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
+    uint64_t n = length != NULL ? strtoull(length, NULL, 10) : 0;
+    bool has_body =
+        n > 0 || MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
+    if (r->route == NULL && known) {
+        struct http_answer a = {0};
+        char methods[64];
+        http_route_methods(s->routes, s->nroutes, r->path, r->text, methods, sizeof methods);
+        http_problem(&a, 405, "method_not_allowed", "this path has other methods", NULL, NULL);
+        http_answer_header(&a, "Allow", "%s", methods);
+        return send_answer(s, c, &a, has_body);
+    }
+    if (r->route == NULL)
+        return send_problem(s, c, 404, "not_found", "there is nothing under this path", has_body);
+    if (n > r->route->max_body)
+        return send_problem(s, c, 413, "too_large", "the body is longer than accepted here", true);
+    buf_init(&r->body, r->route->max_body);
+    extend(s, c, (int64_t)(n / MIN_BYTES_PER_S) * 1000);
+    r->begun = true;
+    return MHD_YES;
+}
+
+static enum MHD_Result finish(struct http_server *s, struct MHD_Connection *c, struct request *r,
+                              const char *method)
+{
+    struct http_answer a = {0};
+
+    if (r->body_st == ST_FULL)
+        return send_problem(s, c, 413, "too_large", "the body is longer than accepted here", true);
+    if (r->body_st != ST_OK)
+        return send_problem(s, c, 503, "unavailable", "no memory for the body", true);
+    r->q.method = method;
+    r->q.path = r->path;
+    r->q.body = r->body.p;
+    r->q.body_n = r->body.n;
+    r->q.peer = peer_text(c, r->peer, sizeof r->peer);
+    r->q.impl = c;
+    r->route->handle(s->ctx, &r->q, &a);
+    buf_done(&r->body);
+    if (a.status == 0)
+        http_problem(&a, 500, "unavailable", "no answer was made", NULL, NULL);
+    return send_answer(s, c, &a, false);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_n, void **state)
+{
+    struct http_server *s = cls;
+    struct request *r = *state;
+
+    (void)url;
+    (void)version;
+    if (r == NULL)
+        return MHD_NO; /* no memory when the request line came */
+    if (!r->begun)
+        return begin(s, c, r, method);
+    if (*data_n > 0) {
+        /* A body without Content-Length that grows too long is read to its end, or to the
+         * deadline, and dropped: libmicrohttpd cannot answer in the middle. */
+        if (r->body_st == ST_OK)
+            r->body_st = buf_put(&r->body, data, *data_n);
+        if (r->body_st != ST_OK)
+            buf_done(&r->body);
+        *data_n = 0;
+        return MHD_YES;
+    }
+    return finish(s, c, r, method);
+}
+
+/* ---- start and stop ---------------------------------------------------------------------- */
+
+static enum st pem_read(const char *path, char **out, struct err *e)
+{
+    FILE *f = fopen(path, "re");
+    char *p = NULL;
+    enum st st = ST_OK;
+
+    if (f == NULL)
+        return err_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path, strerror(errno));
+    p = malloc(PEM_MAX_BYTES + 1);
+    size_t n = p != NULL ? fread(p, 1, PEM_MAX_BYTES, f) : 0;
+    if (p == NULL)
+        st = err_set(e, ST_MEMORY, "%s: no memory", path);
+    else if (ferror(f))
+        st = err_set(e, ST_IO, "%s: cannot be read", path);
+    else if (n == 0 || n == PEM_MAX_BYTES)
+        st = err_set(e, ST_BAD, "%s: is no PEM file", path);
+    else
+        p[n] = '\0';
+    fclose(f);
+    if (st != ST_OK) {
+        free(p);
+        p = NULL;
+    }
+    *out = p;
+    return st;
+}
+
+/* "host:port" or "[host]:port" with a numeric host. */
+static enum st address_parse(const char *listen_at, struct addrinfo **out, struct err *e)
+{
+    char host[64];
+    const char *start = listen_at, *end, *colon = strrchr(listen_at, ':');
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+
+    if (colon == NULL || colon == listen_at)
+        goto bad;
+    end = colon;
+    if (*start == '[') {
+        start++;
+        end--;
+        if (end <= start || *end != ']')
+            goto bad;
+    } else if (memchr(start, ':', (size_t)(end - start)) != NULL) {
+        goto bad;
+    }
+    if ((size_t)(end - start) >= sizeof host)
+        goto bad;
+    memcpy(host, start, (size_t)(end - start));
+    host[end - start] = '\0';
+    if (colon[1] == '\0' || getaddrinfo(host, colon + 1, &hints, out) != 0)
+        goto bad;
+    return ST_OK;
+bad:
+    return err_set(e, ST_BAD,
+                   "listen \"%s\": write address:port, such as 127.0.0.1:8080 or [::1]:0",
+                   listen_at);
+}
+
+static enum st socket_open(const char *listen_at, int *out, unsigned *port, bool *v6, struct err *e)
+{
+    struct addrinfo *a = NULL;
+    struct sockaddr_storage got = {0};
+    socklen_t len = sizeof got;
+    int one = 1, fd = -1;
+    enum st st = address_parse(listen_at, &a, e);
+
+    if (st != ST_OK)
+        return st;
+    fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 64) != 0 ||
+        getsockname(fd, (struct sockaddr *)&got, &len) != 0) {
+        st = err_set(e, ST_IO, "listen %s: %s", listen_at, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
+    }
+    *v6 = a->ai_family == AF_INET6;
+    *port = ntohs(*v6 ? ((struct sockaddr_in6 *)&got)->sin6_port
+                      : ((struct sockaddr_in *)&got)->sin_port);
+    *out = fd;
+    freeaddrinfo(a);
+    return st;
+}
+
+/* Hands fd over to libmicrohttpd when it starts. */
+static enum st daemon_start(struct http_server *s, const struct http_server_cfg *cfg, int fd,
+                            bool v6, const char *cert, const char *key, struct err *e)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                     (v6 ? MHD_USE_IPv6 : 0U) | (cert != NULL ? MHD_USE_TLS : 0U);
+    unsigned threads = cfg->threads < 1 ? 1 : cfg->threads > 8 ? 8 : cfg->threads;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    union {
+        const char *in;
+        void *out;
+    } cert_p = {cert}, key_p = {key};
+
+    tls[0].ptr_value = cert_p.out;
+    tls[1].ptr_value = key_p.out;
+    tls[2].ptr_value = priorities;
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, s,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U,
+        MHD_OPTION_CONNECTION_LIMIT,
+        cfg->max_connections < threads ? threads : cfg->max_connections,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, cfg->per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
+        cfg->timeout_s, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        s, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, cert != NULL ? MHD_OPTION_ARRAY : MHD_OPTION_END,
+        tls, MHD_OPTION_END);
+    if (s->daemon != NULL)
+        return ST_OK;
+    if (cert != NULL)
+        return err_set(e, ST_BAD, "%s, %s: not a usable TLS certificate and key (%s)", cfg->cert,
+                       cfg->key, s->complaint);
+    return err_set(e, ST_IO, "listen %s: the server did not start (%s)", cfg->listen, s->complaint);
+}
+
+enum st http_server_open(struct http_server **out, const struct http_server_cfg *cfg,
+                         const struct http_route *routes, size_t nroutes, void *ctx, struct err *e)
+{
+    struct http_server *s = calloc(1, sizeof *s);
+    char *cert = NULL, *key = NULL;
+    int fd = -1;
+    bool v6 = false;
+    sigset_t all, old;
+    enum st st = ST_OK;
+
+    *out = NULL;
+    if (s == NULL)
+        return err_set(e, ST_MEMORY, "no memory for the web server");
+    s->routes = routes;
+    s->nroutes = nroutes;
+    s->ctx = ctx;
+    s->timeout_ms = (int64_t)cfg->timeout_s * 1000;
+    if (cfg->cert != NULL)
+        st = pem_read(cfg->cert, &cert, e);
+    if (st == ST_OK && cfg->cert != NULL)
+        st = pem_read(cfg->key, &key, e);
+    if (st == ST_OK)
+        st = socket_open(cfg->listen, &fd, &s->port, &v6, e);
+    if (st == ST_OK)
+        st = http_watch_open(&s->watch, (size_t)cfg->max_connections + 8, s->timeout_ms, e);
+    if (st != ST_OK)
+        goto out;
+    /* Signals are the program's main thread's; libmicrohttpd's threads inherit this mask. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    st = daemon_start(s, cfg, fd, v6, cert, key, e);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (st == ST_OK)
+        fd = -1;
+out:
+    if (fd >= 0)
+        close(fd);
+    if (key != NULL)
+        explicit_bzero(key, strlen(key));
+    free(cert);
+    free(key);
+    if (st != ST_OK) {
+        http_server_close(s);
+        s = NULL;
+    }
+    *out = s;
+    return st;
+}
+
+unsigned http_server_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+void http_server_close(struct http_server *s)
+{
+    if (s == NULL)
+        return;
+    if (s->daemon != NULL)
+        MHD_stop_daemon(s->daemon);
+    http_watch_close(&s->watch);
+    free(s);
+}
