@@ -228,7 +228,7 @@ struct store_planned {
  * changed. */
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
-/* Writer: the inventory as last signed into the newest chain. */
+/* Writer: the inventory as last signed into the newest chain, in byte order of the series. */
 enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
                            void *ctx, struct err *e) ST_MUST_CHECK;
 /* Writer: batches that an uplink was refused for ever and that no void entry names yet. */

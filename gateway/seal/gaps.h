@@ -1,0 +1,31 @@
+/* What is missing, and why: one tracker over all series. Pure bookkeeping on times (ms of the
+ * batch's time base); writer thread only. Rules: batch.md 10, 17, 18. */
+#ifndef GATEWAY_SEAL_GAPS_H
+#define GATEWAY_SEAL_GAPS_H
+
+#include "gateway/store/store.h"
+
+struct gaps;
+enum st gaps_open(struct gaps **out, const struct store *s, struct err *e) ST_MUST_CHECK;
+void gaps_close(struct gaps *g);
+
+/* From when on a series owes readings. Its first poll is due at the next multiple of its period. */
+void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms);
+/* All series owe from here on; open gaps go on from here (a clock step). */
+void gaps_restart(struct gaps *g, int64_t now_ms);
+/* The program was not running from until_ms (its last sign of life) to now_ms. */
+void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms);
+/* Looks at one poll. ST_FULL: so many short gaps that a window must end now. */
+enum st gaps_frame(struct gaps *g, const struct store_frame *f) ST_MUST_CHECK;
+
+/* The gaps of [from, to), clipped to it, joined to `device/*` and `*` where they agree. Valid
+ * until the next call. Series that are two periods behind by now count as overrun. */
+enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, const struct wire_gap **out,
+                    size_t *n, struct err *e) ST_MUST_CHECK;
+/* The window up to `to` is sealed: forgets what ended before. */
+void gaps_sealed(struct gaps *g, int64_t to_ms);
+
+/* The first multiple of step at or after t. */
+int64_t gaps_align_up(int64_t t, int64_t step);
+
+#endif
