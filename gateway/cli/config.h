@@ -1,0 +1,47 @@
+/* One loaded configuration, all rooms checked: `check` and `run` see the same mistakes. */
+#ifndef GATEWAY_CLI_CONFIG_H
+#define GATEWAY_CLI_CONFIG_H
+
+#include "gateway/collect/collect.h"
+#include "gateway/connectivity/connectivity.h"
+#include "gateway/seal/seal.h"
+#include "gateway/store/store.h"
+#include "gateway/uplink/uplink.h"
+#include "gateway/web/web.h"
+
+struct cli_gateway {
+    char *id, *territory, *name;
+    struct {
+        double lat, lon;
+    } location;
+    int language; /* enum cli_language */
+};
+enum cli_language { CLI_VI, CLI_EN };
+extern const char *const cli_language_text[]; /* "vi", "en" */
+
+struct cli_config {
+    struct cli_gateway gateway;
+    struct store_cfg store;
+    struct seal_cfg seal;
+    struct collect_cfg collect;
+    struct connectivity_cfg connectivity;
+    struct cfg_items uplinks_cfg;
+    struct web_cfg web;
+    struct cfg *cfg; /* owns the strings above */
+    bool located;    /* gateway.location was given */
+    /* Opened by cli_config_rooms. */
+    struct collect *collect_room;
+    struct connectivity *connectivity_room;
+    struct uplinks *uplinks_room;
+};
+
+/* Reads the file into c. Messages are in c->cfg (cfg_complaints) unless memory ran out. */
+enum st cli_config_load(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
+/* Opens the rooms that check the rest (profiles, buses, addresses, keys of the city): further
+ * mistakes go to c->cfg too. */
+enum st cli_config_rooms(struct cli_config *c, struct err *e) ST_MUST_CHECK;
+void cli_config_done(struct cli_config *c); /* takes a zeroed one */
+/* Folder of the installed profiles: ../share/fieldpost/profile beside the executable. */
+const char *cli_profile_dir(char *buf, size_t n);
+
+#endif

@@ -1,0 +1,381 @@
+/* What the seal room puts into batches: windows, chain, gaps, plan. Rules: batch.md. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/line.h"
+
+static int setup(void **state)
+{
+    static struct line l;
+    line_init(&l);
+    *state = &l;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    line_done(*state);
+    return 0;
+}
+
+#define MINUTE 60000
+/* The first multiple of a minute behind LINE_T0. */
+#define M1 ((LINE_T0 / MINUTE + 1) * MINUTE)
+
+/* Numbers without a hole, each linked to the one before, windows that abut. */
+static void assert_chain_holds(const struct line_batches *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        const struct wire_header *h = &b->v[i].batch.header;
+        assert_int_equal(h->seq, i + 1);
+        if (i == 0)
+            continue;
+        const struct line_batch *p = &b->v[i - 1];
+        uint8_t hash[WIRE_HASH_BYTES];
+        wire_sha256(p->cose.p, p->cose.n, hash);
+        assert_memory_equal(h->prev, hash, sizeof hash);
+        assert_memory_equal(p->row.hash, hash, sizeof hash);
+        if (!h->step)
+            assert_int_equal(h->from_ms, p->batch.header.to_ms);
+    }
+}
+
+/* Every due tick of every series in [from, to) has a reading or lies in a gap. */
+static bool tick_covered(const struct line_batches *b, const char *series, const char *device_any,
+                         int64_t t)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        const struct wire_header *h = &b->v[i].batch.header;
+        for (size_t g = 0; g < h->ngaps; g++) {
+            const struct wire_gap *w = &h->gaps[g];
+            bool mine = strcmp(w->series, "*") == 0 || strcmp(w->series, device_any) == 0 ||
+                        strcmp(w->series, series) == 0;
+            if (mine && w->from_ms <= t && t < w->to_ms)
+                return true;
+        }
+        if (h->kind == WIRE_CONTROL)
+            continue;
+        struct wire_senml s;
+        struct wire_reading r;
+        assert_int_equal(wire_senml_open(&s, b->v[i].batch.cose.payload.p,
+                                         b->v[i].batch.cose.payload.n, "gw-01", NULL, NULL),
+                         ST_OK);
+        while (wire_senml_next(&s, &r, NULL) == ST_OK) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s/%.*s", (int)r.device.n, (const char *)r.device.p,
+                     (int)r.point.n, (const char *)r.point.p);
+            if (r.t_ms == t && strcmp(name, series) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void assert_covered(const struct line_batches *b, int64_t from, int64_t to)
+{
+    for (int64_t t = (from + 9999) / 10000 * 10000; t < to; t += 10000)
+        for (uint32_t d = 0; d < LINE_DEVICES; d++)
+            for (uint32_t p = 0; p < LINE_POINTS; p++) {
+                char series[32], any[32];
+                snprintf(series, sizeof series, "dev-%u/p%u", d, p);
+                snprintf(any, sizeof any, "dev-%u/*", d);
+                if (!tick_covered(b, series, any, t))
+                    fail_msg("%s has neither reading nor gap at %lld", series, (long long)t);
+            }
+}
+
+static void the_plan_is_the_first_batch(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_to(l, M1 + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_true(b.n >= 2);
+    assert_int_equal(b.v[0].batch.header.kind, WIRE_CONTROL);
+    struct wire_control c;
+    struct wire_entry x;
+    size_t n = 0;
+    assert_int_equal(wire_control_open(&c, b.v[0].batch.cose.payload.p,
+                                       b.v[0].batch.cose.payload.n, NULL),
+                     ST_OK);
+    while (wire_control_next(&c, &x, NULL) == ST_OK) {
+        assert_int_equal(x.kind, WIRE_ENTRY_PLAN);
+        assert_int_equal(x.period_ms, 10000);
+        n++;
+    }
+    assert_int_equal(n, LINE_DEVICES * LINE_POINTS);
+    line_batches_done(&b);
+}
+
+static void windows_are_aligned_and_abut(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 5 * MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_int_equal(b.n, 1 + 6);
+    assert_chain_holds(&b);
+    for (size_t i = 1; i < b.n; i++) {
+        assert_int_equal(b.v[i].batch.header.from_ms % MINUTE, 0);
+        assert_int_equal(b.v[i].batch.header.to_ms % MINUTE, 0);
+        assert_int_equal(b.v[i].batch.header.ngaps, 0);
+    }
+    assert_covered(&b, LINE_T0, M1 + 5 * MINUTE);
+    line_batches_done(&b);
+}
+
+static void an_empty_window_is_sealed_with_its_gap(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1);
+    line_miss(l, 0, M1, STORE_DEVICE);
+    line_miss(l, 1, M1, STORE_DEVICE);
+    for (int64_t t = M1; t <= M1 + 2 * MINUTE + 3000; t += 1000)
+        line_to(l, t);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_chain_holds(&b);
+    const struct line_batch *last = &b.v[b.n - 1];
+    assert_int_equal(last->row.n, 0);
+    assert_int_equal(last->batch.header.ngaps, 1);
+    assert_string_equal(last->batch.header.gaps[0].series, "*");
+    assert_string_equal(last->batch.header.gaps[0].cause, "device");
+    assert_int_equal(last->batch.header.gaps[0].from_ms, last->batch.header.from_ms);
+    assert_int_equal(last->batch.header.gaps[0].to_ms, last->batch.header.to_ms);
+    line_batches_done(&b);
+}
+
+static void a_missed_poll_is_a_gap_to_the_next_reading(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1);
+    line_miss(l, 0, M1, STORE_BUS);
+    line_poll(l, 1, M1, 7);
+    line_to(l, M1 + 10000);
+    line_miss(l, 0, M1 + 10000, STORE_BUS);
+    line_poll(l, 1, M1 + 10000, 7);
+    line_to(l, M1 + 20000);
+    line_run(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    const struct wire_header *h = &b.v[b.n - 1].batch.header;
+    assert_int_equal(h->ngaps, 1);
+    assert_string_equal(h->gaps[0].series, "dev-0/*");
+    assert_string_equal(h->gaps[0].cause, "bus");
+    assert_int_equal(h->gaps[0].from_ms, M1);
+    assert_int_equal(h->gaps[0].to_ms, M1 + 20000);
+    assert_covered(&b, LINE_T0, M1 + MINUTE);
+    line_batches_done(&b);
+}
+
+static void a_silent_collector_is_an_overrun(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1);
+    for (int64_t t = M1; t <= M1 + 3 * MINUTE + 3000; t += 1000)
+        line_to(l, t);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_covered(&b, LINE_T0, M1 + 3 * MINUTE);
+    assert_string_equal(b.v[b.n - 1].batch.header.gaps[0].cause, "overrun");
+    line_batches_done(&b);
+}
+
+static void a_restart_is_a_gap_off_and_keeps_the_journal(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 25000);
+    line_step(l, true);
+    assert_int_equal(line_pending_readings(l), 3 * LINE_DEVICES * LINE_POINTS);
+    line_stop(l);
+
+    l->utc_ms += 10 * MINUTE;
+    l->mono_ms += 10 * MINUTE;
+    int64_t start = l->utc_ms;
+    line_start(l);
+    line_run(l, start + 2 * MINUTE);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_chain_holds(&b);
+    assert_covered(&b, LINE_T0, M1 + 11 * MINUTE);
+    /* One batch for what the journal held, one across the downtime, not one a window. */
+    size_t off = 0;
+    for (size_t i = 0; i < b.n; i++)
+        for (size_t g = 0; g < b.v[i].batch.header.ngaps; g++)
+            if (strcmp(b.v[i].batch.header.gaps[g].cause, "off") == 0) {
+                assert_memory_equal(b.v[i].batch.header.boot, store_boot(l->store), WIRE_ID_BYTES);
+                assert_string_equal(b.v[i].batch.header.gaps[g].series, "*");
+                off++;
+            }
+    assert_int_equal(off, 1);
+    line_batches_done(&b);
+}
+
+static void a_kill_loses_at_most_what_no_commit_held(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 35000);
+    uint64_t durable = line_pending_readings(l);
+    struct line_batches b;
+    line_batches(l, &b);
+    durable += line_sealed_readings(&b);
+    line_batches_done(&b);
+    line_stop(l);
+    l->utc_ms += 3 * MINUTE;
+    l->mono_ms += 3 * MINUTE;
+    line_start(l);
+    line_to(l, l->utc_ms + 3000);
+    line_batches(l, &b);
+    assert_int_equal(line_sealed_readings(&b) + line_pending_readings(l), durable);
+    assert_chain_holds(&b);
+    line_batches_done(&b);
+}
+
+static void a_full_window_is_cut_at_a_tick(void **state)
+{
+    struct line *l = *state;
+    l->seal_cfg.max_readings = 2 * LINE_DEVICES * LINE_POINTS + 1;
+    line_start(l);
+    line_run(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_chain_holds(&b);
+    for (size_t i = 0; i < b.n; i++)
+        assert_true(b.v[i].row.n <= (uint64_t)l->seal_cfg.max_readings);
+    assert_covered(&b, LINE_T0, M1 + MINUTE);
+    line_batches_done(&b);
+}
+
+static void a_removed_device_is_retired_and_its_readings_stay(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 15000);
+    line_step(l, true);
+    uint64_t held = line_pending_readings(l);
+    line_stop(l);
+    l->devices = 1;
+    line_start(l);
+    line_run(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_chain_holds(&b);
+    size_t retired = 0;
+    uint64_t old = 0;
+    for (size_t i = 1; i < b.n; i++) {
+        if (b.v[i].batch.header.kind == WIRE_DATA) {
+            if (memcmp(b.v[i].batch.header.boot, store_boot(l->store), WIRE_ID_BYTES) != 0 &&
+                b.v[i].batch.header.from_ms >= M1)
+                old += b.v[i].row.n;
+            continue;
+        }
+        struct wire_control c;
+        struct wire_entry x;
+        assert_int_equal(wire_control_open(&c, b.v[i].batch.cose.payload.p,
+                                           b.v[i].batch.cose.payload.n, NULL),
+                         ST_OK);
+        while (wire_control_next(&c, &x, NULL) == ST_OK)
+            retired += x.kind == WIRE_ENTRY_RETIRE;
+    }
+    assert_int_equal(retired, LINE_POINTS);
+    assert_int_equal(old, held);
+    line_batches_done(&b);
+}
+
+static void another_key_or_machine_begins_a_linked_chain(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 3000);
+    line_stop(l);
+    l->machine = "machine-b";
+    line_start(l);
+    line_run(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    size_t i = 1;
+    while (i < b.n && b.v[i].batch.header.seq != 1)
+        i++;
+    assert_true(i < b.n);
+    const struct wire_header *h = &b.v[i].batch.header, *p = &b.v[i - 1].batch.header;
+    assert_memory_not_equal(h->chain, p->chain, WIRE_ID_BYTES);
+    assert_true(h->after);
+    assert_memory_equal(h->after_chain, p->chain, WIRE_ID_BYTES);
+    assert_int_equal(h->after_seq, p->seq);
+    assert_memory_equal(h->after_hash, b.v[i - 1].row.hash, WIRE_HASH_BYTES);
+    line_batches_done(&b);
+}
+
+static void a_clock_step_cuts_the_window_and_is_marked(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 25000);
+    l->utc_ms -= INT64_C(86400000); /* a day back; the monotonic clock goes on */
+    line_step(l, false);
+    int64_t day = M1 - INT64_C(86400000);
+    line_run(l, day + 2 * MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    size_t steps = 0;
+    for (size_t i = 0; i < b.n; i++)
+        steps += b.v[i].batch.header.step;
+    assert_int_equal(steps, 1);
+    assert_true(b.n < 12); /* no burst of windows */
+    assert_chain_holds(&b);
+    assert_covered(&b, day + 30000, day + 2 * MINUTE);
+    line_batches_done(&b);
+}
+
+static void grades_never_share_a_batch(void **state)
+{
+    struct line *l = *state;
+    l->grade = CLK_HOLDOVER;
+    line_start(l);
+    line_run(l, M1 + 25000);
+    l->grade = CLK_SYNCED;
+    line_run(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_chain_holds(&b);
+    int last = CLK_HOLDOVER;
+    for (size_t i = 1; i < b.n; i++) {
+        assert_true(b.v[i].batch.header.clk <= last);
+        last = b.v[i].batch.header.clk;
+    }
+    assert_int_equal(last, CLK_SYNCED);
+    assert_covered(&b, LINE_T0, M1 + MINUTE);
+    line_batches_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        T(the_plan_is_the_first_batch),
+        T(windows_are_aligned_and_abut),
+        T(an_empty_window_is_sealed_with_its_gap),
+        T(a_missed_poll_is_a_gap_to_the_next_reading),
+        T(a_silent_collector_is_an_overrun),
+        T(a_restart_is_a_gap_off_and_keeps_the_journal),
+        T(a_kill_loses_at_most_what_no_commit_held),
+        T(a_full_window_is_cut_at_a_tick),
+        T(a_removed_device_is_retired_and_its_readings_stay),
+        T(another_key_or_machine_begins_a_linked_chain),
+        T(a_clock_step_cuts_the_window_and_is_marked),
+        T(grades_never_share_a_batch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
