@@ -248,13 +248,18 @@ static enum st seal_batch(struct seal *l, const struct window *w, const struct w
 
 /* ---- control batches: plan, retire, void ---- */
 
+struct named {
+    char *name; /* device/point, owned */
+    uint32_t series;
+};
 struct plan_diff {
     struct seal *l;
     struct store_planned *entry;
     char **names; /* owned texts of entry */
     size_t n, max;
-    bool *same;    /* per series: stands in the plan as configured */
-    char **series; /* name per series */
+    bool *same;           /* per series: stands in the plan as configured */
+    struct named *series; /* by index */
+    struct named *sorted; /* by name, for finding */
     enum st st;
 };
 
@@ -263,14 +268,17 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
 static uint32_t find_series(const struct plan_diff *d, const char *name)
 {
-    uint32_t n = store_series_count(d->l->store);
-    const char *slash = strchr(name, '/');
-    for (uint32_t i = 0; slash && i < n; i++)
-        if (strcmp(d->series[i], name) == 0)
-            return i;
-    return UINT32_MAX;
+    struct named key = {(char *)(uintptr_t)name, 0};
+    const struct named *found =
+        bsearch(&key, d->sorted, store_series_count(d->l->store), sizeof key, by_name);
+    return found ? found->series : UINT32_MAX;
 }
 
 static enum st diff_add(struct plan_diff *d, const struct store_planned *p)
@@ -316,8 +324,8 @@ static enum st diff_new(struct plan_diff *d)
         if (d->same[i])
             continue;
         const struct store_series *s = store_series_at(l->store, i);
-        struct store_planned p = {d->series[i], s->quantity->key, s->quantity->unit, s->period_ms,
-                                  plan_from(l)};
+        struct store_planned p = {d->series[i].name, s->quantity->key, s->quantity->unit,
+                                  s->period_ms, plan_from(l)};
         TRY(diff_add(d, &p));
         gaps_owe(l->gaps, i, p.from_ms);
     }
@@ -347,14 +355,20 @@ static enum st diff_make(struct plan_diff *d, struct err *e)
     d->names = calloc(d->max, sizeof *d->names);
     d->same = calloc(n + 1, sizeof *d->same);
     d->series = calloc(n + 1, sizeof *d->series);
-    if (!d->entry || !d->names || !d->same || !d->series)
+    d->sorted = calloc(n + 1, sizeof *d->sorted);
+    if (!d->entry || !d->names || !d->same || !d->series || !d->sorted)
         return err_set(e, ST_MEMORY, "seal: no memory for the plan");
     for (uint32_t i = 0; i < n; i++) {
         const struct store_series *s = store_series_at(l->store, i);
-        if (asprintf(&d->series[i], "%s/%s", store_device_at(l->store, s->device)->id, s->point) <
-            0)
+        if (asprintf(&d->series[i].name, "%s/%s", store_device_at(l->store, s->device)->id,
+                     s->point) < 0) {
+            d->series[i].name = NULL;
             return err_set(e, ST_MEMORY, "seal: no memory for the plan");
+        }
+        d->series[i].series = i;
+        d->sorted[i] = d->series[i];
     }
+    qsort(d->sorted, n, sizeof *d->sorted, by_name);
     TRY(store_planned_each(l->store, diff_old, d, e));
     if (d->st == ST_OK)
         d->st = diff_new(d);
@@ -366,11 +380,12 @@ static void diff_done(struct plan_diff *d)
     for (size_t i = 0; i < d->n; i++)
         free(d->names[i]);
     for (uint32_t i = 0; d->series && i < store_series_count(d->l->store); i++)
-        free(d->series[i]);
+        free(d->series[i].name);
     free(d->entry);
     free(d->names);
     free(d->same);
     free(d->series);
+    free(d->sorted);
 }
 
 /* A control batch stands at the end of the batch before it and says no time of its own. */

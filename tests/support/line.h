@@ -17,7 +17,7 @@ struct line {
     struct store_cfg store_cfg;
     struct seal_cfg seal_cfg;
     const char *machine;
-    uint32_t devices;  /* how many of LINE_DEVICES are configured: line_start reads it */
+    uint32_t devices; /* how many of LINE_DEVICES are configured: line_start reads it */
     struct store *store;
     struct seal *seal;
     uint32_t series[LINE_DEVICES][LINE_POINTS];

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -101,9 +102,9 @@ static void the_plan_is_the_first_batch(void **state)
     struct wire_control c;
     struct wire_entry x;
     size_t n = 0;
-    assert_int_equal(wire_control_open(&c, b.v[0].batch.cose.payload.p,
-                                       b.v[0].batch.cose.payload.n, NULL),
-                     ST_OK);
+    assert_int_equal(
+        wire_control_open(&c, b.v[0].batch.cose.payload.p, b.v[0].batch.cose.payload.n, NULL),
+        ST_OK);
     while (wire_control_next(&c, &x, NULL) == ST_OK) {
         assert_int_equal(x.kind, WIRE_ENTRY_PLAN);
         assert_int_equal(x.period_ms, 10000);
@@ -283,9 +284,9 @@ static void a_removed_device_is_retired_and_its_readings_stay(void **state)
         }
         struct wire_control c;
         struct wire_entry x;
-        assert_int_equal(wire_control_open(&c, b.v[i].batch.cose.payload.p,
-                                           b.v[i].batch.cose.payload.n, NULL),
-                         ST_OK);
+        assert_int_equal(
+            wire_control_open(&c, b.v[i].batch.cose.payload.p, b.v[i].batch.cose.payload.n, NULL),
+            ST_OK);
         while (wire_control_next(&c, &x, NULL) == ST_OK)
             retired += x.kind == WIRE_ENTRY_RETIRE;
     }

@@ -1,0 +1,331 @@
+/* fieldpost run: starts the rooms left to right, stops them right to left. The only file that
+ * sees all rooms. */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/cli/cli.h"
+#include "gateway/cli/config.h"
+
+#define MACHINE_ID_BYTES 128
+
+struct line {
+    struct cli_config c;
+    const struct clk *clk;
+    struct store *store;
+    struct seal *seal;
+    struct web *web;
+    struct thr_stop stop;
+    struct thr *threads;
+    size_t nthreads;
+    struct thr writer;
+    atomic_bool writer_stop;
+    atomic_uint writer_beats;
+    struct collect_bus_job *bus_jobs;
+    struct uplink_job *uplink_jobs;
+    struct connectivity_job connectivity_job;
+};
+
+/* The writer: the store's journal and the seals, on one thread. */
+static void writer_main(void *arg)
+{
+    struct line *l = arg;
+    struct log_limit store_limit = {0}, seal_limit = {0};
+    while (!atomic_load(&l->writer_stop)) {
+        struct err e;
+        atomic_fetch_add(&l->writer_beats, 1);
+        if (store_step(l->store, false, &e) != ST_OK)
+            log_limited(&store_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
+        if (seal_step(l->seal, &e) != ST_OK)
+            log_limited(&seal_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
+        struct mono until = seal_due(l->seal), journal = store_due(l->store);
+        store_wait(l->store, journal.ms < until.ms ? journal : until);
+    }
+    struct err e;
+    if (store_step(l->store, true, &e) != ST_OK)
+        log_error("at the end: %s", e.text);
+}
+
+/* A stable identity of this machine: a moved store begins a new chain. */
+static enum st machine_id(char id[MACHINE_ID_BYTES], struct err *e)
+{
+    static const char *const path[] = {"/etc/machine-id", "/sys/class/dmi/id/product_uuid",
+                                       "/proc/device-tree/serial-number"};
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++) {
+        int fd = open(path[i], O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        ssize_t n = read(fd, id, MACHINE_ID_BYTES - 1);
+        close(fd);
+        if (n <= 0)
+            continue;
+        id[n] = 0;
+        id[strcspn(id, "\n")] = 0;
+        if (id[0])
+            return ST_OK;
+    }
+    return err_set(e, ST_NOT_FOUND,
+                   "no machine identity: run systemd-machine-id-setup, or write /etc/machine-id");
+}
+
+/* ---- start, left to right ---- */
+
+static enum st open_rooms(struct line *l, struct err *e)
+{
+    struct cli_config *c = &l->c;
+    char id[MACHINE_ID_BYTES];
+    enum st st = machine_id(id, e);
+    if (st == ST_OK)
+        st = store_open(&l->store, &c->store, c->gateway.id, l->clk, e);
+    if (st == ST_OK)
+        st = collect_declare(c->collect_room, l->store, e);
+    if (st == ST_OK)
+        st = connectivity_declare(c->connectivity_room, l->store, e);
+    if (st == ST_OK)
+        st = uplinks_declare(c->uplinks_room, l->store, e);
+    if (st == ST_OK)
+        st = store_start(l->store, e);
+    if (st == ST_OK)
+        st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
+    return st;
+}
+
+static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
+{
+    struct line *l = ctx;
+    size_t n = uplinks_count(l->c.uplinks_room);
+    for (size_t i = 0; i < n && i < max; i++) {
+        struct uplink_status s;
+        uplinks_status(l->c.uplinks_room, i, &s);
+        out[i] = (struct web_uplink){.online = s.online,
+                                     .last_ok_ms = s.last_ok_ms,
+                                     .sent = s.sent,
+                                     .acknowledged = s.acknowledged,
+                                     .bytes = s.bytes};
+        snprintf(out[i].id, sizeof out[i].id, "%s", uplinks_id(l->c.uplinks_room, i));
+        snprintf(out[i].text, sizeof out[i].text, "%s", s.text);
+    }
+    return n < max ? n : max;
+}
+
+static enum st open_web(struct line *l, struct err *e)
+{
+    const struct cli_gateway *g = &l->c.gateway;
+    struct web_site site = {.id = g->id,
+                            .name = g->name,
+                            .territory = g->territory,
+                            .language = cli_language_text[g->language],
+                            .version = CLI_VERSION,
+                            .lat = g->location.lat,
+                            .lon = g->location.lon,
+                            .located = l->c.located,
+                            .store_path = l->c.store.path,
+                            .uplinks = web_uplinks,
+                            .uplinks_ctx = l};
+    return web_open(&l->web, &l->c.web, &site, l->store, l->clk, e);
+}
+
+static enum st start_thread(struct line *l, const char *name, void (*fn)(void *), void *arg,
+                            struct err *e)
+{
+    enum st st = thr_start(&l->threads[l->nthreads], name, fn, arg, e);
+    if (st == ST_OK)
+        l->nthreads++;
+    return st;
+}
+
+/* The table of threads: the writer, one per bus, one for connectivity, one per uplink. */
+static enum st start_threads(struct line *l, struct err *e)
+{
+    struct cli_config *c = &l->c;
+    size_t buses = collect_bus_count(c->collect_room), ups = uplinks_count(c->uplinks_room);
+    l->threads = calloc(buses + ups + 1, sizeof *l->threads);
+    l->bus_jobs = calloc(buses + 1, sizeof *l->bus_jobs);
+    l->uplink_jobs = calloc(ups + 1, sizeof *l->uplink_jobs);
+    if (!l->threads || !l->bus_jobs || !l->uplink_jobs)
+        return err_set(e, ST_MEMORY, "no memory for threads");
+    enum st st = thr_start(&l->writer, "writer", writer_main, l, e);
+    for (size_t i = 0; i < ups && st == ST_OK; i++) {
+        l->uplink_jobs[i] = (struct uplink_job){c->uplinks_room, i, l->store, l->clk, &l->stop};
+        st = start_thread(l, "uplink", uplink_main, &l->uplink_jobs[i], e);
+    }
+    l->connectivity_job =
+        (struct connectivity_job){c->connectivity_room, l->store, l->clk, &l->stop};
+    if (st == ST_OK)
+        st = start_thread(l, "connectivity", connectivity_main, &l->connectivity_job, e);
+    for (size_t i = 0; i < buses && st == ST_OK; i++) {
+        l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
+        st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
+    }
+    return st;
+}
+
+/* ---- stop, right to left ---- */
+
+static void close_line(struct line *l)
+{
+    web_close(l->web);
+    if (l->stop.fd >= 0)
+        thr_stop_now(&l->stop);
+    for (size_t i = l->nthreads; i-- > 0;)
+        thr_join(&l->threads[i]);
+    atomic_store(&l->writer_stop, true);
+    if (l->store)
+        store_stop(l->store);
+    thr_join(&l->writer);
+    seal_close(l->seal);
+    store_close(l->store);
+    free(l->threads);
+    free(l->bus_jobs);
+    free(l->uplink_jobs);
+    cli_config_done(&l->c);
+    thr_stop_close(&l->stop);
+}
+
+/* ---- run ---- */
+
+static enum st load(struct cli_config *c, const char *path, struct err *e)
+{
+    enum st st = cli_config_load(c, path, e);
+    if (st == ST_OK)
+        st = cli_config_rooms(c, e);
+    return st;
+}
+
+/* Whether the file can be used now; says why not. */
+static bool config_is_good(const char *path)
+{
+    struct cli_config c = {0};
+    struct err e = {0};
+    enum st st = load(&c, path, &e);
+    if (st != ST_OK && cli_complain(c.cfg) == 0)
+        log_error("%s", e.text);
+    cli_config_done(&c);
+    return st == ST_OK;
+}
+
+/* systemd kills us when the writer stands still: only its progress feeds the watchdog. */
+static void feed_watchdog(struct line *l, unsigned *seen)
+{
+    unsigned beats = atomic_load(&l->writer_beats);
+    if (beats != *seen)
+        sd_notify(0, "WATCHDOG=1");
+    *seen = beats;
+}
+
+/* Serves signals until one ends the run: SIGTERM and SIGINT stop, SIGHUP asks for a restart with
+ * the new configuration (refused while that has mistakes). */
+static bool wait_for_end(struct line *l, int signals, const char *path)
+{
+    uint64_t watchdog_us = 0;
+    bool watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
+    unsigned seen = 0;
+    for (;;) {
+        struct pollfd p = {signals, POLLIN, 0};
+        struct signalfd_siginfo s;
+        if (poll(&p, 1, watched ? (int)(watchdog_us / 2000) : -1) == 0) {
+            feed_watchdog(l, &seen);
+            continue;
+        }
+        ssize_t n = read(signals, &s, sizeof s);
+        if (n == sizeof s && s.ssi_signo == SIGHUP) {
+            if (config_is_good(path))
+                return true;
+            log_error("SIGHUP: the new configuration has mistakes; the old one stays");
+            store_event(l->store, STORE_ERROR, "config.refused", path,
+                        "the new configuration has mistakes; the old one stays");
+        } else if (n == sizeof s) {
+            return false;
+        } else if (n < 0 && errno != EINTR) {
+            log_error("signals: %s", strerror(errno));
+            return false;
+        }
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* One life of the line. *again: start over with the configuration as it is then. */
+static int run_once(const char *path, int signals, bool *again)
+{
+    struct line l = {.clk = clk_real(), .stop = {.fd = -1}};
+    struct err e = {0};
+    *again = false;
+    enum st st = load(&l.c, path, &e);
+    if (st != ST_OK) {
+        if (cli_complain(l.c.cfg) == 0)
+            log_error("%s", e.text);
+        cli_config_done(&l.c);
+        return CLI_USAGE;
+    }
+    st = thr_stop_open(&l.stop, &e);
+    if (st == ST_OK)
+        st = open_rooms(&l, &e);
+    malloc_trim(0); /* what loading took is not needed again */
+    if (st == ST_OK)
+        st = open_web(&l, &e);
+    if (st == ST_OK)
+        st = start_threads(&l, &e);
+    if (st != ST_OK) {
+        log_error("%s", e.text);
+        close_line(&l);
+        return CLI_FAILED;
+    }
+    store_event(l.store, STORE_INFO, "start", l.c.gateway.id, "fieldpost " CLI_VERSION " started");
+    if (l.web)
+        log_info("page http://127.0.0.1:%u/", web_port(l.web));
+    sd_notify(0, "READY=1");
+    *again = wait_for_end(&l, signals, path);
+    sd_notify(0, *again ? "RELOADING=1" : "STOPPING=1");
+    store_event(l.store, STORE_INFO, "stop", l.c.gateway.id,
+                *again ? "restart with a new configuration" : "stopped");
+    close_line(&l);
+    return CLI_DONE;
+}
+
+static int run_main(int argc, char **argv)
+{
+    int code = CLI_DONE;
+    const char *path = cli_config_option(
+        argc, argv, "usage: fieldpost run [--config FILE]\n\nRuns the gateway in the foreground.\n",
+        &code);
+    if (!path)
+        return code;
+    mallopt(M_ARENA_MAX, 2); /* a heap per thread would cost more than the threads */
+    log_open("fieldpost", LOG_LEVEL_INFO);
+    int signals = open_signals();
+    if (signals < 0) {
+        log_error("signals: %s", strerror(errno));
+        return CLI_FAILED;
+    }
+    bool again = true;
+    while (again && code == CLI_DONE)
+        code = run_once(path, signals, &again);
+    close(signals);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    return cli_main(argc, argv, run_main);
+}

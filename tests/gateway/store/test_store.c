@@ -1,0 +1,358 @@
+/* The store's promises: what was committed stays, ranges merge, nothing is picked twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "gateway/base/thr.h"
+#include "tests/support/line.h"
+
+#define MINUTE 60000
+#define M1 ((LINE_T0 / MINUTE + 1) * MINUTE)
+
+static int setup(void **state)
+{
+    static struct line l;
+    line_init(&l);
+    *state = &l;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    line_done(*state);
+    return 0;
+}
+
+static void assert_ok(enum st st, const struct err *e)
+{
+    if (st != ST_OK)
+        fail_msg("%s", e->text);
+}
+
+/* Runs the writer on a thread of its own, as main does, while the test makes calls. */
+struct writer {
+    struct line *l;
+    struct thr thr;
+    atomic_bool stop;
+};
+
+static void writer_main(void *arg)
+{
+    struct writer *w = arg;
+    while (!atomic_load(&w->stop)) {
+        struct err e;
+        assert_int_equal(store_step(w->l->store, false, &e), ST_OK);
+        store_wait(w->l->store, (struct mono){w->l->mono_ms + 5});
+    }
+}
+
+static void writer_start(struct writer *w, struct line *l)
+{
+    struct err e = {0};
+    *w = (struct writer){.l = l};
+    assert_ok(thr_start(&w->thr, "writer", writer_main, w, &e), &e);
+}
+
+static void writer_stop(struct writer *w)
+{
+    atomic_store(&w->stop, true);
+    thr_join(&w->thr);
+}
+
+static void ack(struct line *l, const uint8_t *chain, uint64_t seq, bool prefix)
+{
+    struct writer w;
+    struct err e = {0};
+    writer_start(&w, l);
+    assert_ok(store_ack(l->store, 0, chain, seq, prefix, (struct wire_span){(const uint8_t *)"r", 1},
+                        &e),
+              &e);
+    writer_stop(&w);
+}
+
+static uint64_t pick(struct line *l, enum store_pick how)
+{
+    struct store_reader *r;
+    struct store_batch b = {.seq = 0};
+    struct err e = {0};
+    assert_ok(store_reader_open(&r, l->db, &e), &e);
+    enum st st = store_pick_batch(r, "city", how, &b, &e);
+    store_reader_close(r);
+    if (st == ST_NOT_FOUND)
+        return 0;
+    assert_ok(st, &e);
+    return b.seq;
+}
+
+/* Seals a plan (1) and five data batches (2 … 6). */
+static void six_batches(struct line *l, uint8_t chain[WIRE_ID_BYTES])
+{
+    line_start(l);
+    line_run(l, M1 + 4 * MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_int_equal(b.n, 6);
+    memcpy(chain, b.v[0].row.chain, WIRE_ID_BYTES);
+    line_batches_done(&b);
+}
+
+static void acknowledged_ranges_merge_and_are_never_picked_again(void **state)
+{
+    struct line *l = *state;
+    uint8_t chain[WIRE_ID_BYTES];
+    six_batches(l, chain);
+    assert_int_equal(pick(l, STORE_PICK_CONTROL), 1);
+    assert_int_equal(pick(l, STORE_PICK_OLDEST), 1);
+    assert_int_equal(pick(l, STORE_PICK_NEWEST), 6);
+    ack(l, chain, 1, false);
+    assert_int_equal(pick(l, STORE_PICK_CONTROL), 0);
+    ack(l, chain, 6, false);
+    assert_int_equal(pick(l, STORE_PICK_NEWEST), 5);
+    assert_int_equal(pick(l, STORE_PICK_OLDEST), 2);
+    ack(l, chain, 3, false);
+    ack(l, chain, 2, false);
+    assert_int_equal(pick(l, STORE_PICK_OLDEST), 4);
+    ack(l, chain, 5, true); /* through: the whole prefix */
+    assert_int_equal(pick(l, STORE_PICK_OLDEST), 0);
+    assert_int_equal(pick(l, STORE_PICK_NEWEST), 0);
+
+    sqlite3 *h;
+    sqlite3_stmt *q;
+    assert_int_equal(sqlite3_open(l->db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(h, "SELECT a, z FROM ack", -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(q, 0), 1);
+    assert_int_equal(sqlite3_column_int(q, 1), 6);
+    assert_int_equal(sqlite3_step(q), SQLITE_DONE);
+    sqlite3_finalize(q);
+    sqlite3_close(h);
+}
+
+static void acknowledgements_survive_a_restart(void **state)
+{
+    struct line *l = *state;
+    uint8_t chain[WIRE_ID_BYTES];
+    six_batches(l, chain);
+    ack(l, chain, 4, true);
+    line_stop(l);
+    line_start(l);
+    assert_int_equal(pick(l, STORE_PICK_OLDEST), 5);
+    struct store_reader *r;
+    struct store_receipt got;
+    struct err e = {0};
+    assert_ok(store_reader_open(&r, l->db, &e), &e);
+    assert_ok(store_last_receipt(r, "city", &got, &e), &e);
+    assert_int_equal(got.seq, 4);
+    store_reader_close(r);
+}
+
+static void a_refused_batch_is_voided_in_the_chain(void **state)
+{
+    struct line *l = *state;
+    uint8_t chain[WIRE_ID_BYTES];
+    six_batches(l, chain);
+    struct writer w;
+    struct err e = {0};
+    writer_start(&w, l);
+    assert_ok(store_refuse(l->store, 0, chain, 3, "bad_cbor", &e), &e);
+    writer_stop(&w);
+    line_run(l, l->utc_ms + 2 * MINUTE);
+    struct line_batches b;
+    line_batches(l, &b);
+    size_t voids = 0;
+    for (size_t i = 1; i < b.n; i++) {
+        struct wire_control c;
+        struct wire_entry x;
+        if (b.v[i].batch.header.kind == WIRE_DATA)
+            continue;
+        assert_ok(wire_control_open(&c, b.v[i].batch.cose.payload.p,
+                                    b.v[i].batch.cose.payload.n, &e),
+                  &e);
+        while (wire_control_next(&c, &x, NULL) == ST_OK) {
+            assert_int_equal(x.kind, WIRE_ENTRY_VOID);
+            assert_int_equal(x.seq_from, 3);
+            assert_int_equal(x.seq_to, 3);
+            voids++;
+        }
+    }
+    assert_int_equal(voids, 1);
+    line_batches_done(&b);
+}
+
+static void only_acknowledged_batches_leave_after_keep(void **state)
+{
+    struct line *l = *state;
+    uint8_t chain[WIRE_ID_BYTES];
+    l->store_cfg.keep_ms = 2 * MINUTE;
+    six_batches(l, chain);
+    line_run(l, l->utc_ms + 10 * MINUTE);
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_int_equal(b.v[0].row.seq, 1); /* nothing acknowledged, nothing gone */
+    line_batches_done(&b);
+    ack(l, chain, 5, true);
+    line_run(l, l->utc_ms + 3 * MINUTE);
+    line_batches(l, &b);
+    assert_int_equal(b.v[0].row.seq, 6);
+    line_batches_done(&b);
+}
+
+static void a_full_queue_drops_the_newest_and_writes_a_gap(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    struct store_poll p = {0, M1, M1, CLK_SYNCED, STORE_DEVICE, LINE_POINTS};
+    struct store_value v[LINE_POINTS];
+    for (uint32_t i = 0; i < LINE_POINTS; i++)
+        v[i] = (struct store_value){num_dec(5, 0), l->series[0][i], 0};
+    uint64_t put = 0;
+    while (store_put(l->store, &p, v, 0) == ST_OK)
+        put++;
+    assert_true(put > 100);
+    assert_int_equal(store_put(l->store, &p, v, 0), ST_FULL);
+    struct store_stats stats;
+    store_stats(l->store, &stats);
+    assert_true(stats.queue_dropped >= 2);
+    line_to(l, M1);
+    line_to(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    bool queue = false;
+    for (size_t i = 0; i < b.n; i++)
+        for (size_t g = 0; g < b.v[i].batch.header.ngaps; g++)
+            queue = queue || strcmp(b.v[i].batch.header.gaps[g].cause, "queue") == 0;
+    assert_true(queue);
+    assert_int_equal(line_sealed_readings(&b), put * LINE_POINTS);
+    line_batches_done(&b);
+}
+
+static bool last_event(void *ctx, const struct store_event *v)
+{
+    *(struct store_event *)ctx = *v;
+    return false;
+}
+
+static void events_are_kept_and_bounded(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    for (int i = 0; i < 1000; i++)
+        store_event(l->store, STORE_WARNING, "test", "dev-0", "event %d", i);
+    line_step(l, true);
+    struct store_reader *r;
+    struct store_event v = {0};
+    struct err e = {0};
+    assert_ok(store_reader_open(&r, l->db, &e), &e);
+    assert_ok(store_each_event(r, 0, 10, last_event, &v, &e), &e);
+    store_reader_close(r);
+    assert_string_equal(v.subject, "dev-0");
+    assert_non_null(strstr(v.text, "more events were dropped"));
+}
+
+static void sql(const char *db, const char *text)
+{
+    sqlite3 *h;
+    assert_int_equal(sqlite3_open(db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(h);
+}
+
+static void a_newer_schema_is_refused_untouched(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    struct store *s = NULL;
+    sql(l->db, "PRAGMA user_version=99; CREATE TABLE theirs (x)");
+    assert_int_equal(store_open(&s, &l->store_cfg, "gw-01", &l->clk, &e), ST_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "newer fieldpost"));
+    sql(l->db, "SELECT * FROM theirs");
+}
+
+static void a_file_that_is_no_database_is_named_and_kept(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    struct store *s = NULL;
+    FILE *f = fopen(l->db, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 100; i++)
+        fputs("these are a technician's notes\n", f);
+    fclose(f);
+    assert_int_equal(store_open(&s, &l->store_cfg, "gw-01", &l->clk, &e), ST_CORRUPT);
+    assert_non_null(strstr(e.text, l->db));
+    assert_non_null(strstr(e.text, "not a fieldpost database"));
+    f = fopen(l->db, "r");
+    char line[64];
+    assert_non_null(fgets(line, sizeof line, f));
+    assert_string_equal(line, "these are a technician's notes\n");
+    fclose(f);
+}
+
+static void a_missing_folder_says_what_to_do(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    struct store *s = NULL;
+    l->store_cfg.path = (char *)(uintptr_t) "/nonexistent/folder/fieldpost.db";
+    assert_int_equal(store_open(&s, &l->store_cfg, "gw-01", &l->clk, &e), ST_IO);
+    assert_non_null(strstr(e.text, "create its folder"));
+    l->store_cfg.path = l->db;
+}
+
+static void a_lock_held_by_another_loses_nothing(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 5000);
+    line_step(l, true);
+    sqlite3 *h;
+    assert_int_equal(sqlite3_open(l->db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    line_poll(l, 0, M1 + 10000, 1);
+    struct err e = {0};
+    assert_int_equal(store_step(l->store, true, &e), ST_BUSY);
+    struct store_stats stats;
+    store_stats(l->store, &stats);
+    assert_non_null(strstr(stats.fault, "another program"));
+    sqlite3_close(h);
+    uint64_t before = line_pending_readings(l);
+    line_step(l, true);
+    assert_int_equal(line_pending_readings(l), before + LINE_POINTS);
+    store_stats(l->store, &stats);
+    assert_string_equal(stats.fault, "");
+}
+
+static void the_file_is_its_owners_alone(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    struct stat sb;
+    assert_int_equal(stat(l->db, &sb), 0);
+    assert_int_equal(sb.st_mode & 0777, 0600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        T(acknowledged_ranges_merge_and_are_never_picked_again),
+        T(acknowledgements_survive_a_restart),
+        T(a_refused_batch_is_voided_in_the_chain),
+        T(only_acknowledged_batches_leave_after_keep),
+        T(a_full_queue_drops_the_newest_and_writes_a_gap),
+        T(events_are_kept_and_bounded),
+        T(a_newer_schema_is_refused_untouched),
+        T(a_file_that_is_no_database_is_named_and_kept),
+        T(a_missing_folder_says_what_to_do),
+        T(a_lock_held_by_another_loses_nothing),
+        T(the_file_is_its_owners_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
