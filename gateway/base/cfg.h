@@ -58,7 +58,7 @@ struct cfg_field {
     enum cfg_kind kind;
     size_t offset;
     bool required;
-    const char *dflt; /* as it would stand in the file; NULL: zero / absent */
+    const char *dflt; /* one value as it would stand in the file; NULL: zero / absent */
     double min, max;  /* CFG_INT, CFG_REAL; also CFG_TIME (ms) and CFG_SIZE; unchecked when equal */
     const struct cfg_word *words;
     const struct cfg_table *sub;
@@ -82,6 +82,10 @@ struct cfg_section {
 
 struct cfg; /* a loaded file: owns every string and item it filled in */
 
+/* After ST_BAD the structs are filled as far as the file allows, so that later checks can add
+ * their complaints: a member that is wrong or missing has its default, and a required string is
+ * then "" and never NULL. A list that is written as one value is a list of one. */
+
 #define CFG_FILE_MAX_BYTES (4 * 1024 * 1024)
 
 /* Reads path into sections. Returns a cfg in every case but lack of memory (*out NULL then):
@@ -97,7 +101,8 @@ void cfg_free(struct cfg *c); /* also frees all strings and items */
 
 const char *cfg_path(const struct cfg *c);
 /* Adds a message of a later check (unknown profile, bus, quantity). `member` is the address of the
- * filled member that is wrong (or of an item): its line and column go in front; NULL: the file. */
+ * filled member that is wrong (or of an item): its line and column go in front; NULL: the file.
+ * A member that was complained about while loading is not complained about again. */
 void cfg_complain(struct cfg *c, const void *member, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Line number of the filled member, 0 when it stood on its default. */
