@@ -3,7 +3,8 @@
  *
  * Sources: RFC 8949 (CBOR, deterministic encoding §4.2.1), RFC 9052/9053 (COSE, ES256), RFC 8428
  * (SenML), and the batch contract (gateway/doc/batch.cddl). Everything that breaks a rule of the
- * contract is refused by the readers; writers cannot produce it. Any thread, one object at a time. */
+ * contract is refused by the readers; writers cannot produce it. Any thread, one object at a time.
+ */
 #ifndef GATEWAY_WIRE_WIRE_H
 #define GATEWAY_WIRE_WIRE_H
 
@@ -45,9 +46,9 @@ enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e) ST
 enum st wire_pub_parse(struct wire_pub **out, const uint8_t *der, size_t n,
                        struct err *e) ST_MUST_CHECK;
 void wire_pub_free(struct wire_pub *k);
-struct wire_span wire_pub_der(const struct wire_pub *k);                  /* borrowed */
+struct wire_span wire_pub_der(const struct wire_pub *k);                       /* borrowed */
 enum st wire_pub_pem(const struct wire_pub *k, struct buf *out) ST_MUST_CHECK; /* NUL-free text */
-const uint8_t *wire_pub_kid(const struct wire_pub *k);                    /* WIRE_ID_BYTES */
+const uint8_t *wire_pub_kid(const struct wire_pub *k);                         /* WIRE_ID_BYTES */
 
 /* ---- small tools ------------------------------------------------------------------------ */
 
@@ -76,7 +77,8 @@ enum st wire_put_array(struct buf *out, uint64_t n) ST_MUST_CHECK;
 enum st wire_put_map(struct buf *out, uint64_t n) ST_MUST_CHECK;
 enum st wire_put_null(struct buf *out) ST_MUST_CHECK;
 enum st wire_put_bool(struct buf *out, bool b) ST_MUST_CHECK;
-/* batch.md rule 13: fewest bytes among the exact ones, ties integer, float, tag 4. v has a value. */
+/* batch.md rule 13: fewest bytes among the exact ones, ties integer, float, tag 4. v has a value.
+ */
 enum st wire_put_num(struct buf *out, struct num v) ST_MUST_CHECK;
 
 /* A strict reader of deterministic CBOR over borrowed bytes: refuses indefinite lengths, heads
@@ -91,7 +93,8 @@ enum wire_type {
     WIRE_TAG,   /* u is the tag, its item follows */
     WIRE_FLOAT, /* f */
     WIRE_BOOL,  /* u is 0 or 1 */
-    WIRE_NULL
+    WIRE_NULL,
+    WIRE_SIMPLE /* any other simple value: u is its number */
 };
 struct wire_item {
     enum wire_type type;
@@ -110,11 +113,11 @@ enum st wire_skip(struct wire_reader *r, struct err *e) ST_MUST_CHECK;
 
 /* Quality flags, the "q" of a record. */
 enum {
-    WIRE_Q_LIMITS = 1,     /* outside its plausible limits */
-    WIRE_Q_STUCK = 2,      /* has not changed for too long */
-    WIRE_Q_FAULT = 4,      /* the device reports a fault */
+    WIRE_Q_LIMITS = 1, /* outside its plausible limits */
+    WIRE_Q_STUCK = 2,  /* has not changed for too long */
+    WIRE_Q_FAULT = 4,  /* the device reports a fault */
     WIRE_Q_CALIBRATING = 8,
-    WIRE_Q_HAND = 16,      /* entered by hand */
+    WIRE_Q_HAND = 16, /* entered by hand */
     WIRE_Q_COMPUTED = 32,
     WIRE_Q_TIME_UNKNOWN = 64,
     WIRE_Q_TIME_CORRECTED = 128
@@ -144,9 +147,9 @@ enum st wire_senml_poll(struct buf *out, const char *base, int64_t t_ms,
 struct wire_senml {
     struct wire_reader r;
     uint64_t left;
-    struct wire_span base; /* bn in force */
+    struct wire_span base, device; /* bn in force, and the device in it */
     int64_t base_ms;
-    const char *gw;        /* expected first part of bn; NULL: any */
+    const char *gw; /* expected first part of bn; NULL: any */
 };
 struct wire_reading {
     struct wire_span device, point, unit; /* unit.p NULL when there is none */
@@ -195,8 +198,9 @@ struct wire_header {
     uint64_t for_from, for_to; /* a thinned batch; 0, 0: absent */
 };
 
-/* Encodes and signs; appends the COSE bytes to out. ST_FULL when header or whole would be too
- * large (out unchanged). */
+/* Encodes and signs, deterministically (RFC 6979); kid is the key's. The payload is taken as it is.
+ * ST_BAD when the header breaks a rule. Appends the COSE bytes to out. ST_FULL when header or whole
+ * would be too large (out unchanged). */
 enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
                         const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
 
@@ -211,7 +215,8 @@ struct wire_batch {
     void *owned;
 };
 /* Structure and all rules that one batch alone can break, payload included (records or entries
- * are walked). Not the signature. */
+ * are walked). Not the signature. ST_BAD; ST_UNSUPPORTED for another version of the contract. b
+ * is empty after a failure. */
 enum st wire_batch_open(struct wire_batch *b, const void *p, size_t n, struct err *e) ST_MUST_CHECK;
 void wire_batch_done(struct wire_batch *b);
 /* ST_OK or ST_CORRUPT. s must be <= n/2. */
@@ -229,12 +234,12 @@ enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
 enum wire_entry_kind { WIRE_ENTRY_PLAN, WIRE_ENTRY_RETIRE, WIRE_ENTRY_VOID, WIRE_ENTRY_OTHER };
 struct wire_entry {
     enum wire_entry_kind kind;
-    struct wire_span name;                    /* "plan", … */
-    struct wire_span series, quantity, unit;  /* plan; retire: series */
-    int64_t period_ms, at_ms;                 /* plan: from; retire: at */
-    struct wire_span text;                    /* retire: reason; void: cause */
-    uint64_t seq_from, seq_to;                /* void */
-    struct wire_span hashes;                  /* void: CBOR of the hash array */
+    struct wire_span name;                   /* "plan", … */
+    struct wire_span series, quantity, unit; /* plan; retire: series */
+    int64_t period_ms, at_ms;                /* plan: from; retire: at */
+    struct wire_span text;                   /* retire: reason; void: cause */
+    uint64_t seq_from, seq_to;               /* void */
+    struct wire_span hashes;                 /* void: CBOR of the hash array */
 };
 struct wire_control {
     struct wire_reader r;
@@ -257,25 +262,26 @@ struct wire_receipt {
     uint64_t through_seq;
     uint8_t through_hash[WIRE_HASH_BYTES];
 };
-enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_key *key,
-                          struct buf *out, struct err *e) ST_MUST_CHECK;
-/* Opens; the signature is a step of its own, wire_answer_verify, because a drain verifies only
+enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_key *key, struct buf *out,
+                          struct err *e) ST_MUST_CHECK;
+/* Opens; the signature is a step of its own, wire_cose_verify, because a drain verifies only
  * the last receipt of a run. */
 enum st wire_receipt_open(struct wire_receipt *r, struct wire_cose *cose, const void *p, size_t n,
                           struct err *e) ST_MUST_CHECK;
 
+/* Chains in any order when signed; a head that was opened has them by id. */
 struct wire_head_chain {
     uint8_t chain[WIRE_ID_BYTES];
-    uint64_t through_seq;                 /* 0 and zero hash: nothing without a hole from seq 1 */
+    uint64_t through_seq; /* 0 and zero hash: nothing without a hole from seq 1 */
     uint8_t through_hash[WIRE_HASH_BYTES];
-    uint64_t (*missing)[2];               /* ranges a..z inclusive, below the last seq held */
+    uint64_t (*missing)[2]; /* ranges a..z inclusive, below the last seq held */
     size_t nmissing;
     uint64_t *broken;
     size_t nbroken;
 };
 struct wire_head {
     char gw[65];
-    uint8_t nonce[64];
+    uint8_t nonce[64]; /* the characters of the query, sent as a text */
     size_t nonce_n;
     struct wire_head_chain *chains;
     size_t nchains;

@@ -1,0 +1,338 @@
+/* Control entries: flat arrays, the name first (batch.md rule 16). */
+#include "gateway/wire/wire_int.h"
+
+/* What may stand at a place of an entry. */
+enum {
+    A_SERIES = 's', /* device/point */
+    A_TARGET = 'S', /* device/point or device/STAR */
+    A_TEXT = 't',   /* not empty */
+    A_UNIT = 'U',   /* text or null */
+    A_DAY = 'd',    /* YYYY-MM-DD */
+    A_COUNT = 'u',  /* unsigned, up to INT64_MAX */
+    A_SEQ = 'q',    /* from 1 */
+    A_INT = 'i',    /* 64 bits: times and differences, ms */
+    A_END = 'n',    /* the same, or null */
+    A_ID = 'b',     /* 8 bytes */
+    A_HASH = 'h',   /* 32 bytes */
+    A_HASHES = 'H', /* an array of hashes */
+    A_KEY = 'k',    /* SubjectPublicKeyInfo */
+    A_CHANGE = 'c', /* invalidate, rescale, reassign */
+    A_WORK = 'w',   /* calibration, swap, meter */
+    A_MAP = 'm',    /* any map */
+    A_ANY = 'a'
+};
+static const struct {
+    const char *name, *shape;
+    enum wire_entry_kind kind;
+} entries[] = {
+    {"plan", "stUui", WIRE_ENTRY_PLAN},
+    {"retire", "sit", WIRE_ENTRY_RETIRE},
+    {"void", "qqHt", WIRE_ENTRY_VOID},
+    {"time", "bqqiu", WIRE_ENTRY_OTHER},
+    {"correct", "asiicatt", WIRE_ENTRY_OTHER},
+    {"maintain", "Sinwm", WIRE_ENTRY_OTHER},
+    {"key", "k", WIRE_ENTRY_OTHER},
+    {"config", "hit", WIRE_ENTRY_OTHER},
+    {"digest", "dqquuh", WIRE_ENTRY_OTHER},
+};
+#define ENTRIES (sizeof(entries) / sizeof(entries[0]))
+#define ARGS_MAX 8
+static const char *const changes[] = {"invalidate", "rescale", "reassign", NULL};
+static const char *const works[] = {"calibration", "swap", "meter", NULL};
+
+/* ---- writers ------------------------------------------------------------------------------- */
+
+/* An entry goes in whole or not at all. */
+static enum st done(struct buf *out, size_t start, enum st st)
+{
+    if (st)
+        out->n = start;
+    return st;
+}
+
+static enum st begin(struct buf *out, unsigned members, const char *name)
+{
+    enum st st = wire_put_array(out, members);
+
+    return st ? st : wire_put_text(out, name);
+}
+
+static bool is_series(const char *s)
+{
+    return wire_is_series((struct wire_span){(const uint8_t *)s, strlen(s)}, false);
+}
+
+enum st wire_put_plan(struct buf *out, const char *series, const char *quantity, const char *unit,
+                      int64_t period_ms, int64_t from_ms)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!is_series(series) || !quantity[0] || period_ms < 0)
+        return ST_BAD;
+    st = begin(out, 6, "plan");
+    if (!st)
+        st = wire_put_text(out, series);
+    if (!st)
+        st = wire_put_text(out, quantity);
+    if (!st)
+        st = unit ? wire_put_text(out, unit) : wire_put_null(out);
+    if (!st)
+        st = wire_put_int(out, period_ms);
+    if (!st)
+        st = wire_put_int(out, from_ms);
+    return done(out, start, st);
+}
+
+enum st wire_put_retire(struct buf *out, const char *series, int64_t at_ms, const char *reason)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!is_series(series) || !reason[0])
+        return ST_BAD;
+    st = begin(out, 4, "retire");
+    if (!st)
+        st = wire_put_text(out, series);
+    if (!st)
+        st = wire_put_int(out, at_ms);
+    if (!st)
+        st = wire_put_text(out, reason);
+    return done(out, start, st);
+}
+
+enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
+                      const uint8_t (*hashes)[WIRE_HASH_BYTES], const char *cause)
+{
+    size_t start = out->n;
+    uint64_t i, n = seq_to - seq_from + 1;
+    enum st st;
+
+    if (seq_from == 0 || seq_to > INT64_MAX || seq_from > seq_to || !cause[0])
+        return ST_BAD;
+    st = begin(out, 5, "void");
+    if (!st)
+        st = wire_put_uint(out, seq_from);
+    if (!st)
+        st = wire_put_uint(out, seq_to);
+    if (!st)
+        st = wire_put_array(out, n);
+    for (i = 0; !st && i < n; i++)
+        st = wire_put_bytes(out, hashes[i], WIRE_HASH_BYTES);
+    if (!st)
+        st = wire_put_text(out, cause);
+    return done(out, start, st);
+}
+
+/* ---- reader -------------------------------------------------------------------------------- */
+
+enum st wire_control_open(struct wire_control *c, const void *payload, size_t n, struct err *e)
+{
+    struct wire_reader r = wire_reader_of(payload, n);
+    struct wire_item it;
+    enum st st = wire_expect(&r, WIRE_ARRAY, &it, e);
+
+    if (st)
+        return st;
+    *c = (struct wire_control){.r = r, .left = it.u};
+    return ST_OK;
+}
+
+/* One place of an entry, as read. */
+struct arg {
+    struct wire_span span;
+    int64_t i;
+};
+
+static bool in(struct wire_span s, const char *const *words)
+{
+    while (*words && !wire_is(s, *words))
+        words++;
+    return *words != NULL;
+}
+
+static bool is_day(struct wire_span s)
+{
+    size_t i;
+
+    for (i = 0; s.n == 10 && i < 10; i++)
+        if (i == 4 || i == 7 ? s.p[i] != '-' : s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    return s.n == 10;
+}
+
+static enum st next_text(struct wire_reader *r, char shape, struct arg *a, struct err *e)
+{
+    const uint8_t *at = r->p;
+    struct wire_item it;
+    bool good;
+    enum st st = wire_next(r, &it, e);
+
+    if (st || (shape == A_UNIT && it.type == WIRE_NULL))
+        return st;
+    a->span = it.span;
+    good = it.type == WIRE_TEXT && it.span.n > 0 &&
+           (shape == A_SERIES   ? wire_is_series(it.span, false)
+            : shape == A_TARGET ? wire_is_series(it.span, true)
+            : shape == A_DAY    ? is_day(it.span)
+            : shape == A_CHANGE ? in(it.span, changes)
+            : shape == A_WORK   ? in(it.span, works)
+                                : true);
+    return good ? ST_OK : wire_bad(r, at, e, "not the text that belongs here");
+}
+
+static enum st next_bytes(struct wire_reader *r, size_t n, struct arg *a, struct err *e)
+{
+    const uint8_t *at = r->p;
+    struct wire_item it;
+    enum st st = wire_expect(r, WIRE_BYTES, &it, e);
+
+    a->span = it.span;
+    return !st && n && it.span.n != n ? wire_bad(r, at, e, "a byte string of the wrong length")
+                                      : st;
+}
+
+static enum st next_spki(struct wire_reader *r, struct arg *a, struct err *e)
+{
+    struct wire_pub *pub = NULL;
+    enum st st = next_bytes(r, 0, a, e);
+
+    if (!st)
+        st = wire_pub_parse(&pub, a->span.p, a->span.n, e);
+    wire_pub_free(pub);
+    return st;
+}
+
+static enum st next_hashes(struct wire_reader *r, struct arg *a, struct err *e)
+{
+    const uint8_t *at = r->p;
+    struct wire_item it;
+    struct arg hash;
+    enum st st = wire_expect(r, WIRE_ARRAY, &it, e);
+    uint64_t i;
+
+    for (i = 0; !st && i < it.u; i++)
+        st = next_bytes(r, WIRE_HASH_BYTES, &hash, e);
+    a->i = (int64_t)i;
+    a->span = (struct wire_span){at, (size_t)(r->p - at)};
+    return st;
+}
+
+static enum st next_integer(struct wire_reader *r, char shape, struct arg *a, struct err *e)
+{
+    const uint8_t *at = r->p;
+    struct wire_reader ahead = *r;
+    struct wire_item it;
+    enum st st = wire_next(&ahead, &it, e);
+
+    if (!st && shape == A_END && it.type == WIRE_NULL) {
+        *r = ahead;
+        return ST_OK;
+    }
+    if (!st)
+        st = wire_expect_int(r, &a->i, e);
+    if (!st && ((shape == A_COUNT && a->i < 0) || (shape == A_SEQ && a->i < 1)))
+        return wire_bad(r, at, e, "a number below its least value");
+    return st;
+}
+
+static enum st next_arg(struct wire_reader *r, char shape, struct arg *a, struct err *e)
+{
+    const uint8_t *at = r->p;
+
+    switch (shape) {
+    case A_COUNT:
+    case A_SEQ:
+    case A_INT:
+    case A_END:
+        return next_integer(r, shape, a, e);
+    case A_ID:
+        return next_bytes(r, WIRE_ID_BYTES, a, e);
+    case A_HASH:
+        return next_bytes(r, WIRE_HASH_BYTES, a, e);
+    case A_HASHES:
+        return next_hashes(r, a, e);
+    case A_KEY:
+        return next_spki(r, a, e);
+    case A_MAP:
+        if (r->p < r->end && *r->p >> 5 != WIRE_MAP)
+            return wire_bad(r, at, e, "should be a map");
+        return wire_skip_in(r, 2, e);
+    case A_ANY:
+        return wire_skip_in(r, 2, e);
+    default:
+        return next_text(r, shape, a, e);
+    }
+}
+
+static void fill(struct wire_entry *out, const struct arg *a)
+{
+    if (out->kind == WIRE_ENTRY_PLAN) {
+        out->series = a[0].span;
+        out->quantity = a[1].span;
+        out->unit = a[2].span;
+        out->period_ms = a[3].i;
+        out->at_ms = a[4].i;
+    } else if (out->kind == WIRE_ENTRY_RETIRE) {
+        out->series = a[0].span;
+        out->at_ms = a[1].i;
+        out->text = a[2].span;
+    } else if (out->kind == WIRE_ENTRY_VOID) {
+        out->seq_from = (uint64_t)a[0].i;
+        out->seq_to = (uint64_t)a[1].i;
+        out->hashes = a[2].span;
+        out->text = a[3].span;
+    }
+}
+
+static enum st next_known(struct wire_reader *r, size_t which, uint64_t members,
+                          struct wire_entry *out, struct err *e)
+{
+    const char *shape = entries[which].shape;
+    const uint8_t *at = r->p;
+    struct arg a[ARGS_MAX] = {{{NULL, 0}, 0}};
+    size_t i, n = strlen(shape);
+    enum st st = ST_OK;
+
+    if (members != n + 1)
+        return wire_bad(r, at, e, "an entry with another number of members than it should");
+    for (i = 0; !st && i < n; i++)
+        st = next_arg(r, shape[i], &a[i], e);
+    if (st)
+        return st;
+    out->kind = entries[which].kind;
+    fill(out, a);
+    if (out->kind == WIRE_ENTRY_VOID &&
+        (out->seq_to < out->seq_from || (uint64_t)a[2].i != out->seq_to - out->seq_from + 1))
+        return wire_bad(r, at, e, "a void entry without one hash for each batch");
+    return ST_OK;
+}
+
+enum st wire_control_next(struct wire_control *c, struct wire_entry *out, struct err *e)
+{
+    const uint8_t *at = c->r.p;
+    struct wire_item entry, name;
+    size_t k = 0;
+    uint64_t i;
+    enum st st;
+
+    if (c->left == 0)
+        return wire_end(&c->r) ? ST_NOT_FOUND
+                               : wire_bad(&c->r, at, e, "bytes behind the last entry");
+    st = wire_expect(&c->r, WIRE_ARRAY, &entry, e);
+    if (!st && entry.u == 0)
+        return wire_bad(&c->r, at, e, "an entry without a name");
+    if (!st)
+        st = wire_expect(&c->r, WIRE_TEXT, &name, e);
+    if (st)
+        return st;
+    *out = (struct wire_entry){.kind = WIRE_ENTRY_OTHER, .name = name.span};
+    while (k < ENTRIES && !wire_is(name.span, entries[k].name))
+        k++;
+    if (k < ENTRIES)
+        st = next_known(&c->r, k, entry.u, out, e);
+    for (i = 1; k == ENTRIES && !st && i < entry.u; i++)
+        st = wire_skip_in(&c->r, 2, e);
+    c->left -= !st;
+    return st;
+}

@@ -1,0 +1,437 @@
+/* P-256 keys and ES256 over a hash, by mbedTLS 2.28 or 3.x. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mbedtls/ecdsa.h>
+#include <mbedtls/pem.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+
+#include "gateway/wire/wire_int.h"
+
+#define MBEDTLS_3 (MBEDTLS_VERSION_NUMBER >= 0x03000000)
+#define FILE_MAX (16 * 1024)
+#define POINT_BYTES 65
+#define SPKI_BYTES 91
+
+/* SubjectPublicKeyInfo of a P-256 key up to its uncompressed point (RFC 5480): the only form that
+ * the contract knows, so DER is compared and not parsed. */
+static const uint8_t spki_head[SPKI_BYTES - POINT_BYTES] = {
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+/* n/2, rounded down */
+static const uint8_t half_order[32] = {
+    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8};
+
+struct wire_pub {
+    mbedtls_ecp_point q;
+    uint8_t der[SPKI_BYTES];
+    uint8_t kid[WIRE_ID_BYTES];
+};
+struct wire_key {
+    mbedtls_mpi d;
+    struct wire_pub pub;
+};
+
+/* One curve for all keys. Version 2.28 computes its table of multiples of G with the first
+ * multiplication and only reads it afterwards; doing one here makes the curve safe to share. */
+static pthread_once_t curve_once = PTHREAD_ONCE_INIT;
+static mbedtls_ecp_group curve;
+static int curve_failed;
+
+static int rng(void *ctx, unsigned char *out, size_t n)
+{
+    (void)ctx;
+    return wire_random(out, n, NULL) ? -1 : 0;
+}
+
+static void curve_load(void)
+{
+    mbedtls_ecp_point p;
+    mbedtls_mpi three;
+
+    mbedtls_ecp_group_init(&curve);
+    mbedtls_ecp_point_init(&p);
+    mbedtls_mpi_init(&three);
+    curve_failed = mbedtls_ecp_group_load(&curve, MBEDTLS_ECP_DP_SECP256R1) ||
+                   mbedtls_mpi_lset(&three, 3) ||
+                   mbedtls_ecp_mul(&curve, &p, &three, &curve.G, rng, NULL);
+    mbedtls_mpi_free(&three);
+    mbedtls_ecp_point_free(&p);
+}
+
+static enum st need_curve(struct err *e)
+{
+    if (pthread_once(&curve_once, curve_load) || curve_failed)
+        return err_set(e, ST_MEMORY, "cannot set up the curve P-256");
+    return ST_OK;
+}
+
+/* ---- public keys -------------------------------------------------------------------------- */
+
+/* Fills *k, whose point is initialised, from an uncompressed point. */
+static enum st pub_set(struct wire_pub *k, const uint8_t point[POINT_BYTES], struct err *e)
+{
+    uint8_t hash[WIRE_HASH_BYTES];
+
+    if (point[0] != 4 || mbedtls_ecp_point_read_binary(&curve, &k->q, point, POINT_BYTES) ||
+        mbedtls_ecp_check_pubkey(&curve, &k->q))
+        return err_set(e, ST_BAD, "not a point on the curve P-256");
+    memcpy(k->der, spki_head, sizeof(spki_head));
+    memcpy(k->der + sizeof(spki_head), point, POINT_BYTES);
+    wire_sha256(k->der, SPKI_BYTES, hash);
+    memcpy(k->kid, hash, WIRE_ID_BYTES);
+    return ST_OK;
+}
+
+enum st wire_pub_parse(struct wire_pub **out, const uint8_t *der, size_t n, struct err *e)
+{
+    struct wire_pub *k;
+    enum st st = need_curve(e);
+
+    if (st)
+        return st;
+    if (n != SPKI_BYTES || memcmp(der, spki_head, sizeof(spki_head)) != 0)
+        return err_set(e, ST_BAD, "not a P-256 public key with a named curve and a plain point");
+    k = calloc(1, sizeof(*k));
+    if (!k)
+        return err_set(e, ST_MEMORY, "no memory for a key");
+    mbedtls_ecp_point_init(&k->q);
+    st = pub_set(k, der + sizeof(spki_head), e);
+    if (st) {
+        wire_pub_free(k);
+        return st;
+    }
+    *out = k;
+    return ST_OK;
+}
+
+void wire_pub_free(struct wire_pub *k)
+{
+    if (!k)
+        return;
+    mbedtls_ecp_point_free(&k->q);
+    free(k);
+}
+
+struct wire_span wire_pub_der(const struct wire_pub *k)
+{
+    return (struct wire_span){k->der, SPKI_BYTES};
+}
+
+const uint8_t *wire_pub_kid(const struct wire_pub *k)
+{
+    return k->kid;
+}
+
+enum st wire_pub_pem(const struct wire_pub *k, struct buf *out)
+{
+    uint8_t text[256];
+    size_t n;
+
+    if (mbedtls_pem_write_buffer("-----BEGIN PUBLIC KEY-----\n", "-----END PUBLIC KEY-----\n",
+                                 k->der, SPKI_BYTES, text, sizeof(text), &n))
+        return ST_MEMORY;
+    return buf_put(out, text, n - 1); /* n counts a NUL */
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+/* Reads a small file whole and puts a NUL behind it, as the PEM parsers want. */
+static enum st read_fd(int fd, const char *path, uint8_t text[FILE_MAX], size_t *n, struct err *e)
+{
+    ssize_t got = 1;
+
+    *n = 0;
+    while (got > 0 && *n < FILE_MAX - 1) {
+        got = read(fd, text + *n, FILE_MAX - 1 - *n);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got < 0)
+            return err_set(e, ST_IO, "%s: %s", path, strerror(errno));
+        else
+            *n += (size_t)got;
+    }
+    if (*n == FILE_MAX - 1)
+        return err_set(e, ST_BAD, "%s: too large for a key", path);
+    text[*n] = 0;
+    return ST_OK;
+}
+
+static enum st open_read(int *fd, const char *path, struct err *e)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return err_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path, strerror(errno));
+    return ST_OK;
+}
+
+/* The key in a PEM text, public key or certificate, as SubjectPublicKeyInfo at the end of der;
+ * returns its length, or less than 1. */
+static int pem_to_der(const uint8_t *text, size_t n, uint8_t *der, size_t size)
+{
+    mbedtls_x509_crt crt;
+    mbedtls_pk_context pk;
+    int rc;
+
+    mbedtls_x509_crt_init(&crt);
+    mbedtls_pk_init(&pk);
+    if (strstr((const char *)text, "-----BEGIN CERTIFICATE-----")) {
+        rc = mbedtls_x509_crt_parse(&crt, text, n + 1);
+        if (!rc)
+            rc = mbedtls_pk_write_pubkey_der(&crt.pk, der, size);
+    } else {
+        rc = mbedtls_pk_parse_public_key(&pk, text, n + 1);
+        if (!rc)
+            rc = mbedtls_pk_write_pubkey_der(&pk, der, size);
+    }
+    mbedtls_pk_free(&pk);
+    mbedtls_x509_crt_free(&crt);
+    return rc;
+}
+
+enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e)
+{
+    uint8_t text[FILE_MAX], der[1024];
+    size_t n;
+    int fd, len;
+    enum st st = open_read(&fd, path, e);
+
+    if (st)
+        return st;
+    st = read_fd(fd, path, text, &n, e);
+    close(fd);
+    if (st)
+        return st;
+    len = pem_to_der(text, n, der, sizeof(der));
+    if (len < 1)
+        return err_set(e, ST_BAD, "%s: neither a public key nor a certificate in PEM", path);
+    st = wire_pub_parse(out, der + sizeof(der) - (size_t)len, (size_t)len, e);
+    return st ? err_wrap(e, st, "%s", path) : ST_OK;
+}
+
+/* Takes d and the point out of a parsed key. */
+static enum st key_take(struct wire_key *k, mbedtls_pk_context *pk, struct err *e)
+{
+    mbedtls_ecp_keypair *pair;
+    uint8_t point[POINT_BYTES];
+    size_t n = 0;
+    int rc = -1;
+
+    if (mbedtls_pk_get_type(pk) != MBEDTLS_PK_ECKEY)
+        return err_set(e, ST_BAD, "not an EC key");
+    pair = mbedtls_pk_ec(*pk);
+#if MBEDTLS_3
+    mbedtls_ecp_group grp;
+
+    mbedtls_ecp_group_init(&grp);
+    rc = mbedtls_ecp_export(pair, &grp, &k->d, &k->pub.q);
+    if (!rc && grp.id != MBEDTLS_ECP_DP_SECP256R1)
+        rc = -1;
+    mbedtls_ecp_group_free(&grp);
+#else
+    if (pair->grp.id == MBEDTLS_ECP_DP_SECP256R1)
+        rc = mbedtls_mpi_copy(&k->d, &pair->d) || mbedtls_ecp_copy(&k->pub.q, &pair->Q);
+#endif
+    if (rc || mbedtls_ecp_point_write_binary(&curve, &k->pub.q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n,
+                                             point, sizeof(point)))
+        return err_set(e, ST_BAD, "not a P-256 key");
+    return pub_set(&k->pub, point, e);
+}
+
+static enum st key_parse(struct wire_key **out, const uint8_t *text, size_t n, struct err *e)
+{
+    mbedtls_pk_context pk;
+    struct wire_key *k;
+    enum st st = need_curve(e);
+    int rc;
+
+    if (st)
+        return st;
+    k = calloc(1, sizeof(*k));
+    if (!k)
+        return err_set(e, ST_MEMORY, "no memory for a key");
+    mbedtls_mpi_init(&k->d);
+    mbedtls_ecp_point_init(&k->pub.q);
+    mbedtls_pk_init(&pk);
+#if MBEDTLS_3
+    rc = mbedtls_pk_parse_key(&pk, text, n + 1, NULL, 0, rng, NULL);
+#else
+    rc = mbedtls_pk_parse_key(&pk, text, n + 1, NULL, 0);
+#endif
+    st = rc ? err_set(e, ST_BAD, "not a private key in PEM") : key_take(k, &pk, e);
+    mbedtls_pk_free(&pk);
+    if (st) {
+        wire_key_free(k);
+        return st;
+    }
+    *out = k;
+    return ST_OK;
+}
+
+enum st wire_key_load(struct wire_key **out, const char *path, struct err *e)
+{
+    uint8_t text[FILE_MAX];
+    struct stat s;
+    size_t n;
+    int fd;
+    enum st st = open_read(&fd, path, e);
+
+    if (st)
+        return st;
+    if (fstat(fd, &s))
+        st = err_set(e, ST_IO, "%s: %s", path, strerror(errno));
+    else if (s.st_mode & (S_IRWXG | S_IRWXO))
+        st = err_set(e, ST_REFUSED, "%s: others can read this private key; chmod 600 %s", path,
+                     path);
+    else
+        st = read_fd(fd, path, text, &n, e);
+    close(fd);
+    if (st)
+        return st;
+    st = key_parse(out, text, n, e);
+    mbedtls_platform_zeroize(text, sizeof(text));
+    return st ? err_wrap(e, st, "%s", path) : ST_OK;
+}
+
+void wire_key_free(struct wire_key *k)
+{
+    if (!k)
+        return;
+    mbedtls_mpi_free(&k->d); /* zeroizes */
+    mbedtls_ecp_point_free(&k->pub.q);
+    free(k);
+}
+
+const struct wire_pub *wire_key_pub(const struct wire_key *k)
+{
+    return &k->pub;
+}
+
+/* A new key as PEM; returns 0 when it worked. */
+static int make_pem(uint8_t *text, size_t size)
+{
+    mbedtls_pk_context pk;
+    int rc;
+
+    mbedtls_pk_init(&pk);
+    rc = mbedtls_pk_setup(&pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
+    if (!rc)
+        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(pk), rng, NULL);
+    if (!rc)
+        rc = mbedtls_pk_write_key_pem(&pk, text, size);
+    mbedtls_pk_free(&pk);
+    return rc;
+}
+
+static enum st write_synced(int fd, const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t put = write(fd, p, n);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return ST_IO;
+        p += put;
+        n -= (size_t)put;
+    }
+    return fsync(fd) ? ST_IO : ST_OK;
+}
+
+/* Makes the new name itself durable. */
+static enum st sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int rc = fd < 0 ? -1 : fsync(fd);
+
+    free(folder);
+    if (fd >= 0)
+        close(fd);
+    return rc ? ST_IO : ST_OK;
+}
+
+enum st wire_key_make(const char *path, struct err *e)
+{
+    uint8_t text[1024];
+    char *tmp = NULL;
+    int fd = -1;
+    enum st st = ST_OK;
+
+    /* Written beside and linked: a name that exists is never touched, and a cut leaves no half
+     * key under it. */
+    if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
+        return err_set(e, ST_MEMORY, "no memory for a path");
+    if (make_pem(text, sizeof(text))) {
+        st = err_set(e, ST_MEMORY, "cannot make a key");
+        goto out;
+    }
+    fd = mkostemp(tmp, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0) {
+        st = err_set(e, ST_IO, "%s: %s", path, strerror(errno));
+        goto out;
+    }
+    if (write_synced(fd, text, strlen((char *)text)) || link(tmp, path) || sync_folder(path))
+        st = errno == EEXIST
+                 ? err_set(e, ST_CONFLICT, "%s: exists, and a key is never overwritten", path)
+                 : err_set(e, ST_IO, "%s: %s", path, strerror(errno));
+    unlink(tmp);
+    close(fd);
+out:
+    mbedtls_platform_zeroize(text, sizeof(text));
+    free(tmp);
+    return st;
+}
+
+/* ---- signatures ---------------------------------------------------------------------------- */
+
+enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYTES],
+                      uint8_t sig[64], struct err *e)
+{
+    mbedtls_mpi r, s;
+    int rc;
+
+    mbedtls_mpi_init(&r);
+    mbedtls_mpi_init(&s);
+    rc = mbedtls_ecdsa_sign_det_ext(&curve, &r, &s, &k->d, hash, WIRE_HASH_BYTES, MBEDTLS_MD_SHA256,
+                                    rng, NULL);
+    if (!rc)
+        rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
+    if (!rc && memcmp(sig + 32, half_order, 32) > 0) {
+        rc = mbedtls_mpi_sub_mpi(&s, &curve.N, &s);
+        if (!rc)
+            rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
+    }
+    if (!rc)
+        rc = mbedtls_mpi_write_binary(&r, sig, 32);
+    mbedtls_mpi_free(&r);
+    mbedtls_mpi_free(&s);
+    return rc ? err_set(e, ST_MEMORY, "cannot sign: mbedTLS -0x%04x", (unsigned)-rc) : ST_OK;
+}
+
+enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
+                       const uint8_t sig[64], struct err *e)
+{
+    mbedtls_mpi r, s;
+    int rc;
+
+    if (memcmp(sig + 32, half_order, 32) > 0)
+        return err_set(e, ST_CORRUPT, "the signature's s is above n/2");
+    mbedtls_mpi_init(&r);
+    mbedtls_mpi_init(&s);
+    rc = mbedtls_mpi_read_binary(&r, sig, 32) || mbedtls_mpi_read_binary(&s, sig + 32, 32) ||
+         mbedtls_ecdsa_verify(&curve, hash, WIRE_HASH_BYTES, &k->q, &r, &s);
+    mbedtls_mpi_free(&r);
+    mbedtls_mpi_free(&s);
+    return rc ? err_set(e, ST_CORRUPT, "the signature does not fit") : ST_OK;
+}

@@ -1,0 +1,123 @@
+/* What the files of this room share. */
+#ifndef GATEWAY_WIRE_WIRE_INT_H
+#define GATEWAY_WIRE_WIRE_INT_H
+
+#include <string.h>
+
+#include "gateway/wire/wire.h"
+
+#define WIRE_DEPTH_MAX 8
+#define WIRE_GW_MAX 64 /* bytes of a gateway or device id, a point name */
+#define WIRE_TIME_MIN_MS (INT64_C(268435456) * 1000) /* RFC 8428: below 2^28 s it is relative */
+#define WIRE_TIME_MAX_MS (INT64_C(1) << 53)
+
+/* ---- cbor.c ---- */
+
+#define WIRE_CBOR_HEAD_BYTES 9 /* the longest */
+/* Writes the shortest head of a major type; returns what is behind it. */
+static inline uint8_t *wire_store_head(uint8_t *p, unsigned major, uint64_t v)
+{
+    uint8_t m = (uint8_t)(major << 5);
+
+    if (v < 24) {
+        *p++ = (uint8_t)(m | v);
+    } else if (v <= UINT8_MAX) {
+        *p++ = m | 24;
+        *p++ = (uint8_t)v;
+    } else if (v <= UINT16_MAX) {
+        *p++ = m | 25;
+        *p++ = (uint8_t)(v >> 8);
+        *p++ = (uint8_t)v;
+    } else {
+        int bits = v <= UINT32_MAX ? 32 : 64;
+
+        *p++ = (uint8_t)(m | (bits == 32 ? 26 : 27));
+        while (bits > 0) {
+            bits -= 8;
+            *p++ = (uint8_t)(v >> bits);
+        }
+    }
+    return p;
+}
+static inline uint8_t *wire_store_int(uint8_t *p, int64_t v)
+{
+    return v < 0 ? wire_store_head(p, 1, ~(uint64_t)v) : wire_store_head(p, 0, (uint64_t)v);
+}
+
+enum st wire_put_text_n(struct buf *out, const void *p, size_t n) ST_MUST_CHECK;
+/* ST_BAD with the place of the item that begins at `at`. */
+enum st wire_bad(const struct wire_reader *r, const uint8_t *at, struct err *e, const char *what);
+/* wire_skip for an item that stands inside `depth` others. */
+enum st wire_skip_in(struct wire_reader *r, unsigned depth, struct err *e) ST_MUST_CHECK;
+/* Reads the next key of a map: an integer or a text, behind `last` in the deterministic order.
+ * Start with an empty `last`. */
+enum st wire_next_key(struct wire_reader *r, struct wire_span *last, struct wire_item *key,
+                      struct err *e) ST_MUST_CHECK;
+/* The next item, which must have this type. */
+enum st wire_expect(struct wire_reader *r, enum wire_type type, struct wire_item *it,
+                    struct err *e) ST_MUST_CHECK;
+enum st wire_expect_count(struct wire_reader *r, enum wire_type type, uint64_t count,
+                          struct err *e) ST_MUST_CHECK;
+enum st wire_expect_int(struct wire_reader *r, int64_t *v, struct err *e) ST_MUST_CHECK;
+/* A sequence number: 1 … INT64_MAX. */
+enum st wire_expect_seq(struct wire_reader *r, uint64_t *v, struct err *e) ST_MUST_CHECK;
+/* A byte string of exactly n bytes. */
+enum st wire_expect_bytes(struct wire_reader *r, uint8_t *out, size_t n,
+                          struct err *e) ST_MUST_CHECK;
+bool wire_end(const struct wire_reader *r);
+struct wire_reader wire_reader_of(const void *p, size_t n);
+bool wire_is(struct wire_span s, const char *text);
+
+/* ---- value.c ---- */
+
+/* The shortest float that holds f exactly; f is not NaN. */
+uint8_t *wire_store_float(uint8_t *p, double f);
+
+#define WIRE_NUM_BYTES 13 /* the longest value: tag 4 with a 64-bit mantissa */
+/* Writes a value in its one form; NULL when it has none. */
+uint8_t *wire_store_num(uint8_t *p, struct num v);
+/* Reads a value; refuses what wire_store_num would have written otherwise. */
+enum st wire_next_num(struct wire_reader *r, struct num *v, struct err *e) ST_MUST_CHECK;
+/* A SenML time: whole seconds, or milliseconds as tag 4 with exponent -3. */
+uint8_t *wire_store_time(uint8_t *p, int64_t ms);
+enum st wire_next_time(struct wire_reader *r, int64_t *ms, struct err *e) ST_MUST_CHECK;
+
+/* ---- names (senml.c) ---- */
+
+bool wire_is_id(struct wire_span s); /* [A-Za-z0-9][A-Za-z0-9._-]*, at most WIRE_GW_MAX bytes */
+bool wire_is_series(struct wire_span s, bool star); /* device/point; with star also device/STAR */
+
+/* ---- key.c, tool.c ---- */
+
+void wire_sha256_parts(const struct wire_span *parts, size_t n, uint8_t out[WIRE_HASH_BYTES]);
+/* r || s over a hash, s <= n/2; RFC 6979, so that equal input gives equal bytes. */
+enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYTES],
+                      uint8_t sig[64], struct err *e) ST_MUST_CHECK;
+enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
+                       const uint8_t sig[64], struct err *e) ST_MUST_CHECK;
+
+/* ---- cose.c ---- */
+
+#define WIRE_TYPE_SENML 112 /* application/senml+cbor as a CoAP content format */
+#define WIRE_TYPE_CONTROL "application/vnd.fieldpost.control+cbor"
+#define WIRE_TYPE_RECEIPT "application/vnd.fieldpost.receipt+cbor"
+#define WIRE_TYPE_HEAD "application/vnd.fieldpost.head+cbor"
+
+/* Opens the protected map behind its alg, type (WIRE_TYPE_SENML when NULL) and kid; the caller
+ * appends `more_keys` others. */
+enum st wire_cose_begin(struct buf *header, unsigned more_keys, const char *type,
+                        const struct wire_key *key) ST_MUST_CHECK;
+/* Signs; appends the whole to out, which is unchanged on failure. ST_FULL beyond the limits. */
+enum st wire_cose_sign(struct wire_span header, struct wire_span payload,
+                       const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
+/* Takes the envelope apart and checks its form. */
+enum st wire_cose_open(struct wire_cose *c, const void *p, size_t n, struct err *e) ST_MUST_CHECK;
+/* Walks the protected map: alg must be ES256, type and kid be there. `more` reads the value of any
+ * other key, or answers ST_NOT_FOUND and the value is stepped over; NULL: all are. */
+enum st wire_cose_header(const struct wire_cose *c, struct wire_item *type,
+                         uint8_t kid[WIRE_ID_BYTES],
+                         enum st (*more)(void *ctx, struct wire_reader *r,
+                                         const struct wire_item *key, struct err *e),
+                         void *ctx, struct err *e) ST_MUST_CHECK;
+
+#endif
