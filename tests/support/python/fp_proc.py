@@ -1,0 +1,320 @@
+"""Running the real programs: temporary sites, keys and certificates, processes that are waited for
+by what they print and stopped by pid, and a small HTTPS client."""
+import argparse
+import contextlib
+import csv
+import http.client
+import io
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import fp_contract as fp
+
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
+
+
+def until(condition, seconds, what, step=0.02):
+    """Polls until condition() is true and returns its value; AssertionError after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        x = condition()
+        if x:
+            return x
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        threading.Event().wait(step)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Proc:
+    """A program in a process group of its own; stderr is kept line by line."""
+
+    def __init__(self, args, stdout=subprocess.DEVNULL, env=None):
+        self.args, self.lines, self.cond = args, [], threading.Condition()
+        self.p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=stdout,
+                                  stderr=subprocess.PIPE, text=True, errors="replace",
+                                  env={**os.environ, **(env or {})}, start_new_session=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.p.stderr:
+            with self.cond:
+                self.lines.append(line.rstrip("\n"))
+                self.cond.notify_all()
+        with self.cond:
+            self.lines.append(None)
+            self.cond.notify_all()
+
+    def text(self):
+        with self.cond:
+            return "\n".join(x for x in self.lines if x is not None)
+
+    def wait_line(self, pattern, seconds=30):
+        """The match of the first stderr line that pattern finds."""
+        end, i = time.monotonic() + seconds, 0
+        with self.cond:
+            while True:
+                for line in self.lines[i:]:
+                    i += 1
+                    if line is None:
+                        raise AssertionError(f"{self.args[0]} ended before '{pattern}':\n" +
+                                             "\n".join(self.lines[:-1]))
+                    m = re.search(pattern, line)
+                    if m:
+                        return m
+                if not self.cond.wait(end - time.monotonic()):
+                    raise AssertionError(f"no '{pattern}' within {seconds} s:\n" +
+                                         "\n".join(x or "(end)" for x in self.lines))
+
+    def kill(self):
+        """kill -9, reaped."""
+        if self.p.poll() is None:
+            self.p.send_signal(signal.SIGKILL)
+        self.p.wait()
+        self._done()
+
+    def stop(self, seconds=20):
+        """SIGTERM; returns the exit code. AssertionError when it does not end in time or a
+        sanitizer spoke."""
+        if self.p.poll() is None:
+            self.p.send_signal(signal.SIGTERM)
+        try:
+            self.p.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.args[0]} did not stop within {seconds} s:\n" +
+                                 self.text()) from None
+        self._done()
+        return self.p.returncode
+
+    def _done(self):
+        self.reader.join(10)
+        self.p.stderr.close()
+        if SANITIZER.search(self.text()):
+            raise AssertionError("a sanitizer spoke:\n" + self.text())
+
+
+def run(args, seconds=60, ok=(0,)):
+    """A program that ends by itself; AssertionError for an exit code not in ok (None: any)."""
+    r = subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                       errors="replace", timeout=seconds)
+    if SANITIZER.search(r.stderr) or (ok is not None and r.returncode not in ok):
+        raise AssertionError(f"{' '.join(args)}: exit {r.returncode}\n{r.stdout[-2000:]}\n"
+                             f"{r.stderr[-6000:]}")
+    return r
+
+
+def csv_rows(text, header):
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or rows[0] != header.split(","):
+        raise AssertionError(f"CSV header {rows[:1]} is not {header}")
+    return rows[1:]
+
+
+def _openssl(*args):
+    run(["openssl", *args])
+
+
+def make_tls(folder):
+    """A CA and a server certificate for 127.0.0.1: ca.pem, tls.pem, tls.key."""
+    def f(name):
+        return os.path.join(folder, name)
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    _openssl("req", "-x509", *new, "-keyout", f("ca.key"), "-out", f("ca.pem"), "-subj",
+             "/CN=contract test CA")
+    _openssl("req", *new, "-keyout", f("tls.key"), "-out", f("tls.csr"), "-subj", "/CN=127.0.0.1")
+    with open(f("san"), "w", encoding="ascii") as s:
+        s.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    _openssl("x509", "-req", "-in", f("tls.csr"), "-CA", f("ca.pem"), "-CAkey", f("ca.key"),
+             "-CAcreateserial", "-days", "30", "-extfile", f("san"), "-out", f("tls.pem"))
+
+
+def write(path, data, mode=0o644):
+    with open(path, "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+    os.chmod(path, mode)
+    return path
+
+
+DUMP = "gateway,series,ts_ms,value,quality,chain,seq"
+EXPORT = "series,ts_ms,value,quality,chain,seq"
+
+
+class City:
+    """The real fieldpost-city in a folder of its own."""
+
+    def __init__(self, bindir, folder):
+        self.exe, self.folder, self.proc, self.port = os.path.join(bindir, "fieldpost-city"), \
+            folder, None, 0
+        os.makedirs(folder, exist_ok=True)
+        make_tls(folder)
+        self.ca = os.path.join(folder, "ca.pem")
+        self.key = fp.new_key()
+        self.pub = self.key.public_key()
+        write(os.path.join(folder, "sign.key"), fp.private_pem(self.key), 0o600)
+        self.pub_path = write(os.path.join(folder, "sign.pub"), fp.public_pem(self.pub))
+        self.db = os.path.join(folder, "city.db")
+        self.config(0)
+
+    def config(self, port):
+        f = self.folder
+        self.conf = write(os.path.join(f, "city.yaml"),
+                          f'listen: "127.0.0.1:{port}"\ncert: {f}/tls.pem\nkey: {f}/tls.key\n'
+                          f"sign_key: {f}/sign.key\ndb: {self.db}\n")
+
+    def enroll(self, gw, pub_path, ok=(0,)):
+        return run([self.exe, "enroll", "--config", self.conf, "--id", gw, "--key", pub_path],
+                   ok=ok)
+
+    def start(self):
+        """Starts, or starts again on the port it had."""
+        self.proc = Proc([self.exe, "serve", "--config", self.conf])
+        self.port = int(self.proc.wait_line(r"listening on https://[^ ]*:(\d+)")[1])
+        self.config(self.port)
+        self.url = f"https://127.0.0.1:{self.port}"
+        return self
+
+    def stop(self):
+        proc, self.proc = self.proc, None
+        return proc.stop() if proc else 0
+
+    def dump(self, *options):
+        return run([self.exe, "dump", "--config", self.conf, *options, "--format", "csv"],
+                   120).stdout
+
+    def rows(self, *options):
+        return csv_rows(self.dump(*options), DUMP)
+
+
+class Https:
+    """One kept-alive verified HTTPS connection; request() gives (status, headers, body)."""
+
+    def __init__(self, port, ca, timeout=60):
+        self.context = ssl.create_default_context(cafile=ca)
+        self.c = http.client.HTTPSConnection("127.0.0.1", port, context=self.context,
+                                             timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None):
+        for again in (False, True):
+            try:
+                self.c.request(method, path, body, headers or {})
+                r = self.c.getresponse()
+                return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError,
+                    ssl.SSLEOFError):
+                self.c.close()
+                if again:
+                    raise
+        raise AssertionError("unreachable")
+
+    def close(self):
+        self.c.close()
+
+
+def put_path(gw, chain, seq):
+    return f"/v1/gateways/{gw}/batches/{chain.hex()}/{seq}"
+
+
+PUT_HEADERS = {"Content-Type": 'application/cose; cose-type="cose-sign1"',
+               "Content-Encoding": "zstd"}
+
+
+class Gateway:
+    """The real fieldpost with a configuration that the test writes. `sections` are YAML texts."""
+
+    def __init__(self, bindir, folder, gw="gw-1"):
+        self.exe, self.folder, self.gw, self.proc = os.path.join(bindir, "fieldpost"), folder, gw, \
+            None
+        os.makedirs(folder, exist_ok=True)
+        self.conf = os.path.join(folder, "fieldpost.yaml")
+        self.db = os.path.join(folder, "fieldpost.db")
+        self.key_path = os.path.join(folder, "device.key")
+        pem = run([self.exe, "keygen", "--out", self.key_path]).stdout
+        self.pub_path = write(os.path.join(folder, "device.pub"), pem)
+        self.pub = fp.load_public(self.pub_path)
+
+    def config(self, body, every="2s", journal="500ms", keep="60d", more=""):
+        write(self.conf, f"""gateway: {{id: {self.gw}}}
+store: {{path: {self.db}, journal_every: {journal}, keep: {keep}}}
+seal: {{key: {self.key_path}, every: {every}{more}}}
+web: {{listen: "127.0.0.1:0"}}
+{body}
+""")
+
+    def start(self):
+        self.proc = Proc([self.exe, "run", "--config", self.conf])
+        self.proc.wait_line(r"page http://")
+        return self
+
+    def stop(self):
+        proc, self.proc = self.proc, None
+        return proc.stop() if proc else 0
+
+    def kill(self):
+        proc, self.proc = self.proc, None
+        if proc:
+            proc.kill()
+
+    def export(self, *options):
+        return csv_rows(run([self.exe, "export", "--config", self.conf, *options, "--format",
+                             "csv"], 120).stdout, EXPORT)
+
+
+class Case(unittest.TestCase):
+    """A test with a folder of its own that is removed when all went well."""
+    args = None
+
+    def run(self, result=None):
+        self._before = (len(result.failures) + len(result.errors)) if result else 0
+        self._result = result
+        return super().run(result)
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="fp-contract-")
+        self.stack = contextlib.ExitStack()
+        self.addCleanup(self._clean)
+
+    def _clean(self):
+        self.stack.close()
+        failed = self._result and len(self._result.failures) + len(
+            self._result.errors) > self._before
+        if failed or self.args.keep:
+            print(f"kept: {self.folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main(extra=lambda parser: None):
+    """Runs the tests of __main__: --bin DIR, --seed N, --only NAME…"""
+    p = argparse.ArgumentParser()
+    p.add_argument("--bin", required=True, help="folder with fieldpost and fieldpost-city")
+    p.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    p.add_argument("--keep", action="store_true", help="keep the temporary folders")
+    p.add_argument("--only", action="append", default=[], help="run tests with this in their name")
+    extra(p)
+    Case.args = a = p.parse_args()
+    for name in ("fieldpost", "fieldpost-city"):
+        if not os.access(os.path.join(a.bin, name), os.X_OK):
+            sys.exit(f"{a.bin}/{name} is missing: build it first")
+    print(f"seed {a.seed}", flush=True)
+    argv = sys.argv[:1] + ["-v"]
+    for k in a.only:
+        argv += ["-k", k]
+    unittest.main(module="__main__", argv=argv)
