@@ -1,0 +1,189 @@
+#include "gateway/city/city_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cfg_field fields[] = {
+    {.key = "listen",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct city_cfg, listen),
+     .required = true,
+     .help = "address and port of the HTTPS server"},
+    {.key = "cert",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct city_cfg, cert),
+     .required = true,
+     .help = "TLS certificate, PEM"},
+    {.key = "key",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct city_cfg, key),
+     .required = true,
+     .help = "its private key, PEM"},
+    {.key = "sign_key",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct city_cfg, sign_key),
+     .required = true,
+     .help = "P-256 key that signs receipts and heads, mode 0600"},
+    {.key = "db",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct city_cfg, db),
+     .required = true,
+     .help = "path of the SQLite database"},
+    {.key = "read_token_file",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct city_cfg, read_token_file),
+     .help = "who knows the token in it may read readings and gaps; without: loopback only"},
+    {.key = "timeout",
+     .kind = CFG_TIME,
+     .offset = offsetof(struct city_cfg, timeout_ms),
+     .dflt = "30s",
+     .min = 1000,
+     .max = 3600000,
+     .help = "what a silent or slow client may take"},
+    {.key = NULL},
+};
+const struct cfg_table city_table = {sizeof(struct city_cfg), fields};
+
+enum st city_cfg_check(const struct city_cfg *cfg, struct err *e)
+{
+    if (strncmp(cfg->db, "postgresql:", 11) == 0 || strncmp(cfg->db, "postgres:", 9) == 0)
+        return err_set(e, ST_REFUSED,
+                       "db: this build has no PostgreSQL; write the path of a "
+                       "SQLite file, such as /var/lib/fieldpost/city.db");
+    return ST_OK;
+}
+
+/* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
+static bool is_id(const char *id)
+{
+    static const char first[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    size_t n = strlen(id);
+
+    if (n == 0 || n > 64 || strchr(first, id[0]) == NULL)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(first, id[i]) == NULL && strchr("._-", id[i]) == NULL)
+            return false;
+    }
+    return true;
+}
+
+enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_path, char *kid,
+                    struct err *e)
+{
+    struct wire_pub *pub = NULL;
+    struct city_db d = {0};
+    int64_t gateway = 0;
+    enum st st = city_cfg_check(cfg, e);
+
+    if (st != ST_OK)
+        return st;
+    if (!is_id(id))
+        return err_set(e, ST_BAD, "\"%s\": an id is [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes",
+                       id);
+    st = wire_pub_load(&pub, pub_path, e);
+    if (st == ST_OK)
+        st = city_db_open(&d, cfg->db, CITY_DB_WRITE, e);
+    if (st == ST_OK)
+        st = city_db_exec(&d, "BEGIN IMMEDIATE", e);
+    if (st == ST_OK)
+        st = city_db_run(&d, city_db_bind(&d, SQL_GATEWAY_ADD, "t", id), e);
+    if (st == ST_OK) {
+        sqlite3_stmt *s = city_db_bind(&d, SQL_GATEWAY_FIND, "t", id);
+        st = city_db_step(&d, s, e);
+        gateway = st == ST_OK ? sqlite3_column_int64(s, 0) : 0;
+        sqlite3_reset(s);
+    }
+    if (st == ST_OK) {
+        struct wire_span der = wire_pub_der(pub);
+        st = city_db_run(&d,
+                         city_db_bind(&d, SQL_KEY_ADD, "ibb", gateway, wire_pub_kid(pub),
+                                      (size_t)WIRE_ID_BYTES, der.p, der.n),
+                         e);
+        wire_hex(wire_pub_kid(pub), WIRE_ID_BYTES, kid);
+    }
+    if (st == ST_OK)
+        st = city_db_exec(&d, "COMMIT", e);
+    city_db_close(&d);
+    wire_pub_free(pub);
+    return st;
+}
+
+static enum st file_read(const char *path, struct buf *out, struct err *e)
+{
+    FILE *f = fopen(path, "re");
+    enum st st = ST_OK;
+    uint8_t part[8192];
+    size_t n;
+
+    if (f == NULL)
+        return err_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s", strerror(errno));
+    while (st == ST_OK && (n = fread(part, 1, sizeof part, f)) > 0)
+        st = buf_put(out, part, n);
+    if (st != ST_OK)
+        err_set(e, st, "longer than a batch can be");
+    else if (ferror(f))
+        st = err_set(e, ST_IO, "cannot be read");
+    fclose(f);
+    return st;
+}
+
+static enum st verify(struct city_db *d, const struct buf *file, struct buf *cose,
+                      char text[CITY_VERIFY_TEXT], struct err *e)
+{
+    static const uint8_t zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+    struct wire_batch b = {0};
+    int64_t gateway = 0, key;
+    bool zstd = file->n >= 4 && memcmp(file->p, zstd_magic, 4) == 0;
+    enum st st = zstd ? wire_zstd_unpack(file->p, file->n, WIRE_BATCH_MAX, cose, e)
+                      : buf_put(cose, file->p, file->n);
+
+    if (st == ST_OK)
+        st = wire_batch_open(&b, cose->p, cose->n, e);
+    if (st != ST_OK)
+        goto out;
+    sqlite3_stmt *s = city_db_bind(d, SQL_GATEWAY_FIND, "t", b.header.gw);
+    st = city_db_step(d, s, e);
+    if (st == ST_OK)
+        gateway = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    if (st == ST_NOT_FOUND)
+        err_set(e, st, "gateway %s is not enrolled", b.header.gw);
+    if (st == ST_OK && city_check_key(d, gateway, &b, &key, e) != CITY_OK)
+        st = ST_CORRUPT;
+    if (st == ST_OK) {
+        char chain[WIRE_ID_TEXT];
+        wire_hex(b.header.chain, WIRE_ID_BYTES, chain);
+        snprintf(text, CITY_VERIFY_TEXT, "%s %s/%llu %s, signature good", b.header.gw, chain,
+                 (unsigned long long)b.header.seq, b.header.kind == WIRE_DATA ? "data" : "control");
+    }
+out:
+    wire_batch_done(&b);
+    return st;
+}
+
+enum st city_verify(const struct city_cfg *cfg, const char *path, char text[CITY_VERIFY_TEXT],
+                    struct err *e)
+{
+    struct buf file, cose;
+    struct city_db d = {0};
+    enum st st = city_cfg_check(cfg, e);
+
+    if (st == ST_OK)
+        st = city_db_open(&d, cfg->db, CITY_DB_READ, e);
+    if (st != ST_OK)
+        return st;
+    buf_init(&file, WIRE_BATCH_MAX + 64 * 1024);
+    buf_init(&cose, WIRE_BATCH_MAX);
+    st = file_read(path, &file, e);
+    if (st == ST_OK)
+        st = verify(&d, &file, &cose, text, e);
+    if (st != ST_OK)
+        err_wrap(e, st, "%s", path);
+    buf_done(&file);
+    buf_done(&cose);
+    city_db_close(&d);
+    return st;
+}

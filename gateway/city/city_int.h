@@ -1,0 +1,141 @@
+/* What the files of this room share. */
+#ifndef GATEWAY_CITY_CITY_INT_H
+#define GATEWAY_CITY_CITY_INT_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "gateway/city/city.h"
+#include "gateway/http/http.h"
+#include "gateway/wire/wire.h"
+
+/* ---- db.c: one connection with its prepared statements ------------------------------------ */
+
+enum city_sql {
+#define SQL(name, text) SQL_##name,
+#include "gateway/city/sql.def"
+#undef SQL
+    SQL_COUNT
+};
+
+struct city_db {
+    sqlite3 *db;
+    sqlite3_stmt *stmt[SQL_COUNT];
+};
+enum city_mode {
+    CITY_DB_WRITE, /* makes the file and its tables when they are not there */
+    CITY_DB_READ,  /* refuses a file that is not there; never writes */
+};
+enum st city_db_open(struct city_db *d, const char *path, enum city_mode mode,
+                     struct err *e) ST_MUST_CHECK;
+void city_db_close(struct city_db *d); /* takes a zeroed one */
+/* The statement, reset and bound: one letter of `types` per parameter: i int64_t, t const char *,
+ * b const void * and size_t (NULL: null). Texts and blobs must live until it is reset. */
+sqlite3_stmt *city_db_bind(struct city_db *d, enum city_sql which, const char *types, ...);
+/* Steps: ST_OK with a row, ST_NOT_FOUND without, ST_IO. After the last two it is reset. */
+enum st city_db_step(struct city_db *d, sqlite3_stmt *s, struct err *e) ST_MUST_CHECK;
+/* Runs a statement that returns no row. */
+enum st city_db_run(struct city_db *d, sqlite3_stmt *s, struct err *e) ST_MUST_CHECK;
+enum st city_db_exec(struct city_db *d, const char *sql, struct err *e) ST_MUST_CHECK;
+enum st city_db_fail(struct city_db *d, struct err *e);
+/* A blob column of exactly n bytes; false when it is not. */
+bool city_db_blob(sqlite3_stmt *s, int column, void *out, size_t n);
+/* A blob column as it lies; valid until the next step. */
+struct wire_span city_db_span(sqlite3_stmt *s, int column);
+
+/* ---- ingest.c: from received bytes to a batch that may be stored --------------------------- */
+
+/* The closed list of reasons (batch.md rule 22). */
+enum city_code {
+    CITY_OK,
+    CITY_BAD_CBOR,
+    CITY_BAD_SIGNATURE,
+    CITY_CONFLICT,
+    CITY_WRONG_GATEWAY,
+    CITY_UNKNOWN_GATEWAY,
+    CITY_UNKNOWN_KEY,
+    CITY_UNAUTHORIZED,
+    CITY_VERSION,
+    CITY_UNSUPPORTED_TYPE,
+    CITY_TOO_LARGE,
+    CITY_RATE,
+    CITY_UNAVAILABLE,
+};
+const char *city_code_text(enum city_code c);
+int city_code_status(enum city_code c);
+
+struct city_where { /* what the URL says */
+    const char *gw;
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+};
+
+struct city_batch {
+    int64_t gateway, key; /* rows */
+    struct buf cose;      /* uncompressed */
+    struct buf packed;    /* own compression; empty when `stored` points to what came */
+    struct wire_span stored;
+    uint8_t sha256[WIRE_HASH_BYTES]; /* of cose; of what came while that is not known */
+    struct wire_batch batch;
+    uint64_t n;
+    int64_t t_min, t_max; /* of its readings; 0, -1 without any */
+    bool known;           /* the same bytes are stored already; `receipt` is theirs */
+    struct buf receipt;
+};
+/* Runs all checks in their order; e says in words why not. body must outlive b. */
+enum city_code city_ingest(struct city_db *d, const struct city_where *w, const char *type,
+                           const char *encoding, const void *body, size_t n, struct city_batch *b,
+                           struct err *e);
+void city_batch_done(struct city_batch *b);
+/* The enrolled key of a gateway that verifies the batch: CITY_OK, _UNKNOWN_KEY, _BAD_SIGNATURE,
+ * _UNAVAILABLE. */
+enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct wire_batch *b,
+                              int64_t *key, struct err *e);
+
+/* ---- keep.c: one batch into the open transaction ------------------------------------------- */
+
+/* CITY_OK: stored, or *same when it was there before; b->receipt is filled. CITY_CONFLICT,
+ * CITY_UNKNOWN_KEY; CITY_UNAVAILABLE: the transaction must be rolled back. */
+enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct city_batch *b,
+                         int64_t now_ms, bool *same, struct err *e);
+
+/* ---- writer.c: the one thread that writes -------------------------------------------------- */
+
+struct city_writer;
+enum st city_writer_open(struct city_writer **out, const char *path, const struct wire_key *sign,
+                         struct err *e) ST_MUST_CHECK;
+/* Stores b and returns once that is committed. Any thread; takes part in one transaction with
+ * whoever else waits. */
+enum city_code city_writer_put(struct city_writer *w, struct city_batch *b, bool *same,
+                               struct err *e);
+void city_writer_close(struct city_writer *w); /* no city_writer_put may be running */
+
+/* ---- chain.c: holes and heads -------------------------------------------------------------- */
+
+/* Moves through_seq, through_hash over what is held or voided behind it. */
+enum st city_through(struct city_db *d, int64_t chain, uint64_t *seq, uint8_t hash[WIRE_HASH_BYTES],
+                     struct err *e) ST_MUST_CHECK;
+/* Signs the head of a gateway and appends it to out. */
+enum st city_head(struct city_db *d, int64_t gateway, const char *gw, const char *nonce,
+                  const struct wire_key *sign, struct buf *out, struct err *e) ST_MUST_CHECK;
+
+/* ---- read.c: gaps and readings ------------------------------------------------------------- */
+
+struct city_query {
+    int64_t gateway;
+    const char *series; /* NULL: all */
+    int64_t from_ms, to_ms;
+    int64_t after_row, after_index; /* where the last page ended */
+    uint64_t limit;
+    bool json;
+};
+/* Opens a batch as it is stored. cose keeps its bytes; free b with wire_batch_done in any case. */
+enum st city_batch_read(struct wire_span stored, struct buf *cose, struct wire_batch *b,
+                        struct err *e) ST_MUST_CHECK;
+/* One page, appended to out; *next_row 0 when it was the last. */
+enum st city_readings(struct city_db *d, const struct city_query *q, struct buf *out,
+                      int64_t *next_row, int64_t *next_index, struct err *e) ST_MUST_CHECK;
+enum st city_gaps(struct city_db *d, const struct city_query *q, struct buf *out, int64_t *next_row,
+                  struct err *e) ST_MUST_CHECK;
+
+#endif

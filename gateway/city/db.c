@@ -1,0 +1,199 @@
+#include "gateway/city/city_int.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEMA_VERSION 1
+#define BUSY_MS 10000 /* enroll beside serve: wait for the other's transaction */
+
+static const char schema[] =
+    "CREATE TABLE gateway(id INTEGER PRIMARY KEY, gw TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE key(id INTEGER PRIMARY KEY, gateway INTEGER NOT NULL REFERENCES gateway(id),"
+    " kid BLOB NOT NULL, der BLOB NOT NULL, UNIQUE(gateway, der)) STRICT;"
+    /* rows are born in the order in which the city first hears of a chain */
+    "CREATE TABLE chain(id INTEGER PRIMARY KEY, gateway INTEGER NOT NULL REFERENCES gateway(id),"
+    " chain BLOB NOT NULL, key INTEGER NOT NULL REFERENCES key(id), through_seq INTEGER NOT NULL,"
+    " through_hash BLOB NOT NULL, after_chain BLOB, after_seq INTEGER, after_hash BLOB,"
+    " UNIQUE(gateway, chain)) STRICT;"
+    "CREATE TABLE batch(id INTEGER PRIMARY KEY, chain INTEGER NOT NULL REFERENCES chain(id),"
+    " seq INTEGER NOT NULL, sha256 BLOB NOT NULL, prev BLOB, kind INTEGER NOT NULL,"
+    " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, boot BLOB NOT NULL, clk INTEGER NOT NULL,"
+    " step INTEGER NOT NULL, n INTEGER NOT NULL, t_min INTEGER NOT NULL, t_max INTEGER NOT NULL,"
+    " received_ms INTEGER NOT NULL, broken INTEGER NOT NULL DEFAULT 0,"
+    " cose BLOB NOT NULL) STRICT;" /* one zstd frame of the exact bytes */
+    "CREATE UNIQUE INDEX batch_seq ON batch(chain, seq);"
+    "CREATE INDEX batch_broken ON batch(chain, seq) WHERE broken = 1;"
+    "CREATE TABLE receipt(batch INTEGER PRIMARY KEY REFERENCES batch(id), cose BLOB NOT NULL)"
+    " STRICT;"
+    "CREATE TABLE evidence(id INTEGER PRIMARY KEY, chain INTEGER NOT NULL REFERENCES chain(id),"
+    " seq INTEGER NOT NULL, sha256 BLOB NOT NULL, received_ms INTEGER NOT NULL,"
+    " cose BLOB NOT NULL, UNIQUE(chain, seq, sha256)) STRICT;"
+    "CREATE TABLE gap(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch(id),"
+    " series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
+    " cause TEXT NOT NULL) STRICT;"
+    "CREATE TABLE plan(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch(id),"
+    " series TEXT NOT NULL, quantity TEXT NOT NULL, unit TEXT, period_ms INTEGER NOT NULL,"
+    " from_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE retire(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch(id),"
+    " series TEXT NOT NULL, at_ms INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;"
+    "CREATE TABLE void(id INTEGER PRIMARY KEY, chain INTEGER NOT NULL REFERENCES chain(id),"
+    " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, last_hash BLOB, cause TEXT NOT NULL,"
+    " batch INTEGER NOT NULL REFERENCES batch(id)) STRICT;"
+    "CREATE INDEX void_chain ON void(chain, seq_to);"
+    "PRAGMA user_version = 1;";
+
+static const char *const sql_text[SQL_COUNT] = {
+#define SQL(name, text) [SQL_##name] = text,
+#include "gateway/city/sql.def"
+#undef SQL
+};
+
+enum st city_db_fail(struct city_db *d, struct err *e)
+{
+    return err_set(e, ST_IO, "database: %s", d->db != NULL ? sqlite3_errmsg(d->db) : "no memory");
+}
+
+enum st city_db_exec(struct city_db *d, const char *sql, struct err *e)
+{
+    return sqlite3_exec(d->db, sql, NULL, NULL, NULL) == SQLITE_OK ? ST_OK : city_db_fail(d, e);
+}
+
+static enum st version_of(struct city_db *d, int *version, struct err *e)
+{
+    sqlite3_stmt *s = NULL;
+
+    if (sqlite3_prepare_v2(d->db, "PRAGMA user_version", -1, &s, NULL) != SQLITE_OK ||
+        sqlite3_step(s) != SQLITE_ROW) {
+        sqlite3_finalize(s);
+        return city_db_fail(d, e);
+    }
+    *version = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    return ST_OK;
+}
+
+/* Two programs may come first at once: whoever gets the lock looks again. */
+static enum st schema_make(struct city_db *d, struct err *e)
+{
+    int version = 0;
+    enum st st = city_db_exec(d, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE", e);
+
+    if (st != ST_OK)
+        return st;
+    st = version_of(d, &version, e);
+    if (st == ST_OK && version == 0)
+        st = city_db_exec(d, schema, e);
+    if (st == ST_OK)
+        st = city_db_exec(d, "COMMIT", e);
+    if (st != ST_OK)
+        sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}
+
+enum st city_db_open(struct city_db *d, const char *path, enum city_mode mode, struct err *e)
+{
+    int version = 0;
+    enum st st;
+
+    memset(d, 0, sizeof *d);
+    if (mode == CITY_DB_READ && access(path, F_OK) != 0)
+        return err_set(e, ST_NOT_FOUND, "%s: %s; `fieldpost-city enroll` makes it", path,
+                       strerror(errno));
+    /* a reader opens for writing too: SQLite wants to make the -shm file beside it */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                (mode == CITY_DB_WRITE ? SQLITE_OPEN_CREATE : 0);
+    st = sqlite3_open_v2(path, &d->db, flags, NULL) == SQLITE_OK ? ST_OK : city_db_fail(d, e);
+    if (st == ST_OK) {
+        sqlite3_busy_timeout(d->db, BUSY_MS);
+        st = version_of(d, &version, e);
+    }
+    if (st == ST_OK && version == 0 && mode == CITY_DB_WRITE)
+        st = schema_make(d, e);
+    else if (st == ST_OK && version != SCHEMA_VERSION)
+        st = err_set(e, ST_UNSUPPORTED, "schema %d is not the %d of this program", version,
+                     SCHEMA_VERSION);
+    if (st == ST_OK)
+        st = city_db_exec(
+            d, mode == CITY_DB_WRITE ? "PRAGMA synchronous = FULL" : "PRAGMA query_only = 1", e);
+    for (int i = 0; st == ST_OK && i < SQL_COUNT; i++) {
+        if (sqlite3_prepare_v3(d->db, sql_text[i], -1, SQLITE_PREPARE_PERSISTENT, &d->stmt[i],
+                               NULL) != SQLITE_OK)
+            st = city_db_fail(d, e);
+    }
+    if (st != ST_OK) {
+        city_db_close(d);
+        err_wrap(e, st, "%s", path);
+    }
+    return st;
+}
+
+void city_db_close(struct city_db *d)
+{
+    for (int i = 0; i < SQL_COUNT; i++)
+        sqlite3_finalize(d->stmt[i]);
+    sqlite3_close(d->db);
+    memset(d, 0, sizeof *d);
+}
+
+sqlite3_stmt *city_db_bind(struct city_db *d, enum city_sql which, const char *types, ...)
+{
+    sqlite3_stmt *s = d->stmt[which];
+    va_list ap;
+
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    va_start(ap, types);
+    /* a failed bind leaves NULL, which the NOT NULL columns refuse */
+    for (int i = 1; *types != '\0'; i++, types++) {
+        if (*types == 'i') {
+            sqlite3_bind_int64(s, i, va_arg(ap, int64_t));
+        } else if (*types == 't') {
+            sqlite3_bind_text(s, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
+        } else {
+            const void *p = va_arg(ap, const void *);
+            size_t n = va_arg(ap, size_t);
+            sqlite3_bind_blob64(s, i, p, n, SQLITE_STATIC);
+        }
+    }
+    va_end(ap);
+    return s;
+}
+
+enum st city_db_step(struct city_db *d, sqlite3_stmt *s, struct err *e)
+{
+    int rc = sqlite3_step(s);
+
+    if (rc == SQLITE_ROW)
+        return ST_OK;
+    enum st st = rc == SQLITE_DONE ? ST_NOT_FOUND : city_db_fail(d, e);
+    sqlite3_reset(s);
+    return st;
+}
+
+enum st city_db_run(struct city_db *d, sqlite3_stmt *s, struct err *e)
+{
+    enum st st = city_db_step(d, s, e);
+
+    sqlite3_reset(s);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+bool city_db_blob(sqlite3_stmt *s, int column, void *out, size_t n)
+{
+    struct wire_span p = city_db_span(s, column);
+
+    if (p.n != n || p.p == NULL)
+        return false;
+    memcpy(out, p.p, n);
+    return true;
+}
+
+struct wire_span city_db_span(sqlite3_stmt *s, int column)
+{
+    struct wire_span p = {.p = sqlite3_column_blob(s, column)};
+    p.n = (size_t)sqlite3_column_bytes(s, column);
+    return p;
+}

@@ -1,0 +1,198 @@
+/* fieldpost-city: the reference receiver. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "gateway/city/city.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: fieldpost-city serve  --config FILE\n"
+    "       fieldpost-city enroll --config FILE --id ID --key pub.pem\n"
+    "       fieldpost-city dump   --config FILE [--raw] [--format csv]\n"
+    "       fieldpost-city verify --config FILE BATCH...\n"
+    "\n"
+    "serve   receives batches over HTTPS until SIGTERM\n"
+    "enroll  makes a gateway and its public key known; also beside a running serve\n"
+    "dump    prints all readings: gateway,series,ts_ms,value,quality,chain,seq;\n"
+    "        --raw prints them as sealed, without the chains' corrections\n"
+    "verify  checks batch files (.cose, .cose.zst) against the enrolled keys\n"
+    "\n"
+    "FILE has listen, cert, key, sign_key, db, and may have read_token_file and timeout.\n"
+    "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
+
+struct options {
+    const char *config, *id, *key, *format;
+    bool raw;
+    char **files;
+    int nfiles;
+};
+
+static int failed(const struct err *e)
+{
+    log_error("%s", e->text);
+    return EXIT_FAILED;
+}
+
+static struct thr_stop stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    thr_stop_now(&stop);
+}
+
+static int serve(const struct city_cfg *cfg, const struct options *o)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    struct city *c = NULL;
+    struct err e = {.text = ""};
+
+    (void)o;
+    if (thr_stop_open(&stop, &e) != ST_OK)
+        return failed(&e);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    if (city_open(&c, cfg, &e) != ST_OK) {
+        thr_stop_close(&stop);
+        return failed(&e);
+    }
+    log_info("listening on https://%.*s:%u", (int)(strrchr(cfg->listen, ':') - cfg->listen),
+             cfg->listen, city_port(c));
+    thr_stop_wait(&stop, -1);
+    city_close(c);
+    log_info("stopped");
+    thr_stop_close(&stop);
+    return EXIT_DONE;
+}
+
+static int enroll(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    char kid[17];
+
+    if (o->id == NULL || o->key == NULL) {
+        log_error("enroll needs --id and --key");
+        return EXIT_USAGE;
+    }
+    if (city_enroll(cfg, o->id, o->key, kid, &e) != ST_OK)
+        return failed(&e);
+    log_info("enrolled %s with key %s", o->id, kid);
+    return EXIT_DONE;
+}
+
+static int dump(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+
+    if (o->format != NULL && strcmp(o->format, "csv") != 0) {
+        log_error("--format %s: csv is what there is", o->format);
+        return EXIT_USAGE;
+    }
+    return city_dump(cfg, o->raw, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
+static int verify(const struct city_cfg *cfg, const struct options *o)
+{
+    int rc = EXIT_DONE;
+
+    if (o->nfiles == 0) {
+        log_error("verify needs batch files");
+        return EXIT_USAGE;
+    }
+    for (int i = 0; i < o->nfiles; i++) {
+        char text[CITY_VERIFY_TEXT];
+        struct err e = {.text = ""};
+        if (city_verify(cfg, o->files[i], text, &e) == ST_OK)
+            printf("%s: %s\n", o->files[i], text);
+        else
+            rc = failed(&e);
+    }
+    return rc;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct city_cfg *cfg, const struct options *o);
+} commands[] = {{"serve", serve}, {"enroll", enroll}, {"dump", dump}, {"verify", verify}};
+
+static bool options_read(int argc, char **argv, struct options *o, bool *help)
+{
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"id", required_argument, NULL, 'i'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {"format", required_argument, NULL, 'f'},
+                                          {"raw", no_argument, NULL, 'r'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int k;
+
+    while ((k = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        if (k == 'c')
+            o->config = optarg;
+        else if (k == 'i')
+            o->id = optarg;
+        else if (k == 'k')
+            o->key = optarg;
+        else if (k == 'f')
+            o->format = optarg;
+        else if (k == 'r')
+            o->raw = true;
+        else if (k == 'h')
+            *help = true;
+        else
+            return false;
+    }
+    o->files = argv + optind;
+    o->nfiles = argc - optind;
+    return true;
+}
+
+static int with_config(size_t command, const struct options *o)
+{
+    struct city_cfg cfg = {0};
+    struct cfg *loaded = NULL;
+    struct err e = {.text = ""};
+    const char *complaints = "";
+    int rc = EXIT_USAGE;
+
+    if (cfg_load_struct(&loaded, o->config, &city_table, &cfg, &e) != ST_OK) {
+        if (loaded == NULL || cfg_complaints(loaded, &complaints) == 0)
+            log_error("%s", e.text);
+        else
+            fputs(complaints, stderr);
+    } else if (city_cfg_check(&cfg, &e) != ST_OK) {
+        log_error("%s: %s", o->config, e.text);
+    } else {
+        rc = commands[command].run(&cfg, o);
+    }
+    cfg_free(loaded);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    const size_t n = sizeof commands / sizeof *commands;
+    struct options o = {0};
+    bool help = false;
+    size_t command = 0;
+
+    log_open("fieldpost-city", LOG_LEVEL_INFO);
+    while (argc > 1 && command < n && strcmp(argv[1], commands[command].name) != 0)
+        command++;
+    bool named = argc > 1 && command < n;
+    if (!options_read(argc - named, argv + named, &o, &help))
+        return EXIT_USAGE;
+    if (help) {
+        fputs(usage, stdout);
+        return EXIT_DONE;
+    }
+    if (!named || o.config == NULL || (o.nfiles > 0 && commands[command].run != verify)) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    return with_config(command, &o);
+}

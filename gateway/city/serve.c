@@ -1,0 +1,342 @@
+#include "gateway/city/city_int.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/clk.h"
+
+#define WORKERS 4 /* each handles one request at a time and holds one reading connection */
+#define CONNECTIONS 512
+#define CONNECTIONS_PER_IP 128
+#define BODY_MAX (WIRE_BATCH_MAX + 64 * 1024) /* what zstd may add to bytes it cannot shrink */
+#define PAGE_DEFAULT 1000
+#define PAGE_MAX 10000
+#define PAGE_BYTES ((size_t)8 * 1024 * 1024)
+#define TOKEN_MAX 256
+
+struct city {
+    struct wire_key *sign;
+    struct city_writer *writer;
+    struct http_server *http;
+    pthread_mutex_t lock; /* of free_reader */
+    struct city_db reader[WORKERS];
+    bool taken[WORKERS];
+    char token[TOKEN_MAX]; /* empty: loopback only */
+};
+
+/* There are as many connections as workers, so one is always free. */
+static struct city_db *reader_take(struct city *c)
+{
+    struct city_db *d = NULL;
+
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < WORKERS && d == NULL; i++) {
+        if (!c->taken[i]) {
+            c->taken[i] = true;
+            d = &c->reader[i];
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    return d;
+}
+
+static void reader_give(struct city *c, const struct city_db *d)
+{
+    pthread_mutex_lock(&c->lock);
+    c->taken[d - c->reader] = false;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void problem(struct http_answer *a, enum city_code code, const char *why,
+                    const uint8_t *sha256)
+{
+    char hex[2 * WIRE_HASH_BYTES + 1];
+
+    if (sha256 != NULL)
+        wire_hex(sha256, WIRE_HASH_BYTES, hex);
+    http_problem(a, city_code_status(code), city_code_text(code), why,
+                 sha256 != NULL ? "sha256" : NULL, sha256 != NULL ? hex : NULL);
+    if (code == CITY_UNAUTHORIZED)
+        http_answer_header(a, "WWW-Authenticate", "Bearer");
+    if (code == CITY_UNAVAILABLE)
+        http_answer_header(a, "Retry-After", "30");
+}
+
+/* Decimal digits without sign, space or leading zero. */
+static bool number(const char *text, uint64_t max, uint64_t *out)
+{
+    uint64_t v = 0;
+
+    if (*text == '\0' || (*text == '0' && text[1] != '\0'))
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        uint64_t digit = (uint64_t)(*text - '0');
+        if (v > (max - digit) / 10)
+            return false;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return true;
+}
+
+/* ---- PUT /v1/gateways/{gw}/batches/{chain}/{seq} ------------------------------------------ */
+
+static void put_batch(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    struct city_where w = {.gw = q->param[0]};
+    struct city_batch b;
+    struct err e = {.text = ""};
+    bool same = false;
+    bool named = wire_unhex(q->param[1], w.chain, sizeof w.chain) &&
+                 number(q->param[2], INT64_MAX, &w.seq) && w.seq > 0;
+    struct city_db *d = reader_take(c);
+    enum city_code code =
+        city_ingest(d, &w, http_header(q, "Content-Type"), http_header(q, "Content-Encoding"),
+                    q->body, q->body_n, &b, &e);
+    reader_give(c, d);
+    (void)named; /* no batch has seq 0: an unreadable URL fits none */
+    if (code == CITY_OK && !b.known)
+        code = city_writer_put(c->writer, &b, &same, &e);
+    if (code == CITY_OK) {
+        a->status = b.known || same ? 200 : 201;
+        a->content_type = "application/cose; cose-type=\"cose-sign1\"";
+        a->body = b.receipt;
+        memset(&b.receipt, 0, sizeof b.receipt);
+    } else {
+        problem(a, code, e.text, b.sha256);
+    }
+    city_batch_done(&b);
+}
+
+/* ---- GET ----------------------------------------------------------------------------------- */
+
+static bool loopback(const char *peer)
+{
+    return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0;
+}
+
+/* In a time that does not tell how much of the token is right. */
+static bool same_token(const char *given, const char *token)
+{
+    uint8_t x[WIRE_HASH_BYTES], y[WIRE_HASH_BYTES];
+    unsigned diff = 0;
+
+    wire_sha256(given, strlen(given), x);
+    wire_sha256(token, strlen(token), y);
+    for (size_t i = 0; i < WIRE_HASH_BYTES; i++)
+        diff |= (unsigned)(x[i] ^ y[i]);
+    return diff == 0;
+}
+
+static bool may_read(const struct city *c, const struct http_request *q)
+{
+    const char *given = http_header(q, "Authorization");
+
+    if (c->token[0] == '\0')
+        return loopback(q->peer);
+    return given != NULL && strncmp(given, "Bearer ", 7) == 0 && same_token(given + 7, c->token);
+}
+
+static enum city_code gateway_of(struct city_db *d, const char *gw, int64_t *id, struct err *e)
+{
+    sqlite3_stmt *s = city_db_bind(d, SQL_GATEWAY_FIND, "t", gw);
+    enum st st = city_db_step(d, s, e);
+
+    if (st == ST_OK)
+        *id = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    if (st == ST_NOT_FOUND)
+        err_set(e, st, "this gateway is not enrolled");
+    return st == ST_OK ? CITY_OK : st == ST_NOT_FOUND ? CITY_UNKNOWN_GATEWAY : CITY_UNAVAILABLE;
+}
+
+static void get_head(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    const char *nonce = http_query(q, "nonce");
+    int64_t gateway = 0;
+    struct err e = {.text = ""};
+
+    if (nonce == NULL || nonce[0] == '\0' || strlen(nonce) > 64) {
+        http_problem(a, 400, "bad_request", "head?nonce=… wants 1 to 64 characters", NULL, NULL);
+        return;
+    }
+    struct city_db *d = reader_take(c);
+    enum city_code code = gateway_of(d, q->param[0], &gateway, &e);
+    buf_init(&a->body, 2 * WIRE_BATCH_MAX);
+    if (code == CITY_OK &&
+        city_head(d, gateway, q->param[0], nonce, c->sign, &a->body, &e) != ST_OK)
+        code = CITY_UNAVAILABLE;
+    reader_give(c, d);
+    a->status = 200;
+    a->content_type = "application/cose; cose-type=\"cose-sign1\"";
+    if (code != CITY_OK)
+        problem(a, code, e.text, NULL);
+}
+
+/* false: the answer says what is wrong with the query. */
+static bool query_of(const struct http_request *q, struct city_query *out, struct http_answer *a)
+{
+    const char *from = http_query(q, "from"), *to = http_query(q, "to");
+    const char *limit = http_query(q, "limit"), *after = http_query(q, "after");
+    const char *format = http_query(q, "format"), *accept = http_header(q, "Accept");
+    const char *wrong = NULL;
+    char row[24] = "";
+    uint64_t v = 0;
+
+    *out = (struct city_query){.from_ms = INT64_MIN, .to_ms = INT64_MAX, .limit = PAGE_DEFAULT};
+    out->series = http_query(q, "series");
+    if (from != NULL && !clk_parse(from, &out->from_ms))
+        wrong = "from: write 2026-11-22T03:05:10Z or milliseconds";
+    if (to != NULL && !clk_parse(to, &out->to_ms))
+        wrong = "to: write 2026-11-22T03:05:10Z or milliseconds";
+    if (limit != NULL && (!number(limit, PAGE_MAX, &out->limit) || out->limit == 0))
+        wrong = "limit: 1 to 10000";
+    if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0)
+        wrong = "format: csv or json";
+    out->json = format != NULL ? strcmp(format, "json") == 0
+                               : accept != NULL && strstr(accept, "application/json") != NULL;
+    if (after != NULL) {
+        const char *dot = strchr(after, '.');
+        snprintf(row, sizeof row, "%.*s", (int)(dot != NULL ? dot - after : 20), after);
+        if (!number(row, INT64_MAX, &v))
+            wrong = "after: as the page before gave it";
+        out->after_row = (int64_t)v;
+        v = 0;
+        if (dot != NULL && !number(dot + 1, INT64_MAX, &v))
+            wrong = "after: as the page before gave it";
+        out->after_index = (int64_t)v;
+    }
+    if (wrong != NULL)
+        http_problem(a, 400, "bad_request", wrong, NULL, NULL);
+    return wrong == NULL;
+}
+
+enum listing { READINGS, GAPS };
+
+static void get_list(struct city *c, const struct http_request *q, struct http_answer *a,
+                     enum listing what)
+{
+    struct city_query query;
+    struct err e = {.text = ""};
+    int64_t row = 0, index = 0;
+
+    if (!may_read(c, q)) {
+        problem(a, CITY_UNAUTHORIZED, "this needs the read token", NULL);
+        return;
+    }
+    if (!query_of(q, &query, a))
+        return;
+    struct city_db *d = reader_take(c);
+    enum city_code code = gateway_of(d, q->param[0], &query.gateway, &e);
+    buf_init(&a->body, PAGE_BYTES);
+    if (code == CITY_OK && (what == READINGS ? city_readings(d, &query, &a->body, &row, &index, &e)
+                                             : city_gaps(d, &query, &a->body, &row, &e)) != ST_OK)
+        code = CITY_UNAVAILABLE;
+    reader_give(c, d);
+    a->status = 200;
+    a->content_type = query.json ? "application/json" : "text/csv; charset=utf-8";
+    if (row > 0 && what == READINGS)
+        http_answer_header(a, "Fieldpost-Next", "%" PRId64 ".%" PRId64, row, index);
+    else if (row > 0)
+        http_answer_header(a, "Fieldpost-Next", "%" PRId64, row);
+    if (code != CITY_OK)
+        problem(a, code, e.text, NULL);
+}
+
+static void get_readings(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    get_list(ctx, q, a, READINGS);
+}
+
+static void get_gaps(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    get_list(ctx, q, a, GAPS);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------ */
+
+static const struct http_route routes[] = {
+    {"PUT", "/v1/gateways/{gw}/batches/{chain}/{seq}", BODY_MAX, put_batch},
+    {"GET", "/v1/gateways/{gw}/head", 0, get_head},
+    {"GET", "/v1/gateways/{gw}/gaps", 0, get_gaps},
+    {"GET", "/v1/gateways/{gw}/readings", 0, get_readings},
+};
+
+static enum st token_read(struct city *c, const char *path, struct err *e)
+{
+    FILE *f = fopen(path, "re");
+
+    if (f == NULL)
+        return err_set(e, ST_IO, "read_token_file %s: %s", path, strerror(errno));
+    if (fgets(c->token, sizeof c->token, f) == NULL)
+        c->token[0] = '\0';
+    fclose(f);
+    c->token[strcspn(c->token, "\r\n")] = '\0';
+    if (strlen(c->token) < 16)
+        return err_set(e, ST_BAD,
+                       "read_token_file %s: its first line must have 16 to %d characters", path,
+                       TOKEN_MAX - 2);
+    return ST_OK;
+}
+
+enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
+{
+    const struct http_server_cfg http = {.listen = cfg->listen,
+                                         .cert = cfg->cert,
+                                         .key = cfg->key,
+                                         .threads = WORKERS,
+                                         .max_connections = CONNECTIONS,
+                                         .per_ip = CONNECTIONS_PER_IP,
+                                         .timeout_s = (unsigned)(cfg->timeout_ms / 1000)};
+    struct city *c = calloc(1, sizeof *c);
+    enum st st = city_cfg_check(cfg, e);
+
+    *out = NULL;
+    if (c == NULL)
+        return err_set(e, ST_MEMORY, "no memory for the city");
+    pthread_mutex_init(&c->lock, NULL);
+    if (st == ST_OK && clk_now(clk_real()).grade == CLK_UNKNOWN)
+        st = err_set(e, ST_BUSY, "the clock is not set: receipts would carry a wrong time");
+    if (st == ST_OK && cfg->read_token_file != NULL)
+        st = token_read(c, cfg->read_token_file, e);
+    if (st == ST_OK)
+        st = wire_key_load(&c->sign, cfg->sign_key, e);
+    if (st == ST_OK)
+        st = city_writer_open(&c->writer, cfg->db, c->sign, e);
+    for (size_t i = 0; i < WORKERS && st == ST_OK; i++)
+        st = city_db_open(&c->reader[i], cfg->db, CITY_DB_READ, e);
+    if (st == ST_OK)
+        st = http_server_open(&c->http, &http, routes, sizeof routes / sizeof *routes, c, e);
+    if (st != ST_OK) {
+        city_close(c);
+        c = NULL;
+    }
+    *out = c;
+    return st;
+}
+
+unsigned city_port(const struct city *c)
+{
+    return http_server_port(c->http);
+}
+
+void city_close(struct city *c)
+{
+    if (c == NULL)
+        return;
+    http_server_close(c->http);
+    city_writer_close(c->writer);
+    for (size_t i = 0; i < WORKERS; i++)
+        city_db_close(&c->reader[i]);
+    wire_key_free(c->sign);
+    explicit_bzero(c->token, sizeof c->token);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
