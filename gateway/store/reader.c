@@ -41,6 +41,19 @@ void store_reader_close(struct store_reader *r)
     free(r);
 }
 
+enum st store_reader_begin(struct store_reader *r, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_BEGIN_READ, e);
+    return q ? store_db_run(&r->db, q, e) : ST_IO;
+}
+
+void store_reader_end(struct store_reader *r)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_ROLLBACK, NULL);
+    if (q)
+        (void)store_db_run(&r->db, q, NULL);
+}
+
 static enum st load(struct store_reader *r, int64_t id, struct store_batch *out, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_GET, e);
@@ -48,7 +61,8 @@ static enum st load(struct store_reader *r, int64_t id, struct store_batch *out,
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
     TRY(store_db_row(&r->db, q, e));
-    *out = (struct store_batch){.seq = store_batch_seq(id),
+    *out = (struct store_batch){.id = id,
+                                .seq = store_batch_seq(id),
                                 .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,
                                 .from_ms = sqlite3_column_int64(q, 2),
                                 .to_ms = sqlite3_column_int64(q, 3),
@@ -65,9 +79,24 @@ static enum st load(struct store_reader *r, int64_t id, struct store_batch *out,
     return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", r->db.path);
 }
 
+/* Batches that a pick passes over. */
+struct but {
+    const int64_t *id;
+    size_t n;
+};
+
+static bool is_passed_over(const struct but *but, int64_t id)
+{
+    for (size_t i = 0; i < but->n; i++)
+        if (but->id[i] == id)
+            return true;
+    return false;
+}
+
 /* One chain: the first (or last) batch of this kind that no acknowledged range holds. */
 static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pick pick,
-                       int64_t chain, uint64_t last_seq, int64_t *id, struct err *e)
+                       const struct but *but, int64_t chain, uint64_t last_seq, int64_t *id,
+                       struct err *e)
 {
     static const enum store_sql step[] = {[STORE_PICK_CONTROL] = SQL_CONTROL_NEXT,
                                           [STORE_PICK_NEWEST] = SQL_BATCH_PREV,
@@ -82,8 +111,10 @@ static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pi
         TRY(store_db_row(&r->db, q, e));
         *id = sqlite3_column_int64(q, 0);
         sqlite3_reset(q);
-        uint64_t a = 0, z = 0;
-        enum st st = store_ack_range(&r->db, uplink, chain, store_batch_seq(*id), &a, &z, e);
+        uint64_t a = store_batch_seq(*id), z = a;
+        enum st st = is_passed_over(but, *id)
+                         ? ST_OK
+                         : store_ack_range(&r->db, uplink, chain, store_batch_seq(*id), &a, &z, e);
         if (st != ST_OK)
             return st == ST_NOT_FOUND ? ST_OK : st;
         seq = pick == STORE_PICK_NEWEST ? a - 1 : z + 1;
@@ -94,6 +125,14 @@ static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pi
 enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_pick pick,
                          struct store_batch *out, struct err *e)
 {
+    return store_pick_batch_but(r, uplink, pick, NULL, 0, out, e);
+}
+
+enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum store_pick pick,
+                             const int64_t *but, size_t nbut, struct store_batch *out,
+                             struct err *e)
+{
+    const struct but over = {but, nbut};
     sqlite3_stmt *q =
         store_db_use(&r->db, pick == STORE_PICK_NEWEST ? SQL_CHAINS_BACK : SQL_CHAINS, e);
     if (!q)
@@ -101,7 +140,7 @@ enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
         int64_t id = 0;
-        st = pick_in(r, uplink, pick, sqlite3_column_int64(q, 0),
+        st = pick_in(r, uplink, pick, &over, sqlite3_column_int64(q, 0),
                      (uint64_t)sqlite3_column_int64(q, 1), &id, e);
         if (st == ST_NOT_FOUND)
             continue;

@@ -270,6 +270,11 @@ const struct store_series *store_series_at(const struct store *s, uint32_t i)
     return &s->ser[i].s;
 }
 
+const char *store_path(const struct store *s)
+{
+    return s->path;
+}
+
 const uint8_t *store_boot(const struct store *s)
 {
     return s->boot;

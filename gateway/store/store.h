@@ -167,6 +167,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
 enum st store_start(struct store *s, struct err *e) ST_MUST_CHECK;
 void store_close(struct store *s); /* commits nothing; the writer must have ended */
 const uint8_t *store_boot(const struct store *s);
+const char *store_path(const struct store *s); /* for store_reader_open */
 
 /* Writer: runs calls of other threads, drains the queue into frames, commits the journal when it
  * is due (or when `flush`). A failed commit keeps everything in RAM, sets stats.fault and is tried
@@ -267,8 +268,13 @@ struct store_reader;
 /* `s` may be NULL: another process reads the file at path. */
 enum st store_reader_open(struct store_reader **out, const char *path, struct err *e) ST_MUST_CHECK;
 void store_reader_close(struct store_reader *r);
+/* Between the two, all calls see the store as it was at one moment (a reading is then seen once,
+ * in a batch or pending). The WAL grows meanwhile: keep it short on the gateway itself. */
+enum st store_reader_begin(struct store_reader *r, struct err *e) ST_MUST_CHECK;
+void store_reader_end(struct store_reader *r);
 
 struct store_batch {
+    int64_t id; /* its place in the store; grows with the chain's birth, then with seq */
     uint8_t chain[WIRE_ID_BYTES];
     uint64_t seq;
     enum wire_kind kind;
@@ -285,6 +291,10 @@ enum store_pick {
 /* The next batch for this uplink, ST_NOT_FOUND when all are acknowledged or refused. */
 enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_pick pick,
                          struct store_batch *out, struct err *e) ST_MUST_CHECK;
+/* The same, passing over the `nbut` batches with these ids (on their way, or held back). */
+enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum store_pick pick,
+                             const int64_t *but, size_t nbut, struct store_batch *out,
+                             struct err *e) ST_MUST_CHECK;
 enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
                      int64_t *readings, struct err *e) ST_MUST_CHECK;
 /* All batches in order of (chain birth, seq); each() returns false to stop. */
