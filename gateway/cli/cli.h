@@ -9,9 +9,9 @@
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 struct cli_command {
-    const char *name; /* ends the table when NULL */
+    const char *name;                   /* ends the table when NULL */
     int (*main)(int argc, char **argv); /* argv[0] is the subcommand; returns the exit code */
-    const char *help; /* one line */
+    const char *help;                   /* one line */
 };
 /* Finds argv[1] among `run` and the other subcommands and runs it; --help and --version too. */
 int cli_main(int argc, char **argv, int (*run)(int argc, char **argv));

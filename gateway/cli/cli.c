@@ -1,0 +1,98 @@
+/* The table of subcommands, and what all of them share. */
+#include "gateway/cli/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/cfg.h"
+#include "gateway/base/log.h"
+#include "gateway/cli/cli_int.h"
+
+static const struct cli_command commands[] = {
+    {"check", cli_check, "check a configuration; prints all mistakes at once"},
+    {"keygen", cli_keygen, "make the gateway's signing key"},
+    {"status", cli_status, "show how the gateway does"},
+    {"export", cli_export, "print readings as CSV or JSON lines"},
+    {"verify", cli_verify, "check a batch file or a USB export offline"},
+    {NULL, NULL, NULL}};
+
+static void usage(FILE *to)
+{
+    (void)fputs("usage: fieldpost COMMAND [options]\n\n", to);
+    (void)fprintf(to, "  %-8s %s\n", "run", "run the gateway in the foreground");
+    for (const struct cli_command *c = commands; c->name; c++) {
+        (void)fprintf(to, "  %-8s %s\n", c->name, c->help);
+    }
+    (void)fputs("\nfieldpost COMMAND --help says more. Exit codes: 0 done, 1 failed at run time,\n"
+                "2 wrong usage or configuration.\n",
+                to);
+}
+
+int cli_main(int argc, char **argv, int (*run)(int argc, char **argv))
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    const char *known[sizeof(commands) / sizeof(commands[0])] = {"run"};
+    size_t n = 1;
+    log_open("fieldpost", LOG_LEVEL_INFO);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        usage(stdout);
+        return CLI_DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        (void)puts("fieldpost " CLI_VERSION);
+        return CLI_DONE;
+    }
+    if (strcmp(name, "run") == 0) {
+        return run(argc - 1, argv + 1);
+    }
+    for (const struct cli_command *c = commands; c->name; c++) {
+        if (strcmp(name, c->name) == 0) {
+            return c->main(argc - 1, argv + 1);
+        }
+        known[n++] = c->name;
+    }
+    if (name[0]) {
+        const char *near = cfg_nearest(name, known, n);
+        (void)fprintf(stderr, "fieldpost: unknown command \"%s\"%s%s%s\n", name,
+                      near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    usage(stderr);
+    return CLI_USAGE;
+}
+
+const char *cli_config_option(int argc, char **argv, const char *usage_text, int *exit_code)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    const char *path = CLI_DEFAULT_CONFIG;
+    int o;
+    optind = 0;
+    while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (o == 'c') {
+            path = optarg;
+        } else {
+            return cli_usage(o, usage_text, exit_code);
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "fieldpost %s: unexpected \"%s\"\n", argv[0], argv[optind]);
+        return cli_usage('?', usage_text, exit_code);
+    }
+    return path;
+}
+
+const char *cli_usage(int option, const char *usage_text, int *exit_code)
+{
+    *exit_code = option == 'h' ? CLI_DONE : CLI_USAGE;
+    (void)fputs(usage_text, option == 'h' ? stdout : stderr);
+    return NULL;
+}
+
+int cli_complain(const struct cfg *c)
+{
+    const char *text = "";
+    size_t n = c ? cfg_complaints(c, &text) : 0;
+    (void)fputs(text, stderr);
+    return (int)n;
+}

@@ -1,0 +1,17 @@
+/* Private to the CLI: its subcommands. */
+#ifndef GATEWAY_CLI_CLI_INT_H
+#define GATEWAY_CLI_CLI_INT_H
+
+#include "gateway/cli/cli.h"
+
+int cli_check(int argc, char **argv);
+int cli_keygen(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_export(int argc, char **argv);
+int cli_verify(int argc, char **argv);
+
+/* Prints the usage where `option` (a return value of getopt_long: 'h' or wrong) wants it and sets
+ * the exit code. Always NULL, for functions that return an option's value. */
+const char *cli_usage(int option, const char *usage_text, int *exit_code);
+
+#endif

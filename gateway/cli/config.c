@@ -1,0 +1,114 @@
+#include "gateway/cli/config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const cli_language_text[] = {[CLI_VI] = "vi", [CLI_EN] = "en"};
+
+static const struct cfg_word languages[] = {{"vi", CLI_VI}, {"en", CLI_EN}, {NULL, 0}};
+
+#define LOCATION(member)                                                                           \
+    offsetof(struct cli_gateway, location.member) - offsetof(struct cli_gateway, location)
+static const struct cfg_field location_fields[] = {{.key = "lat",
+                                                    .kind = CFG_REAL,
+                                                    .offset = LOCATION(lat),
+                                                    .required = true,
+                                                    .min = -90,
+                                                    .max = 90,
+                                                    .help = "latitude in degrees north, WGS 84"},
+                                                   {.key = "lon",
+                                                    .kind = CFG_REAL,
+                                                    .offset = LOCATION(lon),
+                                                    .required = true,
+                                                    .min = -180,
+                                                    .max = 180,
+                                                    .help = "longitude in degrees east, WGS 84"},
+                                                   {.key = NULL}};
+static const struct cfg_table location_table = {sizeof(((struct cli_gateway *)0)->location),
+                                                location_fields};
+
+static const struct cfg_field gateway_fields[] = {
+    {.key = "id",
+     .kind = CFG_ID,
+     .offset = offsetof(struct cli_gateway, id),
+     .required = true,
+     .help = "the gateway's id, as the city enrolled it"},
+    {.key = "territory",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct cli_gateway, territory),
+     .help = "territory code of the ward or commune"},
+    {.key = "name",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct cli_gateway, name),
+     .help = "name for people"},
+    {.key = "location",
+     .kind = CFG_STRUCT,
+     .offset = offsetof(struct cli_gateway, location),
+     .sub = &location_table,
+     .help = "where it stands: {lat, lon}"},
+    {.key = "language",
+     .kind = CFG_WORD,
+     .offset = offsetof(struct cli_gateway, language),
+     .dflt = "vi",
+     .words = languages,
+     .help = "language of the page"},
+    {.key = NULL}};
+static const struct cfg_table gateway_table = {sizeof(struct cli_gateway), gateway_fields};
+
+enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
+{
+    *c = (struct cli_config){0};
+    const struct cfg_section sections[] = {
+        {"gateway", &gateway_table, &c->gateway, false, true},
+        {"store", &store_cfg_table, &c->store, false, true},
+        {"seal", &seal_cfg_table, &c->seal, false, true},
+        {"buses", &collect_bus_table, &c->collect.buses, true, false},
+        {"devices", &collect_device_table, &c->collect.devices, true, false},
+        {"connectivity", &connectivity_cfg_table, &c->connectivity, false, false},
+        {"uplinks", &uplink_table, &c->uplinks_cfg, true, false},
+        {"web", &web_cfg_table, &c->web, false, false},
+        {NULL, NULL, NULL, false, false}};
+    enum st st = cfg_load(&c->cfg, path, sections, NULL, e);
+    c->located = c->cfg && cfg_given(c->cfg, &c->gateway.location.lat);
+    return st;
+}
+
+enum st cli_config_rooms(struct cli_config *c, struct err *e)
+{
+    char dir[512];
+    enum st worst = ST_OK, st[3];
+    /* every room has its say, whatever the others found */
+    st[0] =
+        collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
+    st[1] = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
+    st[2] = uplinks_open(&c->uplinks_room, &c->uplinks_cfg, c->gateway.id, c->cfg, e);
+    for (size_t i = 0; i < sizeof(st) / sizeof(st[0]); i++) {
+        worst = worst == ST_OK ? st[i] : worst;
+    }
+    return worst;
+}
+
+void cli_config_done(struct cli_config *c)
+{
+    uplinks_close(c->uplinks_room);
+    connectivity_close(c->connectivity_room);
+    collect_close(c->collect_room);
+    cfg_free(c->cfg);
+    *c = (struct cli_config){0};
+}
+
+const char *cli_profile_dir(char *buf, size_t n)
+{
+    static const char tail[] = "/../share/fieldpost/profile";
+    ssize_t got = readlink("/proc/self/exe", buf, n);
+    buf[got > 0 && (size_t)got < n ? got : 0] = '\0';
+    char *slash = strrchr(buf, '/');
+    size_t at = slash ? (size_t)(slash - buf) : 0;
+    if (!slash || at + sizeof(tail) > n) {
+        (void)snprintf(buf, n, "/usr/share/fieldpost/profile");
+        return buf;
+    }
+    memcpy(buf + at, tail, sizeof(tail));
+    return buf;
+}
