@@ -223,6 +223,32 @@ static void a_restart_is_a_gap_off_and_keeps_the_journal(void **state)
     line_batches_done(&b);
 }
 
+static void boots_never_share_a_batch(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, M1 + 15000);
+    line_step(l, true);
+    uint64_t held = line_pending_readings(l);
+    uint8_t boot[WIRE_ID_BYTES];
+    memcpy(boot, store_boot(l->store), sizeof boot);
+    line_stop(l);
+    l->utc_ms += 15000;
+    l->mono_ms += 15000;
+    line_start(l);
+    line_poll(l, 0, l->utc_ms, 1); /* in the queue before the writer's first turn */
+    line_run(l, M1 + MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    uint64_t old = 0;
+    for (size_t i = 0; i < b.n; i++)
+        if (b.v[i].batch.header.from_ms >= M1 &&
+            memcmp(b.v[i].batch.header.boot, boot, sizeof boot) == 0)
+            old += b.v[i].row.n;
+    assert_int_equal(old, held);
+    line_batches_done(&b);
+}
+
 static void a_kill_loses_at_most_what_no_commit_held(void **state)
 {
     struct line *l = *state;
@@ -371,6 +397,7 @@ int main(void)
         T(a_missed_poll_is_a_gap_to_the_next_reading),
         T(a_silent_collector_is_an_overrun),
         T(a_restart_is_a_gap_off_and_keeps_the_journal),
+        T(boots_never_share_a_batch),
         T(a_kill_loses_at_most_what_no_commit_held),
         T(a_full_window_is_cut_at_a_tick),
         T(a_removed_device_is_retired_and_its_readings_stay),
