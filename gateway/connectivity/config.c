@@ -1,0 +1,197 @@
+/* The configuration section `connectivity` and what it declares. */
+#include "gateway/connectivity/connectivity_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SYSFS_NET "/sys/class/net"
+
+#define PING_FIELD(k, m) .key = k, .offset = offsetof(struct connectivity_ping_cfg, m)
+static const struct cfg_field ping_fields[] = {
+    {PING_FIELD("host", host), .kind = CFG_STRING, .required = true,
+     .help = "name or address that is asked"},
+    {PING_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
+     .help = "time between rounds, which start at its multiples in UTC"},
+    {PING_FIELD("count", count), .kind = CFG_INT, .dflt = "3", .min = 1,
+     .max = CONNECTIVITY_COUNT_MAX, .help = "echoes of one round"},
+    {PING_FIELD("timeout", timeout_ms), .kind = CFG_TIME, .dflt = "2s", .min = 50, .max = 30e3,
+     .help = "an answer, or a name, that takes longer is lost"},
+    {PING_FIELD("name", name), .kind = CFG_STRING, .help = "what people call it"},
+    {PING_FIELD("place", place), .kind = CFG_STRING, .help = "where it stands"},
+    {.key = NULL}};
+static const struct cfg_table ping_table = {sizeof(struct connectivity_ping_cfg), ping_fields};
+
+#define LINK_FIELD(k, m) .key = k, .offset = offsetof(struct connectivity_link_cfg, m)
+static const struct cfg_field link_fields[] = {
+    {LINK_FIELD("interface", interface), .kind = CFG_STRING, .required = true,
+     .help = "network interface, such as eth0"},
+    {LINK_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
+     .help = "time between looks, which fall on its multiples in UTC"},
+    {LINK_FIELD("name", name), .kind = CFG_STRING, .help = "what people call it"},
+    {LINK_FIELD("place", place), .kind = CFG_STRING, .help = "where it stands"},
+    {.key = NULL}};
+static const struct cfg_table link_table = {sizeof(struct connectivity_link_cfg), link_fields};
+
+static const struct cfg_field fields[] = {
+    {.key = "ping",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, ping),
+     .sub = &ping_table,
+     .help = "hosts whose latency and packet loss are measured"},
+    {.key = "link",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, link),
+     .sub = &link_table,
+     .help = "network interfaces whose state and rate are read"},
+    {.key = NULL}};
+const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
+
+static void id_check(struct cfg *c, char *const *id)
+{
+    if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, "modem") == 0)
+        cfg_complain(c, id, "the device id %s is the gateway's own: choose another", *id);
+}
+
+static void ping_check(struct cfg *c, const struct connectivity_ping_cfg *p)
+{
+    id_check(c, &p->id);
+    /* name and last echo may each take a whole time-out; a round must end before the next */
+    int64_t longest = 2 * p->timeout_ms + (p->count - 1) * CONNECTIVITY_SPACING_MS;
+    if (longest > p->every_ms)
+        cfg_complain(c, cfg_given(c, &p->every_ms) ? (const void *)&p->every_ms : (const void *)p,
+                     "ping %s: a round may take %lld ms (2 x timeout and %d ms between echoes), "
+                     "longer than every: lower timeout or count, or raise every",
+                     p->id, (long long)longest, CONNECTIVITY_SPACING_MS);
+}
+
+static void link_check(struct cfg *c, const struct connectivity_link_cfg *l)
+{
+    id_check(c, &l->id);
+    if (strchr(l->interface, '/') || l->interface[0] == '.' || strlen(l->interface) > 15)
+        cfg_complain(c, &l->interface, "interface %s: write a name such as eth0 (see `ip link`)",
+                     l->interface);
+}
+
+static void check(const struct connectivity_cfg *cfg, struct cfg *c)
+{
+    const struct connectivity_ping_cfg *p = cfg->ping.v;
+    const struct connectivity_link_cfg *l = cfg->link.v;
+    for (size_t i = 0; i < cfg->ping.n; i++)
+        ping_check(c, &p[i]);
+    for (size_t i = 0; i < cfg->link.n; i++) {
+        link_check(c, &l[i]);
+        for (size_t j = 0; j < cfg->ping.n; j++)
+            if (strcmp(l[i].id, p[j].id) == 0)
+                cfg_complain(c, &l[i].id,
+                             "the device id %s is used for a ping, too: choose another", l[i].id);
+    }
+}
+
+enum st connectivity_open(struct connectivity **out, const struct connectivity_cfg *cfg,
+                          struct cfg *c, struct err *e)
+{
+    *out = NULL;
+    size_t before = cfg_complaints(c, NULL);
+    check(cfg, c);
+    if (cfg_complaints(c, NULL) > before)
+        return err_set(e, ST_BAD, "the section connectivity has mistakes");
+    struct connectivity *k = calloc(1, sizeof *k);
+    if (!k)
+        return err_set(e, ST_MEMORY, "connectivity: no memory");
+    k->socket[0].fd = k->socket[1].fd = -1;
+    k->ping = calloc(cfg->ping.n + 1, sizeof *k->ping);
+    k->link = calloc(cfg->link.n + 1, sizeof *k->link);
+    if (!k->ping || !k->link) {
+        connectivity_close(k);
+        return err_set(e, ST_MEMORY, "connectivity: no memory");
+    }
+    k->npings = cfg->ping.n;
+    k->nlinks = cfg->link.n;
+    for (size_t i = 0; i < k->npings; i++) {
+        k->ping[i].cfg = (const struct connectivity_ping_cfg *)cfg->ping.v + i;
+        k->ping[i].numeric = connectivity_address_parse(k->ping[i].cfg->host, &k->ping[i].to);
+    }
+    for (size_t i = 0; i < k->nlinks; i++)
+        k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
+    *out = k;
+    return ST_OK;
+}
+
+void connectivity_close(struct connectivity *k)
+{
+    if (!k)
+        return;
+    for (size_t i = 0; i < k->npings; i++)
+        connectivity_lookup_drop(k->ping[i].lookup);
+    for (size_t i = 0; i < 2; i++)
+        connectivity_socket_close(&k->socket[i]);
+    free(k->ping);
+    free(k->link);
+    free(k);
+}
+
+static enum st series_add(struct store *s, uint32_t device, const char *point, const char *quantity,
+                          int64_t every_ms, uint32_t *index, struct err *e)
+{
+    const struct store_series d = {.device = device,
+                                   .point = point,
+                                   .quantity = quantity_by_key(quantity),
+                                   .period_ms = every_ms};
+    if (!d.quantity)
+        return err_set(e, ST_NOT_FOUND, "the catalogue has no quantity %s", quantity);
+    return store_add_series(s, &d, index, e);
+}
+
+static enum st ping_declare(struct connectivity_ping *p, struct store *s, struct err *e)
+{
+    const struct connectivity_ping_cfg *c = p->cfg;
+    const struct store_device d = {.id = c->id,
+                                   .name = c->name,
+                                   .place = c->place,
+                                   .source = "connectivity",
+                                   .address = c->host,
+                                   .model = "ping",
+                                   .period_ms = c->every_ms};
+    p->jitter = UINT32_MAX;
+    enum st st = store_add_device(s, &d, &p->device, e);
+    if (st == ST_OK)
+        st = series_add(s, p->device, "latency", "latency", c->every_ms, &p->latency, e);
+    if (st == ST_OK)
+        st = series_add(s, p->device, "loss", "packet_loss", c->every_ms, &p->loss, e);
+    if (st == ST_OK && c->count > 1)
+        st = series_add(s, p->device, "jitter", "jitter", c->every_ms, &p->jitter, e);
+    return st;
+}
+
+static enum st link_declare(struct connectivity_link *l, struct store *s, struct err *e)
+{
+    const struct connectivity_link_cfg *c = l->cfg;
+    struct connectivity_link_state now;
+    const struct store_device d = {.id = c->id,
+                                   .name = c->name,
+                                   .place = c->place,
+                                   .source = "connectivity",
+                                   .address = c->interface,
+                                   .model = "link",
+                                   .period_ms = c->every_ms};
+    l->rate = UINT32_MAX;
+    enum st st = store_add_device(s, &d, &l->device, e);
+    if (st == ST_OK)
+        st = series_add(s, l->device, "up", "link_up", c->every_ms, &l->up, e);
+    /* An interface that never tells a rate (Wi-Fi, tunnels) must not owe one for ever. */
+    if (st == ST_OK && connectivity_link_read(SYSFS_NET, c->interface, &now) == ST_OK &&
+        now.has_rate)
+        st = series_add(s, l->device, "rate", "link_rate", c->every_ms, &l->rate, e);
+    return st;
+}
+
+enum st connectivity_declare(struct connectivity *k, struct store *s, struct err *e)
+{
+    enum st st = ST_OK;
+    for (size_t i = 0; i < k->npings && st == ST_OK; i++)
+        st = ping_declare(&k->ping[i], s, e);
+    for (size_t i = 0; i < k->nlinks && st == ST_OK; i++)
+        st = link_declare(&k->link[i], s, e);
+    return st;
+}

@@ -1,0 +1,144 @@
+/* The thread: ticks, results, health. */
+#include "gateway/connectivity/connectivity_int.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SYSFS_NET "/sys/class/net"
+#define STEP_MS 1000 /* longest sleep: a stepped UTC clock is noticed within it */
+#define TICK_MS 1000 /* a result so soon after its tick bears the tick's time */
+#define LOOKUP_MS 20 /* how often a running lookup is asked */
+#define PUT_WAIT_MS 500
+
+int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms)
+{
+    int64_t last = now_ms - now_ms % every_ms;
+    if (*next == 0 || *next > last + every_ms) /* at start, and when the clock stepped back */
+        *next = last + every_ms;
+    if (now_ms < *next)
+        return 0;
+    *next = last + every_ms;
+    return last;
+}
+
+static void health_tell(const struct connectivity_job *job, const struct connectivity_result *r,
+                        struct store_health *h, int64_t now_ms)
+{
+    bool good = r->state == STORE_GOOD, changed = h->state != r->state;
+    bool was_bad = h->state == STORE_SILENT || h->state == STORE_FAULTY;
+    if (changed)
+        h->since_ms = now_ms;
+    h->state = r->state;
+    h->polls++;
+    h->failures += good ? 0 : 1;
+    if (good)
+        h->answer_ms = r->answer_ms;
+    snprintf(h->text, sizeof h->text, "%s", r->text);
+    store_health_set(job->store, r->device, h);
+    if (changed && good && was_bad)
+        store_event(job->store, STORE_INFO, "device.back", r->id, "%s answers again", r->id);
+    else if (changed && !good)
+        store_event(job->store, STORE_WARNING,
+                    r->state == STORE_FAULTY ? "device.faulty" : "device.silent", r->id, "%s",
+                    r->text);
+}
+
+void connectivity_put(const struct connectivity_job *job, struct store_health *h,
+                      const struct connectivity_result *r)
+{
+    struct clk_time now = clk_now(job->clk);
+    bool near = now.utc_ms >= r->tick_ms && now.utc_ms - r->tick_ms <= TICK_MS;
+    const struct store_poll poll = {.device = r->device,
+                                    .due_ms = r->tick_ms,
+                                    .t_ms = near ? r->tick_ms : now.utc_ms,
+                                    .grade = now.grade,
+                                    .cause = STORE_DEVICE,
+                                    .n = r->n};
+    health_tell(job, r, h, now.utc_ms);
+    /* ST_FULL: the store has written the gap; ST_STOPPED: so is this thread, soon */
+    enum st st = store_put(job->store, &poll, r->v, PUT_WAIT_MS);
+    (void)st;
+}
+
+static void link_step(struct connectivity_link *l, const struct connectivity_job *job)
+{
+    char text[sizeof l->health.text];
+    struct connectivity_link_state now;
+    int64_t due = connectivity_tick(&l->next_ms, clk_now(job->clk).utc_ms, l->cfg->every_ms);
+    if (!due)
+        return;
+    struct connectivity_result r = {.device = l->device,
+                                    .id = l->cfg->id,
+                                    .tick_ms = due,
+                                    .n = 1,
+                                    .state = STORE_GOOD,
+                                    .text = ""};
+    r.v[0].series = l->up;
+    if (connectivity_link_read(SYSFS_NET, l->cfg->interface, &now) != ST_OK) {
+        snprintf(text, sizeof text,
+                 "this box has no interface %s: see `ip link`, or plug the "
+                 "adapter in",
+                 l->cfg->interface);
+        r.state = STORE_FAULTY;
+        r.text = text;
+    } else {
+        r.v[0].v = num_dec(now.up, 0);
+    }
+    if (l->rate != UINT32_MAX) {
+        r.v[r.n].series = l->rate;
+        if (r.state == STORE_GOOD && now.up && now.rate_mbit > 0)
+            r.v[r.n].v = num_dec(now.rate_mbit, 0);
+        r.n++;
+    }
+    if (r.state == STORE_GOOD && !now.up) {
+        snprintf(text, sizeof text, "%s has no link: check the cable, the plug and the other end",
+                 l->cfg->interface);
+        r.state = STORE_SILENT;
+        r.text = text;
+    }
+    connectivity_put(job, &l->health, &r);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ms until something is due. */
+static int wait_ms(const struct connectivity *k, const struct connectivity_job *job)
+{
+    int64_t utc = clk_now(job->clk).utc_ms, mono = clk_mono(job->clk).ms, wait = STEP_MS;
+    for (size_t i = 0; i < k->npings; i++) {
+        const struct connectivity_ping *p = &k->ping[i];
+        if (p->state == CONNECTIVITY_IDLE)
+            wait = sooner(wait, p->next_ms - utc);
+        else if (p->state == CONNECTIVITY_NAME)
+            wait = sooner(wait, LOOKUP_MS);
+        else
+            wait = sooner(wait, p->deadline_ms - mono);
+    }
+    for (size_t i = 0; i < k->nlinks; i++)
+        wait = sooner(wait, k->link[i].next_ms - utc);
+    return wait < 0 ? 0 : (int)wait;
+}
+
+void connectivity_main(void *connectivity_job)
+{
+    const struct connectivity_job *job = connectivity_job;
+    struct connectivity *k = job->connectivity;
+    while (!atomic_load(&job->stop->set)) {
+        for (size_t i = 0; i < k->npings; i++)
+            connectivity_ping_step(k, &k->ping[i], job);
+        for (size_t i = 0; i < k->nlinks; i++)
+            link_step(&k->link[i], job);
+        struct pollfd fds[3] = {{.fd = job->stop->fd, .events = POLLIN},
+                                {.fd = k->socket[0].fd, .events = POLLIN},
+                                {.fd = k->socket[1].fd, .events = POLLIN}};
+        /* woken by time, a packet or the stop: each is looked at anyway */
+        (void)poll(fds, 3, wait_ms(k, job));
+        for (size_t i = 0; i < 2; i++)
+            if (fds[i + 1].revents)
+                connectivity_receive(k, &k->socket[i]);
+    }
+}
