@@ -78,7 +78,7 @@ static enum city_code unpack(const char *encoding, const void *body, size_t n, s
     enum st st =
         zstd ? wire_zstd_unpack(body, n, WIRE_BATCH_MAX, &b->cose, e) : buf_put(&b->cose, body, n);
     if (st == ST_FULL)
-        return CITY_TOO_LARGE;
+        return refuse(CITY_TOO_LARGE, e, "a batch has at most 1 MiB");
     if (st != ST_OK)
         return st == ST_MEMORY ? CITY_UNAVAILABLE : CITY_BAD_CBOR;
     if (zstd) {

@@ -93,14 +93,15 @@ static void put_batch(void *ctx, const struct http_request *q, struct http_answe
     struct city_batch b;
     struct err e = {.text = ""};
     bool same = false;
-    bool named = wire_unhex(q->param[1], w.chain, sizeof w.chain) &&
-                 number(q->param[2], INT64_MAX, &w.seq) && w.seq > 0;
+    /* no batch has seq 0: what cannot be read fits none */
+    if (!wire_unhex(q->param[1], w.chain, sizeof w.chain) ||
+        !number(q->param[2], INT64_MAX, &w.seq))
+        w.seq = 0;
     struct city_db *d = reader_take(c);
     enum city_code code =
         city_ingest(d, &w, http_header(q, "Content-Type"), http_header(q, "Content-Encoding"),
                     q->body, q->body_n, &b, &e);
     reader_give(c, d);
-    (void)named; /* no batch has seq 0: an unreadable URL fits none */
     if (code == CITY_OK && !b.known)
         code = city_writer_put(c->writer, &b, &same, &e);
     if (code == CITY_OK) {
