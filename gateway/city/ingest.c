@@ -75,8 +75,9 @@ static enum city_code unpack(const char *encoding, const void *body, size_t n, s
         return refuse(CITY_UNSUPPORTED_TYPE, e, "Content-Encoding: zstd or identity");
     if (!zstd && n > WIRE_BATCH_MAX)
         return refuse(CITY_TOO_LARGE, e, "a batch has at most 1 MiB");
+    /* the buffer is the limit: it says ST_FULL, so that too long is told from damaged */
     enum st st =
-        zstd ? wire_zstd_unpack(body, n, WIRE_BATCH_MAX, &b->cose, e) : buf_put(&b->cose, body, n);
+        zstd ? wire_zstd_unpack(body, n, SIZE_MAX / 2, &b->cose, e) : buf_put(&b->cose, body, n);
     if (st == ST_FULL)
         return refuse(CITY_TOO_LARGE, e, "a batch has at most 1 MiB");
     if (st != ST_OK)
