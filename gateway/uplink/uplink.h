@@ -22,8 +22,8 @@ const char *uplinks_id(const struct uplinks *u, size_t i);
 /* What the page shows of an uplink. Any thread. */
 struct uplink_status {
     bool online;
-    char text[200];       /* last fault and what to do; "" when all is well */
-    int64_t last_ok_ms;   /* UTC; 0: never since start */
+    char text[200];     /* last fault and what to do; "" when all is well */
+    int64_t last_ok_ms; /* UTC; 0: never since start */
     uint64_t sent, acknowledged, bytes;
 };
 void uplinks_status(const struct uplinks *u, size_t i, struct uplink_status *out);

@@ -1,0 +1,121 @@
+/* Receipts that wait for one verification. A receipt's `through` acknowledges the whole prefix, so
+ * the last receipt of a run stands for all before it; nothing is applied unverified. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/uplink/uplink_int.h"
+
+enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct store_batch *b,
+                       const struct buf *receipt, struct mono now, struct err *e)
+{
+    struct wire_receipt r;
+    struct wire_cose cose;
+    if (run->count == UPLINK_RUN_MAX) {
+        return err_set(e, ST_FULL, "too many receipts wait");
+    }
+    if (receipt->n > UPLINK_RECEIPT_MAX ||
+        wire_receipt_open(&r, &cose, receipt->p, receipt->n, NULL) != ST_OK) {
+        return err_set(e, ST_CORRUPT, "the answer is not a receipt");
+    }
+    if (strcmp(r.gw, gw) != 0 || memcmp(r.chain, b->chain, WIRE_ID_BYTES) != 0 || r.seq != b->seq ||
+        memcmp(r.sha256, b->hash, WIRE_HASH_BYTES) != 0) {
+        return err_set(e, ST_CORRUPT, "the receipt is for another batch");
+    }
+    struct uplink_sent *s = &run->sent[run->count];
+    *s = (struct uplink_sent){.id = b->id,
+                              .seq = b->seq,
+                              .through_seq = r.through_seq,
+                              .at = run->bytes.n,
+                              .n = receipt->n};
+    memcpy(s->chain, b->chain, WIRE_ID_BYTES);
+    memcpy(s->hash, b->hash, WIRE_HASH_BYTES);
+    memcpy(s->through_hash, r.through_hash, WIRE_HASH_BYTES);
+    enum st st = buf_put(&run->bytes, receipt->p, receipt->n);
+    if (st != ST_OK) {
+        return err_set(e, st, "no memory for a receipt");
+    }
+    if (run->count++ == 0) {
+        run->since = now;
+    }
+    return ST_OK;
+}
+
+static bool is_signed(const struct uplink_run *run, const struct uplink_sent *s,
+                      struct wire_pub *const *keys, size_t nkeys)
+{
+    struct wire_receipt r;
+    struct wire_cose cose;
+    bool open = wire_receipt_open(&r, &cose, run->bytes.p + s->at, s->n, NULL) == ST_OK;
+    for (size_t i = 0; open && i < nkeys; i++) {
+        if (wire_cose_verify(&cose, keys[i], NULL) == ST_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The batch of this run that `last` acknowledges with all before it; NULL: none of ours. */
+static const struct uplink_sent *prefix_end(const struct uplink_run *run,
+                                            const struct uplink_sent *last)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct uplink_sent *s = &run->sent[i];
+        if (s->seq == last->through_seq && memcmp(s->chain, last->chain, WIRE_ID_BYTES) == 0 &&
+            memcmp(s->hash, last->through_hash, WIRE_HASH_BYTES) == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* Takes out what `end` covers: of its chain, up to its number. */
+static uint64_t drop_prefix(struct uplink_run *run, struct uplink_sent end)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        const struct uplink_sent *s = &run->sent[i];
+        if (s->seq > end.seq || memcmp(s->chain, end.chain, WIRE_ID_BYTES) != 0) {
+            run->sent[kept++] = *s;
+        }
+    }
+    uint64_t gone = run->count - kept;
+    run->count = kept;
+    return gone;
+}
+
+enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
+                          struct store *store, uint32_t uplink, uint64_t *acked, struct err *e)
+{
+    enum st worst = ST_OK;
+    while (run->count > 0) {
+        struct uplink_sent last = run->sent[run->count - 1];
+        if (!is_signed(run, &last, keys, nkeys)) {
+            run->count--;
+            worst = err_set(e, ST_CORRUPT,
+                            "a receipt is not signed by the city: see receipt_keys, and who "
+                            "answers at url");
+            continue;
+        }
+        struct wire_span receipt = {run->bytes.p + last.at, last.n};
+        const struct uplink_sent *end = prefix_end(run, &last);
+        if (end) {
+            struct uplink_sent to = *end;
+            enum st st = store_ack(store, uplink, to.chain, to.seq, true, receipt, e);
+            if (st != ST_OK) {
+                return st;
+            }
+            *acked += drop_prefix(run, to);
+        }
+        bool left = run->count > 0 && run->sent[run->count - 1].id == last.id;
+        if (left) {
+            enum st st = store_ack(store, uplink, last.chain, last.seq, false, receipt, e);
+            if (st != ST_OK) {
+                return st;
+            }
+            run->count--;
+            ++*acked;
+        }
+    }
+    run->bytes.n = 0;
+    return worst;
+}

@@ -1,0 +1,87 @@
+/* Private to the uplink room. */
+#ifndef GATEWAY_UPLINK_UPLINK_INT_H
+#define GATEWAY_UPLINK_UPLINK_INT_H
+
+#include "gateway/http/http.h"
+#include "gateway/uplink/uplink.h"
+
+/* One entry of the map `uplinks`. */
+struct uplink_cfg {
+    char *id;
+    int type;
+    char *url, *ca;
+    struct cfg_strings receipt_keys;
+    bool required;
+};
+
+/* ---- what an answer means (answer.c, pure) -------------------------------------------------- */
+
+enum uplink_action {
+    UPLINK_ACCEPTED, /* the body claims to be a receipt */
+    UPLINK_REFUSED,  /* for ever, by the city itself, about these very bytes */
+    UPLINK_CONFLICT, /* the city holds other bytes under this number */
+    UPLINK_HOLD,     /* not now, and it is about this batch: let others pass */
+    UPLINK_RETRY,    /* not now, for any batch */
+};
+#define UPLINK_CODE_BYTES 32
+struct uplink_verdict {
+    enum uplink_action action;
+    char code[UPLINK_CODE_BYTES]; /* the city's problem code, or "" */
+    const char *advice;           /* for the technician: what it means and what to do */
+};
+/* Only a problem document about our hash may refuse; everything that is not understood is tried
+ * again. The caller has had the answer over verified TLS. */
+struct uplink_verdict uplink_judge(const struct http_reply *r, const uint8_t hash[WIRE_HASH_BYTES]);
+/* The text member `name` of a flat JSON object into out (cut off: false). false when the object
+ * is not well formed, holds the name twice or not at all. */
+bool uplink_problem_member(const uint8_t *p, size_t n, const char *name, char *out, size_t size);
+
+/* ---- back-off (answer.c, pure) --------------------------------------------------------------- */
+
+#define UPLINK_BACKOFF_FIRST_MS 1000
+#define UPLINK_BACKOFF_MAX_MS 60000
+#define UPLINK_RETRY_AFTER_MAX_MS 600000
+/* How long to wait after `failures` > 0 in a row: full jitter below an exponential ceiling, never
+ * less than Retry-After (bounded). */
+int64_t uplink_backoff_ms(unsigned failures, uint32_t random, long retry_after_s);
+
+/* ---- the run: accepted batches whose receipts are not verified yet (run.c) ------------------- */
+
+#define UPLINK_RUN_MAX 64
+#define UPLINK_RECEIPT_MAX 2048
+struct uplink_sent {
+    int64_t id;
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    uint8_t hash[WIRE_HASH_BYTES];
+    uint64_t through_seq;
+    uint8_t through_hash[WIRE_HASH_BYTES];
+    size_t at, n; /* its receipt within the bytes */
+};
+struct uplink_run {
+    struct uplink_sent sent[UPLINK_RUN_MAX];
+    size_t count;
+    struct buf bytes;
+    struct mono since; /* of the first */
+};
+/* Checks that the receipt is about this batch of this gateway and keeps it. ST_FULL: settle
+ * first; ST_CORRUPT: it speaks of something else. */
+enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct store_batch *b,
+                       const struct buf *receipt, struct mono now, struct err *e) ST_MUST_CHECK;
+/* Verifies the last receipt and acknowledges what its signature covers, until the run is empty.
+ * A receipt that does not verify is dropped, and its batch will be sent again: ST_CORRUPT. Other
+ * failures leave the rest of the run. *acked counts the batches. */
+enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
+                          struct store *store, uint32_t uplink, uint64_t *acked,
+                          struct err *e) ST_MUST_CHECK;
+
+/* ---- feeds (format/<name>.c) ------------------------------------------------------------------
+ */
+
+#define UPLINK_URL_BYTES 512
+/* PUTs the stored bytes of a batch. The result is http_client_do's. */
+enum st uplink_city_put(struct http_client *c, const char *url, const char *gw,
+                        const struct store_batch *b, bool backfill, int stop_fd,
+                        struct http_reply *r, struct err *e) ST_MUST_CHECK;
+
+#endif
