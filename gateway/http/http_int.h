@@ -31,12 +31,15 @@ void http_route_methods(const struct http_route *routes, size_t n, const char *p
 struct http_watch_slot {
     int fd; /* -1: free */
     int64_t deadline_ms;
+    bool linger, draining;
 };
 struct http_watch {
     pthread_mutex_t lock;
     struct http_watch_slot *slots;
     size_t n;
     int64_t grace_ms;
+    size_t draining;
+    int wake_fd; /* a connection began to linger */
     struct thr_stop stop;
     struct thr thread;
 };
@@ -47,6 +50,9 @@ void http_watch_close(struct http_watch *w); /* takes a zeroed one */
 struct http_watch_slot *http_watch_add(struct http_watch *w, int fd);
 /* The deadline becomes now + grace + more_ms (>= 0). */
 void http_watch_extend(struct http_watch *w, struct http_watch_slot *s, int64_t more_ms);
+/* Once removed, what the peer still sends is read away until it ends or its deadline comes: closing
+ * on unread bytes would reset the connection, and the peer would lose the answer. */
+void http_watch_linger(struct http_watch *w, struct http_watch_slot *s);
 void http_watch_remove(struct http_watch *w, struct http_watch_slot *s);
 
 #endif

@@ -224,8 +224,12 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, st
     }
     if (r->route == NULL)
         return send_problem(s, c, 404, "not_found", "there is nothing under this path", has_body);
-    if (n > r->route->max_body)
+    if (n > r->route->max_body) {
+        struct http_watch_slot *slot = slot_of(c);
+        if (slot != NULL)
+            http_watch_linger(&s->watch, slot);
         return send_problem(s, c, 413, "too_large", "the body is longer than accepted here", true);
+    }
     buf_init(&r->body, r->route->max_body);
     extend(s, c, (int64_t)(n / MIN_BYTES_PER_S) * 1000);
     r->begun = true;

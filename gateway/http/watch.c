@@ -1,32 +1,69 @@
 #include "gateway/http/http_int.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "gateway/base/clk.h"
+
+#define DRAIN_MAX 8 /* lingering connections at a time; further ones are closed at once */
 
 static int64_t now_ms(void)
 {
     return clk_mono(clk_real()).ms;
 }
 
-/* Shuts down what is overdue; how long until the next may be. A deadline is never nearer than
- * the grace when it is set, so sleeping so long misses none. */
-static int64_t watch_pass(struct http_watch *w)
+/* Reads away what has come; true when the peer has ended or failed. */
+static bool drain(int fd)
+{
+    char waste[4096];
+    ssize_t n;
+
+    /* bounded, so that one fast sender does not hold the thread */
+    for (int i = 0; i < 64; i++) {
+        n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
+        if (n <= 0)
+            return n == 0 || (errno != EAGAIN && errno != EINTR);
+    }
+    return false;
+}
+
+static void drain_end(struct http_watch *w, struct http_watch_slot *s)
+{
+    close(s->fd);
+    s->fd = -1;
+    s->draining = false;
+    w->draining--;
+}
+
+/* Ends what is overdue; how long until the next may be. A deadline is never nearer than the grace
+ * when it is set, so sleeping so long misses none. Nothing here blocks. */
+static int64_t watch_pass(struct http_watch *w, struct pollfd *p, nfds_t *np)
 {
     int64_t now = now_ms(), wait = w->grace_ms;
 
+    *np = 2;
     pthread_mutex_lock(&w->lock);
     for (size_t i = 0; i < w->n; i++) {
         struct http_watch_slot *s = &w->slots[i];
         if (s->fd < 0)
             continue;
         int64_t left = s->deadline_ms - now;
-        /* shutdown() does not block; the fd is open, for removal takes this lock before close. */
+        if (s->draining && (left <= 0 || drain(s->fd))) {
+            drain_end(w, s);
+            continue;
+        }
+        /* the fd is open: removal takes this lock before libmicrohttpd closes it */
         if (left <= 0)
             shutdown(s->fd, SHUT_RDWR);
         else if (left < wait)
             wait = left;
+        if (s->draining)
+            p[(*np)++] = (struct pollfd){.fd = s->fd, .events = POLLIN};
     }
     pthread_mutex_unlock(&w->lock);
     return wait;
@@ -35,14 +72,25 @@ static int64_t watch_pass(struct http_watch *w)
 static void watch_main(void *arg)
 {
     struct http_watch *w = arg;
+    struct pollfd p[2 + DRAIN_MAX] = {{.fd = w->stop.fd, .events = POLLIN},
+                                      {.fd = w->wake_fd, .events = POLLIN}};
+    uint64_t waste;
 
-    while (!thr_stop_wait(&w->stop, watch_pass(w))) {
+    while (!atomic_load(&w->stop.set)) {
+        nfds_t n;
+        int64_t wait = watch_pass(w, p, &n);
+        if (poll(p, n, (int)wait) > 0 && p[1].revents != 0 &&
+            read(w->wake_fd, &waste, sizeof waste) < 0)
+            continue; /* nobody waits for the count itself */
     }
 }
 
 enum st http_watch_open(struct http_watch *w, size_t n, int64_t grace_ms, struct err *e)
 {
+    enum st st;
+
     w->grace_ms = grace_ms;
+    w->draining = 0;
     w->slots = calloc(n, sizeof *w->slots);
     if (w->slots == NULL)
         return err_set(e, ST_MEMORY, "no memory for %zu connections", n);
@@ -50,13 +98,17 @@ enum st http_watch_open(struct http_watch *w, size_t n, int64_t grace_ms, struct
     for (size_t i = 0; i < n; i++)
         w->slots[i].fd = -1;
     pthread_mutex_init(&w->lock, NULL);
-    enum st st = thr_stop_open(&w->stop, e);
+    w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    st = w->wake_fd >= 0 ? thr_stop_open(&w->stop, e)
+                         : err_set(e, ST_IO, "no descriptor for the web server's watch");
     if (st == ST_OK) {
         st = thr_start(&w->thread, "http-watch", watch_main, w, e);
         if (st != ST_OK)
             thr_stop_close(&w->stop);
     }
     if (st != ST_OK) {
+        if (w->wake_fd >= 0)
+            close(w->wake_fd);
         pthread_mutex_destroy(&w->lock);
         free(w->slots);
         w->slots = NULL;
@@ -71,6 +123,11 @@ void http_watch_close(struct http_watch *w)
     thr_stop_now(&w->stop);
     thr_join(&w->thread);
     thr_stop_close(&w->stop);
+    for (size_t i = 0; i < w->n; i++) {
+        if (w->slots[i].draining)
+            drain_end(w, &w->slots[i]);
+    }
+    close(w->wake_fd);
     pthread_mutex_destroy(&w->lock);
     free(w->slots);
     w->slots = NULL;
@@ -85,10 +142,8 @@ struct http_watch_slot *http_watch_add(struct http_watch *w, int fd)
         if (w->slots[i].fd < 0)
             s = &w->slots[i];
     }
-    if (s != NULL) {
-        s->fd = fd;
-        s->deadline_ms = now_ms() + w->grace_ms;
-    }
+    if (s != NULL)
+        *s = (struct http_watch_slot){.fd = fd, .deadline_ms = now_ms() + w->grace_ms};
     pthread_mutex_unlock(&w->lock);
     return s;
 }
@@ -102,9 +157,27 @@ void http_watch_extend(struct http_watch *w, struct http_watch_slot *s, int64_t 
     pthread_mutex_unlock(&w->lock);
 }
 
-void http_watch_remove(struct http_watch *w, struct http_watch_slot *s)
+void http_watch_linger(struct http_watch *w, struct http_watch_slot *s)
 {
     pthread_mutex_lock(&w->lock);
-    s->fd = -1;
+    s->linger = true;
     pthread_mutex_unlock(&w->lock);
+}
+
+void http_watch_remove(struct http_watch *w, struct http_watch_slot *s)
+{
+    const uint64_t one = 1;
+    bool wake = false;
+
+    pthread_mutex_lock(&w->lock);
+    int fd = s->linger && w->draining < DRAIN_MAX ? fcntl(s->fd, F_DUPFD_CLOEXEC, 3) : -1;
+    *s = (struct http_watch_slot){.fd = fd};
+    if (fd >= 0) {
+        s->draining = wake = true;
+        s->deadline_ms = now_ms() + w->grace_ms;
+        w->draining++;
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (wake && write(w->wake_fd, &one, sizeof one) < 0)
+        return; /* the count is full: it is awake */
 }

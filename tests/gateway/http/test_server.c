@@ -181,6 +181,30 @@ static void a_body_too_long_is_refused_before_it_is_read(void **state)
            "413", "too_large");
 }
 
+/* A simple client writes all it has and only then reads: the answer must still be there. */
+static void a_client_that_sends_on_still_reads_its_refusal(void **state)
+{
+    static const char head[] =
+        "PUT /a/1/b/2 HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n";
+    static char part[1 << 16], got[4096];
+    int fd = dial(*state);
+    size_t n = 0;
+    ssize_t k;
+
+    assert_int_equal(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), (ssize_t)sizeof head - 1);
+    for (size_t sent = 0; sent < 20000000; sent += (size_t)k) {
+        k = send(fd, part, sizeof part, MSG_NOSIGNAL);
+        if (k < 0)
+            fail_msg("sending stopped after %zu bytes: %s", sent, strerror(errno));
+    }
+    shutdown(fd, SHUT_WR);
+    while (n < sizeof got - 1 && (k = recv(fd, got + n, sizeof got - 1 - n, 0)) > 0)
+        n += (size_t)k;
+    got[n] = '\0';
+    assert_non_null(strstr(got, " 413 "));
+    close(fd);
+}
+
 static void a_chunked_body_too_long_is_refused(void **state)
 {
     char q[4096];
@@ -313,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_path_trick_matches_no_route),
         cmocka_unit_test(a_long_path_is_refused),
         cmocka_unit_test(a_body_too_long_is_refused_before_it_is_read),
+        cmocka_unit_test(a_client_that_sends_on_still_reads_its_refusal),
         cmocka_unit_test(a_chunked_body_too_long_is_refused),
         cmocka_unit_test(a_body_at_the_limit_is_taken),
         cmocka_unit_test(a_client_that_trickles_is_ended),
