@@ -301,8 +301,8 @@ class Case(unittest.TestCase):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def main(extra=lambda parser: None):
-    """Runs the tests of __main__: --bin DIR, --seed N, --only NAME…"""
+def main(needs=("fieldpost", "fieldpost-city"), extra=lambda parser: None):
+    """Runs the tests of __main__: --bin DIR, --seed N, --only NAME…; `needs` are programs."""
     p = argparse.ArgumentParser()
     p.add_argument("--bin", required=True, help="folder with fieldpost and fieldpost-city")
     p.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
@@ -310,7 +310,7 @@ def main(extra=lambda parser: None):
     p.add_argument("--only", action="append", default=[], help="run tests with this in their name")
     extra(p)
     Case.args = a = p.parse_args()
-    for name in ("fieldpost", "fieldpost-city"):
+    for name in needs:
         if not os.access(os.path.join(a.bin, name), os.X_OK):
             sys.exit(f"{a.bin}/{name} is missing: build it first")
     print(f"seed {a.seed}", flush=True)
