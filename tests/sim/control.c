@@ -1,0 +1,66 @@
+#include "tests/sim/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum sim_fault fault_by_word(const char *word)
+{
+    for (const struct cfg_word *w = sim_fault_words; w->word != NULL; w++)
+        if (strcmp(w->word, word) == 0)
+            return (enum sim_fault)w->value;
+    return SIM_FAULT_NONE;
+}
+
+const char *sim_control_obey(struct sim_site *s, const char *line)
+{
+    char verb[16], device[80], kind[32];
+    uint64_t count = 0;
+    int words = sscanf(line, "%15s %79s %31s %" SCNu64, verb, device, kind, &count);
+    bool fault = words == 4 && strcmp(verb, "fault") == 0;
+
+    if (!fault && !(words == 2 && strcmp(verb, "heal") == 0))
+        return "write: fault <device> <kind> <count>, or: heal <device>";
+    struct sim_device *d = sim_site_device(s, device);
+    if (d == NULL)
+        return "there is no such device";
+    if (!fault) {
+        d->forced_left = 0;
+        d->nrules = 0;
+        return NULL;
+    }
+    enum sim_fault f = fault_by_word(kind);
+    if (f == SIM_FAULT_NONE)
+        return "there is no such fault";
+    if (!sim_fault_fits(f, sim_site_bus_of(s, d)->tcp))
+        return "this fault is not possible on that bus";
+    d->forced = f;
+    d->forced_left = count;
+    return NULL;
+}
+
+bool sim_control_read(struct sim_control *c, struct sim_site *s)
+{
+    ssize_t got = read(STDIN_FILENO, c->line + c->n, sizeof(c->line) - 1 - c->n);
+    if (got <= 0)
+        return got < 0 && (errno == EINTR || errno == EAGAIN);
+    c->n += (size_t)got;
+    for (char *end; (end = memchr(c->line, '\n', c->n)) != NULL;) {
+        *end = '\0';
+        const char *wrong = sim_control_obey(s, c->line);
+        if (wrong == NULL)
+            puts("ok");
+        else
+            printf("error: %s\n", wrong);
+        c->n -= (size_t)(end + 1 - c->line);
+        memmove(c->line, end + 1, c->n);
+    }
+    if (c->n == sizeof(c->line) - 1) {
+        puts("error: the line is too long");
+        c->n = 0;
+    }
+    fflush(stdout);
+    return true;
+}
