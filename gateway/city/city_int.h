@@ -138,4 +138,22 @@ enum st city_readings(struct city_db *d, const struct city_query *q, struct buf 
 enum st city_gaps(struct city_db *d, const struct city_query *q, struct buf *out, int64_t *next_row,
                   struct err *e) ST_MUST_CHECK;
 
+/* ---- correct.c: what later entries say about sealed readings ------------------------------- */
+
+/* Temporary tables t and invalid(series, from_ms, to_ms) of one gateway at a time. */
+struct city_corrections {
+    struct city_db *db;
+    sqlite3_stmt *add_time, *add_invalid, *find_time;
+};
+enum st city_corrections_open(struct city_corrections *c, struct city_db *d,
+                              struct err *e) ST_MUST_CHECK;
+void city_corrections_close(struct city_corrections *c); /* takes a zeroed one */
+/* ST_UNSUPPORTED when there is one that this version cannot apply. */
+enum st city_corrections_load(struct city_corrections *c, int64_t gateway, struct buf *cose,
+                              struct err *e) ST_MUST_CHECK;
+/* Whether, and by how much, the times of a batch are moved; the latest entry wins. */
+enum st city_corrections_time(struct city_corrections *c, int64_t chain, struct wire_span boot,
+                              int64_t seq, bool *moved, int64_t *add_ms,
+                              struct err *e) ST_MUST_CHECK;
+
 #endif

@@ -210,6 +210,58 @@ static void a_repeat_in_a_later_chain_stands_once(void **state)
     sealed_done(&twice);
 }
 
+static void later_entries_move_times_and_take_readings_back(void **state)
+{
+    struct site *s = *state;
+    struct sealed one = batch_make(s, 0xaa, 1, NULL);
+    struct wire_header h = header_of(0xaa, 2, &one);
+    struct buf p;
+
+    h.kind = WIRE_CONTROL;
+    h.to_ms = h.from_ms;
+    buf_init(&p, 65536);
+    /* two moves of the same batch (the latest wins), and one reading taken back */
+    assert_int_equal(wire_put_array(&p, 3), ST_OK);
+    for (int64_t add = 5000; add <= 9000; add += 4000) {
+        assert_int_equal(wire_put_array(&p, 6), ST_OK);
+        assert_int_equal(wire_put_text(&p, "time"), ST_OK);
+        assert_int_equal(wire_put_bytes(&p, h.boot, sizeof h.boot), ST_OK);
+        assert_int_equal(wire_put_uint(&p, 1), ST_OK);
+        assert_int_equal(wire_put_uint(&p, 1), ST_OK);
+        assert_int_equal(wire_put_int(&p, add), ST_OK);
+        assert_int_equal(wire_put_uint(&p, 100), ST_OK);
+    }
+    assert_int_equal(wire_put_array(&p, 9), ST_OK);
+    assert_int_equal(wire_put_text(&p, "correct"), ST_OK);
+    assert_int_equal(wire_put_text(&p, "c1"), ST_OK);
+    assert_int_equal(wire_put_text(&p, "air-1/count"), ST_OK);
+    assert_int_equal(wire_put_int(&p, 1795000309250), ST_OK);
+    assert_int_equal(wire_put_int(&p, 1795000309251), ST_OK);
+    assert_int_equal(wire_put_text(&p, "invalidate"), ST_OK);
+    assert_int_equal(wire_put_null(&p), ST_OK);
+    assert_int_equal(wire_put_text(&p, "cleaning"), ST_OK);
+    assert_int_equal(wire_put_text(&p, "an"), ST_OK);
+    struct sealed two = seal(&h, &p, s->key);
+    assert_int_equal(site_put(s, &one), 201);
+    char *sealed = site_dump(s, false);
+    if (site_put(s, &two) != 201)
+        fail_msg("%.*s", (int)s->reply.body.n, (const char *)s->reply.body.p);
+    char *raw = site_dump(s, true), *text = site_dump(s, false);
+    assert_string_equal(raw, sealed);
+    assert_string_equal(text, "gateway,series,ts_ms,value,quality,chain,seq\n"
+                              "gw-1,air-1/count,1795000310250,1001,1,aaaaaaaaaaaaaaaa,1\n"
+                              "gw-1,air-1/count,1795000311250,1002,1,aaaaaaaaaaaaaaaa,1\n"
+                              "gw-1,air-1/temperature,1795000309250,23.5,0,aaaaaaaaaaaaaaaa,1\n"
+                              "gw-1,air-1/temperature,1795000310250,23.6,0,aaaaaaaaaaaaaaaa,1\n"
+                              "gw-1,air-1/temperature,1795000311250,23.7,0,aaaaaaaaaaaaaaaa,1\n");
+    free(sealed);
+    free(raw);
+    free(text);
+    buf_done(&p);
+    sealed_done(&one);
+    sealed_done(&two);
+}
+
 static bool body_is(const struct site *s, const char *text)
 {
     return s->reply.body.n == strlen(text) && memcmp(s->reply.body.p, text, strlen(text)) == 0;
@@ -390,6 +442,7 @@ int main(void)
         TEST(a_signed_void_closes_its_hole),
         TEST(the_dump_is_sorted_and_exact),
         TEST(a_repeat_in_a_later_chain_stands_once),
+        TEST(later_entries_move_times_and_take_readings_back),
         TEST(readings_come_in_pages),
         TEST(gaps_come_back),
         TEST(reading_needs_the_token_when_there_is_one),
