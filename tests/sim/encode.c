@@ -184,27 +184,26 @@ static bool dec_add(struct dec *a, struct dec b)
     return true;
 }
 
-/* Digits and a decimal exponent as plain text. */
+/* Digits and a decimal exponent (of a binary64, at most) as plain text. */
 static void plain(bool negative, const char *digits, int exp, char *buf)
 {
+    const char *sign = negative ? "-" : "";
+    char zeros[340];
     int n = (int)strlen(digits);
+
+    memset(zeros, '0', sizeof(zeros));
     while (exp < 0 && n > 1 && digits[n - 1] == '0') {
         n--;
         exp++;
     }
-    const char *sign = negative ? "-" : "";
     if (n == 1 && digits[0] == '0')
         snprintf(buf, SIM_TEXT_BYTES, "%s0", sign);
     else if (exp >= 0)
-        snprintf(buf, SIM_TEXT_BYTES, "%s%.*s%.*s", sign, n, digits, exp,
-                 "000000000000000000000000000000000000000000000000000000000000000000000000000000"
-                 "000000000000000000000000000000000000000000000000000000000000000000000000000000"
-                 "000000000000000000000000000000000000000000000000000000000000000000000000000000"
-                 "000000000000000000000000000000000000000000000000000000000000000000000000000000");
+        snprintf(buf, SIM_TEXT_BYTES, "%s%.*s%.*s", sign, n, digits, exp, zeros);
     else if (n + exp > 0)
         snprintf(buf, SIM_TEXT_BYTES, "%s%.*s.%.*s", sign, n + exp, digits, -exp, digits + n + exp);
     else
-        snprintf(buf, SIM_TEXT_BYTES, "%s0.%0*d%.*s", sign, -exp - n, 0, n, digits);
+        snprintf(buf, SIM_TEXT_BYTES, "%s0.%.*s%.*s", sign, -exp - n, zeros, n, digits);
 }
 
 static void float_text(double v, char *buf)
