@@ -117,7 +117,7 @@ static enum st put_gaps(struct buf *b, const struct wire_header *h)
     if (!st)
         st = wire_put_array(b, h->ngaps);
     for (i = 0; !st && i < h->ngaps; i++) {
-        st = wire_put_array(b, 5);
+        st = wire_put_array(b, 4);
         if (!st)
             st = wire_put_text(b, h->gaps[i].series);
         if (!st)
@@ -239,7 +239,7 @@ static enum st next_gaps(struct parse *p, struct wire_reader *r, struct err *e)
     for (i = 0; !st && i < it.u; i++) {
         struct wire_gap *g = &p->gaps[i];
 
-        st = wire_expect_count(r, WIRE_ARRAY, 5, e);
+        st = wire_expect_count(r, WIRE_ARRAY, 4, e);
         if (!st)
             st = own_text(p, r, &g->series, e);
         if (!st)

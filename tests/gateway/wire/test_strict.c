@@ -110,6 +110,9 @@ static void the_header_that_the_others_break_is_good(void **state)
     assert_ok(with(STEP, "6473746570f5", -1, NULL, &e), &e);
     assert_ok(with(CLK, "63636c6b02", -1, NULL, &e), &e);
     assert_ok(with(STEP, "647374656f00", -1, NULL, &e), &e); /* unknown: kept and ignored */
+    assert_ok(
+        with(GAPS, "64676170738184612a1b000001a202ae1b001b000001a202ae1b01636f6666", -1, NULL, &e),
+        &e);
     assert_ok(with(FOR, "63666f72820101", -1, NULL, &e), &e);
 }
 
@@ -150,15 +153,17 @@ static void each_broken_header_is_refused(void **state)
         {"keys out of order", SEQ, "64626f6f74480000000000000000", BOOT, "6373657102"},
         {"from as a float", FROM, "6466726f6dfb4279a202ae1b0000", -1, NULL},
         {"a gap of another cause", GAPS,
-         "64676170738185612a1b000001a202ae1b001b000001a202ae1b0163617765", -1, NULL},
+         "64676170738184612a1b000001a202ae1b001b000001a202ae1b0163617765", -1, NULL},
+        {"a gap of five members", GAPS,
+         "64676170738185612a1b000001a202ae1b001b000001a202ae1b01636f666600", -1, NULL},
         {"a gap out of the window", GAPS,
-         "64676170738185612a1b000001a202ae1b001b000001a202b2aee1636f6666", -1, NULL},
-        {"an empty gap", GAPS, "64676170738185612a1b000001a202ae1b001b000001a202ae1b00636f6666", -1,
+         "64676170738184612a1b000001a202ae1b001b000001a202b2aee1636f6666", -1, NULL},
+        {"an empty gap", GAPS, "64676170738184612a1b000001a202ae1b001b000001a202ae1b00636f6666", -1,
          NULL},
         {"a gap of no series", GAPS,
-         "6467617073818561411b000001a202ae1b001b000001a202ae1b01636f6666", -1, NULL},
+         "6467617073818461411b000001a202ae1b001b000001a202ae1b01636f6666", -1, NULL},
         {"a gap of a lone device", GAPS,
-         "6467617073818561611b000001a202ae1b001b000001a202ae1b01636f6666", -1, NULL},
+         "6467617073818461611b000001a202ae1b001b000001a202ae1b01636f6666", -1, NULL},
         {"with clk 3 a window before 2^28 s", CLK, "63636c6b03", FROM, "6466726f6d00"},
     };
     struct err e;

@@ -1,0 +1,219 @@
+// An independent reader of what fieldpost sends, written from gateway/doc/batch.cddl with public
+// tools alone: node:crypto, cbor-x, the zstd program.
+//
+//   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... BATCH...
+//
+// Verifies each batch (envelope, signature, header), the links between those that are given, and
+// each receipt against its batch. Prints all readings as CSV: series,ts_ms,value. Exit 1 when
+// anything is off.
+import { spawnSync } from 'node:child_process';
+import { createHash, createPublicKey, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Decoder, addExtension } from 'cbor-x';
+
+const HALF_ORDER = BigInt('0x7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8');
+const TYPES = {
+  control: 'application/vnd.fieldpost.control+cbor',
+  receipt: 'application/vnd.fieldpost.receipt+cbor',
+  senml: 112,
+};
+const Q = { unknown: 64, corrected: 128 };
+
+class Decimal {
+  constructor(exponent, mantissa) {
+    this.exponent = Number(exponent);
+    this.mantissa = BigInt(mantissa);
+  }
+}
+class Sign1 {
+  constructor(parts) {
+    this.parts = parts;
+  }
+}
+addExtension({ tag: 4, decode: ([e, m]) => new Decimal(e, m) });
+addExtension({ tag: 18, decode: (parts) => new Sign1(parts) });
+const decoder = new Decoder({ mapsAsObjects: false, useRecords: false });
+const decode = (bytes) => decoder.decode(bytes);
+
+function need(condition, what) {
+  if (!condition) throw new Error(what);
+}
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+const hex = (bytes) => Buffer.from(bytes).toString('hex');
+
+function load(file) {
+  const bytes = readFileSync(file);
+  if (bytes.length < 4 || bytes.readUInt32LE(0) !== 0xfd2fb528) return bytes;
+  const r = spawnSync('zstd', ['-dcq'], { input: bytes, maxBuffer: 2 << 20 });
+  need(!r.error && r.status === 0, `zstd: ${r.error ?? r.stderr}`);
+  return r.stdout;
+}
+
+function bstrHead(n) {
+  if (n < 24) return Buffer.from([0x40 | n]);
+  if (n < 0x100) return Buffer.from([0x58, n]);
+  if (n < 0x10000) return Buffer.from([0x59, n >> 8, n & 255]);
+  const b = Buffer.alloc(5);
+  b[0] = 0x5a;
+  b.writeUInt32BE(n, 1);
+  return b;
+}
+
+// Opens a COSE_Sign1 and checks its signature.
+function open(bytes, pub) {
+  const top = decode(bytes);
+  need(top instanceof Sign1 && top.parts.length === 4, 'not a COSE_Sign1');
+  const [header, unprotected, payload, signature] = top.parts;
+  need(unprotected instanceof Map && unprotected.size === 0, 'an unprotected header');
+  need(signature.length === 64, 'a signature that has not 64 bytes');
+  need(BigInt('0x' + hex(signature.subarray(32))) <= HALF_ORDER, 's is above n/2');
+  const toBeSigned = Buffer.concat([
+    Buffer.from('846a5369676e617475726531', 'hex'),
+    bstrHead(header.length), header, Buffer.from([0x40]), bstrHead(payload.length), payload,
+  ]);
+  need(verify('sha256', toBeSigned, { key: pub.key, dsaEncoding: 'ieee-p1363' }, signature),
+       'the signature does not fit');
+  const keys = decode(header);
+  need(keys.get(1) === -7, 'not ES256');
+  need(hex(keys.get(4)) === pub.kid, 'the kid is that of another key');
+  return { keys, payload: decode(payload) };
+}
+
+function loadKey(file) {
+  const key = createPublicKey(readFileSync(file));
+  return { key, kid: hex(sha256(key.export({ type: 'spki', format: 'der' })).subarray(0, 8)) };
+}
+
+function ms(t) {
+  if (t === undefined) return 0n;
+  if (t instanceof Decimal) {
+    need(t.exponent === -3, 'a time that is not in milliseconds');
+    return t.mantissa;
+  }
+  need(Number.isInteger(t) || typeof t === 'bigint', 'a time that is no integer');
+  return BigInt(t) * 1000n;
+}
+
+// Never an exponent; a decimal exactly, a float as the shortest text that gives it back.
+function text(v) {
+  if (typeof v === 'bigint') return v.toString();
+  if (v instanceof Decimal) {
+    const minus = v.mantissa < 0n ? '-' : '';
+    const digits = (v.mantissa < 0n ? -v.mantissa : v.mantissa).toString();
+    const padded = digits.padStart(1 - v.exponent, '0');
+    return `${minus}${padded.slice(0, v.exponent)}.${padded.slice(v.exponent)}`;
+  }
+  need(typeof v === 'number' && Number.isFinite(v), 'a value that is no finite number');
+  if (Object.is(v, -0)) return '-0';
+  const [mantissa, exponent] = v.toString().split('e');
+  if (exponent === undefined) return mantissa;
+  const minus = mantissa.startsWith('-') ? '-' : '';
+  const [whole, fraction = ''] = mantissa.replace('-', '').split('.');
+  const point = whole.length + Number(exponent);
+  const digits = whole + fraction;
+  if (point <= 0) return `${minus}0.${'0'.repeat(-point)}${digits}`;
+  return minus + digits.padEnd(point, '0');
+}
+
+function* readings(batch) {
+  const flag = { 2: Q.corrected, 3: Q.unknown }[batch.clk] ?? 0;
+  let base, at;
+  for (const r of batch.payload) {
+    need(r instanceof Map && r.has(0) && r.has(2), 'a record without name or value');
+    for (const key of [-1, -4, -5, -6]) need(!r.has(key), 'a base member that may not be there');
+    need(r.has(-2) === r.has(-3), 'bn and bt go together');
+    if (r.has(-2)) [base, at] = [r.get(-2), ms(r.get(-3))];
+    need(base?.startsWith(`${batch.gw}/`), 'a base name of another gateway');
+    need(((r.get('q') ?? 0) & flag) === flag, 'a reading without the flag of its clock');
+    const series = base.slice(batch.gw.length + 1) + r.get(0);
+    yield `${series},${at + ms(r.get(6))},${text(r.get(2))}`;
+  }
+}
+
+function openBatch(file, pub) {
+  const bytes = load(file);
+  const { keys, payload } = open(bytes, pub);
+  const type = keys.get(3);
+  need(type === TYPES.senml || type === TYPES.control, 'neither a data nor a control batch');
+  need(keys.get('v') === 1, 'another version');
+  const seq = keys.get('seq');
+  need(seq === 1 ? keys.has('after') && !keys.has('prev') : hex(keys.get('prev')).length === 64,
+       'prev or after is missing');
+  need(keys.get('from') <= keys.get('to'), 'a window that ends before it begins');
+  for (const [series, from, to, cause] of keys.get('gaps'))
+    need(series && cause && from < to && from >= keys.get('from') && to <= keys.get('to'),
+         'a gap out of its window');
+  return {
+    file, payload, seq, gw: keys.get('gw'), chain: hex(keys.get('chain')), clk: keys.get('clk'),
+    prev: seq > 1 ? hex(keys.get('prev')) : null, hash: hex(sha256(bytes)),
+    data: type === TYPES.senml, from: keys.get('from'), to: keys.get('to'),
+    abuts: keys.get('clk') !== 3 && !keys.has('step') && !keys.has('for'),
+    boot: hex(keys.get('boot')),
+  };
+}
+
+function checkLinks(batches) {
+  for (let i = 1; i < batches.length; i++) {
+    const [a, b] = [batches[i - 1], batches[i]];
+    if (a.chain !== b.chain) continue;
+    need(b.seq === a.seq + 1, `${b.file}: batch ${a.seq + 1} of its chain is missing`);
+    need(b.prev === a.hash, `${b.file}: its prev is not the hash of ${a.file}`);
+    if (a.abuts && b.abuts && a.boot === b.boot)
+      need(b.from === a.to, `${b.file}: its window does not begin where that of ${a.file} ends`);
+  }
+}
+
+function checkReceipt(file, pub, batches) {
+  const { keys, payload: r } = open(load(file), pub);
+  need(keys.get(3) === TYPES.receipt, 'not a receipt');
+  const find = (seq) => batches.find((b) => b.chain === hex(r.get('chain')) && b.seq === seq);
+  const b = find(r.get('seq'));
+  need(b, 'a receipt for a batch that is not given');
+  need(r.get('v') === 1 && r.get('gw') === b.gw, 'a receipt for another gateway');
+  need(hex(r.get('sha256')) === b.hash, 'a receipt for other bytes');
+  need(r.get('n') === (b.data ? b.payload.length : 0), 'a receipt for another number of records');
+  const [seq, hash] = r.get('through');
+  need(!find(seq) || hex(hash) === find(seq).hash, 'its through is not the hash that is given');
+}
+
+function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      key: { type: 'string' },
+      'city-key': { type: 'string' },
+      receipt: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  if (!values.key || !positionals.length || (values.receipt.length && !values['city-key'])) {
+    console.error('usage: verify.mjs --key PUB [--city-key PUB --receipt FILE]... BATCH...');
+    return 2;
+  }
+  const inFile = (file, fn) => {
+    try {
+      return fn();
+    } catch (e) {
+      throw new Error(`${file}: ${e.message}`);
+    }
+  };
+  const pub = loadKey(values.key);
+  const batches = positionals.map((file) => inFile(file, () => openBatch(file, pub)));
+  const order = new Map(batches.map((b, i) => [b.chain, i]).reverse());
+  batches.sort((a, b) => order.get(a.chain) - order.get(b.chain) || a.seq - b.seq);
+  checkLinks(batches);
+  for (const file of values.receipt)
+    inFile(file, () => checkReceipt(file, loadKey(values['city-key']), batches));
+  const lines = ['series,ts_ms,value'];
+  for (const b of batches)
+    if (b.data) inFile(b.file, () => lines.push(...readings(b)));
+  process.stdout.write(lines.join('\n') + '\n');
+  return 0;
+}
+
+try {
+  process.exitCode = main();
+} catch (e) {
+  console.error(e.message);
+  process.exitCode = 1;
+}
