@@ -32,10 +32,14 @@ class CityCase(Case):
         self.city = City(self.args.bin, os.path.join(self.folder, "city"))
         self.key = fp.new_key()
         self.enroll(GW, self.key)
-        self.city.start()
         self.stack.callback(self.city.stop)
+        self.connect()
+        self.stack.callback(lambda: self.https.close())
+
+    def connect(self):
+        """Starts the city, again too, and opens a new connection."""
+        self.city.start()
         self.https = Https(self.city.port, self.city.ca)
-        self.stack.callback(self.https.close)
 
     def enroll(self, gw, key):
         pub = write(os.path.join(self.folder, f"{gw}.pub"), fp.public_pem(key.public_key()))
@@ -499,9 +503,8 @@ class Survives(CityCase):
             for t in threads:
                 t.join(60)
             self.assertTrue(done.is_set(), "the city was not killed")
-            self.city.start()
             self.https.close()
-            self.https = Https(self.city.port, self.city.ca)
+            self.connect()
         self.assertGreater(len(acked), rounds)
         for (chain, seq), (whole, receipt, status) in acked.items():
             self.assertEqual(status, 201)
@@ -536,8 +539,8 @@ class Survives(CityCase):
         before, head = self.city.dump(), self.head()
         self.assertEqual(self.city.stop(), 0)
         self.assertEqual(self.city.dump(), before)
-        self.city.start()
-        self.https = Https(self.city.port, self.city.ca)
+        self.https.close()
+        self.connect()
         self.assertEqual(self.head(), head)
         for b, receipt in zip(batches, first):
             self.assertEqual(self.put(chain, *b)[::2], (200, receipt))
