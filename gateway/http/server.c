@@ -373,7 +373,7 @@ static enum st socket_open(const char *listen_at, int *out, unsigned *port, bool
     return st;
 }
 
-/* Hands fd over to libmicrohttpd when it starts. */
+/* Hands fd over to libmicrohttpd, which closes it also when it does not start. */
 static enum st daemon_start(struct http_server *s, const struct http_server_cfg *cfg, int fd,
                             bool v6, const char *cert, const char *key, struct err *e)
 {
@@ -446,8 +446,7 @@ enum st http_server_open(struct http_server **out, const struct http_server_cfg 
     pthread_sigmask(SIG_SETMASK, &all, &old);
     st = daemon_start(s, cfg, fd, v6, cert, key, e);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (st == ST_OK)
-        fd = -1;
+    fd = -1;
 out:
     if (fd >= 0)
         close(fd);
