@@ -14,7 +14,9 @@ static const unsigned char *const schema[] = {store_schema_001};
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 
 #define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
-#define CACHE_KIB "-512"
+/* Page caches in KiB: one writer, and a few readers that scan once. */
+#define WRITER_CACHE "PRAGMA cache_size=-512;"
+#define READER_CACHE "PRAGMA cache_size=-64;"
 
 static const char *const sql[STORE_SQLS] = {
 #define STORE_SQL(id, text) [id] = text,
@@ -110,7 +112,7 @@ enum st store_db_open(struct store_db *d, const char *path, bool readonly, struc
     if (st == ST_OK) {
         sqlite3_extended_result_codes(d->h, 1);
         sqlite3_busy_timeout(d->h, BUSY_MS);
-        st = exec(d, "PRAGMA cache_size=" CACHE_KIB "; PRAGMA trusted_schema=OFF;", e);
+        st = exec(d, readonly ? READER_CACHE : WRITER_CACHE, e);
     }
     /* The first read of the file: tells a database from anything else. */
     if (st == ST_OK)
