@@ -10,6 +10,8 @@ struct web_cfg {
     char *listen; /* default 127.0.0.1:8080; "off": no page */
 };
 extern const struct cfg_table web_cfg_table;
+/* ST_REFUSED, with a sentence, for an address that others could reach: the page has no login. */
+enum st web_check(const struct web_cfg *cfg, struct err *e) ST_MUST_CHECK;
 
 /* What the page says of the site and of each uplink; the pointers must outlive the web room.
  * Stage rooms do not know each other, so main hands the uplinks' state in through a function. */
@@ -29,9 +31,11 @@ struct web_site {
     void *uplinks_ctx;
 };
 struct web;
+/* *out is NULL with ST_OK when listen is "off". Copies *site; what it points to must outlive the
+ * room. The API: gateway/web/api.c. */
 enum st web_open(struct web **out, const struct web_cfg *cfg, const struct web_site *site,
                  struct store *s, const struct clk *clk, struct err *e) ST_MUST_CHECK;
-unsigned web_port(const struct web *w);
-void web_close(struct web *w);
+unsigned web_port(const struct web *w); /* 0 for NULL */
+void web_close(struct web *w);          /* takes NULL */
 
 #endif

@@ -1,0 +1,357 @@
+/* The read API: what the page and scripts see. Built for each request, bounded. */
+#include "gateway/web/web_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MAX (4 * 1024 * 1024) /* some 20,000 points */
+#define UPLINKS_MAX 16
+#define EVENTS_MAX 200
+#define EVENTS_DEFAULT 50
+#define BOARD_STEP 32 /* values copied from the board at a time */
+
+static const char *const state_text[] = {[STORE_NEVER] = "never",
+                                         [STORE_GOOD] = "good",
+                                         [STORE_LATE] = "late",
+                                         [STORE_SILENT] = "silent",
+                                         [STORE_FAULTY] = "faulty"};
+static const char *const grade_text[] = {[CLK_SYNCED] = "synced",
+                                         [CLK_HOLDOVER] = "holdover",
+                                         [CLK_CORRECTED] = "corrected",
+                                         [CLK_UNKNOWN] = "unknown"};
+static const char *const severity_text[] = {
+    [STORE_INFO] = "info", [STORE_WARNING] = "warning", [STORE_ERROR] = "error"};
+
+static void answer_begin(struct http_answer *a, struct web_json *j)
+{
+    buf_init(&a->body, ANSWER_MAX);
+    web_json_begin(j, &a->body);
+    web_json_open(j, NULL, '{');
+}
+
+static void answer_end(struct http_answer *a, struct web_json *j, int status)
+{
+    web_json_close(j, '}');
+    if (web_json_end(j) != ST_OK) {
+        buf_done(&a->body);
+        http_problem(a, 503, "unavailable",
+                     "the answer is too large for this gateway: ask for one device", NULL, NULL);
+        return;
+    }
+    a->status = status;
+    a->content_type = "application/json";
+    http_answer_header(a, "Cache-Control", "no-store");
+}
+
+/* NULL: the file cannot be read now; the next request tries again. */
+static struct store_reader *reader(struct web *w)
+{
+    if (!w->reader && store_reader_open(&w->reader, w->site.store_path, NULL) != ST_OK)
+        w->reader = NULL;
+    return w->reader;
+}
+
+/* ---- status ------------------------------------------------------------------------------- */
+
+static void put_site(struct web_json *j, const struct web_site *s)
+{
+    web_json_open(j, "site", '{');
+    web_json_text(j, "id", s->id);
+    web_json_text(j, "name", s->name);
+    web_json_text(j, "territory", s->territory);
+    web_json_text(j, "language", s->language);
+    if (s->located) {
+        web_json_num(j, "lat", num_flt(s->lat));
+        web_json_num(j, "lon", num_flt(s->lon));
+    }
+    web_json_close(j, '}');
+}
+
+/* How bad a state is, for the summary of a bus. */
+static int rank(enum store_state s)
+{
+    static const int ranks[] = {[STORE_NEVER] = 1,
+                                [STORE_GOOD] = 0,
+                                [STORE_LATE] = 2,
+                                [STORE_SILENT] = 3,
+                                [STORE_FAULTY] = 4};
+    return ranks[s];
+}
+
+static const char *source_of(const struct store *s, uint32_t device)
+{
+    const char *source = store_device_at(s, device)->source;
+    return source ? source : "";
+}
+
+static void put_bus(struct web_json *j, struct store *s, uint32_t first)
+{
+    const char *id = source_of(s, first);
+    int64_t devices = 0, good = 0;
+    enum store_state worst = STORE_GOOD;
+    for (uint32_t i = first; i < store_device_count(s); i++) {
+        struct store_health h;
+        if (strcmp(source_of(s, i), id) != 0)
+            continue;
+        store_health_get(s, i, &h);
+        devices++;
+        good += h.state == STORE_GOOD || h.state == STORE_LATE;
+        worst = rank(h.state) > rank(worst) ? h.state : worst;
+    }
+    web_json_open(j, NULL, '{');
+    web_json_text(j, "id", id);
+    web_json_int(j, "devices", devices);
+    web_json_int(j, "answering", good);
+    web_json_text(j, "state", state_text[worst]);
+    web_json_close(j, '}');
+}
+
+static void put_buses(struct web_json *j, struct store *s)
+{
+    web_json_open(j, "buses", '[');
+    for (uint32_t i = 0; i < store_device_count(s); i++) {
+        uint32_t first = 0;
+        while (strcmp(source_of(s, first), source_of(s, i)) != 0)
+            first++;
+        if (first == i)
+            put_bus(j, s, i);
+    }
+    web_json_close(j, ']');
+}
+
+static void put_device(struct web_json *j, struct store *s, uint32_t i)
+{
+    const struct store_device *d = store_device_at(s, i);
+    struct store_health h;
+    store_health_get(s, i, &h);
+    web_json_open(j, NULL, '{');
+    web_json_text(j, "id", d->id);
+    web_json_text(j, "name", d->name);
+    web_json_text(j, "place", d->place);
+    web_json_text(j, "stream", d->stream);
+    web_json_text(j, "role", d->role);
+    web_json_text(j, "serial", d->serial);
+    web_json_text(j, "bus", d->source);
+    web_json_text(j, "address", d->address);
+    web_json_text(j, "model", d->model);
+    web_json_int(j, "period_ms", d->period_ms);
+    web_json_text(j, "state", state_text[h.state]);
+    web_json_text(j, "text", h.text);
+    web_json_int(j, "since_ms", h.since_ms);
+    web_json_int(j, "polls", (int64_t)h.polls);
+    web_json_int(j, "failures", (int64_t)h.failures);
+    web_json_int(j, "answer_ms", h.answer_ms);
+    web_json_close(j, '}');
+}
+
+static void put_store(struct web_json *j, struct store *s)
+{
+    struct store_stats t;
+    store_stats(s, &t);
+    web_json_open(j, "store", '{');
+    web_json_int(j, "queue_polls", t.queue_polls);
+    web_json_int(j, "queue_dropped", t.queue_dropped);
+    web_json_int(j, "readings_waiting", t.readings_waiting);
+    web_json_int(j, "batches_held", t.batches_held);
+    web_json_int(j, "batches_unsent", t.batches_unsent);
+    web_json_int(j, "db_bytes", t.db_bytes);
+    web_json_int(j, "last_commit_ms", t.last_commit_ms);
+    web_json_text(j, "fault", t.fault);
+    web_json_close(j, '}');
+}
+
+static void put_receipt(struct web_json *j, struct web *w, const char *uplink)
+{
+    struct store_receipt r;
+    char chain[WIRE_ID_TEXT];
+    struct store_reader *from = reader(w);
+    if (!from || store_last_receipt(from, uplink, &r, NULL) != ST_OK) {
+        web_json_text(j, "receipt", NULL);
+        return;
+    }
+    wire_hex(r.chain, sizeof r.chain, chain);
+    web_json_open(j, "receipt", '{');
+    web_json_text(j, "chain", chain);
+    web_json_int(j, "seq", (int64_t)r.seq);
+    web_json_int(j, "at_ms", r.at_ms);
+    web_json_close(j, '}');
+}
+
+static void put_uplinks(struct web_json *j, struct web *w)
+{
+    struct web_uplink up[UPLINKS_MAX];
+    size_t n = w->site.uplinks ? w->site.uplinks(w->site.uplinks_ctx, up, UPLINKS_MAX) : 0;
+    web_json_open(j, "uplinks", '[');
+    for (size_t i = 0; i < n; i++) {
+        web_json_open(j, NULL, '{');
+        web_json_text(j, "id", up[i].id);
+        web_json_bool(j, "online", up[i].online);
+        web_json_bool(j, "required", up[i].required);
+        web_json_text(j, "text", up[i].text);
+        web_json_int(j, "last_ok_ms", up[i].last_ok_ms);
+        web_json_int(j, "sent", (int64_t)up[i].sent);
+        web_json_int(j, "acknowledged", (int64_t)up[i].acknowledged);
+        web_json_int(j, "bytes", (int64_t)up[i].bytes);
+        put_receipt(j, w, up[i].id);
+        web_json_close(j, '}');
+    }
+    web_json_close(j, ']');
+}
+
+void web_api_status(void *web, const struct http_request *q, struct http_answer *a)
+{
+    struct web *w = web;
+    struct web_json j;
+    struct clk_time now = clk_now(w->clk);
+    (void)q;
+    answer_begin(a, &j);
+    web_json_text(&j, "version", w->site.version);
+    web_json_int(&j, "now_ms", now.utc_ms);
+    web_json_text(&j, "clock", grade_text[now.grade]);
+    put_site(&j, &w->site);
+    put_buses(&j, w->store);
+    web_json_open(&j, "devices", '[');
+    for (uint32_t i = 0; i < store_device_count(w->store); i++)
+        put_device(&j, w->store, i);
+    web_json_close(&j, ']');
+    put_store(&j, w->store);
+    put_uplinks(&j, w);
+    answer_end(a, &j, 200);
+}
+
+/* ---- series ------------------------------------------------------------------------------- */
+
+static void put_point(struct web_json *j, const struct web *w, uint32_t i,
+                      const struct store_now *n, struct mono now)
+{
+    const struct store_series *s = store_series_at(w->store, i);
+    bool read = n->count > 0;
+    web_json_open(j, NULL, '{');
+    web_json_text(j, "device", store_device_at(w->store, s->device)->id);
+    web_json_text(j, "point", s->point);
+    web_json_text(j, "quantity", s->quantity->key);
+    web_json_text(j, "unit", s->quantity->unit);
+    web_json_int(j, "decimals", s->quantity->decimals);
+    web_json_int(j, "period_ms", s->period_ms);
+    web_json_num(j, "value", read ? n->v : (struct num){0});
+    if (read) {
+        web_json_int(j, "t_ms", n->t_ms);
+        web_json_int(j, "age_ms", now.ms > n->read_at.ms ? now.ms - n->read_at.ms : 0);
+        web_json_int(j, "q", n->q);
+    }
+    web_json_text(j, "missing", n->missing ? store_cause_text[n->cause] : NULL);
+    web_json_close(j, '}');
+}
+
+/* Labels once per quantity in use: with hundreds of points they would be most of the answer. */
+static void put_quantities(struct web_json *j, const struct store *s)
+{
+    web_json_open(j, "quantities", '{');
+    for (size_t k = 0; k < quantity_count; k++) {
+        const struct quantity *q = &quantity_table[k];
+        uint32_t i = 0;
+        while (i < store_series_count(s) && store_series_at(s, i)->quantity != q)
+            i++;
+        if (i == store_series_count(s))
+            continue;
+        web_json_open(j, q->key, '{');
+        web_json_text(j, "vi", q->vi);
+        web_json_text(j, "en", q->en);
+        web_json_text(j, "domain", quantity_domain_name(q->domain));
+        web_json_close(j, '}');
+    }
+    web_json_close(j, '}');
+}
+
+void web_api_series(void *web, const struct http_request *q, struct http_answer *a)
+{
+    struct web *w = web;
+    struct web_json j;
+    struct store_now board[BOARD_STEP];
+    const char *device = http_query(q, "device");
+    uint32_t count = store_series_count(w->store);
+    struct mono now = clk_mono(w->clk);
+    answer_begin(a, &j);
+    web_json_int(&j, "now_ms", clk_now(w->clk).utc_ms);
+    put_quantities(&j, w->store);
+    web_json_open(&j, "series", '[');
+    for (uint32_t first = 0; first < count; first += BOARD_STEP) {
+        uint32_t n = count - first < BOARD_STEP ? count - first : BOARD_STEP;
+        store_board(w->store, first, n, board);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t d = store_series_at(w->store, first + i)->device;
+            if (!device || strcmp(store_device_at(w->store, d)->id, device) == 0)
+                put_point(&j, w, first + i, &board[i], now);
+        }
+    }
+    web_json_close(&j, ']');
+    answer_end(a, &j, 200);
+}
+
+/* ---- events and health -------------------------------------------------------------------- */
+
+/* A decimal number in a query within [min, max]; dflt when absent. */
+static bool query_int(const struct http_request *q, const char *key, int64_t min, int64_t max,
+                      int64_t dflt, int64_t *out)
+{
+    const char *text = http_query(q, key);
+    struct num v;
+    *out = dflt;
+    if (!text)
+        return true;
+    if (!num_parse(text, &v) || v.kind != NUM_DEC || v.exp != 0 || v.i < min || v.i > max)
+        return false;
+    *out = v.i;
+    return true;
+}
+
+static bool put_event(void *ctx, const struct store_event *v)
+{
+    struct web_json *j = ctx;
+    web_json_open(j, NULL, '{');
+    web_json_int(j, "id", v->id);
+    web_json_int(j, "t_ms", v->t_ms);
+    web_json_text(j, "clock", grade_text[v->grade]);
+    web_json_text(j, "severity", severity_text[v->severity]);
+    web_json_text(j, "code", v->code);
+    web_json_text(j, "subject", v->subject);
+    web_json_text(j, "text", v->text);
+    web_json_close(j, '}');
+    return true;
+}
+
+void web_api_events(void *web, const struct http_request *q, struct http_answer *a)
+{
+    struct web *w = web;
+    struct web_json j;
+    int64_t before, limit;
+    struct err e = {.text = "the store cannot be read"};
+    if (!query_int(q, "before", 0, INT64_MAX, 0, &before) ||
+        !query_int(q, "limit", 1, EVENTS_MAX, EVENTS_DEFAULT, &limit)) {
+        http_problem(a, 400, "bad_query", "before is an event id, limit is 1 to 200", NULL, NULL);
+        return;
+    }
+    struct store_reader *r = reader(w);
+    answer_begin(a, &j);
+    web_json_open(&j, "events", '[');
+    enum st st = r ? store_each_event(r, before, (int)limit, put_event, &j, &e) : ST_IO;
+    web_json_close(&j, ']');
+    answer_end(a, &j, 200);
+    if (st != ST_OK && st != ST_NOT_FOUND) {
+        buf_done(&a->body);
+        http_problem(a, 503, "unavailable", e.text, NULL, NULL);
+    }
+}
+
+void web_api_health(void *web, const struct http_request *q, struct http_answer *a)
+{
+    struct web *w = web;
+    struct web_json j;
+    struct store_stats t;
+    (void)q;
+    store_stats(w->store, &t);
+    answer_begin(a, &j);
+    web_json_bool(&j, "ok", t.fault[0] == '\0');
+    web_json_text(&j, "fault", t.fault);
+    answer_end(a, &j, t.fault[0] ? 503 : 200);
+}
