@@ -48,7 +48,10 @@ static enum st play(const char *config, const char *log_path, const char *profil
     st = sim_net_open(&net, site, log, e);
     if (st == ST_OK)
         st = sim_net_run(net, e);
-    if (log != NULL && (ferror(log) != 0) | (fclose(log) != 0) && st == ST_OK)
+    bool spoilt = log != NULL && ferror(log) != 0;
+    if (log != NULL && fclose(log) != 0)
+        spoilt = true;
+    if (spoilt && st == ST_OK)
         st = err_set(e, ST_IO, "%s: not all could be written", log_path);
 out:
     sim_net_close(net);
