@@ -6,7 +6,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/cfg.h"
 
-/* ---- memory that lives as long as its owner ------------------------------------------------ */
+/* ---- memory that lives as long as its owner ---- */
 
 struct cfg_block;
 struct cfg_arena {
@@ -43,7 +43,7 @@ struct cfg {
     bool memory; /* ran out of it while loading */
 };
 
-/* ---- the file as a tree -------------------------------------------------------------------- */
+/* ---- the file as a tree ---- */
 
 #define CFG_LEVELS_MAX 8
 #define CFG_NODES_MAX 100000
@@ -65,7 +65,7 @@ struct cfg_node {
 enum st cfg_yaml_read(struct cfg *c, const char *text, size_t n, struct cfg_arena *a,
                       struct cfg_node **root) ST_MUST_CHECK;
 
-/* ---- mistakes ------------------------------------------------------------------------------ */
+/* ---- mistakes ---- */
 
 void cfg_complain_at(struct cfg *c, int line, int col, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -80,14 +80,14 @@ void cfg_place_put(struct cfg *c, struct cfg_place p);
 void cfg_complain_unknown(struct cfg *c, const struct cfg_node *n, const char *const *known,
                           size_t nknown);
 
-/* ---- filling ------------------------------------------------------------------------------- */
+/* ---- filling ---- */
 
 /* demand: whether required keys must be there. dst is zeroed. */
 void cfg_fill_struct(struct cfg *c, const struct cfg_table *t, const struct cfg_node *n, char *dst,
                      bool demand);
 void cfg_fill_section(struct cfg *c, const struct cfg_section *s, const struct cfg_node *root);
 
-/* ---- values -------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* Whether the scalar stands for nothing: empty, ~ or null without quotes. */
 bool cfg_node_is_null(const struct cfg_node *n);

@@ -5,8 +5,7 @@
 
 #include "gateway/uplink/uplink_int.h"
 
-/* ---- problem documents: flat JSON --------------------------------------------------------------
- */
+/* ---- problem documents: flat JSON ---- */
 
 struct scan {
     const uint8_t *p, *end;
@@ -97,8 +96,7 @@ bool uplink_problem_member(const uint8_t *p, size_t n, const char *name, char *o
     return found && s.p == s.end;
 }
 
-/* ---- the verdict
- * --------------------------------------------------------------------------------- */
+/* ---- the verdict ---- */
 
 /* The city's closed list of codes; what is not in it is tried again. */
 static const struct {

@@ -84,7 +84,7 @@ struct uplinks {
     size_t n;
 };
 
-/* ---- configuration --------------------------------------------------------------------------- */
+/* ---- configuration ---- */
 
 static bool check_entry(const struct uplink_cfg *u, struct cfg *c)
 {
@@ -216,8 +216,7 @@ void uplinks_status(const struct uplinks *us, size_t i, struct uplink_status *ou
     (void)pthread_mutex_unlock(&u->lock);
 }
 
-/* ---- status ------------------------------------------------------------------------------------
- */
+/* ---- status ---- */
 
 static void set_fault(struct uplink *u, const char *text)
 {
@@ -248,8 +247,7 @@ static void set_good(struct uplink *u)
     }
 }
 
-/* ---- what to send next
- * --------------------------------------------------------------------------- */
+/* ---- what to send next ---- */
 
 static void hold(struct uplink *u, int64_t id)
 {
@@ -291,8 +289,7 @@ static enum st pick(struct uplink *u, struct store_batch *b, bool *backfill, str
     return store_pick_batch_but(u->reader, u->id, STORE_PICK_OLDEST, but, n, b, e);
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static void settle(struct uplink *u)
 {
@@ -410,8 +407,7 @@ static void send_one(struct uplink *u, const struct store_batch *b, bool backfil
     }
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------ */
+/* ---- the thread ---- */
 
 static uint32_t draw(struct uplink *u)
 {

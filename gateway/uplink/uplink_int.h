@@ -14,7 +14,7 @@ struct uplink_cfg {
     bool required;
 };
 
-/* ---- what an answer means (answer.c, pure) -------------------------------------------------- */
+/* ---- what an answer means (answer.c, pure) ---- */
 
 enum uplink_action {
     UPLINK_ACCEPTED, /* the body claims to be a receipt */
@@ -36,7 +36,7 @@ struct uplink_verdict uplink_judge(const struct http_reply *r, const uint8_t has
  * is not well formed, holds the name twice or not at all. */
 bool uplink_problem_member(const uint8_t *p, size_t n, const char *name, char *out, size_t size);
 
-/* ---- back-off (answer.c, pure) --------------------------------------------------------------- */
+/* ---- back-off (answer.c, pure) ---- */
 
 #define UPLINK_BACKOFF_FIRST_MS 1000
 #define UPLINK_BACKOFF_MAX_MS 60000
@@ -45,7 +45,7 @@ bool uplink_problem_member(const uint8_t *p, size_t n, const char *name, char *o
  * less than Retry-After (bounded). */
 int64_t uplink_backoff_ms(unsigned failures, uint32_t random, long retry_after_s);
 
-/* ---- the run: accepted batches whose receipts are not verified yet (run.c) ------------------- */
+/* ---- the run: accepted batches whose receipts are not verified yet (run.c) ---- */
 
 #define UPLINK_RUN_MAX 64
 #define UPLINK_RECEIPT_MAX 2048
@@ -75,8 +75,7 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
                           struct store *store, uint32_t uplink, uint64_t *acked,
                           struct err *e) ST_MUST_CHECK;
 
-/* ---- feeds (format/<name>.c) ------------------------------------------------------------------
- */
+/* ---- feeds (format/<name>.c) ---- */
 
 #define UPLINK_URL_BYTES 512
 /* PUTs the stored bytes of a batch. The result is http_client_do's. */
