@@ -1,14 +1,10 @@
 """The real fieldpost-city against the contract: what it stores, answers, refuses and survives.
 Written from DESIGN sections 4 to 6 and the batch rules, without reading the city's sources."""
-import http.client
 import json
 import os
-import random
 import socket
-import sqlite3
 import ssl
 import sys
-import threading
 import time
 from decimal import Decimal
 from fractions import Fraction
@@ -18,94 +14,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_bad  # noqa: E402
 import fp_contract as fp  # noqa: E402
 from fp_cbor import Raw, encode  # noqa: E402
-from fp_proc import (PUT_HEADERS, Case, City, Https, main, put_path, until, write)  # noqa: E402
-
-GW, T0 = fp_bad.GW, fp_bad.T0
-
-
-class CityCase(Case):
-    """A city with the gateway gw-1 enrolled, and a connection to it."""
-
-    def setUp(self):
-        super().setUp()
-        self.rng = random.Random(f"{self.args.seed} {self.id()}")
-        self.city = City(self.args.bin, os.path.join(self.folder, "city"))
-        self.key = fp.new_key()
-        self.enroll(GW, self.key)
-        self.stack.callback(self.city.stop)
-        self.connect()
-        self.stack.callback(lambda: self.https.close())
-
-    def connect(self):
-        """Starts the city, again too, and opens a new connection."""
-        self.city.start()
-        self.https = Https(self.city.port, self.city.ca)
-
-    def enroll(self, gw, key):
-        pub = write(os.path.join(self.folder, f"{gw}.pub"), fp.public_pem(key.public_key()))
-        return self.city.enroll(gw, pub)
-
-    def chain_id(self):
-        return self.rng.randbytes(8)
-
-    def chain(self, n, key=None, gw=GW, chain=None, t0=T0, readings=3, boot=b"boot-no1"):
-        """n batches as (seq, whole): the first a plan, then data windows of 10 s."""
-        key, chain, out, prev = key or self.key, chain or self.chain_id(), [], None
-        for seq in range(1, n + 1):
-            control = seq == 1
-            a = t0 if control else t0 + (seq - 2) * 10_000
-            h = fp.header(key, gw, chain, seq, a, a if control else a + 10_000, prev=prev,
-                          control=control, boot=boot)
-            if control:
-                body = [["plan", "dev-1/a", "voltage", "V", 1000, t0]]
-            else:
-                body = fp.senml(gw, [("dev-1", a + 1000 * i, [("a", "V", Decimal(seq) + Decimal(
-                    i) / 10, 0)]) for i in range(readings)])
-            whole = fp.build(key, h, body)
-            out.append((seq, whole))
-            prev = fp.sha256(whole)
-        return chain, out
-
-    def put(self, chain, seq, whole, gw=GW, headers=None, body=None, https=None):
-        return (https or self.https).request("PUT", put_path(gw, chain, seq),
-                                             fp.compress(whole) if body is None else body,
-                                             {**PUT_HEADERS, **(headers or {})})
-
-    def stored(self, chain, seq, whole, **more):
-        status, headers, body = self.put(chain, seq, whole, **more)
-        self.assertEqual(status, 201, body)
-        self.assertTrue(headers["content-type"].startswith("application/cose"), headers)
-        return body
-
-    def refusal(self, answer, codes, whole=None, statuses=range(400, 500)):
-        """The problem document of a refusal; its code and its hash are checked."""
-        status, headers, body = answer
-        self.assertIn(status, statuses, body)
-        self.assertTrue(headers.get("content-type", "").startswith("application/problem+json"),
-                        headers)
-        p = json.loads(body)
-        self.assertIn(p.get("code"), fp.CODES, p)
-        self.assertIn(p["code"], codes, p)
-        if whole is not None:
-            self.assertEqual(p.get("sha256"), fp.sha256(whole).hex(), p)
-        return p
-
-    def head(self, nonce=None):
-        nonce = nonce or self.rng.randbytes(16).hex()
-        status, _, body = self.https.request("GET", f"/v1/gateways/{GW}/head?nonce={nonce}")
-        self.assertEqual(status, 200, body)
-        h = fp.open_head(body, self.city.pub)
-        self.assertEqual(h["gw"], GW)
-        self.assertIn(h["nonce"], (nonce, nonce.encode(), bytes.fromhex(nonce)))
-        return h["chains"]
-
-    def sound(self):
-        db = sqlite3.connect(f"file:{self.city.db}?mode=ro", uri=True)
-        try:
-            self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-            self.assertEqual(db.execute("PRAGMA foreign_key_check").fetchall(), [])
-        finally:
-            db.close()
+from fp_citycase import GW, T0, CityCase  # noqa: E402
+from fp_proc import PUT_HEADERS, main, put_path, until  # noqa: E402
 
 
 class Stores(CityCase):
@@ -462,88 +372,6 @@ class Dumps(CityCase):
         found = [str(T0 + 1000 * i).encode() in body for i in range(9)]
         self.assertEqual(found[2:5], [True] * 3, body)
         self.assertFalse(any(found[:2] + found[6:]), body)
-
-
-class Survives(CityCase):
-    def test_201_means_stored_through_kill_9(self):
-        """Clients put without pause; the city is killed the moment one of them has read a 201.
-        Every batch that was answered must be there after the restart, receipt and all."""
-        rounds, acked = 12, {}
-        for i in range(rounds):
-            target, count, done = self.rng.randrange(1, 25), [0], threading.Event()
-            lock = threading.Lock()
-
-            def client(seed, target=target, count=count, done=done, lock=lock):
-                rng = random.Random(seed)
-                chain = rng.randbytes(8)
-                t0 = T0 + rng.randrange(10 ** 11)
-                _, batches = self.chain(12, chain=chain, t0=t0)
-                https = Https(self.city.port, self.city.ca)
-                try:
-                    for seq, whole in batches:
-                        https.c.request("PUT", put_path(GW, chain, seq), fp.compress(whole),
-                                        PUT_HEADERS)
-                        r = https.c.getresponse()
-                        acked[chain, seq] = (whole, b"", r.status)
-                        with lock:
-                            count[0] += 1
-                            if count[0] == target:
-                                done.set()
-                                self.city.proc.kill()
-                        acked[chain, seq] = (whole, r.read(), r.status)
-                except (OSError, http.client.HTTPException):
-                    if not done.is_set():  # else the city died, as it should
-                        raise
-                finally:
-                    https.close()
-            threads = [threading.Thread(target=client, args=(f"{self.args.seed} {i} {k}",))
-                       for k in range(4)]
-            for t in threads:
-                t.start()
-            for t in threads:
-                t.join(60)
-            self.assertTrue(done.is_set(), "the city was not killed")
-            self.https.close()
-            self.connect()
-        self.assertGreater(len(acked), rounds)
-        for (chain, seq), (whole, receipt, status) in acked.items():
-            self.assertEqual(status, 201)
-            got = self.put(chain, seq, whole)
-            self.assertEqual(got[0], 200, f"seq {seq} was answered 201 and is gone")
-            if receipt:
-                self.assertEqual(got[2], receipt)
-        held = {(r[5], int(r[6])) for r in self.city.rows()}
-        self.assertLessEqual({(c.hex(), s) for c, s in acked if s > 1}, held)
-        self.sound()
-
-    def test_parallel_clients_of_one_number_get_one_receipt(self):
-        chain, batches = self.chain(1)
-        seq, whole = batches[0]
-        answers = []
-
-        def client():
-            https = Https(self.city.port, self.city.ca)
-            answers.append(self.put(chain, seq, whole, https=https))
-            https.close()
-        threads = [threading.Thread(target=client) for _ in range(8)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(60)
-        self.assertEqual(sorted(a[0] for a in answers), [200] * 7 + [201])
-        self.assertEqual(len({a[2] for a in answers}), 1)
-
-    def test_receipts_and_chains_live_through_a_restart(self):
-        chain, batches = self.chain(3)
-        first = [self.stored(chain, *b) for b in batches]
-        before, head = self.city.dump(), self.head()
-        self.assertEqual(self.city.stop(), 0)
-        self.assertEqual(self.city.dump(), before)
-        self.https.close()
-        self.connect()
-        self.assertEqual(self.head(), head)
-        for b, receipt in zip(batches, first):
-            self.assertEqual(self.put(chain, *b)[::2], (200, receipt))
 
 
 class Program(CityCase):
