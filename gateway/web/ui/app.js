@@ -81,10 +81,26 @@ function deviceProblem(d) {
   };
 }
 
+// Values that came, or should have, from devices that are well otherwise.
+function doubtful() {
+  const state = new Map(status.devices.map((d) => [d.id, d]));
+  const list = points.filter((p) => {
+    const d = state.get(p.device);
+    return d && (d.state === "good" || d.state === "late") && (p.missing || p.q & BAD_FLAGS);
+  });
+  if (!list.length) return [];
+  const p = list[0], names = { point: pointName(p, false), device: deviceName(state.get(p.device)) };
+  return [{ level: "warn", device: p.device, step: t("doubtful_step"),
+    text: list.length > 1 ? t("doubtful_many", { n: number(list.length), ...names })
+      : t("doubtful", { quality: qualityOf(p), ...names }) }];
+}
+
 // The most important first: what loses data now, then what may, then what only waits.
 function problems() {
   const list = [], whole = new Set();
-  if (status.store.fault) list.push({ level: "bad", text: t("fault"), step: status.store.fault });
+  if (status.store.fault) {
+    list.push({ level: "bad", text: t("fault"), step: `${t("fault_step")} (${status.store.fault})` });
+  }
   for (const b of status.buses) {
     const on = status.devices.filter((d) => d.bus === b.id);
     if (b.id === "connectivity" || on.length < 2 || !on.every((d) => d.state === "silent")) continue;
@@ -101,12 +117,13 @@ function problems() {
   }
   for (const u of status.uplinks) {
     if (u.text) list.push({ level: "warn", text: t("uplink_problem", { id: u.id }),
-      step: t("uplink_problem_step"), detail: u.text });
+      step: `${t("uplink_problem_step")} (${u.text})` });
   }
   list.push(...sick.filter((d) => broken(d) && own(d)).map(deviceProblem));
   if (status.clock === "unknown") {
     list.push({ level: "warn", text: t("clock_unknown_problem"), step: t("clock_unknown_step") });
   }
+  list.push(...doubtful());
   list.push(...sick.filter((d) => d.state === "late").map(deviceProblem));
   list.push(...sick.filter((d) => d.state === "never").map(deviceProblem));
   return list;
@@ -114,6 +131,7 @@ function problems() {
 
 function showBanner() {
   const banner = byId("banner"), more = byId("more");
+  dress(document.body, failedSince ? "gone" : "");
   if (failedSince) {
     dress(banner, "banner bad");
     put(byId("sentence"), t("offline", { time: clockTime(failedSince) }));
@@ -277,14 +295,14 @@ function showCard(d) {
   put(c.where, [d.place, d.name ? d.id : null, d.address, d.model].filter(Boolean).join(" · "));
   put(c.badge, t(`state_${d.state}`));
   dress(c.badge, `badge ${level}`);
-  c.badge.title = t("tries", { polls: number(d.polls), failures: number(d.failures) });
   c.table.setAttribute("aria-label", deviceName(d));
   showAdvice(c.advice, d);
 }
 
 function showAdvice(advice, d) {
   const lines = d.state === "good" || d.state === "never" ? ["", ""]
-    : [deviceProblem(d).text + " " + deviceProblem(d).step, d.text];
+    : [`${deviceProblem(d).text} ${deviceProblem(d).step}`, d.text,
+      t("tries", { polls: number(d.polls), failures: number(d.failures) })];
   const key = lines.join("\n");
   if (advice.dataset.key === key) return;
   advice.dataset.key = key;
@@ -293,8 +311,9 @@ function showAdvice(advice, d) {
   if (lines[1]) {
     const note = element("span", "quiet", lines[1]); // the gateway's own words, English
     note.lang = "en";
-    advice.append(note);
+    advice.append(note, element("br"));
   }
+  if (lines[2]) advice.append(element("span", "quiet", lines[2]));
 }
 
 function showBuses() {

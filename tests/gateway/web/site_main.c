@@ -5,6 +5,8 @@
 static void mend(struct site *s)
 {
     site_put(s, SITE_BIN, (struct store_value[]){{num_dec(4130, -2), 5, 0}}, 1);
+    site_put(s, SITE_AIR, (struct store_value[]){{num_dec(123, -1), 3, 0}}, 1);
+    site_put(s, SITE_HOSTILE_DEVICE, (struct store_value[]){{num_dec(7, 0), 6, 0}}, 1);
     for (uint32_t i = 0; i < SITE_DEVICES; i++)
         site_health(s, i, STORE_GOOD, "");
 }
