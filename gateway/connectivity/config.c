@@ -7,7 +7,7 @@
 
 #define SYSFS_NET "/sys/class/net"
 
-#define PING_FIELD(k, m) .key = k, .offset = offsetof(struct connectivity_ping_cfg, m)
+#define PING_FIELD(k, m) .key = (k), .offset = offsetof(struct connectivity_ping_cfg, m)
 static const struct cfg_field ping_fields[] = {
     {PING_FIELD("host", host), .kind = CFG_STRING, .required = true,
      .help = "name or address that is asked"},
@@ -22,7 +22,7 @@ static const struct cfg_field ping_fields[] = {
     {.key = NULL}};
 static const struct cfg_table ping_table = {sizeof(struct connectivity_ping_cfg), ping_fields};
 
-#define LINK_FIELD(k, m) .key = k, .offset = offsetof(struct connectivity_link_cfg, m)
+#define LINK_FIELD(k, m) .key = (k), .offset = offsetof(struct connectivity_link_cfg, m)
 static const struct cfg_field link_fields[] = {
     {LINK_FIELD("interface", interface), .kind = CFG_STRING, .required = true,
      .help = "network interface, such as eth0"},
