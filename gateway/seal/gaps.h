@@ -18,8 +18,8 @@ void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms);
 /* Looks at one poll. ST_FULL: so many short gaps that a window must end now. */
 enum st gaps_frame(struct gaps *g, const struct store_frame *f) ST_MUST_CHECK;
 
-/* The gaps of [from, to), clipped to it, joined per device, or to one entry, where they agree. Valid
- * until the next call. Series that are two periods behind by now count as overrun. */
+/* The gaps of [from, to), clipped to it, joined per device, or to one entry, where they agree.
+ * Valid until the next call. Series that are two periods behind by now count as overrun. */
 enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, const struct wire_gap **out,
                     size_t *n, struct err *e) ST_MUST_CHECK;
 /* The window up to `to` is sealed: forgets what ended before. */

@@ -594,7 +594,7 @@ static enum st look_at_clock(struct seal *l, struct err *e)
     bool step = drift > STEP_MS || drift < -STEP_MS;
     if (step || now.grade != l->last.grade) {
         const struct store_frame *f;
-        size_t group = group_length(f, store_frames(l->store, &f));
+        size_t n = store_frames(l->store, &f), group = group_length(f, n);
         (void)see_frames(l, group);
         if (group)
             TRY(cut(l, group, l->last.utc_ms, e));
@@ -636,7 +636,7 @@ static int64_t full_at(const struct seal *l, const struct store_frame *f, size_t
 static enum st seal_next(struct seal *l, bool *more, struct err *e)
 {
     const struct store_frame *f;
-    size_t group = group_length(f, store_frames(l->store, &f));
+    size_t n = store_frames(l->store, &f), group = group_length(f, n);
     bool crowded = see_frames(l, group) == ST_FULL;
     int64_t now = l->last.utc_ms;
     /* The first window after a start ends behind the start, however long the time before. */

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DROPPED_A_SEAL 8 /* batches that one seal may retire: bounded work, faster than it grows   \
-                          */
+#define DROPPED_A_SEAL                                                                             \
+    8 /* batches that one seal may retire: bounded work, faster than it grows                      \
+       */
 
 #define TRY(x)                                                                                     \
     do {                                                                                           \

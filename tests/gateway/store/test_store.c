@@ -72,9 +72,9 @@ static void ack(struct line *l, const uint8_t *chain, uint64_t seq, bool prefix)
     struct writer w;
     struct err e = {0};
     writer_start(&w, l);
-    assert_ok(store_ack(l->store, 0, chain, seq, prefix, (struct wire_span){(const uint8_t *)"r", 1},
-                        &e),
-              &e);
+    assert_ok(
+        store_ack(l->store, 0, chain, seq, prefix, (struct wire_span){(const uint8_t *)"r", 1}, &e),
+        &e);
     writer_stop(&w);
 }
 
@@ -173,9 +173,9 @@ static void a_refused_batch_is_voided_in_the_chain(void **state)
         struct wire_entry x;
         if (b.v[i].batch.header.kind == WIRE_DATA)
             continue;
-        assert_ok(wire_control_open(&c, b.v[i].batch.cose.payload.p,
-                                    b.v[i].batch.cose.payload.n, &e),
-                  &e);
+        assert_ok(
+            wire_control_open(&c, b.v[i].batch.cose.payload.p, b.v[i].batch.cose.payload.n, &e),
+            &e);
         while (wire_control_next(&c, &x, NULL) == ST_OK) {
             assert_int_equal(x.kind, WIRE_ENTRY_VOID);
             assert_int_equal(x.seq_from, 3);
