@@ -1,0 +1,267 @@
+/* Private to collect: profiles, decoders, the read plan, the port, and one device's poll. */
+#ifndef GATEWAY_COLLECT_COLLECT_INT_H
+#define GATEWAY_COLLECT_COLLECT_INT_H
+
+#include "gateway/base/buf.h"
+#include "gateway/collect/collect.h"
+
+/* ---- decoding ------------------------------------------------------------------------------ */
+
+/* The one table of types: name, registers (0: a bit, or a string whose profile says), form. */
+#define COLLECT_TYPES(X)                                                                           \
+    X(u16, 1, UNSIGNED)                                                                            \
+    X(s16, 1, SIGNED)                                                                              \
+    X(u32, 2, UNSIGNED)                                                                            \
+    X(s32, 2, SIGNED)                                                                              \
+    X(u64, 4, UNSIGNED)                                                                            \
+    X(s64, 4, SIGNED)                                                                              \
+    X(f32, 2, FLOAT)                                                                               \
+    X(f64, 4, FLOAT)                                                                               \
+    X(bit, 0, BIT)                                                                                 \
+    X(bcd16, 1, BCD)                                                                               \
+    X(bcd32, 2, BCD)                                                                               \
+    X(string, 0, STRING)
+
+enum collect_form {
+    COLLECT_UNSIGNED,
+    COLLECT_SIGNED,
+    COLLECT_FLOAT,
+    COLLECT_BCD,
+    COLLECT_BIT,
+    COLLECT_STRING
+};
+#define COLLECT_TYPE_ENUM(name, regs, form) COLLECT_TYPE_##name,
+enum collect_type { COLLECT_TYPES(COLLECT_TYPE_ENUM) COLLECT_TYPE_COUNT };
+struct collect_type_info {
+    uint8_t regs, form; /* enum collect_form */
+};
+extern const struct collect_type_info collect_types[COLLECT_TYPE_COUNT];
+extern const struct cfg_word collect_type_words[], collect_order_words[];
+
+/* What an order does to a big-endian value, as flags. */
+enum {
+    COLLECT_ORDER_WORDS = 1, /* the low register comes first */
+    COLLECT_ORDER_BYTES = 2, /* in each register the low byte comes first */
+    COLLECT_ORDER_WIDE = 4   /* written with eight letters: 64-bit types only */
+};
+
+#define COLLECT_MARKERS_MAX 4
+/* All that one point's decoding needs, worked out once. A plain value. */
+struct collect_decoder {
+    uint8_t form, bytes, flip; /* byte i of the big-endian value lies at i ^ flip */
+    uint8_t nmarkers;
+    bool quick, scaled; /* quick: mul, add, lo, hi hold; scaled: a float's scale or offset */
+    int8_t exp;
+    int64_t mul, add;  /* value = raw × mul + add, in units of 10^exp */
+    int64_t lo, hi;    /* inclusive limits in the same units, drawn inwards */
+    double fmin, fmax; /* limits of a float */
+    double fscale, foffset;
+    struct num scale, offset, min, max; /* the same, exact; min and max may be NUM_NONE */
+    uint64_t mask, markers[COLLECT_MARKERS_MAX];
+    double fmarkers[COLLECT_MARKERS_MAX];
+};
+
+struct collect_point;
+/* From type, order, scale, offset, valid, no_value and quantity of a checked point. */
+void collect_decoder_init(struct collect_decoder *d, const struct collect_point *p);
+/* Reads the value whose first register lies at p (bytes as on the wire). NUM_NONE: a marker, NaN,
+ * infinite, an invalid BCD digit, or more than 64 bits. Returns the quality flags. */
+uint16_t collect_decode(const struct collect_decoder *d, const uint8_t *p, struct num *v);
+/* A bit of a response to function 1 or 2. */
+uint16_t collect_decode_bit(const uint8_t *p, unsigned at, struct num *v);
+/* Registers as text: printable ASCII, other bytes become '?', without padding. */
+void collect_decode_text(const uint8_t *p, unsigned regs, int order, char *text, size_t n);
+
+/* ---- profiles ------------------------------------------------------------------------------ */
+
+struct collect_point {
+    char *name, *quantity_key; /* quantity_key NULL: a string */
+    int64_t function, address, count;
+    int type, order;
+    struct num scale, offset, valid[2];
+    struct cfg_ints no_value;
+    const struct quantity *quantity;
+    struct collect_decoder decoder;
+};
+
+#define COLLECT_EXTENDS_MAX 4
+struct collect_profile {
+    char *path;
+    bool good; /* false: loaded with mistakes, already complained about */
+    const char *model;
+    struct collect_point *points; /* those of the extended profile first */
+    size_t n;
+    int64_t max_registers; /* of one request; 0: what Modbus allows */
+    int64_t pause_ms;      /* between requests */
+    bool even_addresses;   /* start and count of a request are even */
+    bool joined;           /* false: the device refuses a request of more than one point */
+    struct cfg *files[COLLECT_EXTENDS_MAX];
+    size_t nfiles;
+};
+
+/* Reads the file at path. Mistakes become one line each of `why`, "file:line:col: …\n". `why` is
+ * the caller's, initialised. The profile is to be freed also after a failure. */
+enum st collect_profile_load(struct collect_profile *p, const char *path, const char *dir,
+                             struct buf *why) ST_MUST_CHECK;
+void collect_profile_done(struct collect_profile *p);
+/* Where a profile's file is: `name` of the installed set in dir, or a path (it has a '/' or ends
+ * in .yaml) relative to the folder of `beside`. Caller frees; NULL: no memory. */
+char *collect_profile_path(const char *name, const char *dir, const char *beside);
+bool collect_profile_is_path(const char *name);
+
+/* ---- the read plan ------------------------------------------------------------------------- */
+
+#define COLLECT_REGISTERS_MAX 125
+#define COLLECT_BITS_MAX 2000
+struct collect_item {
+    uint16_t point;  /* of the profile */
+    uint16_t at;     /* register, or bit, within its request */
+    uint32_t series; /* of the store */
+};
+struct collect_request {
+    uint8_t function;
+    uint16_t address, count;
+    uint32_t first, n; /* its items */
+};
+struct collect_plan {
+    struct collect_item *items; /* by function and address */
+    struct collect_request *requests;
+    size_t nitems, nrequests;
+    struct collect_request probe; /* the shortest sign of life: the first point */
+};
+/* Joins the wanted points (one flag per point of the profile) into requests. Strings are left
+ * out. ST_MEMORY. */
+enum st collect_plan_make(struct collect_plan *plan, const struct collect_profile *p,
+                          const bool *wanted, struct err *e) ST_MUST_CHECK;
+void collect_plan_done(struct collect_plan *plan);
+/* One request for one point, as the device's limits want it. *at: its place therein. */
+struct collect_request collect_plan_single(const struct collect_profile *p, size_t point,
+                                           uint16_t *at);
+/* Registers or bits of a point. */
+unsigned collect_point_width(const struct collect_point *p);
+
+/* ---- configuration ------------------------------------------------------------------------- */
+
+enum collect_bus_type { COLLECT_RTU = 1, COLLECT_TCP }; /* 0: the file does not say */
+struct collect_bus_cfg {
+    char *id;
+    int type;
+    char *port, *host; /* port: a serial device, or a TCP port as text */
+    int64_t baud, stop_bits, data_bits, timeout_ms;
+    int parity; /* 'N' 'E' 'O' */
+};
+struct collect_device_cfg {
+    char *id;
+    char *bus, *profile, *name, *place, *role, *serial;
+    int64_t unit, every_ms, cable_order;
+    int stream;
+    struct cfg_strings points;
+    struct {
+        double lat, lon;
+    } location;
+};
+
+/* ---- the port: one serial line or TCP connection ------------------------------------------- */
+
+enum collect_fault {
+    COLLECT_GOOD,
+    COLLECT_EXCEPTION, /* a well-formed refusal */
+    COLLECT_SILENT,    /* no answer in time */
+    COLLECT_GARBAGE,   /* an answer that is cut off, damaged, or not the one to our request */
+    COLLECT_FOREIGN,   /* another unit's answer */
+    COLLECT_LOST,      /* the line or the connection broke, or cannot be opened */
+    COLLECT_STOPPED
+};
+struct collect_answer {
+    const uint8_t *data; /* registers or bits as on the wire; valid until the next request */
+    uint8_t exception;
+};
+
+struct collect_port;
+enum st collect_port_make(struct collect_port **out, const struct collect_bus_cfg *cfg,
+                          struct err *e) ST_MUST_CHECK;
+void collect_port_free(struct collect_port *p);
+/* Opens it unless it is open; a TCP connection that the other side has closed meanwhile is opened
+ * anew. COLLECT_LOST: `e` says why; asked again too soon it answers so without trying. */
+enum collect_fault collect_port_ready(struct collect_port *p, const struct clk *clk,
+                                      struct thr_stop *stop, struct err *e);
+/* One request and its answer on a ready port. After every fault but COLLECT_EXCEPTION the line is
+ * quiet again, or the connection closed, so that a late answer never meets a later request.
+ * pause_ms: what the device wants between two requests. */
+enum collect_fault collect_port_ask(struct collect_port *p, uint8_t unit,
+                                    const struct collect_request *r, int64_t pause_ms,
+                                    const struct clk *clk, struct thr_stop *stop,
+                                    struct collect_answer *out);
+
+/* Whether the n bytes at adu answer request r to `unit`. transaction < 0: RTU, with its CRC already
+ * checked. Pure. */
+enum collect_fault collect_answer_check(const uint8_t *adu, size_t n, int transaction, uint8_t unit,
+                                        const struct collect_request *r,
+                                        struct collect_answer *out);
+
+/* Connects to host and port within timeout_ms; -1 with the reason in e, or when stop is set. */
+int collect_tcp_connect(const char *host, const char *port, int64_t timeout_ms,
+                        struct thr_stop *stop, struct err *e);
+
+/* ---- devices and buses --------------------------------------------------------------------- */
+
+/* What has been told of a device or bus as an event, and how often it may be told. */
+struct collect_teller {
+    enum store_state told;
+    uint32_t used; /* events of this minute */
+    struct mono minute;
+};
+
+struct collect_device {
+    const struct collect_device_cfg *cfg;
+    const struct collect_profile *profile;
+    bool *wanted; /* one flag per point of the profile */
+    struct collect_plan plan;
+    uint32_t store; /* its index there */
+    /* the bus's thread alone */
+    int64_t due_ms;      /* the next tick */
+    struct mono due_at;  /* the same on the other clock, as it was when the tick was set */
+    unsigned failures;   /* in a row */
+    int64_t back_off_ms; /* between probes of a sick device */
+    struct mono probe_at;
+    struct store_health health;
+    struct collect_teller teller;
+    char identity[120];
+};
+
+struct collect_bus {
+    const struct collect_bus_cfg *cfg;
+    struct collect_device **devices;
+    size_t n;
+    struct collect_port *port;
+    struct store_value *values; /* of one poll */
+    struct collect_teller teller;
+    bool full; /* the store refused the last poll */
+};
+
+struct collect {
+    const struct collect_cfg *cfg;
+    struct collect_profile *profiles;
+    struct collect_device *devices;
+    struct collect_bus *buses;
+    size_t nprofiles, ndevices, nbuses;
+};
+
+/* Polls one device for its tick, puts the poll and the health, and tells what changed. */
+void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *b,
+                         struct collect_device *d);
+/* Puts a poll without values for the tick: its turn never came. */
+void collect_device_overrun(const struct collect_bus_job *job, struct collect_bus *b,
+                            struct collect_device *d);
+
+/* ---- ticks: multiples of the period in UTC. Pure. ------------------------------------------ */
+
+/* Sets the first tick at or after utc_ms. */
+void collect_tick_start(struct collect_device *d, int64_t utc_ms, struct mono now);
+/* Sets the tick after this one. */
+void collect_tick_next(struct collect_device *d, int64_t utc_ms, struct mono now);
+/* Follows the clock: a tick that a step back put more than a period ahead is drawn near; of ticks
+ * that went by unused the newest stands. true: they went by in real time, not by a step. */
+bool collect_tick_align(struct collect_device *d, int64_t utc_ms, struct mono now);
+
+#endif

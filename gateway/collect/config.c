@@ -1,0 +1,448 @@
+/* The configuration sections `buses` and `devices`, and what they declare. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/collect/collect_int.h"
+
+#define RTU_TIMEOUT_MS 500
+#define TCP_TIMEOUT_MS 1000
+
+#define BUS(k, m) .key = k, .offset = offsetof(struct collect_bus_cfg, m)
+static const struct cfg_word type_words[] = {
+    {"modbus-rtu", COLLECT_RTU}, {"modbus-tcp", COLLECT_TCP}, {NULL, 0}};
+static const struct cfg_word parity_words[] = {
+    {"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {NULL, 0}};
+static const struct cfg_field bus_fields[] = {
+    {BUS("type", type), .kind = CFG_WORD, .required = true, .words = type_words,
+     .help = "kind of bus"},
+    {BUS("port", port), .kind = CFG_STRING, .help = "serial device, or TCP port (502)"},
+    {BUS("host", host), .kind = CFG_STRING, .help = "name or address of a modbus-tcp bus"},
+    {BUS("baud", baud), .kind = CFG_INT, .dflt = "9600", .help = "speed of a serial bus"},
+    {BUS("parity", parity), .kind = CFG_WORD, .dflt = "none", .words = parity_words,
+     .help = "of a serial bus"},
+    {BUS("stop_bits", stop_bits), .kind = CFG_INT, .dflt = "1", .min = 1, .max = 2,
+     .help = "of a serial bus"},
+    {BUS("data_bits", data_bits), .kind = CFG_INT, .dflt = "8", .min = 7, .max = 8,
+     .help = "of a serial bus"},
+    {BUS("timeout", timeout_ms), .kind = CFG_TIME, .min = 10, .max = 3000,
+     .help = "how long an answer may take (500ms, TCP 1s)"},
+    {.key = NULL}};
+const struct cfg_table collect_bus_table = {sizeof(struct collect_bus_cfg), bus_fields};
+
+/* Streams are free text to the store; the configuration knows this closed set. */
+static const struct cfg_word stream_words[] = {{"recyclable", 1}, {"food", 2},  {"other", 3},
+                                               {"hazardous", 4},  {"bulky", 5}, {"industrial", 6},
+                                               {NULL, 0}};
+#define DEVICE(k, m) .key = k, .offset = offsetof(struct collect_device_cfg, m)
+#define PLACE(k, m)                                                                                \
+    .key = k, .offset = offsetof(struct collect_device_cfg, location.m) -                          \
+                        offsetof(struct collect_device_cfg, location)
+static const struct cfg_field location_fields[] = {
+    {PLACE("lat", lat), .kind = CFG_REAL, .required = true, .min = -90, .max = 90},
+    {PLACE("lon", lon), .kind = CFG_REAL, .required = true, .min = -180, .max = 180},
+    {.key = NULL}};
+static const struct cfg_table location_table = {sizeof(((struct collect_device_cfg *)0)->location),
+                                                location_fields};
+static const struct cfg_field device_fields[] = {
+    {DEVICE("bus", bus), .kind = CFG_STRING, .required = true, .help = "one of buses"},
+    {DEVICE("unit", unit), .kind = CFG_INT, .required = true, .min = 0, .max = 255,
+     .help = "its number on the bus"},
+    {DEVICE("profile", profile), .kind = CFG_STRING, .required = true,
+     .help = "an installed profile's name, or a path to a file"},
+    {DEVICE("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 100, .max = 86400e3,
+     .help = "time between polls, which fall on its multiples in UTC"},
+    {DEVICE("points", points), .kind = CFG_STRINGS, .help = "points to read; absent: all"},
+    {DEVICE("name", name), .kind = CFG_STRING, .help = "what people call it"},
+    {DEVICE("place", place), .kind = CFG_STRING, .help = "where it stands"},
+    {DEVICE("stream", stream), .kind = CFG_WORD, .words = stream_words,
+     .help = "waste stream that it measures"},
+    {DEVICE("role", role), .kind = CFG_STRING, .help = "its part in the site"},
+    {DEVICE("location", location), .kind = CFG_STRUCT, .sub = &location_table,
+     .help = "{lat, lon}"},
+    {DEVICE("serial", serial), .kind = CFG_STRING, .help = "serial number"},
+    {DEVICE("cable_order", cable_order), .kind = CFG_INT, .min = 0, .max = 1000,
+     .help = "its place along the cable"},
+    {.key = NULL}};
+const struct cfg_table collect_device_table = {sizeof(struct collect_device_cfg), device_fields};
+
+/* ---- buses ---------------------------------------------------------------------------------- */
+
+static void check_rtu(struct cfg *c, const struct collect_bus_cfg *b)
+{
+    static const int64_t rates[] = {1200,  2400,  4800,   9600,   19200,
+                                    38400, 57600, 115200, 230400, 460800};
+    bool known = false;
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        known |= rates[i] == b->baud;
+    if (!known)
+        cfg_complain(c, &b->baud,
+                     "bus %s: %lld baud: write 1200, 2400, 4800, 9600, 19200, 38400, "
+                     "57600, 115200, 230400 or 460800",
+                     b->id, (long long)b->baud);
+    if (!b->port)
+        cfg_complain(c, b,
+                     "bus %s: \"port\" is missing: the serial device, such as "
+                     "/dev/serial/by-id/…",
+                     b->id);
+    if (b->host)
+        cfg_complain(c, &b->host, "bus %s: a modbus-rtu bus has no host", b->id);
+}
+
+static void check_tcp(struct cfg *c, struct collect_bus_cfg *b)
+{
+    static char usual[] = "502";
+    if (!b->host)
+        cfg_complain(c, b, "bus %s: \"host\" is missing: the device's name or address", b->id);
+    if (!b->port)
+        b->port = usual;
+    char *end;
+    long port = strtol(b->port, &end, 10);
+    if (*end != '\0' || port < 1 || port > 65535)
+        cfg_complain(c, &b->port, "bus %s: port %s: a TCP port is a number from 1 to 65535", b->id,
+                     b->port);
+    const struct {
+        const void *member;
+        const char *key;
+    } serial[] = {{&b->baud, "baud"},
+                  {&b->parity, "parity"},
+                  {&b->stop_bits, "stop_bits"},
+                  {&b->data_bits, "data_bits"}};
+    for (size_t i = 0; i < sizeof serial / sizeof *serial; i++)
+        if (cfg_given(c, serial[i].member))
+            cfg_complain(c, serial[i].member, "bus %s: a modbus-tcp bus has no %s", b->id,
+                         serial[i].key);
+}
+
+static void check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i)
+{
+    struct collect_bus_cfg *all = cfg->buses.v, *b = &all[i];
+    if (b->timeout_ms == 0)
+        b->timeout_ms = b->type == COLLECT_TCP ? TCP_TIMEOUT_MS : RTU_TIMEOUT_MS;
+    if (b->type == COLLECT_TCP) {
+        check_tcp(c, b);
+        return;
+    }
+    if (b->type != COLLECT_RTU)
+        return;
+    check_rtu(c, b);
+    for (size_t j = 0; j < i; j++)
+        if (b->port && all[j].type == COLLECT_RTU && all[j].port &&
+            strcmp(all[j].port, b->port) == 0)
+            cfg_complain(c, &b->port, "bus %s: the port %s is bus %s already", b->id, b->port,
+                         all[j].id);
+}
+
+/* ---- profiles ------------------------------------------------------------------------------- */
+
+/* Installed profiles, for "did you mean". */
+static char *nearest_profile(const char *name, const char *dir)
+{
+    struct dirent **list = NULL;
+    int n = scandir(dir, &list, NULL, alphasort);
+    const char **known = calloc((size_t)(n > 0 ? n : 0) + 1, sizeof *known);
+    size_t k = 0;
+    for (int i = 0; known && i < n; i++) {
+        char *dot = strrchr(list[i]->d_name, '.');
+        if (dot && strcmp(dot, ".yaml") == 0) {
+            *dot = '\0';
+            known[k++] = list[i]->d_name;
+        }
+    }
+    const char *near = known ? cfg_nearest(name, known, k) : NULL;
+    char *found = near ? strdup(near) : NULL;
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+    free(known);
+    return found;
+}
+
+static void complain_profile(struct cfg *c, const struct collect_device_cfg *d, enum st st,
+                             const char *path, const char *dir, const char *why)
+{
+    if (st == ST_NOT_FOUND && !collect_profile_is_path(d->profile)) {
+        char *near = nearest_profile(d->profile, dir);
+        cfg_complain(c, &d->profile, "unknown profile \"%s\"%s%s%s", d->profile,
+                     near ? "; did you mean \"" : "; installed ones are in ", near ? near : dir,
+                     near ? "\"?" : "");
+        free(near);
+        return;
+    }
+    if (*why == '\0')
+        cfg_complain(c, &d->profile, "profile %s: %s", path, err_name(st));
+    while (*why) {
+        int n = (int)strcspn(why, "\n");
+        cfg_complain(c, &d->profile, "%.*s", n, why);
+        why += why[n] == '\n' ? n + 1 : n;
+    }
+}
+
+/* The device's profile; a file is read once, and its mistakes are told once. */
+static enum st find_profile(struct collect *k, struct cfg *c, const struct collect_device_cfg *d,
+                            const char *dir, const struct collect_profile **out)
+{
+    char *path = collect_profile_path(d->profile, dir, cfg_path(c));
+    struct buf why;
+    enum st st = ST_OK;
+    buf_init(&why, 256 * 1024);
+    *out = NULL;
+    if (!path)
+        return ST_MEMORY;
+    for (size_t i = 0; i < k->nprofiles && !*out; i++)
+        if (strcmp(k->profiles[i].path, path) == 0)
+            *out = &k->profiles[i];
+    if (!*out) {
+        struct collect_profile *p = &k->profiles[k->nprofiles];
+        st = collect_profile_load(p, path, dir, &why);
+        k->nprofiles += p->path != NULL;
+        if (st != ST_OK && st != ST_MEMORY)
+            complain_profile(c, d, st, path, dir,
+                             why.n > 0 && buf_put(&why, "", 1) == ST_OK ? (char *)why.p : "");
+        *out = p;
+    }
+    buf_done(&why);
+    free(path);
+    return st == ST_MEMORY ? st : ST_OK;
+}
+
+/* ---- devices -------------------------------------------------------------------------------- */
+
+static struct collect_bus *find_bus(struct collect *k, struct cfg *c,
+                                    const struct collect_device_cfg *d)
+{
+    for (size_t i = 0; i < k->nbuses; i++)
+        if (strcmp(k->buses[i].cfg->id, d->bus) == 0)
+            return &k->buses[i];
+    const char **known = calloc(k->nbuses + 1, sizeof *known);
+    for (size_t i = 0; known && i < k->nbuses; i++)
+        known[i] = k->buses[i].cfg->id;
+    const char *near = known ? cfg_nearest(d->bus, known, k->nbuses) : NULL;
+    cfg_complain(c, &d->bus, "unknown bus \"%s\"%s%s%s", d->bus, near ? "; did you mean \"" : "",
+                 near ? near : "", near ? "\"?" : "");
+    free(known);
+    return NULL;
+}
+
+static void check_unit(struct cfg *c, const struct collect_bus *b,
+                       const struct collect_device_cfg *d)
+{
+    if (b->cfg->type == COLLECT_RTU && (d->unit < 1 || d->unit > 247))
+        cfg_complain(c, &d->unit, "unit %lld: on a serial bus units are 1 to 247",
+                     (long long)d->unit);
+    for (size_t i = 0; i < b->n; i++)
+        if (b->devices[i]->cfg->unit == d->unit)
+            cfg_complain(c, &d->unit, "unit %lld on bus %s is %s already", (long long)d->unit,
+                         b->cfg->id, b->devices[i]->cfg->id);
+}
+
+/* One name of a device's points: marks it. */
+static void want(struct cfg *c, struct collect_device *d, const char *name)
+{
+    const struct collect_profile *p = d->profile;
+    size_t at = 0;
+    while (at < p->n && strcmp(p->points[at].name, name) != 0)
+        at++;
+    if (at < p->n) {
+        if (d->wanted[at])
+            cfg_complain(c, &d->cfg->points, "the point %s is named twice", name);
+        d->wanted[at] = true;
+        return;
+    }
+    const char **known = calloc(p->n + 1, sizeof *known);
+    for (size_t i = 0; known && i < p->n; i++)
+        known[i] = p->points[i].name;
+    const char *near = known ? cfg_nearest(name, known, p->n) : NULL;
+    cfg_complain(c, &d->cfg->points, "profile %s has no point \"%s\"%s%s%s", d->cfg->profile, name,
+                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    free(known);
+}
+
+static enum st open_device(struct collect *k, struct cfg *c, struct collect_device *d,
+                           const char *dir, struct err *e)
+{
+    const struct collect_device_cfg *cfg = d->cfg;
+    struct collect_bus *b = *cfg->bus ? find_bus(k, c, cfg) : NULL;
+    if (strcmp(cfg->id, "fieldpost") == 0 || strcmp(cfg->id, "modem") == 0)
+        cfg_complain(c, &cfg->id, "the device id %s is the gateway's own: choose another", cfg->id);
+    if (b) {
+        check_unit(c, b, cfg);
+        b->devices[b->n++] = d;
+    }
+    if (!*cfg->profile)
+        return ST_OK;
+    if (find_profile(k, c, cfg, dir, &d->profile) != ST_OK)
+        return err_set(e, ST_MEMORY, "collect: no memory for profile %s", cfg->profile);
+    if (!d->profile->good)
+        return ST_OK;
+    d->wanted = calloc(d->profile->n, sizeof *d->wanted);
+    if (!d->wanted)
+        return err_set(e, ST_MEMORY, "collect: no memory for device %s", cfg->id);
+    memset(d->wanted, cfg->points.n == 0, d->profile->n * sizeof *d->wanted);
+    for (size_t i = 0; i < cfg->points.n; i++)
+        want(c, d, cfg->points.v[i]);
+    enum st st = collect_plan_make(&d->plan, d->profile, d->wanted, e);
+    if (st == ST_OK && d->plan.nitems == 0)
+        cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
+    return st;
+}
+
+/* ---- the room ------------------------------------------------------------------------------- */
+
+static enum st make_ports(struct collect *k, struct err *e)
+{
+    for (size_t i = 0; i < k->nbuses; i++) {
+        struct collect_bus *b = &k->buses[i];
+        size_t most = 1;
+        for (size_t j = 0; j < b->n; j++)
+            if (b->devices[j]->plan.nitems > most)
+                most = b->devices[j]->plan.nitems;
+        b->values = calloc(most, sizeof *b->values);
+        if (!b->values)
+            return err_set(e, ST_MEMORY, "collect: no memory for bus %s", b->cfg->id);
+        enum st st = collect_port_make(&b->port, b->cfg, e);
+        if (st != ST_OK)
+            return st;
+    }
+    return ST_OK;
+}
+
+static enum st make(struct collect *k, struct cfg *c, const char *dir, struct err *e)
+{
+    const struct collect_cfg *cfg = k->cfg;
+    size_t before = cfg_complaints(c, NULL);
+    k->profiles = calloc(cfg->devices.n + 1, sizeof *k->profiles);
+    k->devices = calloc(cfg->devices.n + 1, sizeof *k->devices);
+    k->buses = calloc(cfg->buses.n + 1, sizeof *k->buses);
+    if (!k->profiles || !k->devices || !k->buses)
+        return err_set(e, ST_MEMORY, "collect: no memory");
+    for (size_t i = 0; i < cfg->buses.n; i++) {
+        struct collect_bus *b = &k->buses[k->nbuses++];
+        b->cfg = (const struct collect_bus_cfg *)cfg->buses.v + i;
+        b->devices = calloc(cfg->devices.n + 1, sizeof(*b->devices));
+        if (!b->devices)
+            return err_set(e, ST_MEMORY, "collect: no memory");
+        check_bus(c, cfg, i);
+    }
+    for (size_t i = 0; i < cfg->devices.n; i++) {
+        struct collect_device *d = &k->devices[k->ndevices++];
+        d->cfg = (const struct collect_device_cfg *)cfg->devices.v + i;
+        enum st st = open_device(k, c, d, dir, e);
+        if (st != ST_OK)
+            return st;
+    }
+    if (cfg_complaints(c, NULL) > before)
+        return err_set(e, ST_BAD, "the sections buses and devices have mistakes");
+    return make_ports(k, e);
+}
+
+enum st collect_open(struct collect **out, const struct collect_cfg *cfg, struct cfg *c,
+                     const char *profile_dir, struct err *e)
+{
+    struct collect *k = calloc(1, sizeof *k);
+    *out = NULL;
+    if (!k)
+        return err_set(e, ST_MEMORY, "collect: no memory");
+    k->cfg = cfg;
+    enum st st = make(k, c, profile_dir, e);
+    if (st == ST_OK)
+        *out = k;
+    else
+        collect_close(k);
+    return st;
+}
+
+void collect_close(struct collect *k)
+{
+    if (!k)
+        return;
+    for (size_t i = 0; i < k->nbuses; i++) {
+        collect_port_free(k->buses[i].port);
+        free(k->buses[i].values);
+        free(k->buses[i].devices);
+    }
+    for (size_t i = 0; i < k->ndevices; i++) {
+        collect_plan_done(&k->devices[i].plan);
+        free(k->devices[i].wanted);
+    }
+    for (size_t i = 0; i < k->nprofiles; i++)
+        collect_profile_done(&k->profiles[i]);
+    free(k->buses);
+    free(k->devices);
+    free(k->profiles);
+    free(k);
+}
+
+static const char *stream_text(int stream)
+{
+    for (size_t i = 0; stream_words[i].word; i++)
+        if (stream_words[i].value == stream)
+            return stream_words[i].word;
+    return NULL;
+}
+
+static enum st declare_series(struct collect_device *d, struct store *s, struct err *e)
+{
+    const struct collect_profile *p = d->profile;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!d->wanted[i] || !p->points[i].quantity)
+            continue;
+        uint32_t series;
+        enum st st = store_add_series(s,
+                                      &(struct store_series){.device = d->store,
+                                                             .point = p->points[i].name,
+                                                             .quantity = p->points[i].quantity,
+                                                             .period_ms = d->cfg->every_ms},
+                                      &series, e);
+        if (st != ST_OK)
+            return st;
+        for (size_t j = 0; j < d->plan.nitems; j++)
+            if (d->plan.items[j].point == i)
+                d->plan.items[j].series = series;
+    }
+    return ST_OK;
+}
+
+static enum st declare_device(struct collect_device *d, const struct collect_bus_cfg *b,
+                              struct store *s, struct err *e)
+{
+    const struct collect_device_cfg *cfg = d->cfg;
+    char address[128];
+    if (b->type == COLLECT_TCP)
+        (void)snprintf(address, sizeof address, "%s:%s unit %lld", b->host, b->port,
+                       (long long)cfg->unit);
+    else
+        (void)snprintf(address, sizeof address, "%s unit %lld", b->id, (long long)cfg->unit);
+    enum st st = store_add_device(s,
+                                  &(struct store_device){.id = cfg->id,
+                                                         .name = cfg->name,
+                                                         .place = cfg->place,
+                                                         .stream = stream_text(cfg->stream),
+                                                         .role = cfg->role,
+                                                         .serial = cfg->serial,
+                                                         .source = b->id,
+                                                         .address = address,
+                                                         .model = d->profile->model,
+                                                         .period_ms = cfg->every_ms},
+                                  &d->store, e);
+    return st == ST_OK ? declare_series(d, s, e) : st;
+}
+
+enum st collect_declare(struct collect *k, struct store *s, struct err *e)
+{
+    enum st st = ST_OK;
+    for (size_t i = 0; i < k->ndevices && st == ST_OK; i++) {
+        const struct collect_bus_cfg *b = NULL;
+        for (size_t j = 0; j < k->nbuses && !b; j++)
+            if (strcmp(k->buses[j].cfg->id, k->devices[i].cfg->bus) == 0)
+                b = k->buses[j].cfg;
+        st = declare_device(&k->devices[i], b, s, e);
+    }
+    return st;
+}
+
+size_t collect_bus_count(const struct collect *k)
+{
+    return k->nbuses;
+}

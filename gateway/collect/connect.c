@@ -1,0 +1,178 @@
+/* TCP connections that a stop can interrupt: neither a dead name server nor a dead host holds the
+ * program. libmodbus takes the connected socket. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/collect/collect_int.h"
+
+#define NAME_TIMEOUT_MS 5000
+/* Resolver modules of the system run on it; only touched pages count. */
+#define NAME_STACK_BYTES ((size_t)512 * 1024)
+
+static int64_t physical_ms(void)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Waits for events on fd until the deadline. 0: in time; else ETIMEDOUT or ECANCELED (stop). */
+static int wait_for(int fd, short events, int64_t until_ms, const struct thr_stop *stop)
+{
+    for (;;) {
+        int64_t left = until_ms - physical_ms();
+        struct pollfd p[2] = {{fd, events, 0}, {stop->fd, POLLIN, 0}};
+        int n = poll(p, 2, left > 0 ? (int)left : 0);
+        if (n > 0)
+            return p[1].revents ? ECANCELED : 0;
+        if (n == 0 && left <= 0)
+            return ETIMEDOUT;
+    }
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* Shared by the asker and the thread that resolves; the last one to leave frees it. */
+struct lookup {
+    atomic_int owners;
+    int done; /* eventfd */
+    int rc;
+    struct addrinfo *list;
+    const char *port;
+    char text[]; /* host and port */
+};
+
+static const struct addrinfo hints = {
+    .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+
+static void lookup_drop(struct lookup *l)
+{
+    if (atomic_fetch_sub(&l->owners, 1) != 1)
+        return;
+    if (l->list)
+        freeaddrinfo(l->list);
+    if (l->done >= 0)
+        (void)close(l->done);
+    free(l);
+}
+
+static void *lookup_main(void *arg)
+{
+    struct lookup *l = arg;
+    uint64_t one = 1;
+    l->rc = getaddrinfo(l->text, l->port, &hints, &l->list);
+    (void)!write(l->done, &one, sizeof one); /* a fresh counter has room */
+    lookup_drop(l);
+    return NULL;
+}
+
+static struct lookup *lookup_start(const char *host, const char *port)
+{
+    size_t n = strlen(host) + 1, m = strlen(port) + 1;
+    struct lookup *l = calloc(1, sizeof *l + n + m);
+    if (!l)
+        return NULL;
+    memcpy(l->text, host, n);
+    memcpy(l->text + n, port, m);
+    l->port = l->text + n;
+    atomic_init(&l->owners, 2);
+    l->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_t id;
+    pthread_attr_t attr;
+    bool made = l->done >= 0 && pthread_attr_init(&attr) == 0;
+    bool runs = false;
+    if (made) {
+        /* it runs on the bus's thread's signal mask: all blocked */
+        runs = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
+               pthread_attr_setstacksize(&attr, NAME_STACK_BYTES) == 0 &&
+               pthread_create(&id, &attr, lookup_main, l) == 0;
+        (void)pthread_attr_destroy(&attr);
+    }
+    if (runs)
+        return l;
+    atomic_store(&l->owners, 1);
+    lookup_drop(l);
+    return NULL;
+}
+
+/* ---- connecting ----------------------------------------------------------------------------- */
+
+/* A connected socket, or -1 with the reason in *why. */
+static int connect_one(const struct addrinfo *a, int64_t until_ms, struct thr_stop *stop, int *why)
+{
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+    if (fd < 0) {
+        *why = errno;
+        return -1;
+    }
+    *why = connect(fd, a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
+    if (*why == EINPROGRESS) {
+        socklen_t n = sizeof *why;
+        int rc = wait_for(fd, POLLOUT, until_ms, stop);
+        if (rc != 0)
+            *why = rc;
+        else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, why, &n) != 0)
+            *why = errno;
+    }
+    if (*why == 0 && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+static int connect_list(const struct addrinfo *list, const char *host, const char *port,
+                        int64_t timeout_ms, struct thr_stop *stop, struct err *e)
+{
+    int64_t until = physical_ms() + timeout_ms;
+    int why = 0;
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        int fd = connect_one(a, until, stop, &why);
+        if (fd >= 0)
+            return fd;
+    }
+    err_set(e, ST_IO,
+            "cannot connect to %s:%s: %s; check its power, its network cable and the "
+            "address",
+            host, port, strerror(why));
+    return -1;
+}
+
+int collect_tcp_connect(const char *host, const char *port, int64_t timeout_ms,
+                        struct thr_stop *stop, struct err *e)
+{
+    struct addrinfo numeric = hints, *list = NULL;
+    int fd = -1;
+    numeric.ai_flags |= AI_NUMERICHOST;
+    if (getaddrinfo(host, port, &numeric, &list) == 0) {
+        fd = connect_list(list, host, port, timeout_ms, stop, e);
+        freeaddrinfo(list);
+        return fd;
+    }
+    struct lookup *l = lookup_start(host, port);
+    if (!l) {
+        err_set(e, ST_MEMORY, "no memory to look up %s", host);
+        return -1;
+    }
+    int rc = wait_for(l->done, POLLIN, physical_ms() + NAME_TIMEOUT_MS, stop);
+    if (rc == 0 && l->rc == 0)
+        fd = connect_list(l->list, host, port, timeout_ms, stop, e);
+    else
+        err_set(e, ST_IO,
+                "cannot find the address of %s: %s; check the name and the network, or "
+                "write the number",
+                host, rc == 0 ? gai_strerror(l->rc) : strerror(rc));
+    lookup_drop(l);
+    return fd;
+}

@@ -1,0 +1,334 @@
+/* One device's poll: its requests, what they mean for its health, and what is told of it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/collect/collect_int.h"
+
+/* So many failures in a row make a device sick: from then on it is probed, not polled. */
+#define SICK_FAILURES 2
+#define PROBE_MAX_MS 60000
+#define TOLERANCE_MAX_MS 1000
+#define PUT_WAIT_MAX_MS 1000
+/* Events about one device or bus in a minute; the last state is told when the minute is over. */
+#define TELLS_PER_MINUTE 4
+
+/* One poll under way. */
+struct round {
+    const struct collect_bus_job *job;
+    struct collect_bus *b;
+    struct collect_device *d;
+    struct store_value *v;
+    enum collect_fault fault; /* the worst of its requests, or good */
+    uint8_t exception;
+    const struct collect_request *refused; /* by that exception */
+    size_t answered;
+    struct err why; /* the port is not open */
+};
+
+/* ---- telling -------------------------------------------------------------------------------- */
+
+/* Whether the state is news that may be told now; then it counts as told. */
+static bool news(struct collect_teller *t, enum store_state state, struct mono now)
+{
+    if (t->told == state)
+        return false;
+    if (now.ms - t->minute.ms >= 60000 || t->used == 0) {
+        t->minute = now;
+        t->used = 0;
+    }
+    if (t->used == TELLS_PER_MINUTE)
+        return false;
+    bool first = t->told == STORE_NEVER && state == STORE_GOOD; /* that it works is no news */
+    t->told = state;
+    t->used += !first;
+    return !first;
+}
+
+static void tell_device(const struct round *r, struct mono now)
+{
+    const struct store_health *h = &r->d->health;
+    const char *id = r->d->cfg->id;
+    if (h->state == STORE_LATE || h->state == STORE_NEVER || !news(&r->d->teller, h->state, now))
+        return;
+    if (h->state == STORE_GOOD)
+        store_event(r->job->store, STORE_INFO, "device.good", id, "%s answers again", id);
+    else if (h->state == STORE_FAULTY)
+        store_event(r->job->store, STORE_WARNING, "device.faulty", id, "%s", h->text);
+    else
+        store_event(r->job->store, STORE_WARNING, "device.silent", id, "%s", h->text);
+}
+
+static void tell_bus(const struct round *r, bool open, struct mono now)
+{
+    const char *id = r->b->cfg->id;
+    if (!news(&r->b->teller, open ? STORE_GOOD : STORE_SILENT, now))
+        return;
+    if (open)
+        store_event(r->job->store, STORE_INFO, "bus.up", id, "bus %s works again", id);
+    else
+        store_event(r->job->store, STORE_WARNING, "bus.down", id, "%s", r->d->health.text);
+}
+
+/* ---- putting -------------------------------------------------------------------------------- */
+
+static void clear(struct round *r)
+{
+    const struct collect_plan *plan = &r->d->plan;
+    for (size_t i = 0; i < plan->nitems; i++)
+        r->v[i] = (struct store_value){.v = {.kind = NUM_NONE}, .series = plan->items[i].series};
+}
+
+/* A tick may stand for the reading's time within the tolerance. */
+static int64_t reading_ms(const struct collect_device *d, int64_t utc_ms)
+{
+    int64_t late = utc_ms - d->due_ms, tolerance = d->cfg->every_ms / 5;
+    if (tolerance > TOLERANCE_MAX_MS)
+        tolerance = TOLERANCE_MAX_MS;
+    return late >= 0 && late <= tolerance ? d->due_ms : utc_ms;
+}
+
+static void put(struct round *r, enum store_cause cause)
+{
+    struct collect_device *d = r->d;
+    struct clk_time t = clk_now(r->job->clk);
+    struct store_poll p = {.device = d->store,
+                           .due_ms = d->due_ms,
+                           .t_ms = reading_ms(d, t.utc_ms),
+                           .grade = t.grade,
+                           .cause = cause,
+                           .n = (uint32_t)d->plan.nitems};
+    int64_t wait_ms = d->cfg->every_ms < PUT_WAIT_MAX_MS ? d->cfg->every_ms : PUT_WAIT_MAX_MS;
+    bool full = store_put(r->job->store, &p, r->v, wait_ms) == ST_FULL;
+    if (full && !r->b->full)
+        store_event(r->job->store, STORE_ERROR, "queue.full", d->cfg->id,
+                    "the store does not take readings as fast as bus %s brings them; "
+                    "polls are lost until it does: see its disk",
+                    r->b->cfg->id);
+    r->b->full = full;
+}
+
+void collect_device_overrun(const struct collect_bus_job *job, struct collect_bus *b,
+                            struct collect_device *d)
+{
+    struct round r = {.job = job, .b = b, .d = d, .v = b->values};
+    clear(&r);
+    put(&r, STORE_OVERRUN);
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+static enum collect_fault ask(struct round *r, const struct collect_request *q,
+                              struct collect_answer *a)
+{
+    enum collect_fault f = collect_port_ready(r->b->port, r->job->clk, r->job->stop, &r->why);
+    if (f == COLLECT_GOOD)
+        f = collect_port_ask(r->b->port, (uint8_t)r->d->cfg->unit, q, r->d->profile->pause_ms,
+                             r->job->clk, r->job->stop, a);
+    if (f == COLLECT_EXCEPTION) {
+        r->exception = a->exception;
+        r->refused = q;
+    }
+    return f;
+}
+
+static void decode(struct round *r, const struct collect_request *q, const uint8_t *data)
+{
+    const struct collect_item *items = r->d->plan.items;
+    const struct collect_point *points = r->d->profile->points;
+    for (uint32_t i = q->first; i < q->first + q->n; i++) {
+        struct store_value *v = &r->v[i];
+        const struct collect_decoder *d = &points[items[i].point].decoder;
+        v->q = d->form == COLLECT_BIT ? collect_decode_bit(data, items[i].at, &v->v)
+                                      : collect_decode(d, data + 2 * items[i].at, &v->v);
+    }
+}
+
+/* A refusal leaves the other requests their chance; after any other fault the device is left
+ * alone until its next turn. */
+static void ask_all(struct round *r)
+{
+    const struct collect_plan *plan = &r->d->plan;
+    for (size_t i = 0; i < plan->nrequests; i++) {
+        struct collect_answer a;
+        enum collect_fault f = ask(r, &plan->requests[i], &a);
+        if (f == COLLECT_GOOD) {
+            decode(r, &plan->requests[i], a.data);
+            r->answered++;
+            continue;
+        }
+        r->fault = f;
+        if (f != COLLECT_EXCEPTION)
+            return;
+    }
+}
+
+/* Strings are identity: read when a device appears, told when they are new. */
+static void identify(struct round *r)
+{
+    const struct collect_profile *p = r->d->profile;
+    char all[sizeof r->d->identity] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < p->n && n < sizeof all; i++) {
+        const struct collect_point *it = &p->points[i];
+        struct collect_answer a;
+        uint16_t at;
+        char text[2 * COLLECT_REGISTERS_MAX + 1];
+        if (collect_types[it->type].form != COLLECT_STRING)
+            continue;
+        struct collect_request q = collect_plan_single(p, i, &at);
+        enum collect_fault f = ask(r, &q, &a);
+        if (f == COLLECT_EXCEPTION)
+            continue;
+        if (f != COLLECT_GOOD)
+            return;
+        collect_decode_text(a.data + 2 * at, (unsigned)it->count, it->order, text, sizeof text);
+        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s: %s", n > 0 ? ", " : "", it->name,
+                              text);
+    }
+    if (n > 0 && strcmp(all, r->d->identity) != 0) {
+        memcpy(r->d->identity, all, sizeof all);
+        store_event(r->job->store, STORE_INFO, "device.identity", r->d->cfg->id, "%s", all);
+    }
+}
+
+/* ---- health --------------------------------------------------------------------------------- */
+
+/* The exceptions of the Modbus application protocol 1.1b3, section 7. */
+static const char *exception_text(uint8_t code)
+{
+    static const char *const text[] = {[1] = "it does not know this function",
+                                       [2] = "it has no such registers",
+                                       [3] = "it does not accept such a request",
+                                       [4] = "it failed inside",
+                                       [5] = "it needs more time",
+                                       [6] = "it is busy",
+                                       [8] = "its memory is damaged",
+                                       [10] = "the converter cannot reach the bus",
+                                       [11] = "the converter gets no answer from it"};
+    return code < sizeof text / sizeof *text && text[code] ? text[code] : "unknown reason";
+}
+
+static void explain(const struct round *r, char *text, size_t n)
+{
+    const struct collect_bus_cfg *bus = r->b->cfg;
+    long long unit = (long long)r->d->cfg->unit;
+    switch (r->fault) {
+    case COLLECT_EXCEPTION:
+        (void)snprintf(text, n,
+                       "Unit %lld refuses function %d, address %d, %d registers: %s "
+                       "(code %d). Check model and profile.",
+                       unit, r->refused->function, r->refused->address, r->refused->count,
+                       exception_text(r->exception), r->exception);
+        break;
+    case COLLECT_SILENT:
+        (void)snprintf(text, n, "Unit %lld on %s does not answer. Check its power, its cable%s.",
+                       unit, bus->id,
+                       bus->type == COLLECT_RTU ? ", its unit number, baud and parity"
+                                                : " and its unit number");
+        break;
+    case COLLECT_GARBAGE:
+        (void)snprintf(text, n, "Unit %lld on %s sends damaged or wrong answers. Check %s.", unit,
+                       bus->id,
+                       bus->type == COLLECT_RTU
+                           ? "cable, termination, baud and parity, and that no unit number is "
+                             "used twice"
+                           : "the device or the converter before it");
+        break;
+    case COLLECT_FOREIGN:
+        (void)snprintf(text, n,
+                       "Asked for unit %lld on %s, another unit answers. Check the unit "
+                       "numbers and, on a slow line, raise `timeout`.",
+                       unit, bus->id);
+        break;
+    default:
+        (void)snprintf(text, n, "Bus %s: %s", bus->id,
+                       r->why.text[0] ? r->why.text : "the connection broke during a request");
+        break;
+    }
+}
+
+static enum store_state state_after(const struct round *r)
+{
+    if (r->fault == COLLECT_GOOD)
+        return STORE_GOOD;
+    if (r->fault == COLLECT_LOST)
+        return STORE_SILENT;
+    if (r->answered > 0)
+        return STORE_FAULTY; /* it lives, but does not give everything */
+    if (r->d->failures < SICK_FAILURES && r->d->health.state != STORE_NEVER)
+        return STORE_LATE;
+    return r->fault == COLLECT_SILENT ? STORE_SILENT : STORE_FAULTY;
+}
+
+static void note(struct round *r, struct mono start)
+{
+    struct collect_device *d = r->d;
+    struct store_health *h = &d->health;
+    struct mono now = clk_mono(r->job->clk);
+    enum store_state state = state_after(r);
+    h->polls++;
+    h->failures += r->fault != COLLECT_GOOD;
+    if (r->fault == COLLECT_GOOD) {
+        h->answer_ms = (uint32_t)(now.ms - start.ms);
+        h->text[0] = '\0';
+    } else {
+        explain(r, h->text, sizeof h->text);
+    }
+    if (state != h->state)
+        h->since_ms = clk_now(r->job->clk).utc_ms;
+    h->state = state;
+    store_health_set(r->job->store, d->store, h);
+    tell_device(r, now);
+    tell_bus(r, r->fault != COLLECT_LOST, now);
+}
+
+/* Counts failures and sets the next probe. A line that is down says nothing about the device. */
+static void judge(struct round *r, struct mono start)
+{
+    struct collect_device *d = r->d;
+    int64_t period_ms = d->cfg->every_ms;
+    if (r->fault == COLLECT_GOOD || (r->fault == COLLECT_EXCEPTION && r->answered > 0)) {
+        d->failures = 0;
+        d->back_off_ms = 0;
+        return;
+    }
+    if (r->fault == COLLECT_LOST)
+        return;
+    if (++d->failures < SICK_FAILURES)
+        return;
+    d->back_off_ms = d->back_off_ms == 0 ? period_ms : 2 * d->back_off_ms;
+    if (d->back_off_ms > PROBE_MAX_MS)
+        d->back_off_ms = PROBE_MAX_MS;
+    /* half a period early: the tick that is nearest must not miss it by a hair */
+    d->probe_at = (struct mono){start.ms + d->back_off_ms - period_ms / 2};
+}
+
+void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *b,
+                         struct collect_device *d)
+{
+    struct round r = {.job = job, .b = b, .d = d, .v = b->values};
+    struct mono start = clk_mono(job->clk);
+    struct collect_answer a;
+    bool sick = d->failures >= SICK_FAILURES;
+    clear(&r);
+    if (sick &&
+        start.ms < d->probe_at.ms) { /* others have the line; the gap is told all the same */
+        put(&r, STORE_DEVICE);
+        return;
+    }
+    if (sick)
+        r.fault = ask(&r, &d->plan.probe, &a);
+    if (r.fault == COLLECT_GOOD || r.fault == COLLECT_EXCEPTION) {
+        r.fault = COLLECT_GOOD;
+        ask_all(&r);
+    }
+    if (r.fault == COLLECT_STOPPED)
+        return;
+    put(&r, r.fault == COLLECT_LOST ? STORE_BUS : STORE_DEVICE);
+    judge(&r, start);
+    bool appeared = d->health.state != STORE_GOOD && d->health.state != STORE_LATE;
+    note(&r, start);
+    if (appeared && d->health.state == STORE_GOOD)
+        identify(&r);
+}

@@ -1,0 +1,297 @@
+/* Profiles: a model's register map, one YAML file each; a file may extend another. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/collect/collect_int.h"
+
+/* One file, before it is merged with what it extends. */
+struct profile_cfg {
+    char *model, *source, *extends;
+    struct cfg_items points;
+    int64_t max_registers, pause_ms;
+    bool even_addresses, joined;
+    struct {
+        int64_t baud, stop_bits, data_bits;
+        char *parity;
+    } serial;
+};
+
+#define POINT(k, m) .key = k, .offset = offsetof(struct collect_point, m)
+static const struct cfg_field point_fields[] = {
+    {POINT("name", name), .kind = CFG_ID, .required = true, .help = "the series is device/name"},
+    {POINT("quantity", quantity_key), .kind = CFG_STRING,
+     .help = "what it measures; all but strings need one"},
+    {POINT("function", function), .kind = CFG_INT, .required = true, .min = 1, .max = 4,
+     .help = "1 coils, 2 discrete inputs, 3 holding registers, 4 input registers"},
+    {POINT("address", address), .kind = CFG_INT, .required = true, .min = 0, .max = 65535,
+     .help = "from 0, as on the wire"},
+    {POINT("type", type), .kind = CFG_WORD, .required = true, .words = collect_type_words,
+     .help = "type of the registers"},
+    {POINT("order", order), .kind = CFG_WORD, .dflt = "ABCD", .words = collect_order_words,
+     .help = "order of the bytes on the wire; A is the highest"},
+    {POINT("scale", scale), .kind = CFG_DECIMAL, .dflt = "1",
+     .help = "value = raw x scale + offset"},
+    {POINT("offset", offset), .kind = CFG_DECIMAL, .dflt = "0", .help = "see scale"},
+    {POINT("valid", valid), .kind = CFG_RANGE,
+     .help = "[min, max]: narrower than the quantity's limits"},
+    {POINT("no_value", no_value), .kind = CFG_INTS,
+     .help = "raw values that stand for no value, four at most"},
+    {POINT("count", count), .kind = CFG_INT, .min = 1, .max = COLLECT_REGISTERS_MAX,
+     .help = "registers of a string"},
+    {.key = NULL}};
+static const struct cfg_table point_table = {sizeof(struct collect_point), point_fields};
+
+#define FIELD(k, m) .key = k, .offset = offsetof(struct profile_cfg, m)
+#define SERIAL(k, m)                                                                               \
+    .key = k,                                                                                      \
+    .offset = offsetof(struct profile_cfg, serial.m) - offsetof(struct profile_cfg, serial)
+static const struct cfg_field serial_fields[] = {
+    {SERIAL("baud", baud), .kind = CFG_INT, .help = "as delivered"},
+    {SERIAL("parity", parity), .kind = CFG_STRING, .help = "as delivered"},
+    {SERIAL("stop_bits", stop_bits), .kind = CFG_INT, .help = "as delivered"},
+    {SERIAL("data_bits", data_bits), .kind = CFG_INT, .help = "as delivered"},
+    {.key = NULL}};
+static const struct cfg_table serial_table = {sizeof(((struct profile_cfg *)0)->serial),
+                                              serial_fields};
+static const struct cfg_field fields[] = {
+    {FIELD("model", model), .kind = CFG_STRING, .help = "maker and model"},
+    {FIELD("source", source), .kind = CFG_STRING, .help = "where the facts are from"},
+    {FIELD("extends", extends), .kind = CFG_STRING, .help = "the profile that this one changes"},
+    {FIELD("points", points), .kind = CFG_LIST, .sub = &point_table, .help = "what can be read"},
+    {FIELD("max_registers", max_registers), .kind = CFG_INT, .min = 1, .max = COLLECT_BITS_MAX,
+     .help = "of one request; absent: what Modbus allows"},
+    {FIELD("even_addresses", even_addresses), .kind = CFG_BOOL,
+     .help = "an odd start or count is refused"},
+    {FIELD("pause", pause_ms), .kind = CFG_TIME, .min = 0, .max = 2000,
+     .help = "rest between two requests"},
+    {FIELD("joined", joined), .kind = CFG_BOOL, .dflt = "true",
+     .help = "false: each point in a request of its own"},
+    {FIELD("serial", serial), .kind = CFG_STRUCT, .sub = &serial_table,
+     .help = "the line as delivered, for people"},
+    {.key = NULL}};
+static const struct cfg_table table = {sizeof(struct profile_cfg), fields};
+
+/* ---- where it is ---------------------------------------------------------------------------- */
+
+bool collect_profile_is_path(const char *name)
+{
+    size_t n = strlen(name);
+    return strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".yaml") == 0);
+}
+
+char *collect_profile_path(const char *name, const char *dir, const char *beside)
+{
+    char *path = NULL;
+    const char *slash = strrchr(beside, '/');
+    int n;
+    if (!collect_profile_is_path(name))
+        n = asprintf(&path, "%s/%s.yaml", dir, name);
+    else if (name[0] == '/' || !slash)
+        n = asprintf(&path, "%s", name);
+    else
+        n = asprintf(&path, "%.*s/%s", (int)(slash - beside), beside, name);
+    return n < 0 ? NULL : path;
+}
+
+/* ---- checks --------------------------------------------------------------------------------- */
+
+static void complain_quantity(struct cfg *c, const struct collect_point *p)
+{
+    const char **known = calloc(quantity_count + 1, sizeof *known);
+    const char *near = NULL;
+    for (size_t i = 0; known && i < quantity_count; i++)
+        known[i] = quantity_table[i].key;
+    if (known)
+        near = cfg_nearest(p->quantity_key, known, quantity_count);
+    cfg_complain(c, &p->quantity_key, "unknown quantity \"%s\"%s%s%s", p->quantity_key,
+                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    free(known);
+}
+
+/* Whether a marker can stand in `bytes` bytes, signed or not. */
+static bool marker_fits(int64_t v, unsigned bytes)
+{
+    unsigned bits = 8 * bytes;
+    return bits >= 64 || (v >= -(INT64_C(1) << (bits - 1)) && v < INT64_C(1) << bits);
+}
+
+static void check_values(struct cfg *c, const struct collect_point *p)
+{
+    const struct collect_type_info *t = &collect_types[p->type];
+    bool number = t->regs > 0;
+    if (!number && (cfg_given(c, &p->scale) || cfg_given(c, &p->offset) ||
+                    cfg_given(c, &p->valid) || cfg_given(c, &p->no_value)))
+        cfg_complain(c, p, "%s: a %s has no scale, offset, valid or no_value", p->name,
+                     collect_type_words[p->type].word);
+    if (number && num_double(p->scale) == 0)
+        cfg_complain(c, &p->scale, "%s: a scale of 0 would make every value 0", p->name);
+    if (p->no_value.n > COLLECT_MARKERS_MAX)
+        cfg_complain(c, &p->no_value, "%s: at most %d no_value markers", p->name,
+                     COLLECT_MARKERS_MAX);
+    for (size_t i = 0; number && i < p->no_value.n; i++)
+        if (t->form != COLLECT_FLOAT && !marker_fits(p->no_value.v[i], 2U * t->regs))
+            cfg_complain(c, &p->no_value, "%s: the no_value marker %lld does not fit a %s", p->name,
+                         (long long)p->no_value.v[i], collect_type_words[p->type].word);
+    if (p->order & COLLECT_ORDER_WIDE && t->regs != 4)
+        cfg_complain(c, &p->order, "%s: an order of eight letters is for 64-bit types; write %s",
+                     p->name, collect_order_words[p->order & 3].word);
+}
+
+static void check_point(struct cfg *c, const struct profile_cfg *in, struct collect_point *p)
+{
+    const struct collect_type_info *t = &collect_types[p->type];
+    bool string = t->form == COLLECT_STRING;
+    if ((t->form == COLLECT_BIT) != (p->function <= 2))
+        cfg_complain(c, &p->type, "%s: functions 1 and 2 read type bit, 3 and 4 the other types",
+                     p->name);
+    if (string != (p->count > 0))
+        cfg_complain(c, string ? (const void *)p : &p->count,
+                     "%s: count is the number of registers of a string%s", p->name,
+                     string ? ": it needs one" : "");
+    if (p->address + collect_point_width(p) > 65536)
+        cfg_complain(c, &p->address, "%s: ends beyond the last address, 65535", p->name);
+    check_values(c, p);
+    p->quantity = p->quantity_key ? quantity_by_key(p->quantity_key) : NULL;
+    if (p->quantity_key && string)
+        cfg_complain(c, &p->quantity_key, "%s: a string is identity, not a quantity", p->name);
+    else if (p->quantity_key && !p->quantity)
+        complain_quantity(c, p);
+    else if (!p->quantity_key && !string)
+        cfg_complain(c, p, "%s: \"quantity\" is missing: what it measures", p->name);
+    const struct collect_point *all = in->points.v;
+    for (const struct collect_point *other = all; other < p; other++)
+        if (strcmp(other->name, p->name) == 0)
+            cfg_complain(c, &p->name, "the point %s stands twice in this file", p->name);
+}
+
+/* ---- loading -------------------------------------------------------------------------------- */
+
+/* The file's points behind those there are; a name that is there already is replaced. */
+static enum st merge(struct collect_profile *p, const struct profile_cfg *in)
+{
+    const struct collect_point *own = in->points.v;
+    struct collect_point *all = reallocarray(p->points, p->n + in->points.n + 1, sizeof *all);
+    if (!all)
+        return ST_MEMORY;
+    p->points = all;
+    for (size_t i = 0; i < in->points.n; i++) {
+        size_t at = 0;
+        while (at < p->n && strcmp(all[at].name, own[i].name) != 0)
+            at++;
+        all[at] = own[i];
+        p->n += at == p->n;
+    }
+    return ST_OK;
+}
+
+static void take_limits(struct collect_profile *p, const struct cfg *c,
+                        const struct profile_cfg *in)
+{
+    if (in->model)
+        p->model = in->model;
+    if (cfg_given(c, &in->max_registers))
+        p->max_registers = in->max_registers;
+    if (cfg_given(c, &in->pause_ms))
+        p->pause_ms = in->pause_ms;
+    if (cfg_given(c, &in->even_addresses))
+        p->even_addresses = in->even_addresses;
+    if (cfg_given(c, &in->joined))
+        p->joined = in->joined;
+}
+
+static enum st load(struct collect_profile *p, const char *path, const char *dir, struct buf *why)
+{
+    struct profile_cfg in = {0};
+    struct cfg *c = NULL;
+    char *parent = NULL;
+    const char *text;
+    if (p->nfiles == COLLECT_EXTENDS_MAX)
+        return buf_printf(why, "%s:1:1: profiles extend each other more than %d deep\n", path,
+                          COLLECT_EXTENDS_MAX) == ST_OK
+                   ? ST_BAD
+                   : ST_MEMORY;
+    enum st st = cfg_load_struct(&c, path, &table, &in, NULL);
+    if (!c)
+        return st;
+    p->files[p->nfiles++] = c;
+    struct collect_point *own = in.points.v;
+    for (size_t i = 0; i < in.points.n; i++)
+        check_point(c, &in, &own[i]);
+    if (cfg_complaints(c, &text) > 0) {
+        st = st == ST_OK ? ST_BAD : st;
+        return buf_printf(why, "%s", text) == ST_OK ? st : ST_MEMORY;
+    }
+    if (in.extends) {
+        parent = collect_profile_path(in.extends, dir, path);
+        st = parent ? load(p, parent, dir, why) : ST_MEMORY;
+        st = st == ST_NOT_FOUND ? ST_BAD : st; /* this file is there; what it names is not */
+        free(parent);
+    }
+    take_limits(p, c, &in);
+    return st == ST_OK ? merge(p, &in) : st;
+}
+
+/* A point that no request can hold, or limits that no value meets, show after the merge only. */
+static enum st check_whole(const struct collect_profile *p, struct buf *why)
+{
+    bool bad = false;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct collect_point *it = &p->points[i];
+        const struct collect_decoder *d = &it->decoder;
+        uint16_t at;
+        struct collect_request r = collect_plan_single(p, i, &at);
+        int64_t most = it->function <= 2 ? COLLECT_BITS_MAX : COLLECT_REGISTERS_MAX;
+        if (p->max_registers > 0 && p->max_registers < most)
+            most = p->max_registers;
+        if (r.count > most) {
+            bad = true;
+            if (buf_printf(why,
+                           "%s: the point %s needs a request of %u registers, max_registers "
+                           "is %lld\n",
+                           p->path, it->name, r.count, (long long)most) != ST_OK)
+                return ST_MEMORY;
+        }
+        if (d->min.kind != NUM_NONE && d->max.kind != NUM_NONE && num_cmp(d->min, d->max) > 0) {
+            bad = true;
+            if (buf_printf(why, "%s: valid of the point %s lies outside the limits of %s\n",
+                           p->path, it->name, it->quantity->key) != ST_OK)
+                return ST_MEMORY;
+        }
+    }
+    if (p->n == 0 || p->n > STORE_POLL_MAX) {
+        bad = true;
+        if (buf_printf(why, "%s: a profile has 1 to %d points\n", p->path, STORE_POLL_MAX) != ST_OK)
+            return ST_MEMORY;
+    }
+    return bad ? ST_BAD : ST_OK;
+}
+
+enum st collect_profile_load(struct collect_profile *p, const char *path, const char *dir,
+                             struct buf *why)
+{
+    *p = (struct collect_profile){.joined = true, .path = strdup(path)};
+    if (!p->path)
+        return ST_MEMORY;
+    enum st st = load(p, path, dir, why);
+    for (size_t i = 0; st == ST_OK && i < p->n; i++)
+        collect_decoder_init(&p->points[i].decoder, &p->points[i]);
+    if (st == ST_OK)
+        st = check_whole(p, why);
+    if (!p->model && st == ST_OK) {
+        const char *slash = strrchr(p->path, '/');
+        p->model = p->path + (slash ? slash + 1 - p->path : 0);
+    }
+    p->good = st == ST_OK;
+    return st;
+}
+
+void collect_profile_done(struct collect_profile *p)
+{
+    for (size_t i = 0; i < p->nfiles; i++)
+        cfg_free(p->files[i]);
+    free(p->points);
+    free(p->path);
+    *p = (struct collect_profile){0};
+}
