@@ -264,8 +264,14 @@ function qualityOf(p) {
   return flags.length ? flags.map((f) => t(`quality_${f}`)).join(", ") : t("quality_good");
 }
 
+function valueText(p) {
+  if (p.value === null) return "–";
+  if (p.quantity === "link_up") return t(p.value ? "link_up" : "link_down");
+  return number(p.value, p.decimals);
+}
+
 function showValue(cell, p, stale) {
-  const text = p.value === null ? "–" : number(p.value, p.decimals);
+  const text = valueText(p);
   const unit = p.value === null ? "" : UNITS[p.unit] ?? p.unit ?? "";
   const key = `${stale} ${text} ${unit}`;
   if (cell.dataset.key === key) return;
