@@ -279,11 +279,12 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     d->wanted = calloc(d->profile->n, sizeof *d->wanted);
     if (!d->wanted)
         return err_set(e, ST_MEMORY, "collect: no memory for device %s", cfg->id);
+    size_t before = cfg_complaints(c, NULL);
     memset(d->wanted, cfg->points.n == 0, d->profile->n * sizeof *d->wanted);
     for (size_t i = 0; i < cfg->points.n; i++)
         want(c, d, cfg->points.v[i]);
     enum st st = collect_plan_make(&d->plan, d->profile, d->wanted, e);
-    if (st == ST_OK && d->plan.nitems == 0)
+    if (st == ST_OK && d->plan.nitems == 0 && cfg_complaints(c, NULL) == before)
         cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
     return st;
 }
