@@ -49,11 +49,6 @@ static enum st read_file(struct cfg *c, struct buf *out)
         }
         out->n += (size_t)got;
     }
-    const uint8_t *nul = out->n > 0 ? memchr(out->p, 0, out->n) : NULL;
-    if (nul) {
-        cfg_complain_at(c, 1, 1, "is not a text file: it holds a NUL byte");
-        st = ST_BAD;
-    }
 out:
     if (fd >= 0) {
         (void)close(fd);

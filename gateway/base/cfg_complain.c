@@ -31,7 +31,8 @@ static void insert(struct cfg *c, int line, int col, const char *text)
         return;
     }
     size_t at = c->ncomplaints;
-    char *copy = cfg_arena_get(&c->arena, strlen(text) + 1);
+    size_t n = strlen(text) + 1;
+    char *copy = cfg_arena_get(&c->arena, n);
     struct cfg_complaint *grown = realloc(c->complaints, (at + 1) * sizeof(*grown));
     if (grown) {
         c->complaints = grown;
@@ -40,7 +41,7 @@ static void insert(struct cfg *c, int line, int col, const char *text)
         c->memory = true;
         return;
     }
-    memcpy(copy, text, strlen(text));
+    memcpy(copy, text, n);
     while (at > 0 &&
            (grown[at - 1].line > line || (grown[at - 1].line == line && grown[at - 1].col > col))) {
         grown[at] = grown[at - 1];

@@ -246,6 +246,57 @@ static bool repeat_errors(struct cfg *c, struct fy_diag *diag)
     return any;
 }
 
+/* Bytes of the UTF-8 character at p, at least one byte before end; 0: it is none. */
+static size_t character(const uint8_t *p, const uint8_t *end)
+{
+    static const struct {
+        uint8_t lo, hi, next_lo, next_hi; /* first byte, second byte: RFC 3629, section 4 */
+        size_t n;
+    } forms[] = {
+        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (*p < forms[i].lo || *p > forms[i].hi) {
+            continue;
+        }
+        bool good = (size_t)(end - p) >= forms[i].n &&
+                    (forms[i].n == 1 || (p[1] >= forms[i].next_lo && p[1] <= forms[i].next_hi));
+        for (size_t k = 2; good && k < forms[i].n; k++) {
+            good = p[k] >= 0x80 && p[k] <= 0xbf;
+        }
+        return good ? forms[i].n : 0;
+    }
+    return 0;
+}
+
+/* libfyaml 0.7.12 does not return from a directive with bytes that are not UTF-8: only clean text
+ * without directives gets there. */
+static enum st refuse_dirt(struct cfg *c, const char *text, size_t n)
+{
+    const uint8_t *p = (const uint8_t *)text, *end = p + n;
+    int line = 1, col = 1;
+    for (size_t len = 0; p < end; p += len) {
+        len = character(p, end);
+        if (len == 0) {
+            cfg_complain_at(c, line, col, "not valid YAML: not UTF-8 text (byte 0x%02x)", *p);
+            return ST_BAD;
+        }
+        if ((*p < ' ' && *p != '\n' && *p != '\r' && *p != '\t') || *p == 0x7f) {
+            cfg_complain_at(c, line, col, "not valid YAML: a control character (0x%02x)", *p);
+            return ST_BAD;
+        }
+        if (*p == '%' && col == 1) {
+            cfg_complain_at(c, line, col, "directives (%%NAME) are not supported; leave it out");
+            return ST_BAD;
+        }
+        bool newline = *p == '\n' || (*p == '\r' && (p + 1 == end || p[1] != '\n'));
+        line += newline;
+        col = newline ? 1 : col + 1;
+    }
+    return ST_OK;
+}
+
 enum st cfg_yaml_read(struct cfg *c, const char *text, size_t n, struct cfg_arena *a,
                       struct cfg_node **root)
 {
@@ -254,7 +305,11 @@ enum st cfg_yaml_read(struct cfg *c, const char *text, size_t n, struct cfg_aren
     struct reading r = {.c = c, .arena = a};
     enum st st = ST_MEMORY;
     *root = NULL;
-    struct fy_diag *diag = fy_diag_create(&silent);
+    struct fy_diag *diag = NULL;
+    if (refuse_dirt(c, text, n) != ST_OK) {
+        return ST_BAD;
+    }
+    diag = fy_diag_create(&silent);
     if (!diag) {
         goto out;
     }

@@ -26,7 +26,7 @@ const char *err_name(enum st st)
     return i < sizeof(names) / sizeof(names[0]) ? names[i] : "unknown";
 }
 
-enum st err_set(struct err *e, enum st st, const char *fmt, ...)
+enum st(err_set)(struct err *e, enum st st, const char *fmt, ...)
 {
     if (e) {
         /* through a copy: an argument may be e->text itself */
@@ -43,7 +43,7 @@ enum st err_set(struct err *e, enum st st, const char *fmt, ...)
     return st;
 }
 
-enum st err_wrap(struct err *e, enum st st, const char *fmt, ...)
+enum st(err_wrap)(struct err *e, enum st st, const char *fmt, ...)
 {
     if (!e) {
         return st;

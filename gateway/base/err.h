@@ -21,6 +21,11 @@ enum st err_set(struct err *e, enum st st, const char *fmt, ...)
 /* Puts "<prefix>: " before the text of e; keeps st. Returns e->st, or st when e is NULL. */
 enum st err_wrap(struct err *e, enum st st, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+/* The analyzer cannot see into variadic functions: it learns here that they return st. */
+#define err_set(e, st, ...) ((err_set)((e), (st), __VA_ARGS__), (st))
+#define err_wrap(e, st, ...) ((err_wrap)((e), (st), __VA_ARGS__), (st))
+#endif
 /* "timeout", "io", …: a stable word for each status. */
 const char *err_name(enum st st);
 

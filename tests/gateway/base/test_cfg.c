@@ -111,9 +111,10 @@ static void free_loaded(struct loaded *l)
     (void)rmdir(l->dir);
 }
 
-/* yaml gives exactly these complaints, each "line:col: text". */
-static void expect(const char *yaml, const char *const *want)
+/* The YAML gives exactly the complaints behind it, each "line:col: text". */
+static void expect(const char *const *yaml_and_complaints)
 {
+    const char *yaml = yaml_and_complaints[0], *const *want = yaml_and_complaints + 1;
     struct loaded l;
     load(&l, yaml);
     char all[4096];
@@ -127,7 +128,7 @@ static void expect(const char *yaml, const char *const *want)
     assert_int_equal(l.st, n ? ST_BAD : ST_OK);
     free_loaded(&l);
 }
-#define EXPECT(yaml, ...) expect(yaml, (const char *const[]){__VA_ARGS__, NULL})
+#define EXPECT(...) expect((const char *const[]){__VA_ARGS__, NULL})
 
 static void kinds_are_read_exactly(void **state)
 {
@@ -272,6 +273,7 @@ static void yaml_beyond_plain_data_is_refused(void **state)
     EXPECT("id: a\nplace: {<<: {lat: 1}}\n", "2:9: merge keys are not supported; write it out");
     EXPECT("id: a\n? [x]\n: b\n", "2:3: a key must be a plain word");
     EXPECT("id: a\n---\nid: b\n", "2:1: a second document (---) is not supported");
+    EXPECT("%YAML 1.1\n---\nid: a\n", "1:1: directives (%NAME) are not supported; leave it out");
     EXPECT("", "1:1: the file is empty");
     EXPECT("- a\n", "1:1: must be a map of keys and values");
     EXPECT("a: [[[[[[[[1]]]]]]]]\n", "1:11: nested more than 8 levels deep");
@@ -293,6 +295,17 @@ static void broken_yaml_says_where(void **state)
         assert_true(line >= 1 && line <= 3 && col >= 1);
         free_loaded(&l);
     }
+}
+
+static void only_clean_text_is_parsed(void **state)
+{
+    (void)state;
+    EXPECT("id: a\nname: \xe1\xbb\x87\xff\n", "2:8: not valid YAML: not UTF-8 text (byte 0xff)");
+    EXPECT("id: \xc0\x80\n", "1:5: not valid YAML: not UTF-8 text (byte 0xc0)");
+    EXPECT("id: \xed\xa0\x80\n", "1:5: not valid YAML: not UTF-8 text (byte 0xed)");
+    EXPECT("id: a\r\nname: \x01\n", "2:7: not valid YAML: a control character (0x01)");
+    EXPECT("id: a\nname: \xe1\xbb", "2:7: not valid YAML: not UTF-8 text (byte 0xe1)");
+    EXPECT("id: a\nname: phường Trà Câu \xf0\x9f\x8c\xb1\n");
 }
 
 static void files_that_cannot_be_read_say_why(void **state)
@@ -417,6 +430,7 @@ int main(void)
         cmocka_unit_test(repeated_keys_are_refused),
         cmocka_unit_test(yaml_beyond_plain_data_is_refused),
         cmocka_unit_test(broken_yaml_says_where),
+        cmocka_unit_test(only_clean_text_is_parsed),
         cmocka_unit_test(files_that_cannot_be_read_say_why),
         cmocka_unit_test(sections_are_kept_apart),
         cmocka_unit_test(later_checks_complain_at_the_right_place),
