@@ -24,6 +24,7 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
     struct uplink_sent *s = &run->sent[run->count];
     *s = (struct uplink_sent){.id = b->id,
                               .seq = b->seq,
+                              .readings = b->n,
                               .through_seq = r.through_seq,
                               .at = run->bytes.n,
                               .n = receipt->n};
@@ -69,22 +70,25 @@ static const struct uplink_sent *prefix_end(const struct uplink_run *run,
 }
 
 /* Takes out what `end` covers: of its chain, up to its number. */
-static uint64_t drop_prefix(struct uplink_run *run, struct uplink_sent end)
+static void drop_prefix(struct uplink_run *run, struct uplink_sent end,
+                        void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx)
 {
     size_t kept = 0;
     for (size_t i = 0; i < run->count; i++) {
         const struct uplink_sent *s = &run->sent[i];
         if (s->seq > end.seq || memcmp(s->chain, end.chain, WIRE_ID_BYTES) != 0) {
             run->sent[kept++] = *s;
+        } else {
+            acked(ctx, s);
         }
     }
-    uint64_t gone = run->count - kept;
     run->count = kept;
-    return gone;
 }
 
 enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
-                          struct store *store, uint32_t uplink, uint64_t *acked, struct err *e)
+                          struct store *store, uint32_t uplink,
+                          void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
+                          struct err *e)
 {
     enum st worst = ST_OK;
     while (run->count > 0) {
@@ -104,7 +108,7 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
             if (st != ST_OK) {
                 return st;
             }
-            *acked += drop_prefix(run, to);
+            drop_prefix(run, to, acked, ctx);
         }
         bool left = run->count > 0 && run->sent[run->count - 1].id == last.id;
         if (left) {
@@ -113,7 +117,7 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
                 return st;
             }
             run->count--;
-            ++*acked;
+            acked(ctx, &last);
         }
     }
     run->bytes.n = 0;

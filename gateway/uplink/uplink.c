@@ -76,6 +76,7 @@ struct uplink {
     uint8_t ended[WIRE_ID_BYTES];
     unsigned failures;
     uint64_t random;
+    struct log_limit acked_limit;
 };
 
 struct uplinks {
@@ -291,32 +292,42 @@ static enum st pick(struct uplink *u, struct store_batch *b, bool *backfill, str
 
 /* ---- sending ---- */
 
+static void batch_name(const uint8_t *chain, uint64_t seq, char *out, size_t n)
+{
+    char hex[WIRE_ID_TEXT];
+    wire_hex(chain, WIRE_ID_BYTES, hex);
+    (void)snprintf(out, n, "%s/%llu", hex, (unsigned long long)seq);
+}
+
+static void acknowledged(void *ctx, const struct uplink_sent *s)
+{
+    struct uplink *u = ctx;
+    char name[64];
+    batch_name(s->chain, s->seq, name, sizeof(name));
+    log_limited(&u->acked_limit, 60, LOG_LEVEL_INFO,
+                "uplink %s: batch %s acknowledged, %llu readings", u->id, name,
+                (unsigned long long)s->readings);
+    (void)pthread_mutex_lock(&u->lock);
+    u->status.acknowledged++;
+    (void)pthread_mutex_unlock(&u->lock);
+}
+
 static void settle(struct uplink *u)
 {
     struct err e = {0};
-    uint64_t acked = 0;
-    enum st st = uplink_run_settle(&u->run, u->keys, u->nkeys, u->job->store, u->index, &acked, &e);
-    (void)pthread_mutex_lock(&u->lock);
-    u->status.acknowledged += acked;
-    (void)pthread_mutex_unlock(&u->lock);
+    enum st st =
+        uplink_run_settle(&u->run, u->keys, u->nkeys, u->job->store, u->index, acknowledged, u, &e);
     if (st != ST_OK && st != ST_STOPPED) {
         u->failures++;
         set_fault(u, e.text);
     }
 }
 
-static void batch_name(const struct store_batch *b, char *out, size_t n)
-{
-    char chain[WIRE_ID_TEXT];
-    wire_hex(b->chain, WIRE_ID_BYTES, chain);
-    (void)snprintf(out, n, "%s/%llu", chain, (unsigned long long)b->seq);
-}
-
 static void refused(struct uplink *u, const struct store_batch *b, const struct uplink_verdict *v)
 {
     struct err e = {0};
     char name[64];
-    batch_name(b, name, sizeof(name));
+    batch_name(b->chain, b->seq, name, sizeof(name));
     enum st st = store_refuse(u->job->store, u->index, b->chain, b->seq, v->code, &e);
     if (st != ST_OK) {
         hold(u, b->id);
@@ -342,7 +353,7 @@ static void conflict(struct uplink *u, const struct store_batch *b, const struct
         return;
     }
     memcpy(u->ended, b->chain, WIRE_ID_BYTES);
-    batch_name(b, name, sizeof(name));
+    batch_name(b->chain, b->seq, name, sizeof(name));
     store_event(u->job->store, STORE_ERROR, "chain.conflict", name,
                 "uplink %s: %s; a new chain begins", u->id, v->advice);
     log_error("uplink %s: batch %s: %s; a new chain begins", u->id, name, v->advice);

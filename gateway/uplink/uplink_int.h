@@ -52,7 +52,7 @@ int64_t uplink_backoff_ms(unsigned failures, uint32_t random, long retry_after_s
 struct uplink_sent {
     int64_t id;
     uint8_t chain[WIRE_ID_BYTES];
-    uint64_t seq;
+    uint64_t seq, readings;
     uint8_t hash[WIRE_HASH_BYTES];
     uint64_t through_seq;
     uint8_t through_hash[WIRE_HASH_BYTES];
@@ -70,9 +70,10 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
                        const struct buf *receipt, struct mono now, struct err *e) ST_MUST_CHECK;
 /* Verifies the last receipt and acknowledges what its signature covers, until the run is empty.
  * A receipt that does not verify is dropped, and its batch will be sent again: ST_CORRUPT. Other
- * failures leave the rest of the run. *acked counts the batches. */
+ * failures leave the rest of the run. acked() is told each batch that is durably acknowledged. */
 enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
-                          struct store *store, uint32_t uplink, uint64_t *acked,
+                          struct store *store, uint32_t uplink,
+                          void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
                           struct err *e) ST_MUST_CHECK;
 
 /* ---- feeds (format/<name>.c) ---- */
