@@ -127,7 +127,7 @@ static enum st refuse_repeats(struct reading *r, struct cfg_node *map, size_t n)
     for (struct cfg_node *i = map->first; i; i = i->next) {
         v[k++] = i;
     }
-    qsort(v, k, sizeof(*v), by_key);
+    qsort(v, k, sizeof(struct cfg_node *), by_key);
     for (size_t i = 1; i < k; i++) {
         if (strcmp(v[i - 1]->key, v[i]->key) == 0) {
             char shown[CFG_SHOWN_BYTES];
@@ -145,7 +145,7 @@ static enum st take_map(struct reading *r, int level, struct cfg_node *map)
     struct cfg_node **tail = &map->first;
     for (size_t n = 0;; n++) {
         struct cfg_node *key = NULL, *value = NULL;
-        bool end, broken;
+        bool end;
         enum st st = next_node(r, level + 1, FYET_MAPPING_END, &key, &end);
         if (st != ST_OK) {
             return st;
@@ -157,9 +157,9 @@ static enum st take_map(struct reading *r, int level, struct cfg_node *map)
         if (st != ST_OK) {
             return st;
         }
-        st = next_node(r, level + 1, FYET_NONE, &value, &broken);
-        if (st != ST_OK) {
-            return st;
+        st = next_node(r, level + 1, FYET_MAPPING_END, &value, &end);
+        if (st != ST_OK || end) {
+            return st != ST_OK ? st : ST_BAD; /* the parser gives every key a value */
         }
         value->key = key->text;
         value->key_line = key->line;

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set /* err.h has them for the analyzer */
+#undef err_wrap
+
 static const char *const names[] = {
     [ST_OK] = "ok",
     [ST_BUSY] = "busy",
@@ -26,7 +29,7 @@ const char *err_name(enum st st)
     return i < sizeof(names) / sizeof(names[0]) ? names[i] : "unknown";
 }
 
-enum st(err_set)(struct err *e, enum st st, const char *fmt, ...)
+enum st err_set(struct err *e, enum st st, const char *fmt, ...)
 {
     if (e) {
         /* through a copy: an argument may be e->text itself */
@@ -43,7 +46,7 @@ enum st(err_set)(struct err *e, enum st st, const char *fmt, ...)
     return st;
 }
 
-enum st(err_wrap)(struct err *e, enum st st, const char *fmt, ...)
+enum st err_wrap(struct err *e, enum st st, const char *fmt, ...)
 {
     if (!e) {
         return st;

@@ -50,7 +50,7 @@ static enum st missing_of(struct city_db *d, int64_t chain, struct wire_head_cha
 {
     sqlite3_stmt *s = city_db_bind(d, SQL_BATCHES_BEHIND, "ii", chain, (int64_t)c->through_seq);
     uint64_t next = c->through_seq + 1;
-    enum st st;
+    enum st st = ST_OK;
 
     while (c->nmissing < RANGES_MAX && (st = city_db_step(d, s, e)) == ST_OK) {
         uint64_t held = (uint64_t)sqlite3_column_int64(s, 0);

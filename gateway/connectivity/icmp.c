@@ -77,13 +77,15 @@ bool connectivity_echo_read(const uint8_t *p, size_t n, int family, bool raw,
 /* A ping socket's id is its port: the kernel chooses it and writes it into every request. */
 static bool datagram_id(struct connectivity_socket *s)
 {
-    struct sockaddr_storage a = {.ss_family = (sa_family_t)s->family};
-    socklen_t n = s->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    if (bind(s->fd, (struct sockaddr *)&a, n) != 0 ||
-        getsockname(s->fd, (struct sockaddr *)&a, &n) != 0)
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a = {.any.sa_family = (sa_family_t)s->family};
+    socklen_t n = s->family == AF_INET6 ? sizeof a.v6 : sizeof a.v4;
+    if (bind(s->fd, &a.any, n) != 0 || getsockname(s->fd, &a.any, &n) != 0)
         return false;
-    s->id = ntohs(s->family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                                        : ((struct sockaddr_in *)&a)->sin_port);
+    s->id = ntohs(s->family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
     return true;
 }
 

@@ -349,7 +349,11 @@ bad:
 static enum st socket_open(const char *listen_at, int *out, unsigned *port, bool *v6, struct err *e)
 {
     struct addrinfo *a = NULL;
-    struct sockaddr_storage got = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } got = {0};
     socklen_t len = sizeof got;
     int one = 1, fd = -1;
     enum st st = address_parse(listen_at, &a, e);
@@ -359,15 +363,14 @@ static enum st socket_open(const char *listen_at, int *out, unsigned *port, bool
     fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
         bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 64) != 0 ||
-        getsockname(fd, (struct sockaddr *)&got, &len) != 0) {
+        getsockname(fd, &got.any, &len) != 0) {
         st = err_set(e, ST_IO, "listen %s: %s", listen_at, strerror(errno));
         if (fd >= 0)
             close(fd);
         fd = -1;
     }
     *v6 = a->ai_family == AF_INET6;
-    *port = ntohs(*v6 ? ((struct sockaddr_in6 *)&got)->sin6_port
-                      : ((struct sockaddr_in *)&got)->sin_port);
+    *port = ntohs(*v6 ? got.v6.sin6_port : got.v4.sin_port);
     *out = fd;
     freeaddrinfo(a);
     return st;

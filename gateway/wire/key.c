@@ -180,22 +180,20 @@ static int pem_to_der(const uint8_t *text, size_t n, uint8_t *der, size_t size)
 {
     mbedtls_x509_crt crt;
     mbedtls_pk_context pk;
-    int rc;
+    int len = -1;
 
     mbedtls_x509_crt_init(&crt);
     mbedtls_pk_init(&pk);
     if (strstr((const char *)text, "-----BEGIN CERTIFICATE-----")) {
-        rc = mbedtls_x509_crt_parse(&crt, text, n + 1);
-        if (!rc)
-            rc = mbedtls_pk_write_pubkey_der(&crt.pk, der, size);
-    } else {
-        rc = mbedtls_pk_parse_public_key(&pk, text, n + 1);
-        if (!rc)
-            rc = mbedtls_pk_write_pubkey_der(&pk, der, size);
+        /* not 0: an error, or how many of the certificates are damaged */
+        if (!mbedtls_x509_crt_parse(&crt, text, n + 1))
+            len = mbedtls_pk_write_pubkey_der(&crt.pk, der, size);
+    } else if (!mbedtls_pk_parse_public_key(&pk, text, n + 1)) {
+        len = mbedtls_pk_write_pubkey_der(&pk, der, size);
     }
     mbedtls_pk_free(&pk);
     mbedtls_x509_crt_free(&crt);
-    return rc;
+    return len;
 }
 
 enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e)

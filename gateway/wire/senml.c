@@ -95,14 +95,14 @@ static bool is_base(struct wire_span s, const char *gw, struct wire_span *device
 enum st wire_point_init(struct wire_point *p, const char *name, const char *unit, struct err *e)
 {
     struct wire_span s = {(const uint8_t *)name, strlen(name)};
-    size_t u = unit ? strlen(unit) : 0;
+    struct wire_span u = {(const uint8_t *)unit, unit ? strlen(unit) : 0};
     uint8_t *b = p->b;
 
     if (!is_point(s))
         return err_set(e, ST_BAD,
                        "\"%s\" is not a point name: [A-Za-z0-9][A-Za-z0-9._-]*, at most %d", name,
                        WIRE_GW_MAX);
-    if ((unit && u == 0) || u > 24)
+    if ((unit && u.n == 0) || u.n > 24)
         return err_set(e, ST_BAD, "point %s: \"%s\" is no unit", name, unit);
     memset(p, 0, sizeof(*p));
     *b++ = KEY_N;
@@ -111,9 +111,9 @@ enum st wire_point_init(struct wire_point *p, const char *name, const char *unit
     b += s.n;
     if (unit) {
         *b++ = KEY_U;
-        b = wire_store_head(b, 3, u);
-        memcpy(b, unit, u);
-        b += u;
+        b = wire_store_head(b, 3, u.n);
+        memcpy(b, u.p, u.n);
+        b += u.n;
     }
     p->has_unit = unit != NULL;
     p->n = (uint8_t)(b - p->b);

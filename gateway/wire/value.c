@@ -114,10 +114,10 @@ static uint8_t *store_integer(uint8_t *p, bool minus, uint64_t mag)
 /* mag × 10^-decimals, decimals > 0, mag not divisible by 10. */
 static uint8_t *store_decimal(uint8_t *p, bool minus, uint64_t mag, unsigned decimals)
 {
-    uint64_t five = pow5[decimals];
+    uint64_t five = pow5[decimals], twos = mag / five;
 
-    if (mag >= five && mag % five == 0 && mag / five < UINT64_C(1) << 53) {
-        double f = (double)(mag / five) / (double)(UINT64_C(1) << decimals);
+    if (twos > 0 && mag % five == 0 && twos < UINT64_C(1) << 53) {
+        double f = (double)twos / (double)(UINT64_C(1) << decimals);
         uint8_t tmp[WIRE_CBOR_HEAD_BYTES];
         size_t bytes = (size_t)(wire_store_float(tmp, minus ? -f : f) - tmp);
 
