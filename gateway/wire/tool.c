@@ -178,7 +178,7 @@ enum st wire_zstd_unpack(const void *p, size_t n, size_t max, struct buf *out, s
         return err_set(e, ST_BAD, "a damaged zstd frame: %s", ZSTD_getErrorName(used));
     if (used != n)
         return err_set(e, ST_BAD, "%zu bytes behind the zstd frame", n - used);
-    st = buf_reserve(out, (size_t)size);
+    st = buf_reserve(out, size ? (size_t)size : 1); /* memory to point into */
     if (st)
         return err_set(e, st, "no room for %llu bytes to decompress", size);
     got = ZSTD_decompress(out->p + out->n, (size_t)size, p, n);

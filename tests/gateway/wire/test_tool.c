@@ -183,6 +183,11 @@ static void frames_that_break_a_rule_are_refused(void **state)
     assert_non_null(strstr(e.text, "window"));
     frame[5] = 0x68;
     assert_ok(wire_zstd_unpack(frame, 14, 1, &back, &e), &e);
+    /* an empty one, into a buffer without memory */
+    buf_done(&back);
+    buf_init(&back, 16);
+    assert_ok(wire_zstd_unpack("\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", 9, 16, &back, &e), &e);
+    assert_int_equal(back.n, 0);
     /* a skippable frame */
     assert_int_equal(wire_zstd_unpack("\x50\x2a\x4d\x18\x01\x00\x00\x00x", 9, 1, &back, &e),
                      ST_BAD);
