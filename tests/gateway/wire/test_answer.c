@@ -246,6 +246,19 @@ static void one_kind_of_message_never_passes_for_another(void **state)
     assert_ok(wire_receipt_sign(&receipt, f->key, &b, &e), &e);
     assert_int_equal(wire_head_open(&h, &c, b.p, b.n, NULL), ST_BAD);
     assert_int_equal(wire_batch_open(&wb, b.p, b.n, NULL), ST_BAD);
+    /* the very same content under another type */
+    struct buf header, other;
+
+    buf_init(&header, 1024);
+    buf_init(&other, 4096);
+    assert_int_equal(wire_receipt_open(&r, &c, b.p, b.n, NULL), ST_OK);
+    assert_int_equal(wire_cose_begin(&header, 0, "application/vnd.fieldpost.digest+cbor", f->key),
+                     ST_OK);
+    assert_ok(wire_cose_sign((struct wire_span){header.p, header.n}, c.payload, f->key, &other, &e),
+              &e);
+    assert_int_equal(wire_receipt_open(&r, &c, other.p, other.n, NULL), ST_BAD);
+    buf_done(&header);
+    buf_done(&other);
     b.n = 0;
     assert_ok(wire_head_sign(&empty, f->key, &b, &e), &e);
     assert_int_equal(wire_receipt_open(&r, &c, b.p, b.n, NULL), ST_BAD);
