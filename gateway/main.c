@@ -107,6 +107,7 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
         struct uplink_status s;
         uplinks_status(l->c.uplinks_room, i, &s);
         out[i] = (struct web_uplink){.online = s.online,
+                                     .required = s.required,
                                      .last_ok_ms = s.last_ok_ms,
                                      .sent = s.sent,
                                      .acknowledged = s.acknowledged,
@@ -193,20 +194,12 @@ static void close_line(struct line *l)
 
 /* ---- run ---- */
 
-static enum st load(struct cli_config *c, const char *path, struct err *e)
-{
-    enum st st = cli_config_load(c, path, e);
-    if (st == ST_OK)
-        st = cli_config_rooms(c, e);
-    return st;
-}
-
 /* Whether the file can be used now; says why not. */
 static bool config_is_good(const char *path)
 {
     struct cli_config c = {0};
     struct err e = {0};
-    enum st st = load(&c, path, &e);
+    enum st st = cli_config_open(&c, path, &e);
     if (st != ST_OK && cli_complain(c.cfg) == 0)
         log_error("%s", e.text);
     cli_config_done(&c);
@@ -271,7 +264,7 @@ static int run_once(const char *path, int signals, bool *again)
     struct line l = {.clk = clk_real(), .stop = {.fd = -1}};
     struct err e = {0};
     *again = false;
-    enum st st = load(&l.c, path, &e);
+    enum st st = cli_config_open(&l.c, path, &e);
     if (st != ST_OK) {
         if (cli_complain(l.c.cfg) == 0)
             log_error("%s", e.text);

@@ -21,12 +21,7 @@ int cli_check(int argc, char **argv)
     }
     struct cli_config c;
     struct err e = {0};
-    enum st st = cli_config_load(&c, path, &e);
-    /* a file that could not be parsed has nothing that the rooms could look at */
-    if (c.cfg && st != ST_NOT_FOUND && st != ST_IO && (st == ST_OK || c.gateway.id)) {
-        enum st rooms = cli_config_rooms(&c, &e);
-        st = st == ST_OK ? rooms : st;
-    }
+    enum st st = cli_config_open(&c, path, &e);
     int n = cli_complain(c.cfg);
     if (st != ST_OK && n == 0) {
         log_error("%s", e.text);

@@ -74,19 +74,35 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
     return st;
 }
 
-enum st cli_config_rooms(struct cli_config *c, struct err *e)
+static enum st open_rooms(struct cli_config *c, struct err *e)
 {
     char dir[512];
-    enum st worst = ST_OK, st[3];
+    enum st worst = ST_OK, st[4];
     /* every room has its say, whatever the others found */
     st[0] =
         collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
     st[1] = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
     st[2] = uplinks_open(&c->uplinks_room, &c->uplinks_cfg, c->gateway.id, c->cfg, e);
+    struct err why;
+    st[3] = web_check(&c->web, &why);
+    if (st[3] != ST_OK) {
+        cfg_complain(c->cfg, &c->web.listen, "%s", why.text);
+    }
     for (size_t i = 0; i < sizeof(st) / sizeof(st[0]); i++) {
         worst = worst == ST_OK ? st[i] : worst;
     }
     return worst;
+}
+
+enum st cli_config_open(struct cli_config *c, const char *path, struct err *e)
+{
+    enum st st = cli_config_load(c, path, e);
+    /* a file that could not be parsed has nothing that the rooms could look at */
+    if (!c->cfg || st == ST_NOT_FOUND || st == ST_IO || !c->gateway.id) {
+        return st;
+    }
+    enum st rooms = open_rooms(c, e);
+    return st == ST_OK ? rooms : st;
 }
 
 void cli_config_done(struct cli_config *c)

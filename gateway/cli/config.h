@@ -29,17 +29,17 @@ struct cli_config {
     struct web_cfg web;
     struct cfg *cfg; /* owns the strings above */
     bool located;    /* gateway.location was given */
-    /* Opened by cli_config_rooms. */
+    /* Opened by cli_config_open. */
     struct collect *collect_room;
     struct connectivity *connectivity_room;
     struct uplinks *uplinks_room;
 };
 
-/* Reads the file into c. Messages are in c->cfg (cfg_complaints) unless memory ran out. */
+/* Reads the file. Messages are in c->cfg (cfg_complaints); when there are none, in e. */
 enum st cli_config_load(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
-/* Opens the rooms that check the rest (profiles, buses, addresses, keys of the city): further
- * mistakes go to c->cfg too. */
-enum st cli_config_rooms(struct cli_config *c, struct err *e) ST_MUST_CHECK;
+/* Reads the file and opens the rooms that check the rest (profiles, buses, keys of the city), also
+ * when the file itself has mistakes, so that all are told at once. */
+enum st cli_config_open(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
 void cli_config_done(struct cli_config *c); /* takes a zeroed one */
 /* Folder of the installed profiles: ../share/fieldpost/profile beside the executable. */
 const char *cli_profile_dir(char *buf, size_t n);

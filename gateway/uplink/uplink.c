@@ -214,6 +214,7 @@ void uplinks_status(const struct uplinks *us, size_t i, struct uplink_status *ou
     struct uplink *u = &us->v[i];
     (void)pthread_mutex_lock(&u->lock);
     *out = u->status;
+    out->required = u->required;
     (void)pthread_mutex_unlock(&u->lock);
 }
 

@@ -21,7 +21,7 @@ size_t uplinks_count(const struct uplinks *u);
 const char *uplinks_id(const struct uplinks *u, size_t i);
 /* What the page shows of an uplink. Any thread. */
 struct uplink_status {
-    bool online;
+    bool online, required;
     char text[200];     /* last fault and what to do; "" when all is well */
     int64_t last_ok_ms; /* UTC; 0: never since start */
     uint64_t sent, acknowledged, bytes;
