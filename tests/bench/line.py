@@ -58,13 +58,13 @@ def write_site(work, series):
         quantity, kind, scale, factor = KIND[name.rsplit('/', 1)[1]]
         points.append(f'  - {{name: r{i:02d}, quantity: {quantity}, function: 3, address: {i}, '
                       f'type: {kind}, scale: {scale}}}')
-        sim.append(f'      r{i:02d}: {{trace: {trace}, series: {name}, scale: {factor}}}')
+        sim.append(f'    r{i:02d}: {{trace: {trace}, series: {name}, scale: {factor}}}')
     points.append(f'  - {{name: poll, quantity: number, function: 3, address: {REGISTERS - 1}, type: u16}}')
     (work / 'bench.yaml').write_text('model: bench\npoints:\n' + '\n'.join(points) + '\n')
     (work / 'site.yaml').write_text(
-        f'traces: {{dir: {work / "data"}}}\ngenerate:\n  - count: {DEVICES}\n    prefix: dev\n'
-        f'    profile: {work / "bench.yaml"}\n    bus_each: modbus-tcp\n    offset_rows_step: 37\n'
-        '    counter: poll\n    points:\n' + '\n'.join(sim) + '\n')
+        f'traces: {{dir: {work / "data"}}}\ngenerate:\n  count: {DEVICES}\n  prefix: dev\n'
+        f'  profile: {work / "bench.yaml"}\n  bus_each: modbus-tcp\n  offset_rows_step: 37\n'
+        '  counter: poll\n  points:\n' + '\n'.join(sim) + '\n')
 
 
 def make_keys(work, binaries):
@@ -175,7 +175,7 @@ def wait_for(condition, seconds, what):
     while not condition():
         if time.monotonic() > deadline:
             sys.exit(f'gave up waiting: {what}')
-        time.sleep(0.25)
+        time.sleep(0.1)
 
 
 def held(work):
@@ -188,12 +188,18 @@ def held(work):
     return last, ack
 
 
+def at_acknowledgement(pid, wire, work, seq):
+    wait_for(lambda: held(work)[1] >= seq, 90, f'acknowledgement of batch {seq}')
+    return held(work)[1], snapshot(pid, wire)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('--bin', type=pathlib.Path, required=True)
     p.add_argument('--seconds', type=int, default=120)
     p.add_argument('--max-readings', type=int, default=50000)
     p.add_argument('--seal-every', default='5min')
+    p.add_argument('--smaps', help='copy the memory map of the gateway to this file')
     p.add_argument('--keep', action='store_true', help='leave the work folder')
     a = p.parse_args()
     a.bin = a.bin.resolve()
@@ -224,13 +230,13 @@ def main():
         gw, _ = start([a.bin / 'fieldpost', 'run', '--config', work / 'fieldpost.yaml'], 'page http',
                       work / 'gateway.log')
         procs.append(gw)
-        # Steady state: the first batches are at the city. Then the window.
-        wait_for(lambda: held(work)[1] >= 2, 60, 'first acknowledgements')
-        first = held(work)[1]
-        before = snapshot(gw.pid, wire)
+        # Steady state: the first batches are at the city. The window begins and ends with an
+        # acknowledgement, so that it holds whole batches.
+        first, before = at_acknowledgement(gw.pid, wire, work, 3)
         time.sleep(a.seconds)
-        after = snapshot(gw.pid, wire)
-        last = held(work)[1]
+        last, after = at_acknowledgement(gw.pid, wire, work, held(work)[1] + 1)
+        if a.smaps:
+            shutil.copy(f'/proc/{gw.pid}/smaps', a.smaps)
         rss, peak = proc_value(gw.pid, 'status', 'VmRSS'), proc_value(gw.pid, 'status', 'VmHWM')
         os.kill(sim.pid, signal.SIGTERM)
         sim.wait(10)
