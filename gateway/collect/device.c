@@ -49,7 +49,8 @@ static void tell_device(const struct round *r, struct mono now)
 {
     const struct store_health *h = &r->d->health;
     const char *id = r->d->cfg->id;
-    if (h->state == STORE_LATE || h->state == STORE_NEVER || !news(&r->d->teller, h->state, now))
+    /* a line that is down is told once, as the bus's event */
+    if (h->state == STORE_LATE || r->fault == COLLECT_LOST || !news(&r->d->teller, h->state, now))
         return;
     if (h->state == STORE_GOOD)
         store_event(r->job->store, STORE_INFO, "device.good", id, "%s answers again", id);
@@ -113,7 +114,7 @@ void collect_device_overrun(const struct collect_bus_job *job, struct collect_bu
 {
     struct round r = {.job = job, .b = b, .d = d, .v = b->values};
     clear(&r);
-    put(&r, STORE_OVERRUN);
+    put(&r, d->failures > 0 ? STORE_DEVICE : STORE_OVERRUN); /* it lost the time by itself */
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */

@@ -1,0 +1,174 @@
+#include "tests/gateway/collect/fake.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/thr.h"
+
+#define POLLS_MAX 20000
+#define EVENTS_MAX 200
+#define DEVICES_MAX 16
+#define WAIT_MS 20000
+
+atomic_bool fake_full;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t news;
+static struct fake_poll polls[POLLS_MAX];
+static struct store_event events[EVENTS_MAX];
+static struct store_health health[DEVICES_MAX];
+static size_t npolls, nevents;
+static uint32_t ndevices, nseries;
+
+void fake_reset(void)
+{
+    static bool made;
+    if (!made)
+        made = thr_cond_init(&news) == 0;
+    (void)pthread_mutex_lock(&lock);
+    npolls = nevents = ndevices = nseries = 0;
+    memset(health, 0, sizeof health);
+    (void)pthread_mutex_unlock(&lock);
+    atomic_store(&fake_full, false);
+}
+
+size_t fake_count(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    size_t n = npolls;
+    (void)pthread_mutex_unlock(&lock);
+    return n;
+}
+
+struct fake_poll fake_at(size_t i)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct fake_poll p = polls[i];
+    (void)pthread_mutex_unlock(&lock);
+    return p;
+}
+
+size_t fake_wait_poll(uint32_t device, bool good, size_t after)
+{
+    size_t found = SIZE_MAX;
+    bool came = true;
+    (void)pthread_mutex_lock(&lock);
+    while (came && found == SIZE_MAX) {
+        for (; after < npolls && found == SIZE_MAX; after++)
+            if (polls[after].p.device == device && (polls[after].v[0].v.kind != NUM_NONE) == good)
+                found = after;
+        if (found == SIZE_MAX)
+            came = thr_cond_wait(&news, &lock, WAIT_MS);
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static size_t count_events(const char *code)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < nevents; i++)
+        n += strcmp(events[i].code, code) == 0;
+    return n;
+}
+
+bool fake_wait_events(const char *code, size_t n)
+{
+    bool came = true;
+    (void)pthread_mutex_lock(&lock);
+    while (came && count_events(code) < n)
+        came = thr_cond_wait(&news, &lock, WAIT_MS);
+    (void)pthread_mutex_unlock(&lock);
+    return came;
+}
+
+size_t fake_events(const char *code)
+{
+    (void)pthread_mutex_lock(&lock);
+    size_t n = count_events(code);
+    (void)pthread_mutex_unlock(&lock);
+    return n;
+}
+
+struct store_event fake_event(const char *code, size_t i)
+{
+    struct store_event e = {0};
+    (void)pthread_mutex_lock(&lock);
+    for (size_t k = 0; k < nevents; k++)
+        if (strcmp(events[k].code, code) == 0 && i-- == 0)
+            e = events[k];
+    (void)pthread_mutex_unlock(&lock);
+    return e;
+}
+
+struct store_health fake_health(uint32_t device)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct store_health h = health[device];
+    (void)pthread_mutex_unlock(&lock);
+    return h;
+}
+
+/* ---- the store's side ----------------------------------------------------------------------- */
+
+enum st store_add_device(struct store *s, const struct store_device *d, uint32_t *index,
+                         struct err *e)
+{
+    (void)s, (void)d, (void)e;
+    *index = ndevices++;
+    return ST_OK;
+}
+
+enum st store_add_series(struct store *s, const struct store_series *d, uint32_t *index,
+                         struct err *e)
+{
+    (void)s, (void)d, (void)e;
+    *index = nseries++;
+    return ST_OK;
+}
+
+enum st store_put(struct store *s, const struct store_poll *p, const struct store_value *v,
+                  int64_t wait_ms)
+{
+    (void)s, (void)wait_ms;
+    if (atomic_load(&fake_full))
+        return ST_FULL;
+    (void)pthread_mutex_lock(&lock);
+    if (npolls < POLLS_MAX) {
+        struct fake_poll *to = &polls[npolls++];
+        to->p = *p;
+        memcpy(to->v, v, (p->n < FAKE_VALUES_MAX ? p->n : FAKE_VALUES_MAX) * sizeof *v);
+    }
+    (void)pthread_cond_broadcast(&news);
+    (void)pthread_mutex_unlock(&lock);
+    return ST_OK;
+}
+
+void store_health_set(struct store *s, uint32_t device, const struct store_health *h)
+{
+    (void)s;
+    (void)pthread_mutex_lock(&lock);
+    health[device] = *h;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void store_event(struct store *s, enum store_severity sev, const char *code, const char *subject,
+                 const char *fmt, ...)
+{
+    (void)s;
+    (void)pthread_mutex_lock(&lock);
+    if (nevents < EVENTS_MAX) {
+        struct store_event *e = &events[nevents++];
+        va_list ap;
+        e->severity = sev;
+        (void)snprintf(e->code, sizeof e->code, "%s", code);
+        (void)snprintf(e->subject, sizeof e->subject, "%s", subject);
+        va_start(ap, fmt);
+        (void)vsnprintf(e->text, sizeof e->text, fmt, ap);
+        va_end(ap);
+    }
+    (void)pthread_cond_broadcast(&news);
+    (void)pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,88 @@
+#include "tests/gateway/collect/rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/gateway/collect/fake.h"
+#include "tests/support/temp.h"
+
+/* three: a counter and two constants in two requests; one: the counter alone, with a name. */
+static const char three[] =
+    "points:\n"
+    "  - {name: far, quantity: number, function: 3, address: 100, type: u16}\n"
+    "  - {name: counter, quantity: number, function: 3, address: 0, type: u16}\n"
+    "  - {name: near, quantity: number, function: 3, address: 5, type: u16, scale: 0.1}\n";
+static const char one[] =
+    "points:\n"
+    "  - {name: counter, quantity: number, function: 3, address: 0, type: u16}\n"
+    "  - {name: label, function: 4, address: 16705, type: string, count: 2}\n";
+
+static void write_file(const struct rig *r, const char *name, const char *text, char path[512])
+{
+    (void)snprintf(path, 512, "%s/%s", r->dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static struct clk_time shifted_now(void *ctx)
+{
+    struct rig *r = ctx;
+    struct clk_time t = clk_now(clk_real());
+    t.utc_ms += r->shift_ms;
+    return t;
+}
+
+static struct mono real_mono(void *ctx)
+{
+    (void)ctx;
+    return clk_mono(clk_real());
+}
+
+void rig_start(struct rig *r, const char *text)
+{
+    char path[512];
+    const char *why;
+    struct err e;
+    *r = (struct rig){.dir = temp_make()};
+    assert_non_null(r->dir);
+    write_file(r, "three.yaml", three, path);
+    write_file(r, "one.yaml", one, path);
+    write_file(r, "gw.yaml", text, path);
+    const struct cfg_section sections[] = {
+        {"buses", &collect_bus_table, &r->in.buses, true, false},
+        {"devices", &collect_device_table, &r->in.devices, true, false},
+        {NULL, NULL, NULL, false, false}};
+    enum st st = cfg_load(&r->cfg, path, sections, NULL, &e);
+    if (st == ST_OK)
+        st = collect_open(&r->room, &r->in, r->cfg, r->dir, &e);
+    if (cfg_complaints(r->cfg, &why) > 0)
+        fail_msg("%s", why);
+    assert_int_equal(st, ST_OK);
+    fake_reset();
+    assert_int_equal(collect_declare(r->room, NULL, &e), ST_OK);
+    assert_int_equal(thr_stop_open(&r->stop, &e), ST_OK);
+    r->clk = (struct clk){shifted_now, real_mono, r};
+    r->job = (struct collect_bus_job){.collect = r->room, .clk = &r->clk, .stop = &r->stop};
+    assert_int_equal(thr_start(&r->thread, "bus", collect_bus_main, &r->job, &e), ST_OK);
+}
+
+int64_t rig_stop(struct rig *r)
+{
+    int64_t start = clk_mono(clk_real()).ms;
+    thr_stop_now(&r->stop);
+    thr_join(&r->thread);
+    int64_t took = clk_mono(clk_real()).ms - start;
+    thr_stop_close(&r->stop);
+    collect_close(r->room);
+    cfg_free(r->cfg);
+    temp_done(r->dir);
+    return took;
+}

@@ -1,0 +1,25 @@
+/* One bus of collect at work: the real thread on a configuration, the fake store behind it. */
+#ifndef TESTS_GATEWAY_COLLECT_RIG_H
+#define TESTS_GATEWAY_COLLECT_RIG_H
+
+#include "gateway/collect/collect.h"
+
+struct rig {
+    char *dir;
+    struct cfg *cfg;
+    struct collect_cfg in;
+    struct collect *room;
+    struct thr_stop stop;
+    struct collect_bus_job job;
+    struct thr thread;
+    struct clk clk;
+    _Atomic int64_t shift_ms; /* of the clock's UTC */
+};
+
+/* Starts bus 0 of the configuration `text`; profiles named test and words lie beside it. Fails the
+ * test when it cannot. */
+void rig_start(struct rig *r, const char *text);
+/* Stops the thread and frees all; returns how long the stop took. */
+int64_t rig_stop(struct rig *r);
+
+#endif

@@ -1,0 +1,45 @@
+/* A Modbus slave that misbehaves on demand, over TCP or a pty; a thread of its own.
+ *
+ * Its first register counts the requests to the unit, the others hold their address. Whatever it
+ * should not say carries SLAVE_POISON in every register, so that a wrong value shows. */
+#ifndef TESTS_GATEWAY_COLLECT_SLAVE_H
+#define TESTS_GATEWAY_COLLECT_SLAVE_H
+
+#include <stdatomic.h>
+
+#define SLAVE_POISON 0xDEAD
+#define SLAVE_LATE_MS 300
+
+enum slave_mood {
+    SLAVE_GOOD,
+    SLAVE_MUTE,
+    SLAVE_REFUSE,         /* exception 2 */
+    SLAVE_GARBAGE,        /* bytes without sense */
+    SLAVE_HALF,           /* the first half of an answer */
+    SLAVE_OTHER_UNIT,     /* another unit's answer */
+    SLAVE_OTHER_FUNCTION, /* an answer to another function */
+    SLAVE_OTHER_REQUEST,  /* TCP: wrong transaction; serial: wrong CRC */
+    SLAVE_SHORT,          /* well-formed, but a register short */
+    SLAVE_LATE,           /* a well-formed answer after SLAVE_LATE_MS, on whatever line there is */
+    SLAVE_TWICE,          /* a good answer and at once another one */
+    SLAVE_HANG_UP,        /* TCP: closes the connection */
+    SLAVE_MOODS
+};
+
+struct slave {
+    atomic_int mood[256];
+    atomic_uint requests[256];
+    char address[64]; /* TCP port, or name of the pty */
+    /* private */
+    atomic_bool stop;
+    int wake[2], listener, line, keep;
+    struct slave_late *late;
+    unsigned long thread;
+};
+
+/* port "": a free one. 0 when it runs. */
+int slave_open_tcp(struct slave *s, const char *port);
+int slave_open_serial(struct slave *s);
+void slave_close(struct slave *s); /* takes a zeroed one that never opened */
+
+#endif

@@ -1,0 +1,138 @@
+/* The same over a serial line (a pty): frames with CRC, late answers, and a line that goes away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/gateway/collect/fake.h"
+#include "tests/gateway/collect/rig.h"
+#include "tests/gateway/collect/slave.h"
+
+static struct slave slave;
+static struct rig rig;
+
+static void start(const char *timeout, const char *devices)
+{
+    char text[1024];
+    assert_int_equal(slave_open_serial(&slave), 0);
+    (void)snprintf(text, sizeof text,
+                   "buses:\n  line: {type: modbus-rtu, port: %s, baud: 115200, timeout: %s}\n"
+                   "devices:\n%s",
+                   slave.address, timeout, devices);
+    rig_start(&rig, text);
+}
+
+static size_t poll_of(uint32_t device, bool good, size_t after)
+{
+    size_t i = fake_wait_poll(device, good, after);
+    assert_int_not_equal(i, SIZE_MAX);
+    return i;
+}
+
+static void no_poison(void)
+{
+    for (size_t i = 0; i < fake_count(); i++) {
+        struct fake_poll p = fake_at(i);
+        for (size_t k = 0; k < p.p.n; k++)
+            assert_false(p.v[k].v.kind != NUM_NONE && p.v[k].v.i == SLAVE_POISON);
+    }
+}
+
+static int end(void **state)
+{
+    (void)state;
+    if (rig.dir)
+        (void)rig_stop(&rig);
+    rig = (struct rig){0};
+    slave_close(&slave);
+    slave = (struct slave){0};
+    return 0;
+}
+
+static void values_come_over_a_serial_line(void **state)
+{
+    (void)state;
+    start("500ms", "  a: {bus: line, unit: 1, profile: three, every: 200ms}\n"
+                   "  b: {bus: line, unit: 247, profile: one, every: 200ms}\n");
+    struct fake_poll p = fake_at(poll_of(0, true, 0));
+    assert_int_equal(p.v[0].v.i, 1);
+    assert_int_equal(p.v[2].v.i, 100);
+    assert_int_equal(fake_at(poll_of(1, true, 0)).v[0].v.i, 1);
+}
+
+static void no_fault_of_a_serial_line_is_ever_a_value(void **state)
+{
+    (void)state;
+    start("150ms", "  a: {bus: line, unit: 1, profile: one, every: 100ms}\n");
+    size_t at = poll_of(0, true, 0);
+    for (int mood = SLAVE_MUTE; mood < SLAVE_HANG_UP; mood++) {
+        if (mood == SLAVE_TWICE)
+            continue;
+        atomic_store(&slave.mood[1], mood);
+        /* ticks that pass while the identity is asked for are overruns */
+        do
+            at = poll_of(0, false, at + 1);
+        while (fake_at(at).p.cause == STORE_OVERRUN);
+        assert_int_equal(fake_at(at).p.cause, STORE_DEVICE);
+        atomic_store(&slave.mood[1], SLAVE_GOOD);
+        at = poll_of(0, true, at + 1);
+    }
+    no_poison();
+}
+
+/* The answer comes when the next request to the same unit might be out, and looks like its own. */
+static void a_late_answer_is_drained_not_taken(void **state)
+{
+    (void)state;
+    start("200ms", "  a: {bus: line, unit: 1, profile: one, every: 100ms}\n");
+    size_t at = poll_of(0, true, 0);
+    for (int i = 0; i < 5; i++) {
+        atomic_store(&slave.mood[1], SLAVE_LATE); /* 300 ms: after the time-out, before twice it */
+        unsigned asked = atomic_load(&slave.requests[1]);
+        while (atomic_load(&slave.requests[1]) == asked)
+            (void)thr_stop_wait(&rig.stop, 1);
+        atomic_store(&slave.mood[1], SLAVE_GOOD);
+        at = poll_of(0, false, at + 1);
+        at = poll_of(0, true, at + 1);
+    }
+    no_poison();
+}
+
+static void an_answer_said_twice_is_taken_once(void **state)
+{
+    (void)state;
+    start("500ms", "  a: {bus: line, unit: 1, profile: three, every: 100ms}\n");
+    size_t at = poll_of(0, true, 0);
+    atomic_store(&slave.mood[1], SLAVE_TWICE);
+    for (int i = 0; i < 10; i++)
+        at = poll_of(0, true, at + 1);
+    no_poison();
+}
+
+static void a_line_that_is_not_there_is_told_with_what_to_do(void **state)
+{
+    (void)state;
+    rig_start(&rig, "buses:\n  line: {type: modbus-rtu, port: /dev/no-such-line}\n"
+                    "devices:\n  a: {bus: line, unit: 1, profile: one, every: 100ms}\n");
+    assert_int_equal(fake_at(poll_of(0, false, 0)).p.cause, STORE_BUS);
+    assert_true(fake_wait_events("bus.down", 1));
+    const char *text = fake_event("bus.down", 0).text;
+    assert_non_null(strstr(text, "/dev/no-such-line"));
+    assert_non_null(strstr(text, "plugged in"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(values_come_over_a_serial_line, end),
+        cmocka_unit_test_teardown(no_fault_of_a_serial_line_is_ever_a_value, end),
+        cmocka_unit_test_teardown(a_late_answer_is_drained_not_taken, end),
+        cmocka_unit_test_teardown(an_answer_said_twice_is_taken_once, end),
+        cmocka_unit_test_teardown(a_line_that_is_not_there_is_told_with_what_to_do, end),
+    };
+    return cmocka_run_group_tests_name("serial", tests, NULL, NULL);
+}
