@@ -11,7 +11,7 @@ target_compile_definitions(fp_flags INTERFACE _GNU_SOURCE _TIME_BITS=64 _FILE_OF
 target_include_directories(fp_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/gen)
 target_compile_options(fp_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla
-  -Wformat=2 -fno-common -fstack-protector-strong $<$<BOOL:${FP_WERROR}>:-Werror>
+  -Wformat=2 -fno-common -fstack-protector-strong -ffp-contract=off $<$<BOOL:${FP_WERROR}>:-Werror>
   # Messages are cut to their buffer on purpose.
   $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>)
 target_link_options(fp_flags INTERFACE -Wl,--as-needed -Wl,-z,relro,-z,now)

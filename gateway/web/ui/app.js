@@ -38,9 +38,9 @@ function dress(e, className) {
 
 const locale = () => (language === "vi" ? "vi-VN" : "en-GB");
 
-function number(value, decimals = 0) {
+function number(value, decimals = 0, atLeast = decimals) {
   return new Intl.NumberFormat(locale(), {
-    minimumFractionDigits: decimals, maximumFractionDigits: decimals,
+    minimumFractionDigits: atLeast, maximumFractionDigits: decimals,
   }).format(value);
 }
 
@@ -267,7 +267,8 @@ function qualityOf(p) {
 function valueText(p) {
   if (p.value === null) return "–";
   if (p.quantity === "link_up") return t(p.value ? "link_up" : "link_down");
-  return number(p.value, p.decimals);
+  // A bare number may be a count: no decimals that it does not have.
+  return number(p.value, p.decimals, p.unit === null ? 0 : p.decimals);
 }
 
 function showValue(cell, p, stale) {
