@@ -407,11 +407,26 @@ static enum st drop_batch(struct store *s, int64_t id, struct err *e)
     return ST_OK;
 }
 
+/* Whether the file nears its limit, so that history must make room for what is not sent yet. */
+static enum st is_crowded(struct store *s, bool *crowded, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_PAGES, e);
+    if (!q)
+        return ST_IO;
+    TRY(store_db_row(&s->db, q, e));
+    int64_t bytes = sqlite3_column_int64(q, 0) * sqlite3_column_int64(q, 1);
+    sqlite3_reset(q);
+    *crowded = bytes > s->cfg.max_size_bytes / 100 * STORE_CROWDED_PERCENT;
+    return ST_OK;
+}
+
 enum st store_retention(struct store *s, struct err *e)
 {
     struct clk_time now = clk_now(s->clk);
-    if (now.grade == CLK_UNKNOWN)
-        return ST_OK; /* nothing is old when the date is not known */
+    bool crowded = false;
+    TRY(is_crowded(s, &crowded, e));
+    /* Nothing is old when the date is not known. */
+    int64_t keep_from = now.grade == CLK_UNKNOWN ? INT64_MIN : now.utc_ms - s->cfg.keep_ms;
     for (int i = 0; i < DROPPED_A_SEAL; i++) {
         sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_FIRST, e);
         if (!q)
@@ -421,7 +436,7 @@ enum st store_retention(struct store *s, struct err *e)
             return st == ST_NOT_FOUND ? ST_OK : st;
         int64_t id = sqlite3_column_int64(q, 0), to_ms = sqlite3_column_int64(q, 1);
         sqlite3_reset(q);
-        if (to_ms >= now.utc_ms - s->cfg.keep_ms)
+        if (to_ms >= keep_from && !crowded)
             return ST_OK;
         st = may_go(s, id, e);
         if (st != ST_OK)

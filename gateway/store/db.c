@@ -177,6 +177,21 @@ enum st store_db_migrate(struct store_db *d, struct err *e)
     return ST_OK;
 }
 
+enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, SQL_PAGES, e);
+    if (!q)
+        return ST_IO;
+    enum st st = store_db_row(d, q, e);
+    if (st != ST_OK)
+        return st;
+    char set[64];
+    (void)snprintf(set, sizeof set, "PRAGMA max_page_count=%lld",
+                   (long long)(bytes / sqlite3_column_int64(q, 1)));
+    sqlite3_reset(q);
+    return exec(d, set, e);
+}
+
 sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e)
 {
     sqlite3_stmt **q = &d->stmt[id];

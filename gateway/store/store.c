@@ -98,6 +98,8 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
         st = store_db_open(&s->db, s->path, false, e);
     if (st == ST_OK)
         st = store_db_migrate(&s->db, e);
+    if (st == ST_OK)
+        st = store_db_limit(&s->db, cfg->max_size_bytes / 100 * STORE_FILE_PERCENT, e);
     if (st != ST_OK) {
         store_close(s);
         return st;

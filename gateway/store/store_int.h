@@ -14,6 +14,8 @@
 #define STORE_FRAMES 65536                  /* polls that wait to be sealed */
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
+#define STORE_FILE_PERCENT 90    /* of max_size for the file; the rest is for its WAL */
+#define STORE_CROWDED_PERCENT 80 /* of max_size: acknowledged history goes before its age */
 #define STORE_UPLINKS 8
 #define STORE_SEQ_BITS 40 /* batch.id = chain.id << 40 | seq */
 
@@ -33,6 +35,8 @@ struct store_db {
 enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e);
 void store_db_close(struct store_db *d);
 enum st store_db_migrate(struct store_db *d, struct err *e);
+/* The file never grows beyond this. */
+enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e);
 /* A statement, reset and without bindings. NULL: e is set. */
 sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e);
 /* SQLITE_ROW -> ST_OK, SQLITE_DONE -> ST_NOT_FOUND, else an error with the text of SQLite. */
@@ -140,7 +144,7 @@ enum st store_entries_each(struct wire_span packed,
 /* Writer: writes the queued events inside a transaction; after its commit, drops these n. */
 enum st store_events_write(struct store *s, uint32_t *n, struct err *e);
 void store_events_written(struct store *s, uint32_t n);
-/* Writer: forgets acknowledged batches older than keep. */
+/* Writer: forgets acknowledged batches older than keep, or any when the file nears its limit. */
 enum st store_retention(struct store *s, struct err *e);
 /* Id of a chain's row; ST_NOT_FOUND. */
 enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, struct err *e);

@@ -205,6 +205,60 @@ static void only_acknowledged_batches_leave_after_keep(void **state)
     line_batches_done(&b);
 }
 
+/* Seals windows until the file is `bytes` long, or the store says that it is full. */
+static enum st fill(struct line *l, int64_t bytes)
+{
+    struct store_stats stats;
+    for (int i = 0; i < 2000; i++) {
+        for (int k = 0; k < 60; k++) { /* values that do not compress well */
+            int64_t t = l->utc_ms + k;
+            line_poll(l, 0, t, t % 1000003 * 7919 % 1000000007);
+        }
+        l->utc_ms += MINUTE;
+        l->mono_ms += MINUTE;
+        struct err e = {0};
+        enum st st = store_step(l->store, false, &e);
+        if (st == ST_OK)
+            st = seal_step(l->seal, &e);
+        if (st != ST_OK)
+            return st;
+        store_stats(l->store, &stats);
+        if (stats.db_bytes >= bytes)
+            return ST_OK;
+    }
+    return ST_BAD;
+}
+
+static void history_makes_room_before_its_age(void **state)
+{
+    struct line *l = *state;
+    uint8_t chain[WIRE_ID_BYTES];
+    l->store_cfg.max_size_bytes = 1024 * 1024;
+    six_batches(l, chain);
+    ack(l, chain, 1000000, true);                 /* whatever comes is acknowledged */
+    assert_int_equal(fill(l, INT64_MAX), ST_BAD); /* goes on and on */
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_true(b.v[0].row.seq > 6);
+    line_batches_done(&b);
+}
+
+static void a_full_store_keeps_what_is_not_sent_and_says_so(void **state)
+{
+    struct line *l = *state;
+    uint8_t chain[WIRE_ID_BYTES];
+    l->store_cfg.max_size_bytes = 1024 * 1024;
+    six_batches(l, chain);
+    assert_int_equal(fill(l, INT64_MAX), ST_FULL);
+    struct store_stats stats;
+    store_stats(l->store, &stats);
+    assert_non_null(strstr(stats.fault, "free space"));
+    struct line_batches b;
+    line_batches(l, &b);
+    assert_int_equal(b.v[0].row.seq, 1);
+    line_batches_done(&b);
+}
+
 static void a_full_queue_drops_the_newest_and_writes_a_gap(void **state)
 {
     struct line *l = *state;
@@ -347,6 +401,8 @@ int main(void)
         T(acknowledgements_survive_a_restart),
         T(a_refused_batch_is_voided_in_the_chain),
         T(only_acknowledged_batches_leave_after_keep),
+        T(history_makes_room_before_its_age),
+        T(a_full_store_keeps_what_is_not_sent_and_says_so),
         T(a_full_queue_drops_the_newest_and_writes_a_gap),
         T(events_are_kept_and_bounded),
         T(a_newer_schema_is_refused_untouched),
