@@ -158,8 +158,8 @@ static void all_mistakes_are_told_at_once_with_their_place(void **state)
         "gw.yaml:8:12: unknown bus \"lin\"; did you mean \"line\"?",
         "gw.yaml:9:24: unit 0: on a serial bus units are 1 to 247",
         "gw.yaml:9:36: unknown profile \"eastron-sdm63\"; did you mean \"eastron-sdm630\"?",
-        "gw.yaml:10:59: profile renke-weather has no point \"temprature\"; did you mean "
-        "\"temperature\"?",
+        ("gw.yaml:10:59: profile renke-weather has no point \"temprature\"; did you mean "
+         "\"temperature\"?"),
         "gw.yaml:11:24: unit 3 on bus line is c already",
         "gw.yaml:11:58: ",
         "gw.yaml:12:",
