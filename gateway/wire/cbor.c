@@ -347,7 +347,7 @@ bool wire_end(const struct wire_reader *r)
 
 struct wire_reader wire_reader_of(const void *p, size_t n)
 {
-    const uint8_t *b = p;
+    const uint8_t *b = p ? p : (const uint8_t *)""; /* no bytes may have no address */
 
     return (struct wire_reader){b, b, b + n};
 }

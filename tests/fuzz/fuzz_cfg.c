@@ -2,17 +2,13 @@
  * and has its required members, one with complaints is not, and each complaint is one line that
  * begins with the file, a line and a column. */
 // uses: base
-#include <stdio.h>
-#include <stdlib.h>
+// seeds: tests/fuzz/corpus/cfg/*
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "gateway/base/cfg.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max);
+#include "tests/fuzz/fuzz.h"
 
 /* libfyaml 0.7.12 loses 1 KiB on some texts that it refuses; every such text is refused once. */
 const char *__lsan_default_suppressions(void);
@@ -20,14 +16,6 @@ const char *__lsan_default_suppressions(void)
 {
     return "leak:libfyaml.so";
 }
-
-#define demand(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s\n", #condition);                                             \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 struct item {
     char *id, *name;
@@ -100,12 +88,7 @@ static void check_site(const struct site *s, const struct cfg *c)
             demand(k == 1 || items[k][i].id[0]);
         }
     }
-#ifdef FP_PLANTED
-    if (s->map.n > 0 && cfg_given(c, &items[0]->valid) && s->ints.n > 1) {
-        (void)fprintf(stderr, "planted bug\n");
-        abort();
-    }
-#endif
+    PLANT(s->map.n > 0 && cfg_given(c, &items[0]->valid) && s->ints.n > 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,26 +1,10 @@
 /* Every reader of the wire room on the same bytes. Beside the sanitizers: what our CBOR reader
  * takes libcbor takes as well, to the same byte, and a batch that opens reads the same twice. */
 // uses: wire libcbor
-#include <stdio.h>
-#include <stdlib.h>
-
+// seeds: tests/golden/*.hex tests/fuzz/corpus/batch/*
 #include <cbor.h>
 
-#include "gateway/wire/wire_int.h"
-
-#define ENVELOPE_BYTES 16 /* more than its heads can grow by */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max);
-
-#define demand(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s\n", #condition);                                             \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/envelope.h"
 
 /* libcbor 0.8 refuses the tags 6 to 20, COSE_Sign1 among them, and simple values below 20. */
 static bool is_beyond_libcbor(uint8_t b)
@@ -67,12 +51,7 @@ static void try_batch(const uint8_t *data, size_t n)
     try_cbor(b.cose.payload.p, b.cose.payload.n);
     if (b.header.kind == WIRE_DATA)
         walk_again(&b);
-#ifdef FP_PLANTED
-    if (b.header.clk == 1) { /* no seed has it */
-        (void)fprintf(stderr, "planted bug\n");
-        abort();
-    }
-#endif
+    PLANT(b.header.seq > 8);
     wire_batch_done(&b);
 }
 
@@ -112,59 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     return 0;
 }
 
-/* Changes one CBOR item among the n bytes at p, of at most max; `spare` has max bytes. */
-static size_t mutate_item(uint8_t *p, size_t n, size_t max, uint8_t *spare, unsigned seed)
-{
-    struct wire_reader r = wire_reader_of(p, n);
-    struct wire_item it;
-    size_t at[65], items = 0, k, tail, size;
-
-    do
-        at[items] = (size_t)(r.p - p);
-    while (items < 64 && !wire_next(&r, &it, NULL) && ++items);
-    if (items == 0)
-        return LLVMFuzzerMutate(p, n, max);
-    k = seed % items;
-    tail = n - at[k + 1];
-    memcpy(spare, p + at[k + 1], tail);
-    size = at[k] + LLVMFuzzerMutate(p + at[k], at[k + 1] - at[k], max - tail - at[k]);
-    memcpy(p + size, spare, tail);
-    return size + tail;
-}
-
-/* Changes the header or the payload of a message and keeps its envelope whole, so that the fuzzer's
- * work goes behind it. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed)
 {
-    struct wire_span part[3];
-    struct wire_cose c;
-    uint8_t *work, *p;
-    size_t i;
-
-    if (seed % 16 == 0 || max < n + ENVELOPE_BYTES || wire_cose_open(&c, data, n, NULL))
-        return LLVMFuzzerMutate(data, n, max);
-    work = malloc(4 * max);
-    demand(work);
-    part[0] = c.protected_;
-    part[1] = c.payload;
-    part[2] = c.signature;
-    for (i = 0, p = work; i < 3; i++, p += max) {
-        memcpy(p, part[i].p, part[i].n);
-        part[i].p = p;
-    }
-    i = seed / 16 % 2;
-    part[i].n = mutate_item(work + i * max, part[i].n, part[i].n + max - n - ENVELOPE_BYTES,
-                            work + 3 * max, seed / 32);
-    p = data;
-    *p++ = 0xd2;
-    *p++ = 0x84;
-    for (i = 0; i < 3; i++) {
-        p = wire_store_head(p, 2, part[i].n);
-        memcpy(p, part[i].p, part[i].n);
-        p += part[i].n;
-        if (i == 0)
-            *p++ = 0xa0;
-    }
-    free(work);
-    return (size_t)(p - data);
+    return envelope_mutate(data, n, max, seed);
 }
