@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/notify.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/config.h"
 
 #define MACHINE_ID_BYTES 128
+#define LARGE_BYTES (64 * 1024) /* allocations from here on are mappings of their own */
 
 struct line {
     struct cli_config c;
@@ -211,7 +212,7 @@ static void feed_watchdog(struct line *l, unsigned *seen)
 {
     unsigned beats = atomic_load(&l->writer_beats);
     if (beats != *seen)
-        sd_notify(0, "WATCHDOG=1");
+        notify_send("WATCHDOG=1");
     *seen = beats;
 }
 
@@ -219,13 +220,12 @@ static void feed_watchdog(struct line *l, unsigned *seen)
  * the new configuration (refused while that has mistakes). */
 static bool wait_for_end(struct line *l, int signals, const char *path)
 {
-    uint64_t watchdog_us = 0;
-    bool watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
+    uint64_t watchdog_us = notify_watchdog_us();
     unsigned seen = 0;
     for (;;) {
         struct pollfd p = {signals, POLLIN, 0};
         struct signalfd_siginfo s;
-        if (poll(&p, 1, watched ? (int)(watchdog_us / 2000) : -1) == 0) {
+        if (poll(&p, 1, watchdog_us ? (int)(watchdog_us / 2000) : -1) == 0) {
             feed_watchdog(l, &seen);
             continue;
         }
@@ -287,9 +287,9 @@ static int run_once(const char *path, int signals, bool *again)
     store_event(l.store, STORE_INFO, "start", l.c.gateway.id, "fieldpost " CLI_VERSION " started");
     if (l.web)
         log_info("page http://127.0.0.1:%u/", web_port(l.web));
-    sd_notify(0, "READY=1");
+    notify_send("READY=1");
     *again = wait_for_end(&l, signals, path);
-    sd_notify(0, *again ? "RELOADING=1" : "STOPPING=1");
+    notify_send(*again ? "RELOADING=1" : "STOPPING=1");
     store_event(l.store, STORE_INFO, "stop", l.c.gateway.id,
                 *again ? "restart with a new configuration" : "stopped");
     close_line(&l);
@@ -305,6 +305,8 @@ static int run_main(int argc, char **argv)
     if (!path)
         return code;
     mallopt(M_ARENA_MAX, 2); /* a heap per thread would cost more than the threads */
+    /* What a batch takes while it is sealed goes back to the kernel; set, the limit stays. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     log_open("fieldpost", LOG_LEVEL_INFO);
     int signals = open_signals();
     if (signals < 0) {
