@@ -13,6 +13,7 @@
 #define LOOK_MS 1000             /* how often to look for steps and full windows */
 #define WINDOWS_A_STEP 64        /* bounded work: the rest at the next step */
 #define READINGS_LIMIT 65535
+#define ZSTD_LEVEL 3
 
 static const struct cfg_field fields[] = {
     {.key = "key",
@@ -43,7 +44,6 @@ struct seal {
     struct store *store;
     const struct clk *clk;
     struct wire_key *key;
-    struct wire_zstd *zstd;
     struct gaps *gaps;
     struct store_chain chain; /* id all zero: none yet */
     int64_t from_ms;          /* of the next window */
@@ -56,9 +56,10 @@ struct seal {
     struct clk_time last;     /* at the last look */
     struct mono last_mono;
     struct mono due;
-    bool *use;
-    size_t nuse;
-    struct buf payload, cose, packed;
+    bool *use;               /* per frame: it is in the window */
+    struct wire_span *parts; /* the array head and the records of these frames */
+    size_t nuse, nparts;
+    struct buf payload; /* of a control batch; of a data batch its array head */
 };
 
 #define TRY(x)                                                                                     \
@@ -146,14 +147,10 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->last = clk_now(clk);
     l->last_mono = clk_mono(clk);
     buf_init(&l->payload, WIRE_BATCH_MAX);
-    buf_init(&l->cose, WIRE_BATCH_MAX);
-    buf_init(&l->packed, 2 * WIRE_BATCH_MAX);
     l->gateway = strdup(gateway);
     enum st st = l->gateway ? ST_OK : err_set(e, ST_MEMORY, "seal: no memory");
     if (st == ST_OK)
         st = wire_key_load(&l->key, cfg->key, e);
-    if (st == ST_OK)
-        st = wire_zstd_open(&l->zstd, e);
     if (st == ST_OK)
         st = gaps_open(&l->gaps, s, e);
     if (st == ST_OK)
@@ -173,12 +170,10 @@ void seal_close(struct seal *l)
     if (!l)
         return;
     wire_key_free(l->key);
-    wire_zstd_close(l->zstd);
     gaps_close(l->gaps);
     buf_done(&l->payload);
-    buf_done(&l->cose);
-    buf_done(&l->packed);
     free(l->use);
+    free(l->parts);
     free(l->gateway);
     free(l);
 }
@@ -203,7 +198,21 @@ struct window {
     size_t nvoided;
 };
 
-/* Signs payload and stores the batch; moves the chain on. */
+/* Signs the payload into cose and compresses it into packed. */
+static enum st sign_and_pack(struct seal *l, const struct wire_header *h, bool fold,
+                             struct buf *cose, struct buf *packed, struct err *e)
+{
+    struct wire_span whole = {l->payload.p, l->payload.n};
+    TRY(wire_batch_sign_parts(h, fold ? l->parts : &whole, fold ? l->nparts : 1, l->key, cose, e));
+    struct wire_zstd *z = NULL;
+    TRY(wire_zstd_open(&z, e));
+    enum st st = wire_zstd_pack(z, ZSTD_LEVEL, cose->p, cose->n, packed, e);
+    wire_zstd_close(z);
+    return st;
+}
+
+/* Signs payload and stores the batch; moves the chain on. What it takes meanwhile, some bytes for
+ * each byte of the payload, it gives back: a batch is rare. */
 static enum st seal_batch(struct seal *l, const struct window *w, const struct wire_gap *gaps,
                           size_t ngaps, struct err *e)
 {
@@ -224,10 +233,9 @@ static enum st seal_batch(struct seal *l, const struct window *w, const struct w
     memcpy(h.after_chain, l->chain.after_chain, sizeof h.after_chain);
     memcpy(h.after_hash, l->chain.after_hash, sizeof h.after_hash);
     memcpy(h.boot, w->boot, sizeof h.boot);
-    l->cose.n = l->packed.n = 0;
-    TRY(wire_batch_sign(&h, l->payload.p, l->payload.n, l->key, &l->cose, e));
-    TRY(wire_zstd_pack(l->zstd, 3, l->cose.p, l->cose.n, &l->packed, e));
-
+    struct buf cose, packed;
+    buf_init(&cose, WIRE_BATCH_MAX);
+    buf_init(&packed, 2 * WIRE_BATCH_MAX);
     struct store_sealed b = {.chain = l->chain.id,
                              .seq = h.seq,
                              .kind = w->kind,
@@ -235,11 +243,19 @@ static enum st seal_batch(struct seal *l, const struct window *w, const struct w
                              .to_ms = w->to_ms,
                              .clk = h.clk,
                              .n = w->n,
-                             .packed = {l->packed.p, l->packed.n},
                              .voided = w->voided,
                              .nvoided = w->nvoided};
-    wire_sha256(l->cose.p, l->cose.n, b.hash);
-    TRY(store_seal(l->store, &b, w->fold ? l->use : NULL, w->plan, w->nplan, e));
+    enum st st = sign_and_pack(l, &h, w->fold, &cose, &packed, e);
+    if (st == ST_OK) {
+        wire_sha256(cose.p, cose.n, b.hash);
+        b.packed = (struct wire_span){packed.p, packed.n};
+        buf_done(&cose);
+        st = store_seal(l->store, &b, w->fold ? l->use : NULL, w->plan, w->nplan, e);
+    }
+    buf_done(&cose);
+    buf_done(&packed);
+    if (st != ST_OK)
+        return st;
     l->chain.last_seq = h.seq;
     memcpy(l->chain.last_hash, b.hash, sizeof b.hash);
     l->chain.last_to_ms = w->to_ms;
@@ -422,6 +438,7 @@ static enum st seal_plan(struct seal *l, struct err *e)
         done += n;
     }
     diff_done(&d);
+    buf_done(&l->payload);
     if (st == ST_OK)
         l->planned = true;
     return st;
@@ -466,17 +483,27 @@ static size_t group_length(const struct store_frame *f, size_t n)
     return k;
 }
 
-/* Marks the frames of the window and writes its payload. */
+static enum st room_for(struct seal *l, size_t nframes, struct err *e)
+{
+    if (nframes <= l->nuse && l->parts)
+        return ST_OK;
+    bool *use = reallocarray(l->use, nframes + 1, sizeof *use);
+    if (use)
+        l->use = use;
+    struct wire_span *parts = reallocarray(l->parts, nframes + 1, sizeof *parts);
+    if (parts)
+        l->parts = parts;
+    if (!use || !parts)
+        return err_set(e, ST_MEMORY, "seal: no memory");
+    l->nuse = nframes;
+    return ST_OK;
+}
+
+/* Marks the frames of the window and lists the parts of its payload. */
 static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes, size_t group,
                     struct window *w, struct err *e)
 {
-    if (l->nuse < nframes) {
-        bool *p = realloc(l->use, nframes * sizeof *p);
-        if (!p)
-            return err_set(e, ST_MEMORY, "seal: no memory");
-        l->use = p;
-        l->nuse = nframes;
-    }
+    TRY(room_for(l, nframes, e));
     if (nframes)
         memset(l->use, 0, nframes * sizeof *l->use);
     size_t bytes = 0;
@@ -492,9 +519,11 @@ static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes,
     w->fold = true;
     l->payload.n = 0;
     enum st st = wire_put_array(&l->payload, w->n);
-    for (size_t i = 0; i < group && st == ST_OK; i++)
+    l->parts[0] = (struct wire_span){l->payload.p, l->payload.n};
+    l->nparts = 1;
+    for (size_t i = 0; i < group; i++)
         if (l->use[i])
-            st = buf_put(&l->payload, f[i].senml, f[i].senml_n);
+            l->parts[l->nparts++] = (struct wire_span){f[i].senml, f[i].senml_n};
     return st == ST_OK ? ST_OK : err_set(e, st, "seal: no memory for a batch");
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define JOURNAL_VERSION 1
+#define ZSTD_LEVEL 1
 #define RETRY_MS 1000 /* after a failed commit */
 
 void store_fault(struct store *s, const char *text)
@@ -48,7 +49,7 @@ static enum st frame_add(struct store *s, const struct store_poll *p, const stru
     for (uint32_t i = 0; i < p->n; i++) {
         if (v[i].v.kind == NUM_NONE)
             continue;
-        s->record[f->ngot] = (struct wire_record){&s->ser[v[i].series].point, v[i].v,
+        s->record[f->ngot] = (struct wire_record){&s->ser[v[i].series].point->wire, v[i].v,
                                                   v[i].q | grade_flags(p->grade)};
         index[f->ngot++] = v[i].series;
     }
@@ -220,18 +221,37 @@ static enum st frame_encode(const struct store *s, const struct store_frame *f, 
     return ST_OK;
 }
 
-static enum st blob_encode(struct store *s, size_t first, const bool *skip, size_t n)
+static enum st blob_encode(const struct store *s, size_t first, const bool *skip, size_t n,
+                           struct buf *blob)
 {
-    s->blob.n = 0;
-    TRY(wire_put_array(&s->blob, 2));
-    TRY(wire_put_uint(&s->blob, JOURNAL_VERSION));
-    TRY(wire_put_array(&s->blob, n));
+    TRY(wire_put_array(blob, 2));
+    TRY(wire_put_uint(blob, JOURNAL_VERSION));
+    TRY(wire_put_array(blob, n));
     for (size_t i = first; i < s->nframes; i++)
         if (!skip || !skip[i])
-            TRY(frame_encode(s, &s->frames[i], &s->blob));
+            TRY(frame_encode(s, &s->frames[i], blob));
     return ST_OK;
 }
 
+static enum st blob_pack(const struct buf *blob, struct buf *packed, struct err *e)
+{
+    struct wire_zstd *z = NULL;
+    TRY(wire_zstd_open(&z, e));
+    enum st st = wire_zstd_pack(z, ZSTD_LEVEL, blob->p, blob->n, packed, e);
+    wire_zstd_close(z);
+    return st;
+}
+
+static enum st blob_add(struct store *s, const struct buf *packed, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_JOURNAL_ADD, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_blob64(q, 1, packed->p, packed->n, SQLITE_STATIC);
+    return store_db_run(&s->db, q, e);
+}
+
+/* What a commit takes it gives back: commits are rare beside polls. */
 enum st store_journal_write(struct store *s, size_t first, const bool *skip, struct err *e)
 {
     size_t n = 0;
@@ -239,18 +259,19 @@ enum st store_journal_write(struct store *s, size_t first, const bool *skip, str
         n += !skip || !skip[i];
     if (n == 0)
         return ST_OK;
-    enum st st = blob_encode(s, first, skip, n);
+    struct buf blob, packed;
+    buf_init(&blob, STORE_SENML_BYTES * 2);
+    buf_init(&packed, STORE_SENML_BYTES * 2);
+    enum st st = blob_encode(s, first, skip, n, &blob);
     if (st != ST_OK)
-        return err_set(e, st, "store %s: the journal could not be encoded", s->path);
-    s->packed.n = 0;
-    st = wire_zstd_pack(s->zstd, 1, s->blob.p, s->blob.n, &s->packed, e);
-    if (st != ST_OK)
-        return st;
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_JOURNAL_ADD, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_blob64(q, 1, s->packed.p, s->packed.n, SQLITE_STATIC);
-    return store_db_run(&s->db, q, e);
+        st = err_set(e, st, "store %s: the journal could not be encoded", s->path);
+    if (st == ST_OK)
+        st = blob_pack(&blob, &packed, e);
+    buf_done(&blob);
+    if (st == ST_OK)
+        st = blob_add(s, &packed, e);
+    buf_done(&packed);
+    return st;
 }
 
 /* ---- blob to frames ---- */

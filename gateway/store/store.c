@@ -63,11 +63,9 @@ static enum st allocate(struct store *s, struct err *e)
     s->frames = reserve(STORE_FRAMES * sizeof *s->frames);
     s->senml = (struct buf){reserve(STORE_SENML_BYTES), 0, STORE_SENML_BYTES, STORE_SENML_BYTES};
     s->index = reserve(STORE_INDICES * sizeof *s->index);
-    buf_init(&s->blob, STORE_SENML_BYTES * 2);
-    buf_init(&s->packed, STORE_SENML_BYTES * 2);
     if (!s->in || !s->out || !s->frames || !s->senml.p || !s->index)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
-    return wire_zstd_open(&s->zstd, e);
+    return ST_OK;
 }
 
 enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
@@ -123,8 +121,10 @@ void store_close(struct store *s)
     store_db_close(&s->db);
     for (uint32_t i = 0; i < s->ndev; i++)
         device_done(&s->dev[i]);
-    for (uint32_t i = 0; i < s->nser; i++)
-        free((char *)(uintptr_t)s->ser[i].s.point);
+    for (struct store_point *p = s->points; p; p = s->points) {
+        s->points = p->next;
+        free(p);
+    }
     for (uint32_t i = 0; i < s->nup; i++)
         free(s->up[i].id);
     free(s->dev);
@@ -135,9 +135,6 @@ void store_close(struct store *s)
     unreserve(s->frames, STORE_FRAMES * sizeof *s->frames);
     unreserve(s->senml.p, STORE_SENML_BYTES);
     unreserve(s->index, STORE_INDICES * sizeof *s->index);
-    buf_done(&s->blob);
-    buf_done(&s->packed);
-    wire_zstd_close(s->zstd);
     pthread_cond_destroy(&s->work);
     pthread_cond_destroy(&s->room);
     pthread_cond_destroy(&s->called);
@@ -199,6 +196,34 @@ enum st store_add_device(struct store *s, const struct store_device *d, uint32_t
     return ST_OK;
 }
 
+static bool same_unit(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The point of this name and unit, made when there is none yet. */
+static enum st point_of(struct store *s, const char *name, const char *unit,
+                        const struct store_point **out, struct err *e)
+{
+    for (*out = s->points; *out; *out = (*out)->next)
+        if (strcmp((*out)->name, name) == 0 && same_unit((*out)->unit, unit))
+            return ST_OK;
+    size_t n = strlen(name) + 1;
+    struct store_point *p = calloc(1, sizeof *p + n);
+    if (!p)
+        return err_set(e, ST_MEMORY, "series %s: no memory", name);
+    enum st st = wire_point_init(&p->wire, name, unit, e);
+    if (st != ST_OK) {
+        free(p);
+        return st;
+    }
+    memcpy(p->name, name, n);
+    p->unit = unit;
+    p->next = s->points;
+    *out = s->points = p;
+    return ST_OK;
+}
+
 enum st store_add_series(struct store *s, const struct store_series *d, uint32_t *index,
                          struct err *e)
 {
@@ -215,13 +240,11 @@ enum st store_add_series(struct store *s, const struct store_series *d, uint32_t
     s->ser = p;
     struct store_ser *to = &s->ser[s->nser];
     memset(to, 0, sizeof *to);
-    enum st st = wire_point_init(&to->point, d->point, d->quantity->unit, e);
+    enum st st = point_of(s, d->point, d->quantity->unit, &to->point, e);
     if (st != ST_OK)
         return st;
     to->s = *d;
-    to->s.point = strdup(d->point);
-    if (!to->s.point)
-        return err_set(e, ST_MEMORY, "series %s: no memory", d->point);
+    to->s.point = to->point->name;
     dev->n++;
     *index = s->nser++;
     return ST_OK;

@@ -56,9 +56,16 @@ struct store_dev {
     struct store_health health;
     char *base; /* "<gateway>/<device>/" */
 };
+/* A point's name and encoding: devices of one model share them. */
+struct store_point {
+    struct store_point *next;
+    const char *unit; /* of its quantity; may be NULL */
+    struct wire_point wire;
+    char name[];
+};
 struct store_ser {
-    struct store_series s;
-    struct wire_point point;
+    struct store_series s; /* its text is the point's */
+    const struct store_point *point;
     struct store_now now;
 };
 struct store_call_node {
@@ -83,6 +90,7 @@ struct store {
 
     struct store_dev *dev;
     struct store_ser *ser;
+    struct store_point *points;
     uint32_t ndev, nser;
     struct store_up up[STORE_UPLINKS];
     uint32_t nup;
@@ -121,8 +129,6 @@ struct store {
     size_t nindex;
     uint64_t waiting; /* readings in frames */
     struct mono journal_due;
-    struct buf blob, packed;
-    struct wire_zstd *zstd;
 };
 
 /* Writer, inside a transaction: frames first … nframes-1, but those with skip (may be NULL), as

@@ -180,8 +180,8 @@ static enum st put_header(struct buf *b, const struct wire_header *h, const stru
     return st ? st : put_key_bytes(b, K_CHAIN, h->chain, WIRE_ID_BYTES);
 }
 
-enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
-                        const struct wire_key *key, struct buf *out, struct err *e)
+enum st wire_batch_sign_parts(const struct wire_header *h, const struct wire_span *parts, size_t n,
+                              const struct wire_key *key, struct buf *out, struct err *e)
 {
     const char *fault = header_fault(h);
     struct buf b;
@@ -194,10 +194,17 @@ enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t
     if (st)
         st = err_set(e, st, "a header above %d bytes (%zu gaps)", WIRE_HEADER_MAX, h->ngaps);
     else
-        st = wire_cose_sign((struct wire_span){b.p, b.n}, (struct wire_span){payload, n}, key, out,
-                            e);
+        st = wire_cose_sign_parts((struct wire_span){b.p, b.n}, parts, n, key, out, e);
     buf_done(&b);
     return st;
+}
+
+enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
+                        const struct wire_key *key, struct buf *out, struct err *e)
+{
+    struct wire_span whole = {payload, n};
+
+    return wire_batch_sign_parts(h, &whole, 1, key, out, e);
 }
 
 /* ---- reader -------------------------------------------------------------------------------- */

@@ -40,42 +40,68 @@ enum st wire_cose_begin(struct buf *header, unsigned more_keys, const char *type
     return st ? st : wire_put_bytes(header, wire_pub_kid(wire_key_pub(key)), WIRE_ID_BYTES);
 }
 
-enum st wire_cose_sign(struct wire_span header, struct wire_span payload,
-                       const struct wire_key *key, struct buf *out, struct err *e)
+/* Writes the message without its signature at p; *end: behind it. Says where header and payload
+ * lie therein. */
+static struct wire_cose lay_out(uint8_t *p, struct wire_span header, const struct wire_span *parts,
+                                size_t nparts, size_t payload_n, uint8_t **end)
 {
-    size_t bytes = 2 * WIRE_CBOR_HEAD_BYTES + 5 + header.n + payload.n + SIGNATURE_BYTES, start;
-    uint8_t hash[WIRE_HASH_BYTES], sig[SIGNATURE_BYTES], *p;
-    enum st st;
+    struct wire_cose c;
+    size_t i;
 
-    if (header.n > WIRE_HEADER_MAX || payload.n > WIRE_BATCH_MAX)
-        return err_set(e, ST_FULL, "a header of %zu and a payload of %zu bytes are too large",
-                       header.n, payload.n);
-    to_be_signed(header, payload, hash);
-    st = wire_key_sign(key, hash, sig, e);
-    if (st)
-        return st;
-    start = out->n;
-    st = buf_reserve(out, bytes);
-    if (st)
-        return err_set(e, st, "no room for a signed message of %zu bytes", bytes);
-    p = out->p + start;
     *p++ = 0xc0 | TAG_SIGN1;
     *p++ = 0x84;
     p = wire_store_head(p, 2, header.n);
     memcpy(p, header.p, header.n);
+    c.protected_ = (struct wire_span){p, header.n};
     p += header.n;
     *p++ = 0xa0;
-    p = wire_store_head(p, 2, payload.n);
-    if (payload.n)
-        memcpy(p, payload.p, payload.n);
-    p += payload.n;
+    p = wire_store_head(p, 2, payload_n);
+    c.payload = (struct wire_span){p, payload_n};
+    for (i = 0; i < nparts; i++) {
+        if (parts[i].n)
+            memcpy(p, parts[i].p, parts[i].n);
+        p += parts[i].n;
+    }
+    *end = p;
+    return c;
+}
+
+enum st wire_cose_sign_parts(struct wire_span header, const struct wire_span *parts, size_t nparts,
+                             const struct wire_key *key, struct buf *out, struct err *e)
+{
+    size_t payload_n = 0, bytes, i;
+    uint8_t hash[WIRE_HASH_BYTES], sig[SIGNATURE_BYTES], *start, *p;
+    struct wire_cose c;
+    enum st st;
+
+    for (i = 0; i < nparts && payload_n <= WIRE_BATCH_MAX; i++)
+        payload_n = parts[i].n <= WIRE_BATCH_MAX ? payload_n + parts[i].n : SIZE_MAX;
+    if (header.n > WIRE_HEADER_MAX || payload_n > WIRE_BATCH_MAX)
+        return err_set(e, ST_FULL, "a header of %zu and a payload of %zu bytes are too large",
+                       header.n, payload_n);
+    bytes = 2 * WIRE_CBOR_HEAD_BYTES + 5 + header.n + payload_n + SIGNATURE_BYTES;
+    st = buf_reserve(out, bytes);
+    if (st)
+        return err_set(e, st, "no room for a signed message of %zu bytes", bytes);
+    start = out->p + out->n;
+    c = lay_out(start, header, parts, nparts, payload_n, &p);
+    to_be_signed(c.protected_, c.payload, hash);
+    st = wire_key_sign(key, hash, sig, e);
+    if (st)
+        return st;
     p = wire_store_head(p, 2, SIGNATURE_BYTES);
     memcpy(p, sig, SIGNATURE_BYTES);
     p += SIGNATURE_BYTES;
-    if ((size_t)(p - out->p) - start > WIRE_BATCH_MAX)
+    if ((size_t)(p - start) > WIRE_BATCH_MAX)
         return err_set(e, ST_FULL, "a signed message above %d bytes", WIRE_BATCH_MAX);
     out->n = (size_t)(p - out->p);
     return ST_OK;
+}
+
+enum st wire_cose_sign(struct wire_span header, struct wire_span payload,
+                       const struct wire_key *key, struct buf *out, struct err *e)
+{
+    return wire_cose_sign_parts(header, &payload, 1, key, out, e);
 }
 
 enum st wire_cose_open(struct wire_cose *c, const void *p, size_t n, struct err *e)

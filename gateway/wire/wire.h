@@ -203,6 +203,10 @@ struct wire_header {
  * would be too large (out unchanged). */
 enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
                         const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
+/* The same over a payload that lies in n parts: none need be joined before. */
+enum st wire_batch_sign_parts(const struct wire_header *h, const struct wire_span *parts, size_t n,
+                              const struct wire_key *key, struct buf *out,
+                              struct err *e) ST_MUST_CHECK;
 
 /* A decoded COSE_Sign1: spans point into the input. */
 struct wire_cose {

@@ -110,6 +110,10 @@ enum st wire_cose_begin(struct buf *header, unsigned more_keys, const char *type
 /* Signs; appends the whole to out, which is unchanged on failure. ST_FULL beyond the limits. */
 enum st wire_cose_sign(struct wire_span header, struct wire_span payload,
                        const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
+/* The same with a payload that lies in parts. */
+enum st wire_cose_sign_parts(struct wire_span header, const struct wire_span *parts, size_t nparts,
+                             const struct wire_key *key, struct buf *out,
+                             struct err *e) ST_MUST_CHECK;
 /* Takes the envelope apart and checks its form. */
 enum st wire_cose_open(struct wire_cose *c, const void *p, size_t n, struct err *e) ST_MUST_CHECK;
 /* Walks the protected map: alg must be ES256, type and kid be there. `more` reads the value of any
