@@ -3,21 +3,10 @@
 // uses: collect
 // seeds: tests/fuzz/corpus/decode/*
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/collect/collect_int.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define demand(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s\n", #condition);                                             \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/fuzz.h"
 
 #define HEAD_BYTES 32
 #define REGISTERS 4 /* of the request: one value of any type */
@@ -108,11 +97,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     collect_decoder_init(&it.decoder, &it);
     uint16_t q = collect_decode(&it.decoder, a.data, &v);
     check_value(&it, a.data, v, q);
-#ifdef FP_PLANTED
-    if (collect_types[it.type].form == COLLECT_BCD && v.kind == NUM_DEC && q == WIRE_Q_LIMITS) {
-        (void)fprintf(stderr, "planted bug\n");
-        abort();
-    }
-#endif
+    PLANT(collect_types[it.type].form == COLLECT_BCD && v.kind == NUM_DEC && q == WIRE_Q_LIMITS);
     return 0;
 }
