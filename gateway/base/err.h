@@ -26,6 +26,13 @@ enum st err_wrap(struct err *e, enum st st, const char *fmt, ...)
 #define err_set(e, st, ...) ((err_set)((e), (st), __VA_ARGS__), (st))
 #define err_wrap(e, st, ...) ((err_wrap)((e), (st), __VA_ARGS__), (st))
 #endif
+/* Leaves the calling function with the status of a call that failed and has nothing to undo. */
+#define ERR_TRY(call)                                                                              \
+    do {                                                                                           \
+        enum st err_try_ = (call);                                                                 \
+        if (err_try_ != ST_OK)                                                                     \
+            return err_try_;                                                                       \
+    } while (0)
 /* "timeout", "io", …: a stable word for each status. */
 const char *err_name(enum st st);
 

@@ -62,13 +62,6 @@ struct seal {
     struct buf payload; /* of a control batch; of a data batch its array head */
 };
 
-#define TRY(x)                                                                                     \
-    do {                                                                                           \
-        enum st try_ = (x);                                                                        \
-        if (try_ != ST_OK)                                                                         \
-            return try_;                                                                           \
-    } while (0)
-
 static int64_t align_down(int64_t t, int64_t step)
 {
     int64_t up = gaps_align_up(t, step);
@@ -80,7 +73,7 @@ static int64_t align_down(int64_t t, int64_t step)
 static enum st chain_begin(struct seal *l, struct err *e)
 {
     struct store_chain c = {.last_to_ms = l->from_ms};
-    TRY(wire_random(c.id, sizeof c.id, e));
+    ERR_TRY(wire_random(c.id, sizeof c.id, e));
     memcpy(c.kid, wire_pub_kid(wire_key_pub(l->key)), sizeof c.kid);
     if (l->chain.last_seq) {
         c.after = true;
@@ -88,7 +81,7 @@ static enum st chain_begin(struct seal *l, struct err *e)
         c.after_seq = l->chain.last_seq;
         memcpy(c.after_hash, l->chain.last_hash, sizeof c.after_hash);
     }
-    TRY(store_chain_begin(l->store, &c, e));
+    ERR_TRY(store_chain_begin(l->store, &c, e));
     l->chain = c;
     l->planned = false;
     char hex[WIRE_ID_TEXT];
@@ -117,7 +110,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
     struct clk_time now = clk_now(l->clk);
     l->start_ms = now.utc_ms;
     bool changed = false;
-    TRY(machine_changed(l, machine_id, &changed, e));
+    ERR_TRY(machine_changed(l, machine_id, &changed, e));
     enum st st = store_chain_last(l->store, &l->chain, e);
     if (st == ST_NOT_FOUND) {
         l->from_ms = align_down(now.utc_ms, l->cfg.every_ms);
@@ -128,7 +121,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
     l->from_ms = l->chain.last_to_ms;
     bool other_key = memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
     if (changed || other_key || l->chain.ended)
-        TRY(chain_begin(l, e));
+        ERR_TRY(chain_begin(l, e));
     return ST_OK;
 }
 
@@ -203,9 +196,10 @@ static enum st sign_and_pack(struct seal *l, const struct wire_header *h, bool f
                              struct buf *cose, struct buf *packed, struct err *e)
 {
     struct wire_span whole = {l->payload.p, l->payload.n};
-    TRY(wire_batch_sign_parts(h, fold ? l->parts : &whole, fold ? l->nparts : 1, l->key, cose, e));
+    ERR_TRY(
+        wire_batch_sign_parts(h, fold ? l->parts : &whole, fold ? l->nparts : 1, l->key, cose, e));
     struct wire_zstd *z = NULL;
-    TRY(wire_zstd_open(&z, e));
+    ERR_TRY(wire_zstd_open(&z, e));
     enum st st = wire_zstd_pack(z, ZSTD_LEVEL, cose->p, cose->n, packed, e);
     wire_zstd_close(z);
     return st;
@@ -342,7 +336,7 @@ static enum st diff_new(struct plan_diff *d)
         const struct store_series *s = store_series_at(l->store, i);
         struct store_planned p = {d->series[i].name, s->quantity->key, s->quantity->unit,
                                   s->period_ms, plan_from(l)};
-        TRY(diff_add(d, &p));
+        ERR_TRY(diff_add(d, &p));
         gaps_owe(l->gaps, i, p.from_ms);
     }
     return ST_OK;
@@ -352,12 +346,12 @@ static enum st diff_encode(struct plan_diff *d, size_t n)
 {
     struct buf *b = &d->l->payload;
     b->n = 0;
-    TRY(wire_put_array(b, n));
+    ERR_TRY(wire_put_array(b, n));
     for (size_t i = 0; i < n; i++) {
         const struct store_planned *p = &d->entry[i];
-        TRY(p->quantity
-                ? wire_put_plan(b, p->series, p->quantity, p->unit, p->period_ms, p->from_ms)
-                : wire_put_retire(b, p->series, p->from_ms, "no longer in the configuration"));
+        ERR_TRY(p->quantity
+                    ? wire_put_plan(b, p->series, p->quantity, p->unit, p->period_ms, p->from_ms)
+                    : wire_put_retire(b, p->series, p->from_ms, "no longer in the configuration"));
     }
     return ST_OK;
 }
@@ -385,7 +379,7 @@ static enum st diff_make(struct plan_diff *d, struct err *e)
         d->sorted[i] = d->series[i];
     }
     qsort(d->sorted, n, sizeof *d->sorted, by_name);
-    TRY(store_planned_each(l->store, diff_old, d, e));
+    ERR_TRY(store_planned_each(l->store, diff_old, d, e));
     if (d->st == ST_OK)
         d->st = diff_new(d);
     return d->st == ST_OK ? ST_OK : err_set(e, d->st, "seal: the plan has too many entries");
@@ -462,7 +456,7 @@ static enum st seal_voids(struct seal *l, struct err *e)
         struct window w = control_window(l);
         w.voided = &r.seq;
         w.nvoided = 1;
-        TRY(seal_batch(l, &w, NULL, 0, e));
+        ERR_TRY(seal_batch(l, &w, NULL, 0, e));
     }
     return ST_OK;
 }
@@ -503,7 +497,7 @@ static enum st room_for(struct seal *l, size_t nframes, struct err *e)
 static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes, size_t group,
                     struct window *w, struct err *e)
 {
-    TRY(room_for(l, nframes, e));
+    ERR_TRY(room_for(l, nframes, e));
     if (nframes)
         memset(l->use, 0, nframes * sizeof *l->use);
     size_t bytes = 0;
@@ -542,14 +536,14 @@ static enum st seal_window(struct seal *l, size_t group, int64_t to_ms, struct e
         w.boot = boot;
         w.grade = f->grade;
     }
-    TRY(fold(l, f, n, group, &w, e));
+    ERR_TRY(fold(l, f, n, group, &w, e));
     size_t used = 0;
     for (size_t i = 0; i < n; i++)
         used += l->use[i];
     const struct wire_gap *gaps;
     size_t ngaps = 0;
-    TRY(gaps_window(l->gaps, w.from_ms, w.to_ms, &gaps, &ngaps, e));
-    TRY(seal_batch(l, &w, gaps, ngaps, e));
+    ERR_TRY(gaps_window(l->gaps, w.from_ms, w.to_ms, &gaps, &ngaps, e));
+    ERR_TRY(seal_batch(l, &w, gaps, ngaps, e));
     gaps_sealed(l->gaps, to_ms);
     l->seen = l->seen > used ? l->seen - used : 0;
     l->from_ms = to_ms;
@@ -600,7 +594,7 @@ static enum st seal_old(struct seal *l, struct err *e)
             break;
         size_t group = group_length(f, n);
         (void)see_frames(l, group);
-        TRY(cut(l, group, INT64_MIN, e));
+        ERR_TRY(cut(l, group, INT64_MIN, e));
     }
     l->old_done = true;
     bool base_changed = (l->chain.last_clk == CLK_UNKNOWN) != (l->last.grade == CLK_UNKNOWN);
@@ -626,7 +620,7 @@ static enum st look_at_clock(struct seal *l, struct err *e)
         size_t n = store_frames(l->store, &f), group = group_length(f, n);
         (void)see_frames(l, group);
         if (group)
-            TRY(cut(l, group, l->last.utc_ms, e));
+            ERR_TRY(cut(l, group, l->last.utc_ms, e));
         store_event(l->store, step ? STORE_WARNING : STORE_INFO, "clock", NULL,
                     "the clock moved by %lld ms; grade %d is now %d", (long long)drift,
                     (int)l->last.grade, (int)now.grade);
@@ -685,28 +679,28 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
             l->last_mono.ms + (to + GRACE_MS - now < LOOK_MS ? to + GRACE_MS - now : LOOK_MS);
         return ST_OK;
     }
-    TRY(seal_voids(l, e));
-    TRY(seal_window(l, group, to, e));
+    ERR_TRY(seal_voids(l, e));
+    ERR_TRY(seal_window(l, group, to, e));
     l->first = false;
     return ST_OK;
 }
 
 static enum st step(struct seal *l, struct err *e)
 {
-    TRY(look_at_clock(l, e));
+    ERR_TRY(look_at_clock(l, e));
     struct store_chain c;
-    TRY(store_chain_last(l->store, &c, e));
+    ERR_TRY(store_chain_last(l->store, &c, e));
     if (c.ended)
-        TRY(chain_begin(l, e));
+        ERR_TRY(chain_begin(l, e));
     if (!l->planned && l->chain.last_seq == 0)
-        TRY(seal_plan(l, e));
+        ERR_TRY(seal_plan(l, e));
     if (!l->old_done)
-        TRY(seal_old(l, e));
+        ERR_TRY(seal_old(l, e));
     if (!l->planned)
-        TRY(seal_plan(l, e));
+        ERR_TRY(seal_plan(l, e));
     bool more = true;
     for (int i = 0; more && i < WINDOWS_A_STEP; i++)
-        TRY(seal_next(l, &more, e));
+        ERR_TRY(seal_next(l, &more, e));
     return ST_OK;
 }
 

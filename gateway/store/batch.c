@@ -8,13 +8,6 @@
     8 /* batches that one seal may retire: bounded work, faster than it grows                      \
        */
 
-#define TRY(x)                                                                                     \
-    do {                                                                                           \
-        enum st try_ = (x);                                                                        \
-        if (try_ != ST_OK)                                                                         \
-            return try_;                                                                           \
-    } while (0)
-
 bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n)
 {
     const void *p = sqlite3_column_blob(q, column);
@@ -46,7 +39,7 @@ enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, s
     if (!q)
         return ST_IO;
     sqlite3_bind_blob(q, 1, chain, WIRE_ID_BYTES, SQLITE_STATIC);
-    TRY(store_db_row(d, q, e));
+    ERR_TRY(store_db_row(d, q, e));
     *id = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
     return ST_OK;
@@ -57,7 +50,7 @@ enum st store_chain_last(struct store *s, struct store_chain *c, struct err *e)
     sqlite3_stmt *q = store_db_use(&s->db, SQL_CHAIN_LAST, e);
     if (!q)
         return ST_IO;
-    TRY(store_db_row(&s->db, q, e));
+    ERR_TRY(store_db_row(&s->db, q, e));
     *c = (struct store_chain){.last_seq = (uint64_t)sqlite3_column_int64(q, 1),
                               .last_to_ms = sqlite3_column_int64(q, 3),
                               .last_clk = sqlite3_column_int(q, 4),
@@ -89,13 +82,13 @@ static enum st chain_begin(struct store *s, const struct store_chain *c, struct 
         sqlite3_bind_blob(q, 5, c->after_hash, WIRE_HASH_BYTES, SQLITE_STATIC);
     }
     sqlite3_bind_int64(q, 6, c->last_to_ms);
-    TRY(store_db_run(&s->db, q, e));
+    ERR_TRY(store_db_run(&s->db, q, e));
     return run_ids(&s->db, SQL_PLAN_CLEAR, 0, 0, e); /* the new chain says its plan itself */
 }
 
 enum st store_chain_begin(struct store *s, const struct store_chain *c, struct err *e)
 {
-    TRY(store_db_begin(&s->db, e));
+    ERR_TRY(store_db_begin(&s->db, e));
     return store_db_end(&s->db, chain_begin(s, c, e), e);
 }
 
@@ -112,7 +105,7 @@ static enum st batch_add(struct store *s, int64_t id, const struct store_sealed 
     sqlite3_bind_int64(q, 4, b->to_ms);
     sqlite3_bind_int64(q, 5, (int64_t)b->n);
     sqlite3_bind_blob(q, 6, b->hash, WIRE_HASH_BYTES, SQLITE_STATIC);
-    TRY(store_db_run(&s->db, q, e));
+    ERR_TRY(store_db_run(&s->db, q, e));
     q = store_db_use(&s->db, SQL_BYTES_ADD, e);
     if (!q)
         return ST_IO;
@@ -133,7 +126,7 @@ static enum st chain_move(struct store *s, int64_t chain, const struct store_sea
     sqlite3_bind_int64(q, 4, b->to_ms);
     sqlite3_bind_int(q, 5, b->clk);
     sqlite3_bind_blob(q, 6, s->boot, WIRE_ID_BYTES, SQLITE_STATIC);
-    TRY(store_db_run(&s->db, q, e));
+    ERR_TRY(store_db_run(&s->db, q, e));
     if (sqlite3_changes(s->db.h) != 1)
         return err_set(e, ST_CONFLICT, "store %s: batch %llu is not the chain's next", s->path,
                        (unsigned long long)b->seq);
@@ -160,16 +153,16 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
                     const struct store_planned *plan, size_t nplan, struct err *e)
 {
     int64_t chain = 0;
-    TRY(store_chain_row(&s->db, b->chain, &chain, e));
-    TRY(chain_move(s, chain, b, e));
-    TRY(batch_add(s, store_batch_id(chain, b->seq), b, e));
+    ERR_TRY(store_chain_row(&s->db, b->chain, &chain, e));
+    ERR_TRY(chain_move(s, chain, b, e));
+    ERR_TRY(batch_add(s, store_batch_id(chain, b->seq), b, e));
     for (size_t i = 0; i < nplan; i++)
-        TRY(plan_write(s, &plan[i], e));
+        ERR_TRY(plan_write(s, &plan[i], e));
     for (size_t i = 0; i < b->nvoided; i++)
-        TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
+        ERR_TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
     if (use) {
-        TRY(run_ids(&s->db, SQL_JOURNAL_CLEAR, 0, 0, e));
-        TRY(store_journal_write(s, 0, use, e));
+        ERR_TRY(run_ids(&s->db, SQL_JOURNAL_CLEAR, 0, 0, e));
+        ERR_TRY(store_journal_write(s, 0, use, e));
     }
     return store_retention(s, e);
 }
@@ -219,7 +212,7 @@ enum st store_refused_next(struct store *s, struct store_refused *out, struct er
     sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_NEXT, e);
     if (!q)
         return ST_IO;
-    TRY(store_db_row(&s->db, q, e));
+    ERR_TRY(store_db_row(&s->db, q, e));
     out->seq = store_batch_seq(sqlite3_column_int64(q, 0));
     bool ok = store_db_blob(q, 1, out->chain, WIRE_ID_BYTES) &&
               store_db_blob(q, 2, out->hash, WIRE_HASH_BYTES);
@@ -236,7 +229,7 @@ enum st store_meta_get(struct store *s, const char *key, struct buf *out, struct
     if (!q)
         return ST_IO;
     sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
-    TRY(store_db_row(&s->db, q, e));
+    ERR_TRY(store_db_row(&s->db, q, e));
     enum st st = buf_put(out, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
     sqlite3_reset(q);
     return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", s->path);
@@ -263,7 +256,7 @@ enum st store_ack_range(struct store_db *d, const char *uplink, int64_t chain, u
     sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, chain);
     sqlite3_bind_int64(q, 3, (int64_t)seq);
-    TRY(store_db_row(d, q, e));
+    ERR_TRY(store_db_row(d, q, e));
     *a = (uint64_t)sqlite3_column_int64(q, 0);
     *z = (uint64_t)sqlite3_column_int64(q, 1);
     sqlite3_reset(q);
@@ -301,7 +294,7 @@ static enum st ack_add(struct store *s, const char *uplink, int64_t chain, uint6
     if (!q)
         return ST_IO;
     bind_range(q, uplink, chain, a, z);
-    TRY(store_db_run(&s->db, q, e));
+    ERR_TRY(store_db_run(&s->db, q, e));
     q = store_db_use(&s->db, SQL_ACK_ADD, e);
     if (!q)
         return ST_IO;
@@ -339,15 +332,15 @@ static enum st ack_note(struct store *s, const struct ack_arg *a, int64_t id, st
 static enum st ack_work(struct store *s, const struct ack_arg *a, struct err *e)
 {
     int64_t chain = 0;
-    TRY(store_chain_row(&s->db, a->chain, &chain, e));
-    TRY(ack_note(s, a, store_batch_id(chain, a->seq), e));
+    ERR_TRY(store_chain_row(&s->db, a->chain, &chain, e));
+    ERR_TRY(ack_note(s, a, store_batch_id(chain, a->seq), e));
     return ack_add(s, s->up[a->uplink].id, chain, a->prefix ? 1 : a->seq, a->seq, e);
 }
 
 static enum st ack_call(struct store *s, void *arg, struct err *e)
 {
-    TRY(store_db_begin(&s->db, e));
-    TRY(store_db_end(&s->db, ack_work(s, arg, e), e));
+    ERR_TRY(store_db_begin(&s->db, e));
+    ERR_TRY(store_db_end(&s->db, ack_work(s, arg, e), e));
     store_stats_refresh(s);
     return ST_OK;
 }
@@ -369,7 +362,7 @@ enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uin
 static enum st end_call(struct store *s, void *arg, struct err *e)
 {
     int64_t chain = 0;
-    TRY(store_chain_row(&s->db, arg, &chain, e));
+    ERR_TRY(store_chain_row(&s->db, arg, &chain, e));
     return run_ids(&s->db, SQL_CHAIN_END, chain, 0, e);
 }
 
@@ -386,8 +379,8 @@ static enum st may_go(struct store *s, int64_t id, struct err *e)
     for (uint32_t i = 0; i < s->nup; i++) {
         uint64_t a, z;
         if (s->up[i].required)
-            TRY(store_ack_range(&s->db, s->up[i].id, id >> STORE_SEQ_BITS, store_batch_seq(id), &a,
-                                &z, e));
+            ERR_TRY(store_ack_range(&s->db, s->up[i].id, id >> STORE_SEQ_BITS, store_batch_seq(id),
+                                    &a, &z, e));
     }
     sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_OPEN, e);
     if (!q)
@@ -403,7 +396,7 @@ static enum st drop_batch(struct store *s, int64_t id, struct err *e)
     static const enum store_sql from[] = {SQL_BATCH_DROP, SQL_BYTES_DROP, SQL_RECEIPT_DROP,
                                           SQL_REFUSED_DROP};
     for (size_t i = 0; i < sizeof from / sizeof *from; i++)
-        TRY(run_ids(&s->db, from[i], id, 0, e));
+        ERR_TRY(run_ids(&s->db, from[i], id, 0, e));
     return ST_OK;
 }
 
@@ -413,7 +406,7 @@ static enum st is_crowded(struct store *s, bool *crowded, struct err *e)
     sqlite3_stmt *q = store_db_use(&s->db, SQL_PAGES, e);
     if (!q)
         return ST_IO;
-    TRY(store_db_row(&s->db, q, e));
+    ERR_TRY(store_db_row(&s->db, q, e));
     int64_t bytes = sqlite3_column_int64(q, 0) * sqlite3_column_int64(q, 1);
     sqlite3_reset(q);
     *crowded = bytes > s->cfg.max_size_bytes / 100 * STORE_CROWDED_PERCENT;
@@ -424,7 +417,7 @@ enum st store_retention(struct store *s, struct err *e)
 {
     struct clk_time now = clk_now(s->clk);
     bool crowded = false;
-    TRY(is_crowded(s, &crowded, e));
+    ERR_TRY(is_crowded(s, &crowded, e));
     /* Nothing is old when the date is not known. */
     int64_t keep_from = now.grade == CLK_UNKNOWN ? INT64_MIN : now.utc_ms - s->cfg.keep_ms;
     for (int i = 0; i < DROPPED_A_SEAL; i++) {
@@ -441,7 +434,7 @@ enum st store_retention(struct store *s, struct err *e)
         st = may_go(s, id, e);
         if (st != ST_OK)
             return st == ST_NOT_FOUND ? ST_OK : st;
-        TRY(drop_batch(s, id, e));
+        ERR_TRY(drop_batch(s, id, e));
     }
     return ST_OK;
 }

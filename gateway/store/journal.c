@@ -197,46 +197,39 @@ static enum st put_span_text(struct buf *b, struct wire_span t)
     return wire_put_text(b, text);
 }
 
-#define TRY(x)                                                                                     \
-    do {                                                                                           \
-        enum st try_ = (x);                                                                        \
-        if (try_ != ST_OK)                                                                         \
-            return try_;                                                                           \
-    } while (0)
-
 static enum st frame_encode(const struct store *s, const struct store_frame *f, struct buf *b)
 {
-    TRY(wire_put_array(b, 9));
-    TRY(put_span_text(b, frame_device(s, f)));
-    TRY(wire_put_int(b, f->due_ms));
-    TRY(wire_put_int(b, f->t_ms));
-    TRY(wire_put_uint(b, (uint64_t)f->grade));
-    TRY(wire_put_bytes(b, f->boot, sizeof f->boot));
-    TRY(wire_put_uint(b, (uint64_t)f->cause));
-    TRY(wire_put_uint(b, f->n));
-    TRY(wire_put_bytes(b, f->senml, f->senml_n));
-    TRY(wire_put_array(b, f->nmissed));
+    ERR_TRY(wire_put_array(b, 9));
+    ERR_TRY(put_span_text(b, frame_device(s, f)));
+    ERR_TRY(wire_put_int(b, f->due_ms));
+    ERR_TRY(wire_put_int(b, f->t_ms));
+    ERR_TRY(wire_put_uint(b, (uint64_t)f->grade));
+    ERR_TRY(wire_put_bytes(b, f->boot, sizeof f->boot));
+    ERR_TRY(wire_put_uint(b, (uint64_t)f->cause));
+    ERR_TRY(wire_put_uint(b, f->n));
+    ERR_TRY(wire_put_bytes(b, f->senml, f->senml_n));
+    ERR_TRY(wire_put_array(b, f->nmissed));
     for (uint32_t i = 0; i < f->nmissed; i++)
-        TRY(wire_put_text(b, s->ser[f->missed[i]].s.point));
+        ERR_TRY(wire_put_text(b, s->ser[f->missed[i]].s.point));
     return ST_OK;
 }
 
 static enum st blob_encode(const struct store *s, size_t first, const bool *skip, size_t n,
                            struct buf *blob)
 {
-    TRY(wire_put_array(blob, 2));
-    TRY(wire_put_uint(blob, JOURNAL_VERSION));
-    TRY(wire_put_array(blob, n));
+    ERR_TRY(wire_put_array(blob, 2));
+    ERR_TRY(wire_put_uint(blob, JOURNAL_VERSION));
+    ERR_TRY(wire_put_array(blob, n));
     for (size_t i = first; i < s->nframes; i++)
         if (!skip || !skip[i])
-            TRY(frame_encode(s, &s->frames[i], blob));
+            ERR_TRY(frame_encode(s, &s->frames[i], blob));
     return ST_OK;
 }
 
 static enum st blob_pack(const struct buf *blob, struct buf *packed, struct err *e)
 {
     struct wire_zstd *z = NULL;
-    TRY(wire_zstd_open(&z, e));
+    ERR_TRY(wire_zstd_open(&z, e));
     enum st st = wire_zstd_pack(z, ZSTD_LEVEL, blob->p, blob->n, packed, e);
     wire_zstd_close(z);
     return st;
@@ -287,7 +280,7 @@ static enum st want(struct wire_reader *r, enum wire_type type, struct wire_item
 static enum st want_int(struct wire_reader *r, int64_t *v, struct err *e)
 {
     struct wire_item it;
-    TRY(wire_next(r, &it, e));
+    ERR_TRY(wire_next(r, &it, e));
     if ((it.type != WIRE_UINT && it.type != WIRE_NINT) || it.u > INT64_MAX)
         return err_set(e, ST_CORRUPT, "journal: a time is no integer");
     *v = it.type == WIRE_UINT ? (int64_t)it.u : -1 - (int64_t)it.u;
@@ -297,28 +290,28 @@ static enum st want_int(struct wire_reader *r, int64_t *v, struct err *e)
 static enum st entry_read(struct wire_reader *r, struct store_entry *x, struct err *e)
 {
     struct wire_item it;
-    TRY(want(r, WIRE_ARRAY, &it, e));
+    ERR_TRY(want(r, WIRE_ARRAY, &it, e));
     if (it.u != 9)
         return err_set(e, ST_CORRUPT, "journal: a frame has %llu fields", (unsigned long long)it.u);
-    TRY(want(r, WIRE_TEXT, &it, e));
+    ERR_TRY(want(r, WIRE_TEXT, &it, e));
     x->device = it.span;
-    TRY(want_int(r, &x->due_ms, e));
-    TRY(want_int(r, &x->t_ms, e));
-    TRY(want(r, WIRE_UINT, &it, e));
+    ERR_TRY(want_int(r, &x->due_ms, e));
+    ERR_TRY(want_int(r, &x->t_ms, e));
+    ERR_TRY(want(r, WIRE_UINT, &it, e));
     x->grade = it.u;
-    TRY(want(r, WIRE_BYTES, &it, e));
+    ERR_TRY(want(r, WIRE_BYTES, &it, e));
     x->boot = it.span;
-    TRY(want(r, WIRE_UINT, &it, e));
+    ERR_TRY(want(r, WIRE_UINT, &it, e));
     x->cause = it.u;
-    TRY(want(r, WIRE_UINT, &it, e));
+    ERR_TRY(want(r, WIRE_UINT, &it, e));
     x->n = it.u;
-    TRY(want(r, WIRE_BYTES, &it, e));
+    ERR_TRY(want(r, WIRE_BYTES, &it, e));
     x->senml = it.span;
-    TRY(want(r, WIRE_ARRAY, &it, e));
+    ERR_TRY(want(r, WIRE_ARRAY, &it, e));
     x->nmissed = it.u;
     x->missed = *r;
     for (uint64_t i = 0; i < x->nmissed; i++)
-        TRY(want(r, WIRE_TEXT, &it, e));
+        ERR_TRY(want(r, WIRE_TEXT, &it, e));
     if (x->grade > CLK_UNKNOWN || x->cause >= STORE_CAUSES || x->boot.n != WIRE_ID_BYTES)
         return err_set(e, ST_CORRUPT, "journal: a frame has an unknown grade, cause or boot");
     return ST_OK;
@@ -397,7 +390,7 @@ static enum st frame_restore(void *ctx, const struct store_entry *x, struct err 
                               .senml = s->senml.p + s->senml.n,
                               .senml_n = x->senml.n};
     memcpy(f->boot, x->boot.p, sizeof f->boot);
-    TRY(buf_put(&s->senml, x->senml.p, x->senml.n));
+    ERR_TRY(buf_put(&s->senml, x->senml.p, x->senml.n));
     uint32_t *index = s->index + s->nindex;
     struct wire_senml it;
     struct wire_reading w;
@@ -412,7 +405,7 @@ static enum st frame_restore(void *ctx, const struct store_entry *x, struct err 
     struct wire_reader r = x->missed;
     for (uint64_t i = 0; i < x->nmissed; i++) {
         struct wire_item t;
-        TRY(wire_next(&r, &t, e));
+        ERR_TRY(wire_next(&r, &t, e));
         if (find_series(s, f->device, t.span, &index[f->ngot + f->nmissed]))
             f->nmissed++;
     }

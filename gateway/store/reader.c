@@ -10,13 +10,6 @@ struct store_reader {
     struct buf bytes; /* of the last batch */
 };
 
-#define TRY(x)                                                                                     \
-    do {                                                                                           \
-        enum st try_ = (x);                                                                        \
-        if (try_ != ST_OK)                                                                         \
-            return try_;                                                                           \
-    } while (0)
-
 enum st store_reader_open(struct store_reader **out, const char *path, struct err *e)
 {
     struct store_reader *r = calloc(1, sizeof *r);
@@ -60,7 +53,7 @@ static enum st load(struct store_reader *r, int64_t id, struct store_batch *out,
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
-    TRY(store_db_row(&r->db, q, e));
+    ERR_TRY(store_db_row(&r->db, q, e));
     *out = (struct store_batch){.id = id,
                                 .seq = store_batch_seq(id),
                                 .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,
@@ -108,7 +101,7 @@ static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pi
             return ST_IO;
         sqlite3_bind_int64(q, 1, store_batch_id(chain, seq));
         sqlite3_bind_int64(q, 2, store_batch_id(chain, pick == STORE_PICK_NEWEST ? 1 : last_seq));
-        TRY(store_db_row(&r->db, q, e));
+        ERR_TRY(store_db_row(&r->db, q, e));
         *id = sqlite3_column_int64(q, 0);
         sqlite3_reset(q);
         uint64_t a = store_batch_seq(*id), z = a;
@@ -157,7 +150,7 @@ enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batche
     if (!q)
         return ST_IO;
     sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
-    TRY(store_db_row(&r->db, q, e));
+    ERR_TRY(store_db_row(&r->db, q, e));
     *batches = sqlite3_column_int64(q, 0);
     *readings = sqlite3_column_int64(q, 1);
     sqlite3_reset(q);
@@ -262,7 +255,7 @@ enum st store_last_receipt(struct store_reader *r, const char *uplink, struct st
     if (!q)
         return ST_IO;
     sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
-    TRY(store_db_row(&r->db, q, e));
+    ERR_TRY(store_db_row(&r->db, q, e));
     out->seq = store_batch_seq(sqlite3_column_int64(q, 0));
     out->at_ms = sqlite3_column_int64(q, 1);
     bool ok = store_db_blob(q, 2, out->chain, WIRE_ID_BYTES);

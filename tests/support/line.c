@@ -53,6 +53,21 @@ void line_done(struct line *l)
     free(l->key);
 }
 
+int line_setup(void **state)
+{
+    static struct line l;
+
+    line_init(&l);
+    *state = &l;
+    return 0;
+}
+
+int line_teardown(void **state)
+{
+    line_done(*state);
+    return 0;
+}
+
 void line_start(struct line *l)
 {
     struct err e = {0};

@@ -6,6 +6,8 @@
 #include "gateway/store/store.h"
 
 #define LINE_T0 INT64_C(1790000000000) /* 2026-09-21T14:13:20Z, a multiple of 1 s */
+#define LINE_MINUTE 60000
+#define LINE_M1 ((LINE_T0 / LINE_MINUTE + 1) * LINE_MINUTE) /* the first whole minute behind it */
 #define LINE_DEVICES 2
 #define LINE_POINTS 3
 
@@ -26,6 +28,9 @@ struct line {
 /* Sets up folder, key and clock; periods are 10 s, windows 60 s. */
 void line_init(struct line *l);
 void line_done(struct line *l);
+/* The same for cmocka: *state is the line. */
+int line_setup(void **state);
+int line_teardown(void **state);
 /* Opens store and seal on the folder as it is; stop leaves them as a killed process does (after
  * the last commit), so the next start finds what was durable. */
 void line_start(struct line *l);

@@ -10,24 +10,6 @@
 
 #include "tests/support/line.h"
 
-static int setup(void **state)
-{
-    static struct line l;
-    line_init(&l);
-    *state = &l;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    line_done(*state);
-    return 0;
-}
-
-#define MINUTE 60000
-/* The first multiple of a minute behind LINE_T0. */
-#define M1 ((LINE_T0 / MINUTE + 1) * MINUTE)
-
 /* Numbers without a hole, each linked to the one before, windows that abut. */
 static void assert_chain_holds(const struct line_batches *b)
 {
@@ -94,7 +76,7 @@ static void the_plan_is_the_first_batch(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_to(l, M1 + 3000);
+    line_to(l, LINE_M1 + 3000);
     struct line_batches b;
     line_batches(l, &b);
     assert_true(b.n >= 2);
@@ -118,17 +100,17 @@ static void windows_are_aligned_and_abut(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 5 * MINUTE + 3000);
+    line_run(l, LINE_M1 + 5 * LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     assert_int_equal(b.n, 1 + 6);
     assert_chain_holds(&b);
     for (size_t i = 1; i < b.n; i++) {
-        assert_int_equal(b.v[i].batch.header.from_ms % MINUTE, 0);
-        assert_int_equal(b.v[i].batch.header.to_ms % MINUTE, 0);
+        assert_int_equal(b.v[i].batch.header.from_ms % LINE_MINUTE, 0);
+        assert_int_equal(b.v[i].batch.header.to_ms % LINE_MINUTE, 0);
         assert_int_equal(b.v[i].batch.header.ngaps, 0);
     }
-    assert_covered(&b, LINE_T0, M1 + 5 * MINUTE);
+    assert_covered(&b, LINE_T0, LINE_M1 + 5 * LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -136,10 +118,10 @@ static void an_empty_window_is_sealed_with_its_gap(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1);
-    line_miss(l, 0, M1, STORE_DEVICE);
-    line_miss(l, 1, M1, STORE_DEVICE);
-    for (int64_t t = M1; t <= M1 + 2 * MINUTE + 3000; t += 1000)
+    line_run(l, LINE_M1);
+    line_miss(l, 0, LINE_M1, STORE_DEVICE);
+    line_miss(l, 1, LINE_M1, STORE_DEVICE);
+    for (int64_t t = LINE_M1; t <= LINE_M1 + 2 * LINE_MINUTE + 3000; t += 1000)
         line_to(l, t);
     struct line_batches b;
     line_batches(l, &b);
@@ -158,23 +140,23 @@ static void a_missed_poll_is_a_gap_to_the_next_reading(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1);
-    line_miss(l, 0, M1, STORE_BUS);
-    line_poll(l, 1, M1, 7);
-    line_to(l, M1 + 10000);
-    line_miss(l, 0, M1 + 10000, STORE_BUS);
-    line_poll(l, 1, M1 + 10000, 7);
-    line_to(l, M1 + 20000);
-    line_run(l, M1 + MINUTE + 3000);
+    line_run(l, LINE_M1);
+    line_miss(l, 0, LINE_M1, STORE_BUS);
+    line_poll(l, 1, LINE_M1, 7);
+    line_to(l, LINE_M1 + 10000);
+    line_miss(l, 0, LINE_M1 + 10000, STORE_BUS);
+    line_poll(l, 1, LINE_M1 + 10000, 7);
+    line_to(l, LINE_M1 + 20000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     const struct wire_header *h = &b.v[b.n - 1].batch.header;
     assert_int_equal(h->ngaps, 1);
     assert_string_equal(h->gaps[0].series, "dev-0/*");
     assert_string_equal(h->gaps[0].cause, "bus");
-    assert_int_equal(h->gaps[0].from_ms, M1);
-    assert_int_equal(h->gaps[0].to_ms, M1 + 20000);
-    assert_covered(&b, LINE_T0, M1 + MINUTE);
+    assert_int_equal(h->gaps[0].from_ms, LINE_M1);
+    assert_int_equal(h->gaps[0].to_ms, LINE_M1 + 20000);
+    assert_covered(&b, LINE_T0, LINE_M1 + LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -182,12 +164,12 @@ static void a_silent_collector_is_an_overrun(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1);
-    for (int64_t t = M1; t <= M1 + 3 * MINUTE + 3000; t += 1000)
+    line_run(l, LINE_M1);
+    for (int64_t t = LINE_M1; t <= LINE_M1 + 3 * LINE_MINUTE + 3000; t += 1000)
         line_to(l, t);
     struct line_batches b;
     line_batches(l, &b);
-    assert_covered(&b, LINE_T0, M1 + 3 * MINUTE);
+    assert_covered(&b, LINE_T0, LINE_M1 + 3 * LINE_MINUTE);
     assert_string_equal(b.v[b.n - 1].batch.header.gaps[0].cause, "overrun");
     line_batches_done(&b);
 }
@@ -196,20 +178,20 @@ static void a_restart_is_a_gap_off_and_keeps_the_journal(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 25000);
+    line_run(l, LINE_M1 + 25000);
     line_step(l, true);
     assert_int_equal(line_pending_readings(l), 3 * LINE_DEVICES * LINE_POINTS);
     line_stop(l);
 
-    l->utc_ms += 10 * MINUTE;
-    l->mono_ms += 10 * MINUTE;
+    l->utc_ms += 10 * LINE_MINUTE;
+    l->mono_ms += 10 * LINE_MINUTE;
     int64_t start = l->utc_ms;
     line_start(l);
-    line_run(l, start + 2 * MINUTE);
+    line_run(l, start + 2 * LINE_MINUTE);
     struct line_batches b;
     line_batches(l, &b);
     assert_chain_holds(&b);
-    assert_covered(&b, LINE_T0, M1 + 11 * MINUTE);
+    assert_covered(&b, LINE_T0, LINE_M1 + 11 * LINE_MINUTE);
     /* One batch for what the journal held, one across the downtime, not one a window. */
     size_t off = 0;
     for (size_t i = 0; i < b.n; i++)
@@ -227,7 +209,7 @@ static void boots_never_share_a_batch(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 15000);
+    line_run(l, LINE_M1 + 15000);
     line_step(l, true);
     uint64_t held = line_pending_readings(l);
     uint8_t boot[WIRE_ID_BYTES];
@@ -237,12 +219,12 @@ static void boots_never_share_a_batch(void **state)
     l->mono_ms += 15000;
     line_start(l);
     line_poll(l, 0, l->utc_ms, 1); /* in the queue before the writer's first turn */
-    line_run(l, M1 + MINUTE + 3000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     uint64_t old = 0;
     for (size_t i = 0; i < b.n; i++)
-        if (b.v[i].batch.header.from_ms >= M1 &&
+        if (b.v[i].batch.header.from_ms >= LINE_M1 &&
             memcmp(b.v[i].batch.header.boot, boot, sizeof boot) == 0)
             old += b.v[i].row.n;
     assert_int_equal(old, held);
@@ -253,15 +235,15 @@ static void a_kill_loses_at_most_what_no_commit_held(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 35000);
+    line_run(l, LINE_M1 + 35000);
     uint64_t durable = line_pending_readings(l);
     struct line_batches b;
     line_batches(l, &b);
     durable += line_sealed_readings(&b);
     line_batches_done(&b);
     line_stop(l);
-    l->utc_ms += 3 * MINUTE;
-    l->mono_ms += 3 * MINUTE;
+    l->utc_ms += 3 * LINE_MINUTE;
+    l->mono_ms += 3 * LINE_MINUTE;
     line_start(l);
     line_to(l, l->utc_ms + 3000);
     line_batches(l, &b);
@@ -275,13 +257,13 @@ static void a_full_window_is_cut_at_a_tick(void **state)
     struct line *l = *state;
     l->seal_cfg.max_readings = 2 * LINE_DEVICES * LINE_POINTS + 1;
     line_start(l);
-    line_run(l, M1 + MINUTE + 3000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     assert_chain_holds(&b);
     for (size_t i = 0; i < b.n; i++)
         assert_true(b.v[i].row.n <= (uint64_t)l->seal_cfg.max_readings);
-    assert_covered(&b, LINE_T0, M1 + MINUTE);
+    assert_covered(&b, LINE_T0, LINE_M1 + LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -289,13 +271,13 @@ static void a_removed_device_is_retired_and_its_readings_stay(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 15000);
+    line_run(l, LINE_M1 + 15000);
     line_step(l, true);
     uint64_t held = line_pending_readings(l);
     line_stop(l);
     l->devices = 1;
     line_start(l);
-    line_run(l, M1 + MINUTE + 3000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     assert_chain_holds(&b);
@@ -304,7 +286,7 @@ static void a_removed_device_is_retired_and_its_readings_stay(void **state)
     for (size_t i = 1; i < b.n; i++) {
         if (b.v[i].batch.header.kind == WIRE_DATA) {
             if (memcmp(b.v[i].batch.header.boot, store_boot(l->store), WIRE_ID_BYTES) != 0 &&
-                b.v[i].batch.header.from_ms >= M1)
+                b.v[i].batch.header.from_ms >= LINE_M1)
                 old += b.v[i].row.n;
             continue;
         }
@@ -325,11 +307,11 @@ static void another_key_or_machine_begins_a_linked_chain(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 3000);
+    line_run(l, LINE_M1 + 3000);
     line_stop(l);
     l->machine = "machine-b";
     line_start(l);
-    line_run(l, M1 + MINUTE + 3000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     size_t i = 1;
@@ -349,11 +331,11 @@ static void a_clock_step_cuts_the_window_and_is_marked(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 25000);
+    line_run(l, LINE_M1 + 25000);
     l->utc_ms -= INT64_C(86400000); /* a day back; the monotonic clock goes on */
     line_step(l, false);
-    int64_t day = M1 - INT64_C(86400000);
-    line_run(l, day + 2 * MINUTE + 3000);
+    int64_t day = LINE_M1 - INT64_C(86400000);
+    line_run(l, day + 2 * LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     size_t steps = 0;
@@ -362,7 +344,7 @@ static void a_clock_step_cuts_the_window_and_is_marked(void **state)
     assert_int_equal(steps, 1);
     assert_true(b.n < 12); /* no burst of windows */
     assert_chain_holds(&b);
-    assert_covered(&b, day + 30000, day + 2 * MINUTE);
+    assert_covered(&b, day + 30000, day + 2 * LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -371,9 +353,9 @@ static void grades_never_share_a_batch(void **state)
     struct line *l = *state;
     l->grade = CLK_HOLDOVER;
     line_start(l);
-    line_run(l, M1 + 25000);
+    line_run(l, LINE_M1 + 25000);
     l->grade = CLK_SYNCED;
-    line_run(l, M1 + MINUTE + 3000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     assert_chain_holds(&b);
@@ -383,14 +365,14 @@ static void grades_never_share_a_batch(void **state)
         last = b.v[i].batch.header.clk;
     }
     assert_int_equal(last, CLK_SYNCED);
-    assert_covered(&b, LINE_T0, M1 + MINUTE);
+    assert_covered(&b, LINE_T0, LINE_M1 + LINE_MINUTE);
     line_batches_done(&b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
         T(the_plan_is_the_first_batch),
         T(windows_are_aligned_and_abut),
         T(an_empty_window_is_sealed_with_its_gap),

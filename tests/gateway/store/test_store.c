@@ -14,23 +14,6 @@
 #include "gateway/base/thr.h"
 #include "tests/support/line.h"
 
-#define MINUTE 60000
-#define M1 ((LINE_T0 / MINUTE + 1) * MINUTE)
-
-static int setup(void **state)
-{
-    static struct line l;
-    line_init(&l);
-    *state = &l;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    line_done(*state);
-    return 0;
-}
-
 static void assert_ok(enum st st, const struct err *e)
 {
     if (st != ST_OK)
@@ -96,7 +79,7 @@ static uint64_t pick(struct line *l, enum store_pick how)
 static void six_batches(struct line *l, uint8_t chain[WIRE_ID_BYTES])
 {
     line_start(l);
-    line_run(l, M1 + 4 * MINUTE + 3000);
+    line_run(l, LINE_M1 + 4 * LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     assert_int_equal(b.n, 6);
@@ -164,7 +147,7 @@ static void a_refused_batch_is_voided_in_the_chain(void **state)
     writer_start(&w, l);
     assert_ok(store_refuse(l->store, 0, chain, 3, "bad_cbor", &e), &e);
     writer_stop(&w);
-    line_run(l, l->utc_ms + 2 * MINUTE);
+    line_run(l, l->utc_ms + 2 * LINE_MINUTE);
     struct line_batches b;
     line_batches(l, &b);
     size_t voids = 0;
@@ -191,15 +174,15 @@ static void only_acknowledged_batches_leave_after_keep(void **state)
 {
     struct line *l = *state;
     uint8_t chain[WIRE_ID_BYTES];
-    l->store_cfg.keep_ms = 2 * MINUTE;
+    l->store_cfg.keep_ms = 2 * LINE_MINUTE;
     six_batches(l, chain);
-    line_run(l, l->utc_ms + 10 * MINUTE);
+    line_run(l, l->utc_ms + 10 * LINE_MINUTE);
     struct line_batches b;
     line_batches(l, &b);
     assert_int_equal(b.v[0].row.seq, 1); /* nothing acknowledged, nothing gone */
     line_batches_done(&b);
     ack(l, chain, 5, true);
-    line_run(l, l->utc_ms + 3 * MINUTE);
+    line_run(l, l->utc_ms + 3 * LINE_MINUTE);
     line_batches(l, &b);
     assert_int_equal(b.v[0].row.seq, 6);
     line_batches_done(&b);
@@ -214,8 +197,8 @@ static enum st fill(struct line *l, int64_t bytes)
             int64_t t = l->utc_ms + k;
             line_poll(l, 0, t, t % 1000003 * 7919 % 1000000007);
         }
-        l->utc_ms += MINUTE;
-        l->mono_ms += MINUTE;
+        l->utc_ms += LINE_MINUTE;
+        l->mono_ms += LINE_MINUTE;
         struct err e = {0};
         enum st st = store_step(l->store, false, &e);
         if (st == ST_OK)
@@ -263,7 +246,7 @@ static void a_full_queue_drops_the_newest_and_writes_a_gap(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    struct store_poll p = {0, M1, M1, CLK_SYNCED, STORE_DEVICE, LINE_POINTS};
+    struct store_poll p = {0, LINE_M1, LINE_M1, CLK_SYNCED, STORE_DEVICE, LINE_POINTS};
     struct store_value v[LINE_POINTS];
     for (uint32_t i = 0; i < LINE_POINTS; i++)
         v[i] = (struct store_value){num_dec(5, 0), l->series[0][i], 0};
@@ -275,8 +258,8 @@ static void a_full_queue_drops_the_newest_and_writes_a_gap(void **state)
     struct store_stats stats;
     store_stats(l->store, &stats);
     assert_true(stats.queue_dropped >= 2);
-    line_to(l, M1);
-    line_to(l, M1 + MINUTE + 3000);
+    line_to(l, LINE_M1);
+    line_to(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
     bool queue = false;
@@ -365,12 +348,12 @@ static void a_lock_held_by_another_loses_nothing(void **state)
 {
     struct line *l = *state;
     line_start(l);
-    line_run(l, M1 + 5000);
+    line_run(l, LINE_M1 + 5000);
     line_step(l, true);
     sqlite3 *h;
     assert_int_equal(sqlite3_open(l->db, &h), SQLITE_OK);
     assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    line_poll(l, 0, M1 + 10000, 1);
+    line_poll(l, 0, LINE_M1 + 10000, 1);
     struct err e = {0};
     assert_int_equal(store_step(l->store, true, &e), ST_BUSY);
     struct store_stats stats;
@@ -396,7 +379,7 @@ static void the_file_is_its_owners_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
         T(acknowledged_ranges_merge_and_are_never_picked_again),
         T(acknowledgements_survive_a_restart),
         T(a_refused_batch_is_voided_in_the_chain),
