@@ -313,8 +313,8 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
     struct collect_answer a;
     bool sick = d->failures >= SICK_FAILURES;
     clear(&r);
-    if (sick &&
-        start.ms < d->probe_at.ms) { /* others have the line; the gap is told all the same */
+    /* others have the line meanwhile; that nothing comes is told all the same */
+    if (sick && start.ms < d->probe_at.ms) {
         put(&r, STORE_DEVICE);
         return;
     }

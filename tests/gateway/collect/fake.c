@@ -53,14 +53,15 @@ struct fake_poll fake_at(size_t i)
 size_t fake_wait_poll(uint32_t device, bool good, size_t after)
 {
     size_t found = SIZE_MAX;
-    bool came = true;
+    int64_t until = clk_mono(clk_real()).ms + WAIT_MS, left = WAIT_MS;
     (void)pthread_mutex_lock(&lock);
-    while (came && found == SIZE_MAX) {
+    while (left > 0 && found == SIZE_MAX) {
         for (; after < npolls && found == SIZE_MAX; after++)
             if (polls[after].p.device == device && (polls[after].v[0].v.kind != NUM_NONE) == good)
                 found = after;
         if (found == SIZE_MAX)
-            came = thr_cond_wait(&news, &lock, WAIT_MS);
+            (void)thr_cond_wait(&news, &lock, left);
+        left = until - clk_mono(clk_real()).ms;
     }
     (void)pthread_mutex_unlock(&lock);
     return found;
@@ -76,12 +77,16 @@ static size_t count_events(const char *code)
 
 bool fake_wait_events(const char *code, size_t n)
 {
-    bool came = true;
+    int64_t until = clk_mono(clk_real()).ms + WAIT_MS, left = WAIT_MS;
     (void)pthread_mutex_lock(&lock);
-    while (came && count_events(code) < n)
-        came = thr_cond_wait(&news, &lock, WAIT_MS);
+    bool there = count_events(code) >= n;
+    while (!there && left > 0) {
+        (void)thr_cond_wait(&news, &lock, left);
+        there = count_events(code) >= n;
+        left = until - clk_mono(clk_real()).ms;
+    }
     (void)pthread_mutex_unlock(&lock);
-    return came;
+    return there;
 }
 
 size_t fake_events(const char *code)
