@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import ssl
 import threading
 import time
@@ -79,6 +80,7 @@ class FakeCity:
                     super().finish()
                 except OSError:
                     pass
+                self.request.close()
 
             def answer(self, a):
                 if a == DROP:
@@ -127,7 +129,7 @@ class FakeCity:
             server.server_close()
             for c in list(self.connections):
                 try:
-                    c.close()
+                    c.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
 

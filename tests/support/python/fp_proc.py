@@ -250,11 +250,12 @@ class Gateway:
         self.pub_path = write(os.path.join(folder, "device.pub"), pem)
         self.pub = fp.load_public(self.pub_path)
 
-    def config(self, body, every="2s", journal="500ms", keep="60d", more=""):
+    def config(self, body, every="2s", journal="500ms", keep="60d", more="",
+               listen="127.0.0.1:0"):
         write(self.conf, f"""gateway: {{id: {self.gw}}}
 store: {{path: {self.db}, journal_every: {journal}, keep: {keep}}}
 seal: {{key: {self.key_path}, every: {every}{more}}}
-web: {{listen: "127.0.0.1:0"}}
+web: {{listen: "{listen}"}}
 {body}
 """)
 

@@ -125,15 +125,14 @@ def _coverage(batches, plans, times, say):
 
 
 def _overlap(batches, times, say):
-    """A reading inside a gap of its own series contradicts the gap (half-open, rule 18)."""
+    """A reading inside a gap that covers its series contradicts the gap (half-open, rule 18)."""
     for b in batches:
-        for series, from_ms, to_ms, cause in b.gaps:
-            if series == "*" or series.endswith("/*"):
-                continue
-            for t in times.get(series, []):
-                if from_ms <= t < to_ms:
-                    say(f"rule 18: seq {b.seq} has a gap ({cause}) of {series} from {from_ms} to "
-                        f"{to_ms} over its reading at {t}")
+        for g in b.gaps:
+            inside = [(s, t) for s, seen in times.items() if _covers(g, s)
+                      for t in seen if g[1] <= t < g[2]]
+            if inside:
+                say(f"rule 18: seq {b.seq} has the gap {g} over {len(inside)} readings, "
+                    f"{inside[0]} is one")
 
 
 def chain_faults(batches, every_ms, max_readings=5000):

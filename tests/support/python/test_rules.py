@@ -52,7 +52,9 @@ class Rules(unittest.TestCase):
         self.fault("rule 17", edit=at(3, lambda h, p: ({**h, "gaps": [["d/b"] + gap[1:]]}, [])))
         self.fault("rule 17", edit=at(3, lambda h, p: (h, p[:3] + p[6:])))
         self.fault("rule 17", edit=at(5, lambda h, p: (h, p[:5])))
-        self.fault("rule 18", edit=at(3, lambda h, p: ({**h, "gaps": [gap]}, p)))
+        for name in ("d/a", "d/*", "*"):
+            self.fault("rule 18", edit=at(3, lambda h, p, n=name: (
+                {**h, "gaps": [[n] + gap[1:]]}, p)))
 
     def test_windows(self):
         self.fault("rule 8", edit=at(3, lambda h, p: ({**h, "from": h["from"] + 1}, p)))
