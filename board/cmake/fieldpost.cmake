@@ -48,6 +48,16 @@ function(fp_room name)
   endforeach()
 endfunction()
 
+# fp_embed(SOURCES FILE SYMBOL): appends to the list SOURCES a C file that holds FILE as SYMBOL
+# (embed.cmake says how).
+function(fp_embed sources file symbol)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c)
+  set(script ${PROJECT_SOURCE_DIR}/board/cmake/embed.cmake)
+  add_custom_command(OUTPUT ${out} DEPENDS ${file} ${script}
+    COMMAND ${CMAKE_COMMAND} -DIN=${file} -DOUT=${out} -DNAME=${symbol} -P ${script})
+  set(${sources} ${${sources}} ${out} PARENT_SCOPE)
+endfunction()
+
 # fp_unit_tests(DEPS room...): each test_*.c of this folder becomes one cmocka program and one
 # ctest test named after its path, label unit.
 function(fp_unit_tests)
