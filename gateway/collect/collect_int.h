@@ -212,8 +212,10 @@ struct collect_teller {
     struct mono minute;
 };
 
+struct collect_bus;
 struct collect_device {
     const struct collect_device_cfg *cfg;
+    const struct collect_bus *bus;
     const struct collect_profile *profile;
     bool *wanted; /* one flag per point of the profile */
     struct collect_plan plan;

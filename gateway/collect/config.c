@@ -269,6 +269,7 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     if (b) {
         check_unit(c, b, cfg);
         b->devices[b->n++] = d;
+        d->bus = b;
     }
     if (!*cfg->profile)
         return ST_OK;
@@ -321,7 +322,7 @@ static enum st make(struct collect *k, struct cfg *c, const char *dir, struct er
     for (size_t i = 0; i < cfg->buses.n; i++) {
         struct collect_bus *b = &k->buses[k->nbuses++];
         b->cfg = (const struct collect_bus_cfg *)cfg->buses.v + i;
-        b->devices = calloc(cfg->devices.n + 1, sizeof(*b->devices));
+        b->devices = calloc(cfg->devices.n + 1, sizeof(void *));
         if (!b->devices)
             return err_set(e, ST_MEMORY, "collect: no memory");
         check_bus(c, cfg, i);
@@ -405,10 +406,10 @@ static enum st declare_series(struct collect_device *d, struct store *s, struct 
     return ST_OK;
 }
 
-static enum st declare_device(struct collect_device *d, const struct collect_bus_cfg *b,
-                              struct store *s, struct err *e)
+static enum st declare_device(struct collect_device *d, struct store *s, struct err *e)
 {
     const struct collect_device_cfg *cfg = d->cfg;
+    const struct collect_bus_cfg *b = d->bus->cfg;
     char address[128];
     if (b->type == COLLECT_TCP)
         (void)snprintf(address, sizeof address, "%s:%s unit %lld", b->host, b->port,
@@ -433,13 +434,8 @@ static enum st declare_device(struct collect_device *d, const struct collect_bus
 enum st collect_declare(struct collect *k, struct store *s, struct err *e)
 {
     enum st st = ST_OK;
-    for (size_t i = 0; i < k->ndevices && st == ST_OK; i++) {
-        const struct collect_bus_cfg *b = NULL;
-        for (size_t j = 0; j < k->nbuses && !b; j++)
-            if (strcmp(k->buses[j].cfg->id, k->devices[i].cfg->bus) == 0)
-                b = k->buses[j].cfg;
-        st = declare_device(&k->devices[i], b, s, e);
-    }
+    for (size_t i = 0; i < k->ndevices && st == ST_OK; i++)
+        st = declare_device(&k->devices[i], s, e);
     return st;
 }
 

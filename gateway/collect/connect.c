@@ -47,7 +47,8 @@ static int wait_for(int fd, short events, int64_t until_ms, const struct thr_sto
 /* Shared by the asker and the thread that resolves; the last one to leave frees it. */
 struct lookup {
     atomic_int owners;
-    int done; /* eventfd */
+    int wake;         /* eventfd: done is worth a look */
+    atomic_bool done; /* rc and list are set */
     int rc;
     struct addrinfo *list;
     const char *port;
@@ -63,8 +64,8 @@ static void lookup_drop(struct lookup *l)
         return;
     if (l->list)
         freeaddrinfo(l->list);
-    if (l->done >= 0)
-        (void)close(l->done);
+    if (l->wake >= 0)
+        (void)close(l->wake);
     free(l);
 }
 
@@ -73,7 +74,8 @@ static void *lookup_main(void *arg)
     struct lookup *l = arg;
     uint64_t one = 1;
     l->rc = getaddrinfo(l->text, l->port, &hints, &l->list);
-    (void)!write(l->done, &one, sizeof one); /* a fresh counter has room */
+    atomic_store(&l->done, true);
+    (void)!write(l->wake, &one, sizeof one); /* a fresh counter has room */
     lookup_drop(l);
     return NULL;
 }
@@ -88,13 +90,13 @@ static struct lookup *lookup_start(const char *host, const char *port)
     memcpy(l->text + n, port, m);
     l->port = l->text + n;
     atomic_init(&l->owners, 2);
-    l->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_t id;
     pthread_attr_t attr;
-    bool made = l->done >= 0 && pthread_attr_init(&attr) == 0;
+    bool made = l->wake >= 0 && pthread_attr_init(&attr) == 0;
     bool runs = false;
     if (made) {
-        /* it runs on the bus's thread's signal mask: all blocked */
+        /* it inherits the signal mask of the bus's thread: all blocked */
         runs = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
                pthread_attr_setstacksize(&attr, NAME_STACK_BYTES) == 0 &&
                pthread_create(&id, &attr, lookup_main, l) == 0;
@@ -165,14 +167,15 @@ int collect_tcp_connect(const char *host, const char *port, int64_t timeout_ms,
         err_set(e, ST_MEMORY, "no memory to look up %s", host);
         return -1;
     }
-    int rc = wait_for(l->done, POLLIN, physical_ms() + NAME_TIMEOUT_MS, stop);
-    if (rc == 0 && l->rc == 0)
+    int rc = wait_for(l->wake, POLLIN, physical_ms() + NAME_TIMEOUT_MS, stop);
+    bool done = rc == 0 && atomic_load(&l->done);
+    if (done && l->rc == 0)
         fd = connect_list(l->list, host, port, timeout_ms, stop, e);
     else
         err_set(e, ST_IO,
                 "cannot find the address of %s: %s; check the name and the network, or "
                 "write the number",
-                host, rc == 0 ? gai_strerror(l->rc) : strerror(rc));
+                host, done ? gai_strerror(l->rc) : strerror(rc));
     lookup_drop(l);
     return fd;
 }

@@ -28,7 +28,7 @@ const struct cfg_word collect_order_words[] = {
 static bool units(struct num n, int exp, int64_t *out)
 {
     *out = n.i;
-    for (int k = n.exp; k > exp; k--)
+    for (int k = n.exp - exp; k > 0; k--)
         if (__builtin_mul_overflow(*out, INT64_C(10), out))
             return false;
     return n.kind == NUM_DEC;
@@ -45,7 +45,7 @@ static int64_t limit_units(struct num n, int exp, bool upper)
             return v;
         return n.i < 0 ? INT64_MIN : INT64_MAX;
     }
-    for (int k = n.exp; k < exp; k++)
+    for (int k = exp - n.exp; k > 0; k--)
         if (__builtin_mul_overflow(ten, INT64_C(10), &ten))
             return upper ? (n.i < 0 ? -1 : 0) : (n.i > 0 ? 1 : 0);
     v = n.i / ten;

@@ -21,7 +21,7 @@ struct round {
     struct store_value *v;
     enum collect_fault fault; /* the worst of its requests, or good */
     uint8_t exception;
-    const struct collect_request *refused; /* by that exception */
+    struct collect_request refused; /* by that exception */
     size_t answered;
     struct err why; /* the port is not open */
 };
@@ -122,13 +122,14 @@ void collect_device_overrun(const struct collect_bus_job *job, struct collect_bu
 static enum collect_fault ask(struct round *r, const struct collect_request *q,
                               struct collect_answer *a)
 {
+    *a = (struct collect_answer){0};
     enum collect_fault f = collect_port_ready(r->b->port, r->job->clk, r->job->stop, &r->why);
     if (f == COLLECT_GOOD)
         f = collect_port_ask(r->b->port, (uint8_t)r->d->cfg->unit, q, r->d->profile->pause_ms,
                              r->job->clk, r->job->stop, a);
     if (f == COLLECT_EXCEPTION) {
         r->exception = a->exception;
-        r->refused = q;
+        r->refused = *q;
     }
     return f;
 }
@@ -219,7 +220,7 @@ static void explain(const struct round *r, char *text, size_t n)
         (void)snprintf(text, n,
                        "Unit %lld refuses function %d, address %d, %d registers: %s "
                        "(code %d). Check model and profile.",
-                       unit, r->refused->function, r->refused->address, r->refused->count,
+                       unit, r->refused.function, r->refused.address, r->refused.count,
                        exception_text(r->exception), r->exception);
         break;
     case COLLECT_SILENT:
