@@ -22,7 +22,7 @@ void *cfg_arena_get(struct cfg_arena *a, size_t n)
         return NULL;
     }
     n = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    if (n > a->left) {
+    if (n > a->left || !a->blocks) {
         size_t size = n > BLOCK_BYTES ? n : BLOCK_BYTES;
         struct cfg_block *b = calloc(1, sizeof(*b) + size);
         if (!b) {
