@@ -304,7 +304,7 @@ static int run_main(int argc, char **argv)
         &code);
     if (!path)
         return code;
-    mallopt(M_ARENA_MAX, 2); /* a heap per thread would cost more than the threads */
+    mallopt(M_ARENA_MAX, 1); /* a heap per thread would cost more than the threads */
     /* What a batch takes while it is sealed goes back to the kernel; set, the limit stays. */
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     log_open("fieldpost", LOG_LEVEL_INFO);
