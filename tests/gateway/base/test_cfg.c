@@ -190,6 +190,16 @@ static void kinds_are_read_exactly(void **state)
     free_loaded(&l);
 }
 
+static void an_empty_map_may_come_first(void **state)
+{
+    (void)state;
+    struct loaded l;
+    load(&l, "buses: {}\nid: a\n");
+    assert_int_equal(l.st, ST_OK);
+    assert_int_equal(l.site.buses.n, 0);
+    free_loaded(&l);
+}
+
 static void every_kind_refuses_what_it_is_not(void **state)
 {
     (void)state;
@@ -425,6 +435,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_read_exactly),
+        cmocka_unit_test(an_empty_map_may_come_first),
         cmocka_unit_test(every_kind_refuses_what_it_is_not),
         cmocka_unit_test(all_mistakes_come_in_one_run_in_file_order),
         cmocka_unit_test(repeated_keys_are_refused),
