@@ -1,0 +1,39 @@
+# bash completion for fieldpost and fieldpost-city. Where nothing is offered, bash completes files.
+# Install as /usr/share/bash-completion/completions/fieldpost, with a link fieldpost-city to it.
+
+_fieldpost() {
+    local program=${COMP_WORDS[0]##*/} command=${COMP_WORDS[1]} offer=''
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    if [ "$COMP_CWORD" = 1 ]; then
+        case $program in
+        fieldpost-city) offer='serve enroll dump verify --help' ;;
+        *) offer='run check keygen status export verify --help --version' ;;
+        esac
+    else
+        case $before in
+        --format)
+            offer=csv
+            if [ "$program" = fieldpost ]; then offer='csv jsonl'; fi
+            ;;
+        --config | -c | --key | -k | --out | -o) return ;; # files
+        --from | --to | --series | --id) compopt +o default && return ;;
+        *)
+            case $program.$command in
+            fieldpost.run | fieldpost.check) offer='--config' ;;
+            fieldpost.keygen) offer='--out' ;;
+            fieldpost.status) offer='--config --json' ;;
+            fieldpost.export) offer='--config --format --from --to --series --raw' ;;
+            fieldpost.verify) offer='--key' ;;
+            fieldpost-city.serve) offer='--config' ;;
+            fieldpost-city.enroll) offer='--config --id --key' ;;
+            fieldpost-city.dump) offer='--config --raw --format' ;;
+            fieldpost-city.verify) offer='--config' ;;
+            esac
+            offer="$offer --help"
+            ;;
+        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$offer" -- "$word")
+}
+complete -o default -F _fieldpost fieldpost fieldpost-city

@@ -1,0 +1,49 @@
+#!/bin/bash
+# completion.sh BIN: bash offers exactly the commands and options that the programs' own help names.
+set -euo pipefail
+bin=$1
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+# shellcheck disable=SC1091 # the file under test
+. "$root/gateway/doc/completion/fieldpost.bash"
+# compopt works only while bash completes
+compopt() { :; }
+failed=0
+
+# offered PROGRAM WORD...: what is offered for the last word, sorted
+offered() {
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _fieldpost
+    printf '%s\n' "${COMPREPLY[@]}" | sort | xargs
+}
+
+# is WHAT GOT WANTED
+is() {
+    if [ "$2" != "$3" ]; then
+        echo "$1: offered \"$2\", wanted \"$3\""
+        failed=1
+    fi
+}
+
+# The options that a text names, and --help, sorted.
+named() { { grep -oE -e '--[a-z]+' || true; echo --help; } | sort -u | xargs; }
+
+commands=$("$bin/fieldpost" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort | xargs)
+is 'fieldpost' "$(offered fieldpost '')" "--help --version $commands"
+for command in $commands; do
+    is "fieldpost $command" "$(offered "/usr/bin/fieldpost" "$command" '')" \
+        "$("$bin/fieldpost" "$command" --help | named)"
+done
+usage=$("$bin/fieldpost-city" --help)
+city=$(sed -n 's/.* fieldpost-city \([a-z]*\) .*/\1/p' <<<"$usage" | sort | xargs)
+is 'fieldpost-city' "$(offered fieldpost-city '')" "--help $city"
+for command in $city; do
+    is "fieldpost-city $command" "$(offered fieldpost-city "$command" '')" \
+        "$(grep " fieldpost-city $command " <<<"$usage" | named)"
+done
+is 'a beginning' "$(offered fieldpost ex)" export
+is 'an option that has begun' "$(offered fieldpost export --fr)" --from
+is '--format' "$(offered fieldpost export --format '')" 'csv jsonl'
+is '--format of the city' "$(offered fieldpost-city dump --format '')" csv
+is 'a file' "$(offered fieldpost check --config '')" ''
+is 'a time' "$(offered fieldpost export --from '')" ''
+exit $failed
