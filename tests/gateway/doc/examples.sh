@@ -1,0 +1,38 @@
+#!/bin/bash
+# examples.sh BIN: the configurations that README and manual print are good as printed, once the
+# files that they name are there.
+set -euo pipefail
+bin=$(cd "$1" && pwd)
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+
+# literal PAGE N: the Nth block of a manual page that starts with a configuration key
+literal() {
+    awk -v n="$2" '/^\.Bd/ { on = 1; first = 1; next } /^\.Ed/ { on = 0 }
+        on && first { first = 0; block += /^[a-z_]+:/ ; is = /^[a-z_]+:/ } on && is && block == n' \
+        "$root/gateway/doc/man/$1"
+}
+
+"$bin/fieldpost" keygen --out device.key >city-sign.pub 2>keygen.log
+cp city-sign.pub city-ca.pem # any PEM will do: check opens no connection
+awk '/^```yaml$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/README.md" >readme.yaml
+literal fieldpost.yaml.5 1 | sed "s|/etc/fieldpost/||; s|/var/lib/fieldpost/||" >manual.yaml
+for f in readme manual; do
+    [ -s $f.yaml ]
+    "$bin/fieldpost" check --config $f.yaml
+    sed 's/renke-weather/renke-wether/' $f.yaml >wrong.yaml
+    if "$bin/fieldpost" check --config wrong.yaml 2>wrong.log; then exit 1; fi
+    grep -q 'did you mean "renke-weather"' wrong.log
+done
+
+literal fieldpost.yaml.5 2 >own.yaml
+sed 's|profile: renke-weather|profile: ./own.yaml|' readme.yaml >with-own.yaml
+grep -q own.yaml with-own.yaml
+"$bin/fieldpost" check --config with-own.yaml
+
+literal fieldpost-city.1 1 | sed "s|/var/lib/fieldpost/||" >city.yaml
+[ -s city.yaml ]
+"$bin/fieldpost-city" enroll --config city.yaml --id tra-cau-01 --key city-sign.pub
+"$bin/fieldpost-city" dump --config city.yaml >dump.csv
