@@ -16,8 +16,8 @@ static const char help[] =
     "  --profiles D  where profile names are looked up (../share/fieldpost/profile)\n"
     "  --seed N      of random and walk formulas and of garbage\n"
     "On stdin: `fault <device> <kind> <count>`, `heal <device>`, answered with `ok`.\n"
-    "SIGUSR1: ends the polls in progress, prints `quiet` and stays silent. SIGTERM: so, and "
-    "exits.\n";
+    "SIGUSR1: ends the polls in progress, prints `quiet` and stays silent. SIGTERM: so, prints\n"
+    "`requests <n>`, how many came in all, and exits.\n";
 
 static char *installed_profiles(void)
 {

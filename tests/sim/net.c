@@ -43,6 +43,7 @@ struct sim_net {
     int epoll;
     struct end *ends;
     size_t connections, nwaiting;
+    uint64_t requests; /* to any unit, answered or not */
     struct waiting *waiting;
     bool quiet, quiet_said, stopping, log_dirty;
     int64_t quiet_since_ms, flushed_ms;
@@ -166,6 +167,7 @@ static bool answer(struct sim_net *n, struct end *x, const struct sim_request *r
     struct sim_device *d = addressed(x->bus, r->unit);
     uint64_t unused = 1;
 
+    n->requests++;
     if (d == NULL) { /* a serial line stays silent, a TCP gateway says that nobody answers */
         const uint8_t nobody[2] = {(uint8_t)(r->pdu[0] | 0x80), 11};
         if (r->tcp)
@@ -336,6 +338,8 @@ enum st sim_net_run(struct sim_net *n, struct err *e)
         if (got == 1)
             handle(n, ev.data.ptr);
     }
+    printf("requests %" PRIu64 "\n", n->requests);
+    fflush(stdout);
     return ST_OK;
 }
 
