@@ -376,6 +376,52 @@ static void the_file_is_its_owners_alone(void **state)
     assert_int_equal(sb.st_mode & 0777, 0600);
 }
 
+static bool note_unit(void *ctx, const struct wire_reading *w)
+{
+    struct buf *b = ctx;
+    return buf_printf(b, "%.*s %.*s %.*s\n", (int)w->device.n, w->device.p, (int)w->point.n,
+                      w->point.p, (int)w->unit.n,
+                      w->unit.p ? (const char *)w->unit.p : "") == ST_OK;
+}
+
+/* Devices share the encoding of a point only where name and unit are the same. */
+static void points_of_one_name_keep_each_devices_unit(void **state)
+{
+    struct line *l = *state;
+    static const char *const quantity[] = {"temperature", "number", "voltage", "temperature"};
+    struct store *s;
+    struct err e = {0};
+    assert_ok(store_open(&s, &l->store_cfg, "gw-01", &l->clk, &e), &e);
+    for (uint32_t d = 0; d < 4; d++) {
+        char id[8];
+        uint32_t device, series;
+        snprintf(id, sizeof id, "d%u", d);
+        struct store_device dev = {.id = id, .source = "bus", .period_ms = 10000};
+        assert_ok(store_add_device(s, &dev, &device, &e), &e);
+        struct store_series x = {device, "x", quantity_by_key(quantity[d]), 10000};
+        assert_ok(store_add_series(s, &x, &series, &e), &e);
+        assert_string_equal(store_series_at(s, series)->point, "x");
+    }
+    assert_ok(store_start(s, &e), &e);
+    for (uint32_t d = 0; d < 4; d++) {
+        struct store_poll p = {d, LINE_T0, LINE_T0, CLK_SYNCED, STORE_DEVICE, 1};
+        struct store_value v = {num_dec(1, 0), d, 0};
+        assert_int_equal(store_put(s, &p, &v, 0), ST_OK);
+    }
+    assert_ok(store_step(s, true, &e), &e);
+    store_close(s);
+
+    struct store_reader *r;
+    struct buf got;
+    buf_init(&got, 4096);
+    assert_ok(store_reader_open(&r, l->db, &e), &e);
+    assert_ok(store_each_pending(r, note_unit, &got, &e), &e);
+    store_reader_close(r);
+    assert_int_equal(buf_put(&got, "", 1), ST_OK);
+    assert_string_equal((const char *)got.p, "d0 x Cel\nd1 x \nd2 x V\nd3 x Cel\n");
+    buf_done(&got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +439,7 @@ int main(void)
         T(a_missing_folder_says_what_to_do),
         T(a_lock_held_by_another_loses_nothing),
         T(the_file_is_its_owners_alone),
+        T(points_of_one_name_keep_each_devices_unit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

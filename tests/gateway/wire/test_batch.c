@@ -48,6 +48,47 @@ static void what_is_signed_opens_and_reads_back(void **state)
     buf_done(&batch);
 }
 
+static void a_payload_in_parts_signs_as_one_piece(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_header h = sample_header(2);
+    struct buf whole = sample(f, 2), payload = sample_payload(), out;
+    struct err e = {0};
+    size_t cut;
+
+    buf_init(&out, WIRE_BATCH_MAX);
+    for (cut = 0; cut <= payload.n; cut++) {
+        struct wire_span parts[] = {
+            {payload.p, cut}, {NULL, 0}, {payload.p + cut, payload.n - cut}};
+
+        out.n = 0;
+        assert_ok(wire_batch_sign_parts(&h, parts, 3, f->key, &out, &e), &e);
+        assert_int_equal(out.n, whole.n);
+        assert_memory_equal(out.p, whole.p, whole.n);
+    }
+    buf_done(&whole);
+    buf_done(&payload);
+    buf_done(&out);
+}
+
+/* Each part fits, the sum does not. */
+static void parts_that_are_too_much_together_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_header h = sample_header(2);
+    static const uint8_t half[WIRE_BATCH_MAX / 2];
+    struct wire_span parts[] = {{half, sizeof(half)}, {half, sizeof(half)}, {half, 1}};
+    struct buf out;
+
+    buf_init(&out, 2 * WIRE_BATCH_MAX);
+    assert_int_equal(wire_batch_sign_parts(&h, parts, 3, f->key, &out, NULL), ST_FULL);
+    assert_int_equal(wire_batch_sign_parts(&h, parts, 2, f->key, &out, NULL), ST_FULL);
+    assert_int_equal(out.n, 0);
+    parts[1].n = SIZE_MAX; /* must not wrap around */
+    assert_int_equal(wire_batch_sign_parts(&h, parts, 3, f->key, &out, NULL), ST_FULL);
+    buf_done(&out);
+}
+
 /* Envelope, header, payload and signature alike. */
 static void every_flipped_bit_is_refused(void **state)
 {
@@ -93,6 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_signed_opens_and_reads_back),
+        cmocka_unit_test(a_payload_in_parts_signs_as_one_piece),
+        cmocka_unit_test(parts_that_are_too_much_together_are_refused),
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(a_batch_cut_anywhere_is_refused),
     };
