@@ -15,7 +15,7 @@ static const unsigned char *const schema[] = {store_schema_001};
 
 #define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
 /* Page caches in KiB: one writer, and a few readers that scan once. */
-#define WRITER_CACHE "PRAGMA cache_size=-256;"
+#define WRITER_CACHE "PRAGMA cache_size=-128;"
 #define READER_CACHE "PRAGMA cache_size=-64;"
 
 static const char *const sql[STORE_SQLS] = {
