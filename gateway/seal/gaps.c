@@ -6,7 +6,9 @@
 
 #define CLOSED_MAX 8192  /* gaps that wait for their window to be sealed */
 #define CLOSED_FULL 4096 /* from here on a window is cut, so that CLOSED_MAX is not reached */
-#define ENTRIES_MAX 1000 /* in one header: 64 KiB at about 60 bytes each */
+#define HEADER_ROOM (56 * 1024) /* of 64 KiB, for the entries of one header */
+#define ENTRY_BYTES 40          /* times, cause and heads of an entry; its name comes on top */
+#define ENTRIES_MAX 1000        /* in one header: 64 KiB at about 60 bytes each */
 
 struct track {
     int64_t next_due;  /* of the first poll that is neither read nor missed */
@@ -73,23 +75,6 @@ void gaps_close(struct gaps *g)
     free(g);
 }
 
-void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms)
-{
-    struct track *t = &g->track[series];
-    t->next_due = gaps_align_up(from_ms, t->period_ms);
-    t->missing = false;
-}
-
-void gaps_restart(struct gaps *g, int64_t now_ms)
-{
-    g->nclosed = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        struct track *t = &g->track[i];
-        t->next_due = gaps_align_up(now_ms, t->period_ms);
-        t->miss_from = now_ms;
-    }
-}
-
 static void note(struct gaps *g, uint32_t series, int64_t from, int64_t to, enum store_cause cause)
 {
     if (from >= to)
@@ -103,6 +88,25 @@ static void note(struct gaps *g, uint32_t series, int64_t from, int64_t to, enum
         g->nclosed--;
     }
     g->closed[g->nclosed++] = (struct row){from, to, series, cause};
+}
+
+void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms)
+{
+    struct track *t = &g->track[series];
+    if (t->missing)
+        note(g, series, t->miss_from, from_ms, t->cause);
+    t->next_due = gaps_align_up(from_ms, t->period_ms);
+    t->missing = false;
+}
+
+void gaps_restart(struct gaps *g, int64_t now_ms)
+{
+    g->nclosed = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        struct track *t = &g->track[i];
+        t->next_due = gaps_align_up(now_ms, t->period_ms);
+        t->miss_from = now_ms;
+    }
 }
 
 static void miss(struct gaps *g, uint32_t series, int64_t from, enum store_cause cause)
@@ -232,10 +236,12 @@ static uint32_t device_series(const struct gaps *g, uint32_t series)
     return n;
 }
 
-/* Adds an entry; its name is an offset into names until all are there. */
+/* Adds an entry; its name is an offset into names until all are there. ST_FULL: the header is. */
 static enum st entry(struct gaps *g, size_t *n, const struct row *r, const char *device,
                      const char *point)
 {
+    if (*n == ENTRIES_MAX || g->names.n + (*n + 1) * ENTRY_BYTES > HEADER_ROOM)
+        return ST_FULL;
     struct wire_gap *w = &g->entry[*n];
     w->series = (const char *)(uintptr_t)g->names.n;
     w->from_ms = r->from;
@@ -250,17 +256,15 @@ static enum st entry(struct gaps *g, size_t *n, const struct row *r, const char 
     return st;
 }
 
-static enum st entries(struct gaps *g, size_t nrows, size_t *n)
+static enum st entries(struct gaps *g, size_t nrows, bool whole, size_t *n)
 {
     for (size_t i = 0; i < nrows;) {
-        if (*n == ENTRIES_MAX)
-            return ST_FULL;
         const struct row *r = &g->rows[i];
         const struct store_series *s = store_series_at(g->store, r->series);
         const char *device = store_device_at(g->store, s->device)->id;
         enum st st;
         size_t all = run_length(g, i, nrows, false), here = run_length(g, i, nrows, true);
-        if (all == g->n) {
+        if (whole && all == g->n) {
             st = entry(g, n, r, NULL, "*");
             i += all;
         } else if (here > 1 && here == device_series(g, r->series)) {
@@ -276,39 +280,50 @@ static enum st entries(struct gaps *g, size_t nrows, size_t *n)
     return ST_OK;
 }
 
-/* Too many for one header: one entry per device, from its first to its last missing moment. Says
- * too much rather than too little; readings inside stay readings. */
-static enum st coarse_entries(struct gaps *g, size_t nrows, size_t *n)
+/* What the rows of series first … last-1 span; empty (from > to) when there are none. */
+static struct row span(const struct gaps *g, size_t nrows, uint32_t first, uint32_t last)
 {
-    uint32_t last = 0;
-    for (uint32_t first = 0; first < g->n && *n < ENTRIES_MAX; first = last) {
-        last = first + device_series(g, first);
-        struct row sum = {INT64_MAX, INT64_MIN, first, STORE_DEVICE};
-        for (size_t i = 0; i < nrows; i++) {
-            const struct row *r = &g->rows[i];
-            if (r->series < first || r->series >= last)
-                continue;
-            sum.from = r->from < sum.from ? r->from : sum.from;
-            sum.to = r->to > sum.to ? r->to : sum.to;
-            sum.cause = r->cause;
-        }
-        uint32_t device = store_series_at(g->store, first)->device;
-        enum st st = sum.from < sum.to
-                         ? entry(g, n, &sum, store_device_at(g->store, device)->id, "*")
-                         : ST_OK;
-        if (st != ST_OK)
-            return st;
+    struct row sum = {INT64_MAX, INT64_MIN, first, STORE_DEVICE};
+    for (size_t i = 0; i < nrows; i++) {
+        const struct row *r = &g->rows[i];
+        if (r->series < first || r->series >= last)
+            continue;
+        sum.from = r->from < sum.from ? r->from : sum.from;
+        sum.to = r->to > sum.to ? r->to : sum.to;
+        sum.cause = r->cause;
     }
-    return ST_OK;
+    return sum;
 }
 
-enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, const struct wire_gap **out,
-                    size_t *n, struct err *e)
+/* Too many for one header: one entry per device, from its first to its last missing moment, and
+ * where even these are too many, one for all. Says too much rather than too little; readings
+ * inside stay readings. */
+static enum st coarse_entries(struct gaps *g, size_t nrows, size_t *n)
+{
+    enum st st = ST_OK;
+    uint32_t last = 0;
+    for (uint32_t first = 0; first < g->n && st == ST_OK; first = last) {
+        last = first + device_series(g, first);
+        struct row sum = span(g, nrows, first, last);
+        uint32_t device = store_series_at(g->store, first)->device;
+        if (sum.from < sum.to)
+            st = entry(g, n, &sum, store_device_at(g->store, device)->id, "*");
+    }
+    if (st != ST_FULL)
+        return st;
+    struct row sum = span(g, nrows, 0, g->n);
+    *n = 0;
+    g->names.n = 0;
+    return entry(g, n, &sum, NULL, "*");
+}
+
+enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, bool whole,
+                    const struct wire_gap **out, size_t *n, struct err *e)
 {
     size_t rows = collect_rows(g, from_ms, to_ms);
     *n = 0;
     g->names.n = 0;
-    enum st st = entries(g, rows, n);
+    enum st st = entries(g, rows, whole, n);
     if (st == ST_FULL) {
         *n = 0;
         g->names.n = 0;

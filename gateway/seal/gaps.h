@@ -9,7 +9,8 @@ struct gaps;
 enum st gaps_open(struct gaps **out, const struct store *s, struct err *e) ST_MUST_CHECK;
 void gaps_close(struct gaps *g);
 
-/* From when on a series owes readings. Its first poll is due at the next multiple of its period. */
+/* From when on a series owes readings: its first poll is due at the next multiple of its period. A
+ * gap that is open ends there. */
 void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms);
 /* All series owe from here on; open gaps go on from here (a clock step). */
 void gaps_restart(struct gaps *g, int64_t now_ms);
@@ -20,8 +21,8 @@ enum st gaps_frame(struct gaps *g, const struct store_frame *f) ST_MUST_CHECK;
 
 /* The gaps of [from, to), clipped to it, joined per device, or to one entry, where they agree.
  * Valid until the next call. Series that are two periods behind by now count as overrun. */
-enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, const struct wire_gap **out,
-                    size_t *n, struct err *e) ST_MUST_CHECK;
+enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, bool whole,
+                    const struct wire_gap **out, size_t *n, struct err *e) ST_MUST_CHECK;
 /* The window up to `to` is sealed: forgets what ended before. */
 void gaps_sealed(struct gaps *g, int64_t to_ms);
 

@@ -1,18 +1,15 @@
-#include "gateway/seal/seal.h"
+#include "gateway/seal/seal_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/seal/gaps.h"
-
 #define GRACE_MS 2000            /* a poll of the window may still be on its way */
 #define RECORDS_MAX (950 * 1024) /* encoded records of a batch; header and envelope fit too */
-#define CONTROL_MAX (900 * 1024) /* entries of a control batch */
 #define STEP_MS 1000             /* UTC against monotonic: more than this is a clock step */
 #define LOOK_MS 1000             /* how often to look for steps and full windows */
-#define WINDOWS_A_STEP 64        /* bounded work: the rest at the next step */
 #define READINGS_LIMIT 65535
+#define MACHINE_ID "machine-id" /* among the store's small values */
 #define ZSTD_LEVEL 3
 
 static const struct cfg_field fields[] = {
@@ -38,34 +35,24 @@ static const struct cfg_field fields[] = {
     {.key = NULL}};
 const struct cfg_table seal_cfg_table = {sizeof(struct seal_cfg), fields};
 
-struct seal {
-    struct seal_cfg cfg;
-    char *gateway;
-    struct store *store;
-    const struct clk *clk;
-    struct wire_key *key;
-    struct gaps *gaps;
-    struct store_chain chain; /* id all zero: none yet */
-    int64_t from_ms;          /* of the next window */
-    int64_t start_ms;         /* this start, in the time base of then */
-    bool old_done;            /* frames of earlier runs are sealed */
-    bool first;               /* no window of this run is sealed yet */
-    bool step;                /* the next window does not abut */
-    bool planned;             /* the inventory stands in the chain */
-    size_t seen;              /* frames that the gap tracker has seen */
-    struct clk_time last;     /* at the last look */
-    struct mono last_mono;
-    struct mono due;
-    bool *use;               /* per frame: it is in the window */
-    struct wire_span *parts; /* the array head and the records of these frames */
-    size_t nuse, nparts;
-    struct buf payload; /* of a control batch; of a data batch its array head */
-};
-
 static int64_t align_down(int64_t t, int64_t step)
 {
     int64_t up = gaps_align_up(t, step);
     return up == t ? t : up - step;
+}
+
+static bool is_unknown(const struct seal *l)
+{
+    return l->last.grade == CLK_UNKNOWN;
+}
+
+/* The next window begins here and does not abut: a new store, another time base, a step back. */
+static void begin_at(struct seal *l, int64_t now_ms)
+{
+    l->from_ms = align_down(now_ms, l->cfg.every_ms);
+    if (is_unknown(l) && l->from_ms < CLK_UNKNOWN_BASE_MS)
+        l->from_ms = CLK_UNKNOWN_BASE_MS;
+    l->from_unknown = is_unknown(l);
 }
 
 /* ---- birth of a chain ---- */
@@ -80,6 +67,11 @@ static enum st chain_begin(struct seal *l, struct err *e)
         memcpy(c.after_chain, l->chain.id, sizeof c.after_chain);
         c.after_seq = l->chain.last_seq;
         memcpy(c.after_hash, l->chain.last_hash, sizeof c.after_hash);
+    } else if (l->chain.after) { /* a chain that never sealed: follow the one that it followed */
+        c.after = true;
+        memcpy(c.after_chain, l->chain.after_chain, sizeof c.after_chain);
+        c.after_seq = l->chain.after_seq;
+        memcpy(c.after_hash, l->chain.after_hash, sizeof c.after_hash);
     }
     ERR_TRY(store_chain_begin(l->store, &c, e));
     l->chain = c;
@@ -91,38 +83,43 @@ static enum st chain_begin(struct seal *l, struct err *e)
     return ST_OK;
 }
 
-/* Whether this machine and key are those that the store was written by. */
-static enum st machine_changed(struct seal *l, const char *machine_id, bool *changed, struct err *e)
+/* Whether the store was written on this machine; ST_NOT_FOUND: by none yet. */
+static enum st same_machine(struct seal *l, const char *machine_id, bool *same, struct err *e)
 {
     struct buf was;
     buf_init(&was, 4096);
-    enum st st = store_meta_get(l->store, "machine-id", &was, e);
+    enum st st = store_meta_get(l->store, MACHINE_ID, &was, e);
     size_t n = strlen(machine_id);
-    *changed = st == ST_OK && (was.n != n || memcmp(was.p, machine_id, n) != 0);
-    if (st == ST_NOT_FOUND || *changed)
-        st = store_meta_set(l->store, "machine-id", machine_id, n, e);
+    *same = st == ST_OK && was.n == n && memcmp(was.p, machine_id, n) == 0;
     buf_done(&was);
-    return st;
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
 {
-    struct clk_time now = clk_now(l->clk);
-    l->start_ms = now.utc_ms;
-    bool changed = false;
-    ERR_TRY(machine_changed(l, machine_id, &changed, e));
+    bool same = false;
+    ERR_TRY(same_machine(l, machine_id, &same, e));
     enum st st = store_chain_last(l->store, &l->chain, e);
     if (st == ST_NOT_FOUND) {
-        l->from_ms = align_down(now.utc_ms, l->cfg.every_ms);
-        return chain_begin(l, e);
-    }
-    if (st != ST_OK)
-        return st;
-    l->from_ms = l->chain.last_to_ms;
-    bool other_key = memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
-    if (changed || other_key || l->chain.ended)
+        begin_at(l, l->start_ms);
         ERR_TRY(chain_begin(l, e));
-    return ST_OK;
+    } else if (st != ST_OK) {
+        return st;
+    } else {
+        l->from_ms = l->chain.last_to_ms;
+        l->from_unknown = l->from_ms < SEAL_KNOWN_MS;
+        bool other_key =
+            memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
+        if (!same || other_key || l->chain.ended)
+            ERR_TRY(chain_begin(l, e));
+    }
+    /* The identity comes last: a kill before it begins one more chain, never a shared one. */
+    if (!same)
+        ERR_TRY(store_meta_set(l->store, MACHINE_ID, machine_id, strlen(machine_id), e));
+    st = store_latest_end(l->store, &l->known_end_ms, e);
+    if (st == ST_NOT_FOUND || l->known_end_ms < SEAL_KNOWN_MS)
+        l->known_end_ms = 0;
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 /* ---- open, close ---- */
@@ -139,21 +136,25 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->first = true;
     l->last = clk_now(clk);
     l->last_mono = clk_mono(clk);
+    l->start_ms = l->last.utc_ms;
     buf_init(&l->payload, WIRE_BATCH_MAX);
     l->gateway = strdup(gateway);
     enum st st = l->gateway ? ST_OK : err_set(e, ST_MEMORY, "seal: no memory");
     if (st == ST_OK)
         st = wire_key_load(&l->key, cfg->key, e);
+    if (st == ST_NOT_FOUND)
+        st = err_set(e, st, "seal.key %s is missing: make it with `fieldpost keygen --out %s`",
+                     cfg->key, cfg->key);
     if (st == ST_OK)
         st = gaps_open(&l->gaps, s, e);
     if (st == ST_OK)
         st = find_chain(l, machine_id, e);
+    if (st == ST_OK)
+        st = seal_owe(l, e);
     if (st != ST_OK) {
         seal_close(l);
         return st;
     }
-    for (uint32_t i = 0; i < store_series_count(s); i++)
-        gaps_owe(l->gaps, i, l->chain.last_seq || l->chain.after ? l->from_ms : l->start_ms);
     *out = l;
     return ST_OK;
 }
@@ -178,19 +179,6 @@ struct mono seal_due(const struct seal *l)
 
 /* ---- one batch ---- */
 
-struct window {
-    enum wire_kind kind;
-    int64_t from_ms, to_ms;
-    const uint8_t *boot;
-    enum clk_grade grade;
-    uint64_t n;
-    bool fold; /* l->use says which frames */
-    const struct store_planned *plan;
-    size_t nplan;
-    const uint64_t *voided;
-    size_t nvoided;
-};
-
 /* Signs the payload into cose and compresses it into packed. */
 static enum st sign_and_pack(struct seal *l, const struct wire_header *h, bool fold,
                              struct buf *cose, struct buf *packed, struct err *e)
@@ -207,8 +195,8 @@ static enum st sign_and_pack(struct seal *l, const struct wire_header *h, bool f
 
 /* Signs payload and stores the batch; moves the chain on. What it takes meanwhile, some bytes for
  * each byte of the payload, it gives back: a batch is rare. */
-static enum st seal_batch(struct seal *l, const struct window *w, const struct wire_gap *gaps,
-                          size_t ngaps, struct err *e)
+enum st seal_batch(struct seal *l, const struct seal_window *w, const struct wire_gap *gaps,
+                   size_t ngaps, struct err *e)
 {
     struct wire_header h = {.kind = w->kind,
                             .gw = l->gateway,
@@ -253,211 +241,8 @@ static enum st seal_batch(struct seal *l, const struct window *w, const struct w
     l->chain.last_seq = h.seq;
     memcpy(l->chain.last_hash, b.hash, sizeof b.hash);
     l->chain.last_to_ms = w->to_ms;
-    return ST_OK;
-}
-
-/* ---- control batches: plan, retire, void ---- */
-
-struct named {
-    char *name; /* device/point, owned */
-    uint32_t series;
-};
-struct plan_diff {
-    struct seal *l;
-    struct store_planned *entry;
-    char **names; /* owned texts of entry */
-    size_t n, max;
-    bool *same;           /* per series: stands in the plan as configured */
-    struct named *series; /* by index */
-    struct named *sorted; /* by name, for finding */
-    enum st st;
-};
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
-}
-
-static uint32_t find_series(const struct plan_diff *d, const char *name)
-{
-    struct named key = {(char *)(uintptr_t)name, 0};
-    const struct named *found =
-        bsearch(&key, d->sorted, store_series_count(d->l->store), sizeof key, by_name);
-    return found ? found->series : UINT32_MAX;
-}
-
-static enum st diff_add(struct plan_diff *d, const struct store_planned *p)
-{
-    if (d->n == d->max)
-        return ST_FULL;
-    char *name = strdup(p->series);
-    if (!name)
-        return ST_MEMORY;
-    d->names[d->n] = name;
-    d->entry[d->n] = *p;
-    d->entry[d->n++].series = name;
-    return ST_OK;
-}
-
-/* Marks a series that stands in the plan as it is configured; lists one that no longer exists. */
-static void diff_old(void *ctx, const struct store_planned *p)
-{
-    struct plan_diff *d = ctx;
-    uint32_t i = find_series(d, p->series);
-    if (i != UINT32_MAX) {
-        const struct store_series *s = store_series_at(d->l->store, i);
-        d->same[i] = same_text(p->quantity, s->quantity->key) &&
-                     same_text(p->unit, s->quantity->unit) && p->period_ms == s->period_ms;
-        return;
-    }
-    struct store_planned gone = {.series = p->series, .from_ms = d->l->start_ms};
-    if (d->st == ST_OK)
-        d->st = diff_add(d, &gone);
-}
-
-/* From when a series that the chain does not know yet is due: a later chain takes over where the
- * one before ended; an addition is due from this start. */
-static int64_t plan_from(const struct seal *l)
-{
-    return l->chain.last_seq == 0 && l->chain.after ? l->from_ms : l->start_ms;
-}
-
-static enum st diff_new(struct plan_diff *d)
-{
-    struct seal *l = d->l;
-    for (uint32_t i = 0; i < store_series_count(l->store); i++) {
-        if (d->same[i])
-            continue;
-        const struct store_series *s = store_series_at(l->store, i);
-        struct store_planned p = {d->series[i].name, s->quantity->key, s->quantity->unit,
-                                  s->period_ms, plan_from(l)};
-        ERR_TRY(diff_add(d, &p));
-        gaps_owe(l->gaps, i, p.from_ms);
-    }
-    return ST_OK;
-}
-
-static enum st diff_encode(struct plan_diff *d, size_t n)
-{
-    struct buf *b = &d->l->payload;
-    b->n = 0;
-    ERR_TRY(wire_put_array(b, n));
-    for (size_t i = 0; i < n; i++) {
-        const struct store_planned *p = &d->entry[i];
-        ERR_TRY(p->quantity
-                    ? wire_put_plan(b, p->series, p->quantity, p->unit, p->period_ms, p->from_ms)
-                    : wire_put_retire(b, p->series, p->from_ms, "no longer in the configuration"));
-    }
-    return ST_OK;
-}
-
-static enum st diff_make(struct plan_diff *d, struct err *e)
-{
-    struct seal *l = d->l;
-    uint32_t n = store_series_count(l->store);
-    d->max = 2 * (size_t)n + 65536;
-    d->entry = calloc(d->max, sizeof *d->entry);
-    d->names = calloc(d->max, sizeof *d->names);
-    d->same = calloc(n + 1, sizeof *d->same);
-    d->series = calloc(n + 1, sizeof *d->series);
-    d->sorted = calloc(n + 1, sizeof *d->sorted);
-    if (!d->entry || !d->names || !d->same || !d->series || !d->sorted)
-        return err_set(e, ST_MEMORY, "seal: no memory for the plan");
-    for (uint32_t i = 0; i < n; i++) {
-        const struct store_series *s = store_series_at(l->store, i);
-        if (asprintf(&d->series[i].name, "%s/%s", store_device_at(l->store, s->device)->id,
-                     s->point) < 0) {
-            d->series[i].name = NULL;
-            return err_set(e, ST_MEMORY, "seal: no memory for the plan");
-        }
-        d->series[i].series = i;
-        d->sorted[i] = d->series[i];
-    }
-    qsort(d->sorted, n, sizeof *d->sorted, by_name);
-    ERR_TRY(store_planned_each(l->store, diff_old, d, e));
-    if (d->st == ST_OK)
-        d->st = diff_new(d);
-    return d->st == ST_OK ? ST_OK : err_set(e, d->st, "seal: the plan has too many entries");
-}
-
-static void diff_done(struct plan_diff *d)
-{
-    for (size_t i = 0; i < d->n; i++)
-        free(d->names[i]);
-    for (uint32_t i = 0; d->series && i < store_series_count(d->l->store); i++)
-        free(d->series[i].name);
-    free(d->entry);
-    free(d->names);
-    free(d->same);
-    free(d->series);
-    free(d->sorted);
-}
-
-/* A control batch stands at the end of the batch before it and says no time of its own. */
-static struct window control_window(const struct seal *l)
-{
-    return (struct window){.kind = WIRE_CONTROL,
-                           .from_ms = l->from_ms,
-                           .to_ms = l->from_ms,
-                           .boot = store_boot(l->store),
-                           .grade = l->last.grade};
-}
-
-/* Brings the chain's plan to what is configured; more than one batch where it must. */
-static enum st seal_plan(struct seal *l, struct err *e)
-{
-    struct plan_diff d = {.l = l, .st = ST_OK};
-    enum st st = diff_make(&d, e);
-    size_t done = 0;
-    while (st == ST_OK && done < d.n) {
-        struct plan_diff part = d;
-        part.entry += done;
-        size_t n = d.n - done;
-        while ((st = diff_encode(&part, n)) == ST_FULL ||
-               (st == ST_OK && l->payload.n > CONTROL_MAX))
-            n /= 2;
-        if (st != ST_OK) {
-            st = err_set(e, st, "seal: the plan could not be encoded");
-            break;
-        }
-        struct window w = control_window(l);
-        w.plan = part.entry;
-        w.nplan = n;
-        st = seal_batch(l, &w, NULL, 0, e);
-        done += n;
-    }
-    diff_done(&d);
-    buf_done(&l->payload);
-    if (st == ST_OK)
-        l->planned = true;
-    return st;
-}
-
-/* Gives up, in the chain, what an uplink has refused for ever. */
-static enum st seal_voids(struct seal *l, struct err *e)
-{
-    for (int i = 0; i < WINDOWS_A_STEP; i++) {
-        struct store_refused r;
-        enum st st = store_refused_next(l->store, &r, e);
-        if (st != ST_OK)
-            return st == ST_NOT_FOUND ? ST_OK : st;
-        l->payload.n = 0;
-        const uint8_t(*hash)[WIRE_HASH_BYTES] = (const uint8_t(*)[WIRE_HASH_BYTES])r.hash;
-        st = wire_put_array(&l->payload, 1);
-        if (st == ST_OK)
-            st = wire_put_void(&l->payload, r.seq, r.seq, hash, "refused");
-        if (st != ST_OK)
-            return err_set(e, st, "seal: a void entry could not be encoded");
-        struct window w = control_window(l);
-        w.voided = &r.seq;
-        w.nvoided = 1;
-        ERR_TRY(seal_batch(l, &w, NULL, 0, e));
-    }
+    if (w->to_ms >= SEAL_KNOWN_MS && w->to_ms > l->known_end_ms)
+        l->known_end_ms = w->to_ms;
     return ST_OK;
 }
 
@@ -495,7 +280,7 @@ static enum st room_for(struct seal *l, size_t nframes, struct err *e)
 
 /* Marks the frames of the window and lists the parts of its payload. */
 static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes, size_t group,
-                    struct window *w, struct err *e)
+                    struct seal_window *w, struct err *e)
 {
     ERR_TRY(room_for(l, nframes, e));
     if (nframes)
@@ -521,15 +306,15 @@ static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes,
     return st == ST_OK ? ST_OK : err_set(e, st, "seal: no memory for a batch");
 }
 
-static enum st seal_window(struct seal *l, size_t group, int64_t to_ms, struct err *e)
+static enum st data_window(struct seal *l, size_t group, int64_t to_ms, struct err *e)
 {
     const struct store_frame *f;
     size_t n = store_frames(l->store, &f);
-    struct window w = {.kind = WIRE_DATA,
-                       .from_ms = l->from_ms,
-                       .to_ms = to_ms,
-                       .boot = store_boot(l->store),
-                       .grade = l->last.grade};
+    struct seal_window w = {.kind = WIRE_DATA,
+                            .from_ms = l->from_ms,
+                            .to_ms = to_ms,
+                            .boot = store_boot(l->store),
+                            .grade = l->last.grade};
     uint8_t boot[WIRE_ID_BYTES];
     if (group) {
         memcpy(boot, f->boot, sizeof boot);
@@ -542,7 +327,7 @@ static enum st seal_window(struct seal *l, size_t group, int64_t to_ms, struct e
         used += l->use[i];
     const struct wire_gap *gaps;
     size_t ngaps = 0;
-    ERR_TRY(gaps_window(l->gaps, w.from_ms, w.to_ms, &gaps, &ngaps, e));
+    ERR_TRY(gaps_window(l->gaps, w.from_ms, w.to_ms, l->planned && l->old_done, &gaps, &ngaps, e));
     ERR_TRY(seal_batch(l, &w, gaps, ngaps, e));
     gaps_sealed(l->gaps, to_ms);
     l->seen = l->seen > used ? l->seen - used : 0;
@@ -560,14 +345,16 @@ static int64_t latest(const struct store_frame *f, size_t n)
     return t;
 }
 
-static enum st see_frames(struct seal *l, size_t group)
+/* Shows the tracker the frames of a group that it has not seen. How many of the group it has seen
+ * then: fewer when it can remember no more gaps, and a window must end there. */
+static size_t see_frames(struct seal *l, size_t group)
 {
     const struct store_frame *f;
     (void)store_frames(l->store, &f);
     enum st st = ST_OK;
     for (; l->seen < group && st == ST_OK; l->seen++)
         st = gaps_frame(l->gaps, &f[l->seen]);
-    return st;
+    return l->seen < group ? l->seen : group;
 }
 
 /* Ends the window at `to` or, when frames of the group are later, behind the last of them. */
@@ -580,7 +367,54 @@ static enum st cut(struct seal *l, size_t group, int64_t to_ms, struct err *e)
         to_ms = last + 1;
     if (to_ms <= l->from_ms)
         to_ms = l->from_ms + 1;
-    return seal_window(l, group, to_ms, e);
+    return data_window(l, group, to_ms, e);
+}
+
+/* Seals all waiting frames of the first group, to `to` at least. */
+static enum st cut_group(struct seal *l, int64_t to_ms, struct err *e)
+{
+    const struct store_frame *f;
+    size_t n = store_frames(l->store, &f), left = group_length(f, n);
+    while (left > 0) {
+        size_t part = see_frames(l, left);
+        ERR_TRY(cut(l, part, part == left ? to_ms : INT64_MIN, e));
+        size_t now = store_frames(l->store, &f);
+        left -= n - now;
+        n = now;
+    }
+    return ST_OK;
+}
+
+/* The time between known_end_ms and now carries no reading: one window covers it with a gap. Also
+ * after a clock that was behind or not known was set: what was polled meanwhile has other times. */
+static void resume(struct seal *l, int64_t now_ms)
+{
+    if (l->from_ms < l->known_end_ms || l->from_unknown) {
+        l->from_ms = l->known_end_ms;
+        l->step = true;
+    }
+    l->from_unknown = false;
+    l->first = true;
+    l->start_ms = now_ms;
+    gaps_off(l->gaps, l->from_ms, now_ms);
+}
+
+static void restart(struct seal *l, int64_t now_ms)
+{
+    begin_at(l, now_ms);
+    l->step = true;
+    l->first = true;
+    l->start_ms = now_ms;
+    gaps_restart(l->gaps, now_ms);
+}
+
+/* Where the windows go on at now_ms, after a start or a step of the clock. */
+static void go_on(struct seal *l, int64_t now_ms)
+{
+    if (!is_unknown(l) && l->known_end_ms && l->known_end_ms <= now_ms)
+        resume(l, now_ms);
+    else
+        restart(l, now_ms); /* the time before cannot be told on this clock */
 }
 
 /* What earlier runs left in the journal becomes batches of their own; then the time in between is
@@ -592,47 +426,43 @@ static enum st seal_old(struct seal *l, struct err *e)
         size_t n = store_frames(l->store, &f);
         if (n == 0 || memcmp(f->boot, store_boot(l->store), WIRE_ID_BYTES) == 0)
             break;
-        size_t group = group_length(f, n);
-        (void)see_frames(l, group);
-        ERR_TRY(cut(l, group, INT64_MIN, e));
+        bool unknown = f->grade == CLK_UNKNOWN;
+        if (unknown != l->from_unknown) { /* that run changed its time base and sealed no more */
+            l->from_ms = !unknown && l->known_end_ms ? l->known_end_ms : f->t_ms;
+            l->from_unknown = unknown;
+            l->step = true;
+            gaps_off(l->gaps, l->from_ms, f->t_ms);
+        }
+        ERR_TRY(cut_group(l, INT64_MIN, e));
     }
     l->old_done = true;
-    bool base_changed = (l->chain.last_clk == CLK_UNKNOWN) != (l->last.grade == CLK_UNKNOWN);
-    if ((l->chain.last_seq || l->chain.after) && (base_changed || l->from_ms > l->start_ms)) {
-        l->step = true; /* the clock stands before what was sealed, or speaks another time */
-        l->from_ms = align_down(l->start_ms, l->cfg.every_ms);
-        gaps_restart(l->gaps, l->start_ms);
-        return ST_OK;
-    }
-    gaps_off(l->gaps, l->from_ms, l->start_ms);
+    if (l->chain.last_seq || l->chain.after)
+        go_on(l, l->start_ms);
     return ST_OK;
 }
 
-/* A step of the clock ends the window in the old time and begins one in the new. */
+/* A step of the clock ends the window in the old time and goes on in the new. */
 static enum st look_at_clock(struct seal *l, struct err *e)
 {
     struct clk_time now = clk_now(l->clk);
     struct mono mono = clk_mono(l->clk);
     int64_t drift = (now.utc_ms - l->last.utc_ms) - (mono.ms - l->last_mono.ms);
     bool step = drift > STEP_MS || drift < -STEP_MS;
-    if (step || now.grade != l->last.grade) {
-        const struct store_frame *f;
-        size_t n = store_frames(l->store, &f), group = group_length(f, n);
-        (void)see_frames(l, group);
-        if (group)
-            ERR_TRY(cut(l, group, l->last.utc_ms, e));
+    if (l->running && (step || now.grade != l->last.grade)) {
+        bool open = step && l->last.utc_ms > l->from_ms;
+        ERR_TRY(cut_group(l, l->last.utc_ms, e));
+        if (open && l->from_ms < l->last.utc_ms)
+            ERR_TRY(data_window(l, 0, l->last.utc_ms, e));
         store_event(l->store, step ? STORE_WARNING : STORE_INFO, "clock", NULL,
                     "the clock moved by %lld ms; grade %d is now %d", (long long)drift,
                     (int)l->last.grade, (int)now.grade);
     }
-    if (step) {
-        l->from_ms = align_down(now.utc_ms, l->cfg.every_ms);
-        l->step = true;
-        l->start_ms = now.utc_ms;
-        gaps_restart(l->gaps, now.utc_ms);
-    }
     l->last = now;
     l->last_mono = mono;
+    if (step && l->running) {
+        go_on(l, now.utc_ms);
+        l->step = true;
+    }
     return ST_OK;
 }
 
@@ -660,7 +490,9 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
 {
     const struct store_frame *f;
     size_t n = store_frames(l->store, &f), group = group_length(f, n);
-    bool crowded = see_frames(l, group) == ST_FULL;
+    size_t seen = see_frames(l, group);
+    bool crowded = seen < group || store_crowded(l->store);
+    group = seen;
     int64_t now = l->last.utc_ms;
     /* The first window after a start ends behind the start, however long the time before. */
     int64_t base = l->first && l->start_ms > l->from_ms ? l->start_ms : l->from_ms;
@@ -680,7 +512,7 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
         return ST_OK;
     }
     ERR_TRY(seal_voids(l, e));
-    ERR_TRY(seal_window(l, group, to, e));
+    ERR_TRY(data_window(l, group, to, e));
     l->first = false;
     return ST_OK;
 }
@@ -698,8 +530,9 @@ static enum st step(struct seal *l, struct err *e)
         ERR_TRY(seal_old(l, e));
     if (!l->planned)
         ERR_TRY(seal_plan(l, e));
+    l->running = true;
     bool more = true;
-    for (int i = 0; more && i < WINDOWS_A_STEP; i++)
+    for (int i = 0; more && i < SEAL_A_STEP; i++)
         ERR_TRY(seal_next(l, &more, e));
     return ST_OK;
 }

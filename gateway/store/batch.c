@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RETENTION_LOOKS 256 /* batches that one seal may pass over: an uplink holds them back */
 #define DROPPED_A_SEAL                                                                             \
     8 /* batches that one seal may retire: bounded work, faster than it grows                      \
        */
@@ -164,14 +165,18 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
         ERR_TRY(run_ids(&s->db, SQL_JOURNAL_CLEAR, 0, 0, e));
         ERR_TRY(store_journal_write(s, 0, use, e));
     }
-    return store_retention(s, e);
+    return ST_OK;
 }
 
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e)
 {
     struct err why = {0};
-    enum st st = store_db_begin(&s->db, &why);
+    enum st st = store_retention(s, &why);
+    if (st == ST_OK)
+        st = store_room(s, &why);
+    if (st == ST_OK)
+        st = store_db_begin(&s->db, &why);
     if (st == ST_OK)
         st = store_db_end(&s->db, seal(s, b, use, plan, nplan, &why), &why);
     store_fault(s, st == ST_OK ? "" : why.text);
@@ -400,43 +405,82 @@ static enum st drop_batch(struct store *s, int64_t id, struct err *e)
     return ST_OK;
 }
 
-/* Whether the file nears its limit, so that history must make room for what is not sent yet. */
-static enum st is_crowded(struct store *s, bool *crowded, struct err *e)
+static enum st used_bytes(struct store *s, int64_t *bytes, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_PAGES, e);
     if (!q)
         return ST_IO;
     ERR_TRY(store_db_row(&s->db, q, e));
-    int64_t bytes = sqlite3_column_int64(q, 0) * sqlite3_column_int64(q, 1);
+    *bytes = sqlite3_column_int64(q, 0) * sqlite3_column_int64(q, 1);
     sqlite3_reset(q);
-    *crowded = bytes > s->cfg.max_size_bytes / 100 * STORE_CROWDED_PERCENT;
     return ST_OK;
+}
+
+enum st store_room(struct store *s, struct err *e)
+{
+    int64_t bytes = 0;
+    ERR_TRY(used_bytes(s, &bytes, e));
+    if (bytes <= s->cfg.max_size_bytes / 100 * STORE_SEAL_PERCENT)
+        return ST_OK;
+    return err_set(e, ST_FULL,
+                   "store %s: store.max_size (%lld bytes) is used up by batches that no uplink has "
+                   "acknowledged; bring the uplink back or raise max_size",
+                   s->path, (long long)s->cfg.max_size_bytes);
+}
+
+/* The next batch behind id that may be forgotten. */
+static enum st next_to_go(struct store *s, int64_t *id, int64_t keep_from, struct err *e)
+{
+    for (int looks = 0; looks < RETENTION_LOOKS; looks++) {
+        sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_AFTER, e);
+        if (!q)
+            return ST_IO;
+        sqlite3_bind_int64(q, 1, *id);
+        ERR_TRY(store_db_row(&s->db, q, e));
+        *id = sqlite3_column_int64(q, 0);
+        int64_t to_ms = sqlite3_column_int64(q, 1);
+        sqlite3_reset(q);
+        if (to_ms >= keep_from)
+            return ST_NOT_FOUND;
+        enum st st = may_go(s, *id, e);
+        if (st != ST_NOT_FOUND)
+            return st;
+    }
+    return ST_NOT_FOUND;
 }
 
 enum st store_retention(struct store *s, struct err *e)
 {
     struct clk_time now = clk_now(s->clk);
-    bool crowded = false;
-    ERR_TRY(is_crowded(s, &crowded, e));
+    int64_t bytes = 0, id = 0;
+    ERR_TRY(used_bytes(s, &bytes, e));
+    bool crowded = bytes > s->cfg.max_size_bytes / 100 * STORE_CROWDED_PERCENT;
     /* Nothing is old when the date is not known. */
-    int64_t keep_from = now.grade == CLK_UNKNOWN ? INT64_MIN : now.utc_ms - s->cfg.keep_ms;
-    for (int i = 0; i < DROPPED_A_SEAL; i++) {
-        sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_FIRST, e);
-        if (!q)
-            return ST_IO;
-        enum st st = store_db_row(&s->db, q, e);
-        if (st != ST_OK)
-            return st == ST_NOT_FOUND ? ST_OK : st;
-        int64_t id = sqlite3_column_int64(q, 0), to_ms = sqlite3_column_int64(q, 1);
-        sqlite3_reset(q);
-        if (to_ms >= keep_from && !crowded)
-            return ST_OK;
-        st = may_go(s, id, e);
-        if (st != ST_OK)
-            return st == ST_NOT_FOUND ? ST_OK : st;
-        ERR_TRY(drop_batch(s, id, e));
+    int64_t keep_from = crowded                    ? INT64_MAX
+                        : now.grade == CLK_UNKNOWN ? INT64_MIN
+                                                   : now.utc_ms - s->cfg.keep_ms;
+    enum st st = next_to_go(s, &id, keep_from, e);
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    ERR_TRY(store_db_begin(&s->db, e));
+    for (int i = 0; i < DROPPED_A_SEAL && st == ST_OK; i++) {
+        st = drop_batch(s, id, e);
+        if (st == ST_OK)
+            st = next_to_go(s, &id, keep_from, e);
     }
-    return ST_OK;
+    return store_db_end(&s->db, st == ST_NOT_FOUND ? ST_OK : st, e);
+}
+
+enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_LATEST, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(&s->db, q, e));
+    bool any = sqlite3_column_type(q, 0) != SQLITE_NULL;
+    *to_ms = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return any ? ST_OK : ST_NOT_FOUND;
 }
 
 static bool count(struct store *s, enum store_sql id, const char *uplink, int64_t *n)

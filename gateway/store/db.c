@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 extern const unsigned char store_schema_001[];
@@ -101,7 +102,7 @@ static enum st make_private(const char *path, struct err *e)
 
 enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e)
 {
-    memset(d, 0, sizeof *d);
+    *d = (struct store_db){.lock = -1};
     d->path = strdup(path);
     if (!d->path)
         return err_set(e, ST_MEMORY, "store %s: no memory", path);
@@ -130,8 +131,10 @@ void store_db_close(struct store_db *d)
     for (int i = 0; i < STORE_SQLS; i++)
         sqlite3_finalize(d->stmt[i]);
     sqlite3_close(d->h);
+    if (d->lock >= 0) /* only now: closing any descriptor drops SQLite's own locks on the file */
+        close(d->lock);
     free(d->path);
-    memset(d, 0, sizeof *d);
+    *d = (struct store_db){.lock = -1};
 }
 
 static enum st user_version(struct store_db *d, int *v, struct err *e)
@@ -190,6 +193,17 @@ enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e)
                    (long long)(bytes / sqlite3_column_int64(q, 1)));
     sqlite3_reset(q);
     return exec(d, set, e);
+}
+
+enum st store_db_own(struct store_db *d, struct err *e)
+{
+    d->lock = open(d->path, O_RDWR | O_CLOEXEC);
+    if (d->lock < 0)
+        return err_set(e, ST_IO, "store %s: %s", d->path, strerror(errno));
+    if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+        return ST_OK;
+    return err_set(e, ST_BUSY, "store %s: another fieldpost runs on it; stop that one first",
+                   d->path);
 }
 
 sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e)

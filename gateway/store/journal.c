@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define JOURNAL_VERSION 1
+#define JOURNAL_BLOB_MAX (64 * 1024 * 1024) /* all frames, each missed point with its name */
 #define ZSTD_LEVEL 1
 #define RETRY_MS 1000 /* after a failed commit */
 
@@ -18,6 +19,9 @@ void store_fault(struct store *s, const char *text)
     pthread_mutex_lock(&s->board_lock);
     snprintf(s->stats.fault, sizeof s->stats.fault, "%s", text);
     pthread_mutex_unlock(&s->board_lock);
+    pthread_mutex_lock(&s->lock);
+    s->faulty = text[0] != 0;
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- queue to frames ---- */
@@ -80,7 +84,7 @@ static enum st frame_lost(struct store *s, uint32_t device, const struct store_l
                            .due_ms = l->due_ms,
                            .t_ms = l->t_ms,
                            .grade = l->grade,
-                           .cause = STORE_QUEUE,
+                           .cause = l->cause,
                            .n = d->n};
     struct store_value *v = calloc(d->n, sizeof *v);
     if (!v)
@@ -92,40 +96,49 @@ static enum st frame_lost(struct store *s, uint32_t device, const struct store_l
     return st;
 }
 
+/* Losses are told behind the polls that were queued before them, as soon as there is room. */
 static enum st drain_lost(struct store *s)
 {
     enum st st = ST_OK;
+    s->any_lost_out = false;
     for (uint32_t i = 0; i < s->ndev && st == ST_OK; i++) {
-        pthread_mutex_lock(&s->lock);
-        struct store_lost l = s->lost[i];
-        bool take = l.is && frame_room(s, s->dev[i].n);
-        if (take)
-            s->lost[i].is = false;
-        pthread_mutex_unlock(&s->lock);
-        if (take)
-            st = frame_lost(s, i, &l);
+        struct store_lost *l = &s->lost_out[i];
+        if (l->is && frame_room(s, s->dev[i].n)) {
+            st = frame_lost(s, i, l);
+            l->is = false;
+        }
+        s->any_lost_out = s->any_lost_out || l->is;
     }
     return st;
+}
+
+/* The writer takes the filled buffer, and with it what did not fit into it. */
+static void swap_queue(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    uint8_t *full = s->in;
+    s->in = s->out;
+    s->out = full;
+    s->out_n = s->in_n;
+    s->out_at = 0;
+    s->in_n = 0;
+    s->polls_queued = 0;
+    if (s->any_lost) {
+        struct store_lost *lost = s->lost;
+        s->lost = s->lost_out;
+        s->lost_out = lost;
+        s->any_lost_out = true;
+        s->any_lost = false;
+    }
+    pthread_cond_broadcast(&s->room);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* Takes queued polls into frames while there is room. What does not fit stays queued. */
 static enum st drain(struct store *s, struct err *e)
 {
-    bool lost = false;
-    if (s->out_at == s->out_n) {
-        pthread_mutex_lock(&s->lock);
-        uint8_t *full = s->in;
-        s->in = s->out;
-        s->out = full;
-        s->out_n = s->in_n;
-        s->out_at = 0;
-        s->in_n = 0;
-        s->polls_queued = 0;
-        lost = s->any_lost;
-        s->any_lost = false;
-        pthread_cond_broadcast(&s->room);
-        pthread_mutex_unlock(&s->lock);
-    }
+    if (s->out_at == s->out_n && !s->any_lost_out)
+        swap_queue(s);
     while (s->out_at < s->out_n) {
         struct store_poll p;
         memcpy(&p, s->out + s->out_at, sizeof p);
@@ -139,8 +152,14 @@ static enum st drain(struct store *s, struct err *e)
                            s->dev[p.device].d.id);
         s->out_at += sizeof p + p.n * sizeof *v;
     }
-    enum st st = lost ? drain_lost(s) : ST_OK;
+    enum st st = s->any_lost_out && s->out_at == s->out_n ? drain_lost(s) : ST_OK;
     return st == ST_OK ? ST_OK : err_set(e, st, "store %s: a gap could not be noted", s->path);
+}
+
+bool store_crowded(const struct store *s)
+{
+    return s->nframes > STORE_FRAMES / 4 * 3 || s->nindex > STORE_INDICES / 4 * 3 ||
+           s->senml.n > s->senml.max / 4 * 3;
 }
 
 size_t store_frames(struct store *s, const struct store_frame **frames)
@@ -253,8 +272,8 @@ enum st store_journal_write(struct store *s, size_t first, const bool *skip, str
     if (n == 0)
         return ST_OK;
     struct buf blob, packed;
-    buf_init(&blob, STORE_SENML_BYTES * 2);
-    buf_init(&packed, STORE_SENML_BYTES * 2);
+    buf_init(&blob, JOURNAL_BLOB_MAX);
+    buf_init(&packed, JOURNAL_BLOB_MAX);
     enum st st = blob_encode(s, first, skip, n, &blob);
     if (st != ST_OK)
         st = err_set(e, st, "store %s: the journal could not be encoded", s->path);
@@ -322,8 +341,8 @@ enum st store_entries_each(struct wire_span packed,
                            void *ctx, struct err *e)
 {
     struct buf raw;
-    buf_init(&raw, STORE_SENML_BYTES * 2);
-    enum st st = wire_zstd_unpack(packed.p, packed.n, STORE_SENML_BYTES * 2, &raw, e);
+    buf_init(&raw, JOURNAL_BLOB_MAX);
+    enum st st = wire_zstd_unpack(packed.p, packed.n, JOURNAL_BLOB_MAX, &raw, e);
     struct wire_reader r = {raw.p, raw.p, raw.p + raw.n};
     struct wire_item it = {0};
     if (st == ST_OK)
@@ -456,7 +475,9 @@ static void run_calls(struct store *s)
 static enum st commit(struct store *s, struct err *e)
 {
     uint32_t events = 0;
-    enum st st = store_db_begin(&s->db, e);
+    enum st st = store_room(s, e);
+    if (st == ST_OK)
+        st = store_db_begin(&s->db, e);
     if (st != ST_OK)
         return st;
     st = store_journal_write(s, s->njournalled, NULL, e);

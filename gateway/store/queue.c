@@ -40,7 +40,8 @@ static void remember_lost(struct store *s, const struct store_poll *p)
 {
     struct store_lost *l = &s->lost[p->device];
     if (!l->is)
-        *l = (struct store_lost){p->due_ms, p->t_ms, p->grade, true};
+        *l = (struct store_lost){p->due_ms, p->t_ms, p->grade,
+                                 s->faulty ? STORE_STORAGE : STORE_QUEUE, true};
     l->t_ms = p->t_ms;
     s->any_lost = true;
     s->polls_dropped++;

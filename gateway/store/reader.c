@@ -53,7 +53,13 @@ static enum st load(struct store_reader *r, int64_t id, struct store_batch *out,
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
-    ERR_TRY(store_db_row(&r->db, q, e));
+    *out = (struct store_batch){.id = id};
+    enum st row = store_db_row(&r->db, q, e);
+    if (row == ST_NOT_FOUND)
+        return err_set(e, ST_CORRUPT, "store %s: a part of batch %llu is lost", r->db.path,
+                       (unsigned long long)store_batch_seq(id));
+    if (row != ST_OK)
+        return row;
     *out = (struct store_batch){.id = id,
                                 .seq = store_batch_seq(id),
                                 .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,

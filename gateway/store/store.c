@@ -76,6 +76,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
         return err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
     s->cfg = *cfg;
     s->clk = clk;
+    s->db.lock = -1;
     pthread_mutex_init(&s->board_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     int bad = thr_cond_init(&s->work);
@@ -94,6 +95,8 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
         st = wire_random(s->boot, sizeof s->boot, e);
     if (st == ST_OK)
         st = store_db_open(&s->db, s->path, false, e);
+    if (st == ST_OK)
+        st = store_db_own(&s->db, e);
     if (st == ST_OK)
         st = store_db_migrate(&s->db, e);
     if (st == ST_OK)
@@ -130,6 +133,7 @@ void store_close(struct store *s)
     free(s->dev);
     free(s->ser);
     free(s->lost);
+    free(s->lost_out);
     unreserve(s->in, STORE_QUEUE_BYTES);
     unreserve(s->out, STORE_QUEUE_BYTES);
     unreserve(s->frames, STORE_FRAMES * sizeof *s->frames);
@@ -266,7 +270,8 @@ enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_
 enum st store_start(struct store *s, struct err *e)
 {
     s->lost = calloc(s->ndev ? s->ndev : 1, sizeof *s->lost);
-    if (!s->lost)
+    s->lost_out = calloc(s->ndev ? s->ndev : 1, sizeof *s->lost_out);
+    if (!s->lost || !s->lost_out)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
     s->journal_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
     enum st st = store_journal_read(s, e);

@@ -185,6 +185,10 @@ enum st store_call(struct store *s, enum st (*fn)(struct store *s, void *arg, st
 
 /* Writer, for seal. Frames in order of completion. */
 size_t store_frames(struct store *s, const struct store_frame **frames);
+/* Whether the frames near what can wait unsealed (failed polls take room too): seal now. */
+bool store_crowded(const struct store *s);
+/* The latest end of any batch that the store holds; ST_NOT_FOUND when it holds none. */
+enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e) ST_MUST_CHECK;
 
 /* A chain, and where it stands. */
 struct store_chain {

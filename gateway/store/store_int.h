@@ -15,6 +15,7 @@
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
 #define STORE_FILE_PERCENT 90    /* of max_size for the file; the rest is for its WAL */
+#define STORE_SEAL_PERCENT 85    /* of max_size: no more readings; acknowledgements still fit */
 #define STORE_CROWDED_PERCENT 80 /* of max_size: acknowledged history goes before its age */
 #define STORE_UPLINKS 8
 #define STORE_SEQ_BITS 40 /* batch.id = chain.id << 40 | seq */
@@ -31,10 +32,13 @@ struct store_db {
     sqlite3 *h;
     sqlite3_stmt *stmt[STORE_SQLS]; /* prepared at first use */
     char *path;
+    int lock; /* -1: none */
 };
 enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e);
 void store_db_close(struct store_db *d);
 enum st store_db_migrate(struct store_db *d, struct err *e);
+/* One writer at a time: ST_BUSY when another process has the file. */
+enum st store_db_own(struct store_db *d, struct err *e);
 /* The file never grows beyond this. */
 enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e);
 /* A statement, reset and without bindings. NULL: e is set. */
@@ -115,9 +119,11 @@ struct store {
     struct store_lost { /* per device: what the queue could not take, for one gap */
         int64_t due_ms, t_ms;
         enum clk_grade grade;
+        enum store_cause cause;
         bool is;
-    } * lost;
-    bool any_lost;
+    } * lost, *lost_out; /* noted by store_put; taken by the writer with the polls before them */
+    bool any_lost, any_lost_out;
+    bool faulty; /* the last commit failed: what is lost now is lost for the storage */
 
     /* The journal: writer only. */
     size_t out_n, out_at;
@@ -150,8 +156,11 @@ enum st store_entries_each(struct wire_span packed,
 /* Writer: writes the queued events inside a transaction; after its commit, drops these n. */
 enum st store_events_write(struct store *s, uint32_t *n, struct err *e);
 void store_events_written(struct store *s, uint32_t n);
-/* Writer: forgets acknowledged batches older than keep, or any when the file nears its limit. */
+/* Writer: forgets acknowledged batches older than keep, or any when the file nears its limit. Has
+ * a transaction of its own, so that it frees room for one that needs it. */
 enum st store_retention(struct store *s, struct err *e);
+/* ST_FULL when no more readings may be written: the rest is for acknowledgements, which free. */
+enum st store_room(struct store *s, struct err *e);
 /* Id of a chain's row; ST_NOT_FOUND. */
 enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, struct err *e);
 static inline int64_t store_batch_id(int64_t chain, uint64_t seq)

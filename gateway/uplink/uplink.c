@@ -9,7 +9,7 @@
 #include "gateway/uplink/uplink_int.h"
 
 #define HELD_MAX 16
-#define HELD_MS 600000
+#define HELD_MS 60000
 #define SETTLE_MS 10000 /* how long accepted batches wait for others to share a verification */
 #define IDLE_MS 1000    /* also how fast a stop is noticed */
 #define CONNECT_MS 10000
@@ -442,6 +442,9 @@ static void step(struct uplink *u)
     } else if (st == ST_NOT_FOUND) {
         store_wait_sealed(u->job->store, IDLE_MS);
     } else {
+        if (st == ST_CORRUPT) { /* a damaged batch does not keep the others back */
+            hold(u, b.id);
+        }
         u->failures++;
         set_fault(u, e.text);
     }

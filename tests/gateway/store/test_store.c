@@ -235,7 +235,7 @@ static void a_full_store_keeps_what_is_not_sent_and_says_so(void **state)
     assert_int_equal(fill(l, INT64_MAX), ST_FULL);
     struct store_stats stats;
     store_stats(l->store, &stats);
-    assert_non_null(strstr(stats.fault, "free space"));
+    assert_non_null(strstr(stats.fault, "store.max_size"));
     struct line_batches b;
     line_batches(l, &b);
     assert_int_equal(b.v[0].row.seq, 1);
@@ -367,6 +367,17 @@ static void a_lock_held_by_another_loses_nothing(void **state)
     assert_string_equal(stats.fault, "");
 }
 
+static void a_second_gateway_is_turned_away(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    struct store *s = NULL;
+    line_start(l);
+    assert_int_equal(store_open(&s, &l->store_cfg, "gw-01", &l->clk, &e), ST_BUSY);
+    assert_non_null(strstr(e.text, "another fieldpost"));
+    line_run(l, LINE_M1 + 3000); /* and the first goes on undisturbed */
+}
+
 static void the_file_is_its_owners_alone(void **state)
 {
     struct line *l = *state;
@@ -438,6 +449,7 @@ int main(void)
         T(a_file_that_is_no_database_is_named_and_kept),
         T(a_missing_folder_says_what_to_do),
         T(a_lock_held_by_another_loses_nothing),
+        T(a_second_gateway_is_turned_away),
         T(the_file_is_its_owners_alone),
         T(points_of_one_name_keep_each_devices_unit),
     };
