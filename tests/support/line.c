@@ -43,6 +43,11 @@ void line_init(struct line *l)
     l->seal_cfg = (struct seal_cfg){l->key, 60000, 5000};
     l->machine = "machine-a";
     l->devices = LINE_DEVICES;
+    l->points = LINE_POINTS;
+    for (uint32_t d = 0; d < LINE_DEVICES_MAX; d++)
+        l->period_ms[d] = 10000;
+    l->device_name = "dev-";
+    l->point_name = "p";
 }
 
 void line_done(struct line *l)
@@ -73,17 +78,18 @@ void line_start(struct line *l)
     struct err e = {0};
     ok(store_open(&l->store, &l->store_cfg, "gw-01", &l->clk, &e), &e);
     for (uint32_t d = 0; d < l->devices; d++) {
-        char id[16];
-        snprintf(id, sizeof id, "dev-%u", d);
-        struct store_device dev = {.id = id, .source = "bus", .period_ms = 10000};
-        uint32_t at;
+        char id[64];
+        snprintf(id, sizeof id, "%s%u", l->device_name, d);
+        struct store_device dev = {.id = id, .source = "bus", .period_ms = l->period_ms[d]};
+        uint32_t at, series;
         ok(store_add_device(l->store, &dev, &at, &e), &e);
-        for (uint32_t p = 0; p < LINE_POINTS; p++) {
-            char point[16];
-            snprintf(point, sizeof point, "p%u", p);
-            struct store_series s = {at, point, quantity_by_key("temperature"), 10000};
+        for (uint32_t p = 0; p < l->points; p++) {
+            char point[64];
+            snprintf(point, sizeof point, "%s%u", l->point_name, p);
+            struct store_series s = {at, point, quantity_by_key("temperature"), l->period_ms[d]};
             assert_non_null(s.quantity);
-            ok(store_add_series(l->store, &s, &l->series[d][p], &e), &e);
+            ok(store_add_series(l->store, &s, &series, &e), &e);
+            assert_int_equal(series, d * l->points + p);
         }
     }
     uint32_t up;
@@ -100,23 +106,30 @@ void line_stop(struct line *l)
     l->store = NULL;
 }
 
-static void put(struct line *l, uint32_t device, int64_t t_ms, struct num v, enum store_cause cause)
+static void put(struct line *l, uint32_t device, int64_t t_ms, int64_t v, uint32_t good,
+                enum store_cause cause)
 {
-    struct store_poll p = {device, t_ms, t_ms, l->grade, cause, LINE_POINTS};
-    struct store_value value[LINE_POINTS];
-    for (uint32_t i = 0; i < LINE_POINTS; i++)
-        value[i] = (struct store_value){v, l->series[device][i], 0};
+    struct store_poll p = {device, t_ms, t_ms, l->grade, cause, l->points};
+    static struct store_value value[STORE_POLL_MAX];
+    for (uint32_t i = 0; i < l->points; i++)
+        value[i] = (struct store_value){i < good ? num_dec(v, -1) : (struct num){.kind = NUM_NONE},
+                                        device * l->points + i, 0};
     assert_int_equal(store_put(l->store, &p, value, 0), ST_OK);
 }
 
 void line_poll(struct line *l, uint32_t device, int64_t t_ms, int64_t v)
 {
-    put(l, device, t_ms, num_dec(v, -1), STORE_DEVICE);
+    put(l, device, t_ms, v, l->points, STORE_DEVICE);
+}
+
+void line_poll_part(struct line *l, uint32_t device, int64_t t_ms, int64_t v, uint32_t good)
+{
+    put(l, device, t_ms, v, good, STORE_DEVICE);
 }
 
 void line_miss(struct line *l, uint32_t device, int64_t t_ms, enum store_cause cause)
 {
-    put(l, device, t_ms, (struct num){.kind = NUM_NONE}, cause);
+    put(l, device, t_ms, 0, 0, cause);
 }
 
 void line_step(struct line *l, bool flush)
@@ -133,14 +146,49 @@ void line_to(struct line *l, int64_t t_ms)
     line_step(l, false);
 }
 
+static int64_t next_tick(const struct line *l, int64_t t_ms)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t d = 0; d < l->devices; d++) {
+        int64_t tick = (t_ms / l->period_ms[d] + 1) * l->period_ms[d];
+        next = tick < next ? tick : next;
+    }
+    return next;
+}
+
 void line_run(struct line *l, int64_t t_ms)
 {
     while (l->utc_ms < t_ms) {
-        for (uint32_t d = 0; l->utc_ms % 10000 == 0 && d < l->devices; d++)
-            line_poll(l, d, l->utc_ms, l->utc_ms / 1000);
-        int64_t next = (l->utc_ms / 10000 + 1) * 10000;
+        for (uint32_t d = 0; d < l->devices; d++)
+            if (l->utc_ms % l->period_ms[d] == 0)
+                line_poll(l, d, l->utc_ms, l->utc_ms / 1000);
+        int64_t next = next_tick(l, l->utc_ms);
         line_to(l, next < t_ms ? next : t_ms);
     }
+}
+
+static void writer_main(void *arg)
+{
+    struct line *l = arg;
+    while (!atomic_load(&l->writer_stop)) {
+        struct err e;
+        enum st st = store_step(l->store, false, &e);
+        assert_true(st == ST_OK || st == ST_FULL);
+        store_wait(l->store, (struct mono){0}); /* the clock stands: do not sleep on it */
+    }
+}
+
+void line_writer_start(struct line *l)
+{
+    struct err e = {0};
+    atomic_store(&l->writer_stop, false);
+    ok(thr_start(&l->writer, "writer", writer_main, l, &e), &e);
+}
+
+void line_writer_stop(struct line *l)
+{
+    atomic_store(&l->writer_stop, true);
+    thr_join(&l->writer);
 }
 
 struct gather {
@@ -214,4 +262,163 @@ uint64_t line_pending_readings(struct line *l)
     ok(store_each_pending(r, count_one, &n, &e), &e);
     store_reader_close(r);
     return n;
+}
+
+/* ---- what the contract asks ---- */
+
+static void assert_linked(const struct line_batch *p, const struct line_batch *x)
+{
+    const struct wire_header *h = &x->batch.header;
+    uint8_t hash[WIRE_HASH_BYTES];
+    wire_sha256(p->cose.p, p->cose.n, hash);
+    assert_memory_equal(p->row.hash, hash, sizeof hash);
+    if (memcmp(h->chain, p->batch.header.chain, sizeof h->chain) == 0) {
+        assert_int_equal(h->seq, p->batch.header.seq + 1);
+        assert_memory_equal(h->prev, hash, sizeof hash);
+        if (!h->step)
+            assert_int_equal(h->from_ms, p->batch.header.to_ms);
+        return;
+    }
+    assert_int_equal(h->seq, 1);
+    assert_true(h->after);
+    assert_memory_equal(h->after_chain, p->batch.header.chain, sizeof h->after_chain);
+    assert_int_equal(h->after_seq, p->batch.header.seq);
+    assert_memory_equal(h->after_hash, hash, sizeof hash);
+}
+
+void line_assert_chain(const struct line_batches *b)
+{
+    assert_true(b->n > 0);
+    assert_int_equal(b->v[0].batch.header.seq, 1);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct wire_header *h = &b->v[i].batch.header;
+        assert_true(h->from_ms <= h->to_ms);
+        assert_true(h->from_ms >= CLK_UNKNOWN_BASE_MS);
+        assert_int_equal(h->clk == CLK_UNKNOWN, h->to_ms < 2 * CLK_UNKNOWN_BASE_MS);
+        if (i > 0)
+            assert_linked(&b->v[i - 1], &b->v[i]);
+    }
+}
+
+static bool gap_names(const struct line *l, const struct wire_gap *g, uint32_t device,
+                      uint32_t point)
+{
+    char series[128], any[128];
+    snprintf(series, sizeof series, "%s%u/%s%u", l->device_name, device, l->point_name, point);
+    snprintf(any, sizeof any, "%s%u/*", l->device_name, device);
+    return strcmp(g->series, "*") == 0 || strcmp(g->series, any) == 0 ||
+           strcmp(g->series, series) == 0;
+}
+
+const char *line_cause(const struct line *l, const struct line_batches *b, uint32_t device,
+                       uint32_t point, int64_t t_ms)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        const struct wire_header *h = &b->v[i].batch.header;
+        for (size_t g = 0; g < h->ngaps; g++)
+            if (h->gaps[g].from_ms <= t_ms && t_ms < h->gaps[g].to_ms &&
+                gap_names(l, &h->gaps[g], device, point))
+                return h->gaps[g].cause;
+    }
+    return NULL;
+}
+
+/* What a device's points have told of each second in [from, to). */
+struct told {
+    const struct line *l;
+    uint32_t device;
+    int64_t from_ms, to_ms;
+    size_t seconds;
+    uint8_t *cell; /* [points][seconds] of these two */
+};
+enum { TOLD_READING = 1, TOLD_GAP = 2 };
+
+static void told_readings(struct told *t, const struct line_batch *b)
+{
+    struct wire_senml s;
+    struct wire_reading r;
+    char id[64];
+    size_t skip = strlen(t->l->point_name);
+    snprintf(id, sizeof id, "%s%u", t->l->device_name, t->device);
+    assert_int_equal(
+        wire_senml_open(&s, b->batch.cose.payload.p, b->batch.cose.payload.n, "gw-01", NULL, NULL),
+        ST_OK);
+    while (wire_senml_next(&s, &r, NULL) == ST_OK) {
+        char point[64];
+        if (r.device.n != strlen(id) || memcmp(r.device.p, id, r.device.n) != 0 ||
+            r.t_ms < t->from_ms || r.t_ms >= t->to_ms)
+            continue;
+        snprintf(point, sizeof point, "%.*s", (int)r.point.n, (const char *)r.point.p);
+        unsigned long p = strtoul(point + skip, NULL, 10);
+        t->cell[p * t->seconds + (size_t)(r.t_ms - t->from_ms) / 1000] |= TOLD_READING;
+    }
+}
+
+static void told_gap(struct told *t, const struct wire_gap *g)
+{
+    for (uint32_t p = 0; p < t->l->points; p++) {
+        if (!gap_names(t->l, g, t->device, p))
+            continue;
+        for (size_t i = 0; i < t->seconds; i++) {
+            int64_t at_ms = t->from_ms + (int64_t)i * 1000;
+            if (g->from_ms <= at_ms && at_ms < g->to_ms)
+                t->cell[p * t->seconds + i] |= TOLD_GAP;
+        }
+    }
+}
+
+static void told_init(struct told *t, const struct line *l, const struct line_batches *b,
+                      uint32_t device, int64_t from_ms, int64_t to_ms)
+{
+    *t = (struct told){l, device, (from_ms + 999) / 1000 * 1000, to_ms, 0, NULL};
+    t->seconds = (size_t)(to_ms - t->from_ms + 999) / 1000;
+    t->cell = calloc(l->points, t->seconds);
+    assert_non_null(t->cell);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct wire_header *h = &b->v[i].batch.header;
+        for (size_t g = 0; g < h->ngaps; g++)
+            told_gap(t, &h->gaps[g]);
+        if (h->kind == WIRE_DATA)
+            told_readings(t, &b->v[i]);
+    }
+}
+
+static void assert_no_silence(const struct told *t)
+{
+    for (uint32_t p = 0; p < t->l->points; p++)
+        for (size_t i = 0; i < t->seconds; i++) {
+            int64_t at_ms = t->from_ms + (int64_t)i * 1000;
+            if (at_ms % t->l->period_ms[t->device] == 0 && !t->cell[p * t->seconds + i])
+                fail_msg("device %u point %u has neither reading nor gap at %lld", t->device, p,
+                         (long long)at_ms);
+        }
+}
+
+static void assert_no_gap_over_readings(const struct told *t)
+{
+    for (size_t i = 0; i < t->l->points * t->seconds; i++)
+        if (t->cell[i] == (TOLD_READING | TOLD_GAP))
+            fail_msg("device %u point %zu has a gap over its reading at %lld", t->device,
+                     i / t->seconds, (long long)(t->from_ms + (int64_t)(i % t->seconds) * 1000));
+}
+
+void line_assert_told(const struct line *l, const struct line_batches *b, uint32_t device,
+                      int64_t from_ms, int64_t to_ms)
+{
+    struct told t;
+    told_init(&t, l, b, device, from_ms, to_ms);
+    assert_no_silence(&t);
+    free(t.cell);
+}
+
+void line_assert_all_told(const struct line *l, const struct line_batches *b, int64_t from_ms,
+                          int64_t to_ms)
+{
+    for (uint32_t d = 0; d < l->devices; d++) {
+        struct told t;
+        told_init(&t, l, b, d, from_ms, to_ms);
+        assert_no_silence(&t);
+        assert_no_gap_over_readings(&t);
+        free(t.cell);
+    }
 }

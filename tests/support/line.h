@@ -2,14 +2,18 @@
 #ifndef TESTS_SUPPORT_LINE_H
 #define TESTS_SUPPORT_LINE_H
 
+#include <stdatomic.h>
+
+#include "gateway/base/thr.h"
 #include "gateway/seal/seal.h"
 #include "gateway/store/store.h"
 
 #define LINE_T0 INT64_C(1790000000000) /* 2026-09-21T14:13:20Z, a multiple of 1 s */
 #define LINE_MINUTE 60000
 #define LINE_M1 ((LINE_T0 / LINE_MINUTE + 1) * LINE_MINUTE) /* the first whole minute behind it */
-#define LINE_DEVICES 2
+#define LINE_DEVICES 2 /* as set up; a test may ask for others before line_start */
 #define LINE_POINTS 3
+#define LINE_DEVICES_MAX 64
 
 struct line {
     char *dir, *db, *key;
@@ -19,13 +23,19 @@ struct line {
     struct store_cfg store_cfg;
     struct seal_cfg seal_cfg;
     const char *machine;
-    uint32_t devices; /* how many of LINE_DEVICES are configured: line_start reads it */
+    /* What line_start configures: device_name0/point_name0 …; its series are device * points +
+     * point.
+     */
+    uint32_t devices, points; /* at most LINE_DEVICES_MAX, STORE_POLL_MAX */
+    int64_t period_ms[LINE_DEVICES_MAX];
+    const char *device_name, *point_name;
     struct store *store;
     struct seal *seal;
-    uint32_t series[LINE_DEVICES][LINE_POINTS];
+    struct thr writer;
+    atomic_bool writer_stop;
 };
 
-/* Sets up folder, key and clock; periods are 10 s, windows 60 s. */
+/* Sets up folder, key and clock; periods are 10 s, windows 60 s, names dev-0/p0 …. */
 void line_init(struct line *l);
 void line_done(struct line *l);
 /* The same for cmocka: *state is the line. */
@@ -38,13 +48,20 @@ void line_stop(struct line *l);
 
 /* One good poll of a device at tick t: each point's value is v. */
 void line_poll(struct line *l, uint32_t device, int64_t t_ms, int64_t v);
+/* The same, but only the first `good` points bring a value; the others miss for cause `device`. */
+void line_poll_part(struct line *l, uint32_t device, int64_t t_ms, int64_t v, uint32_t good);
 /* One failed poll. */
 void line_miss(struct line *l, uint32_t device, int64_t t_ms, enum store_cause cause);
-/* Moves both clocks to t and lets the writer work; polls good values each 10 s when `poll`. */
+/* Moves both clocks to t and lets the writer work; line_run also polls good values
+ * at each device's period. */
 void line_to(struct line *l, int64_t t_ms);
 void line_run(struct line *l, int64_t t_ms);
 /* One turn of the writer; flush commits the journal. */
 void line_step(struct line *l, bool flush);
+/* Between the two a thread does the writer's turns, as main's does, so that the test may make calls
+ * that wait for the writer. A turn may fail for a full store and for nothing else. */
+void line_writer_start(struct line *l);
+void line_writer_stop(struct line *l);
 
 /* All sealed batches, opened and their signatures verified. */
 struct line_batch {
@@ -61,5 +78,19 @@ void line_batches_done(struct line_batches *b);
 /* Readings in batches and in the journal. */
 uint64_t line_sealed_readings(const struct line_batches *b);
 uint64_t line_pending_readings(struct line *l);
+
+/* What the contract asks of any batches in a row: numbers without a hole, each linked to the one
+ * before (a new chain to the last of the old), windows that abut or say `step`, unknown clocks on
+ * times since boot and only these. */
+void line_assert_chain(const struct line_batches *b);
+/* Every tick of the device at its period in [from, to) has a reading or lies in a gap. */
+void line_assert_told(const struct line *l, const struct line_batches *b, uint32_t device,
+                      int64_t from_ms, int64_t to_ms);
+/* The same for all devices; and no gap covers a second that has a reading. */
+void line_assert_all_told(const struct line *l, const struct line_batches *b, int64_t from_ms,
+                          int64_t to_ms);
+/* The cause of the gap of that point at t; NULL: there is none. */
+const char *line_cause(const struct line *l, const struct line_batches *b, uint32_t device,
+                       uint32_t point, int64_t t_ms);
 
 #endif

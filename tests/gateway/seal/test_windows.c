@@ -10,68 +10,6 @@
 
 #include "tests/support/line.h"
 
-/* Numbers without a hole, each linked to the one before, windows that abut. */
-static void assert_chain_holds(const struct line_batches *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        const struct wire_header *h = &b->v[i].batch.header;
-        assert_int_equal(h->seq, i + 1);
-        if (i == 0)
-            continue;
-        const struct line_batch *p = &b->v[i - 1];
-        uint8_t hash[WIRE_HASH_BYTES];
-        wire_sha256(p->cose.p, p->cose.n, hash);
-        assert_memory_equal(h->prev, hash, sizeof hash);
-        assert_memory_equal(p->row.hash, hash, sizeof hash);
-        if (!h->step)
-            assert_int_equal(h->from_ms, p->batch.header.to_ms);
-    }
-}
-
-/* Every due tick of every series in [from, to) has a reading or lies in a gap. */
-static bool tick_covered(const struct line_batches *b, const char *series, const char *device_any,
-                         int64_t t)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        const struct wire_header *h = &b->v[i].batch.header;
-        for (size_t g = 0; g < h->ngaps; g++) {
-            const struct wire_gap *w = &h->gaps[g];
-            bool mine = strcmp(w->series, "*") == 0 || strcmp(w->series, device_any) == 0 ||
-                        strcmp(w->series, series) == 0;
-            if (mine && w->from_ms <= t && t < w->to_ms)
-                return true;
-        }
-        if (h->kind == WIRE_CONTROL)
-            continue;
-        struct wire_senml s;
-        struct wire_reading r;
-        assert_int_equal(wire_senml_open(&s, b->v[i].batch.cose.payload.p,
-                                         b->v[i].batch.cose.payload.n, "gw-01", NULL, NULL),
-                         ST_OK);
-        while (wire_senml_next(&s, &r, NULL) == ST_OK) {
-            char name[64];
-            snprintf(name, sizeof name, "%.*s/%.*s", (int)r.device.n, (const char *)r.device.p,
-                     (int)r.point.n, (const char *)r.point.p);
-            if (r.t_ms == t && strcmp(name, series) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-static void assert_covered(const struct line_batches *b, int64_t from, int64_t to)
-{
-    for (int64_t t = (from + 9999) / 10000 * 10000; t < to; t += 10000)
-        for (uint32_t d = 0; d < LINE_DEVICES; d++)
-            for (uint32_t p = 0; p < LINE_POINTS; p++) {
-                char series[32], any[32];
-                snprintf(series, sizeof series, "dev-%u/p%u", d, p);
-                snprintf(any, sizeof any, "dev-%u/*", d);
-                if (!tick_covered(b, series, any, t))
-                    fail_msg("%s has neither reading nor gap at %lld", series, (long long)t);
-            }
-}
-
 static void the_plan_is_the_first_batch(void **state)
 {
     struct line *l = *state;
@@ -104,13 +42,13 @@ static void windows_are_aligned_and_abut(void **state)
     struct line_batches b;
     line_batches(l, &b);
     assert_int_equal(b.n, 1 + 6);
-    assert_chain_holds(&b);
+    line_assert_chain(&b);
     for (size_t i = 1; i < b.n; i++) {
         assert_int_equal(b.v[i].batch.header.from_ms % LINE_MINUTE, 0);
         assert_int_equal(b.v[i].batch.header.to_ms % LINE_MINUTE, 0);
         assert_int_equal(b.v[i].batch.header.ngaps, 0);
     }
-    assert_covered(&b, LINE_T0, LINE_M1 + 5 * LINE_MINUTE);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + 5 * LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -125,7 +63,7 @@ static void an_empty_window_is_sealed_with_its_gap(void **state)
         line_to(l, t);
     struct line_batches b;
     line_batches(l, &b);
-    assert_chain_holds(&b);
+    line_assert_chain(&b);
     const struct line_batch *last = &b.v[b.n - 1];
     assert_int_equal(last->row.n, 0);
     assert_int_equal(last->batch.header.ngaps, 1);
@@ -156,7 +94,7 @@ static void a_missed_poll_is_a_gap_to_the_next_reading(void **state)
     assert_string_equal(h->gaps[0].cause, "bus");
     assert_int_equal(h->gaps[0].from_ms, LINE_M1);
     assert_int_equal(h->gaps[0].to_ms, LINE_M1 + 20000);
-    assert_covered(&b, LINE_T0, LINE_M1 + LINE_MINUTE);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -169,7 +107,7 @@ static void a_silent_collector_is_an_overrun(void **state)
         line_to(l, t);
     struct line_batches b;
     line_batches(l, &b);
-    assert_covered(&b, LINE_T0, LINE_M1 + 3 * LINE_MINUTE);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + 3 * LINE_MINUTE);
     assert_string_equal(b.v[b.n - 1].batch.header.gaps[0].cause, "overrun");
     line_batches_done(&b);
 }
@@ -190,8 +128,8 @@ static void a_restart_is_a_gap_off_and_keeps_the_journal(void **state)
     line_run(l, start + 2 * LINE_MINUTE);
     struct line_batches b;
     line_batches(l, &b);
-    assert_chain_holds(&b);
-    assert_covered(&b, LINE_T0, LINE_M1 + 11 * LINE_MINUTE);
+    line_assert_chain(&b);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + 11 * LINE_MINUTE);
     /* One batch for what the journal held, one across the downtime, not one a window. */
     size_t off = 0;
     for (size_t i = 0; i < b.n; i++)
@@ -248,7 +186,7 @@ static void a_kill_loses_at_most_what_no_commit_held(void **state)
     line_to(l, l->utc_ms + 3000);
     line_batches(l, &b);
     assert_int_equal(line_sealed_readings(&b) + line_pending_readings(l), durable);
-    assert_chain_holds(&b);
+    line_assert_chain(&b);
     line_batches_done(&b);
 }
 
@@ -260,10 +198,10 @@ static void a_full_window_is_cut_at_a_tick(void **state)
     line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
-    assert_chain_holds(&b);
+    line_assert_chain(&b);
     for (size_t i = 0; i < b.n; i++)
         assert_true(b.v[i].row.n <= (uint64_t)l->seal_cfg.max_readings);
-    assert_covered(&b, LINE_T0, LINE_M1 + LINE_MINUTE);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -280,7 +218,7 @@ static void a_removed_device_is_retired_and_its_readings_stay(void **state)
     line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
-    assert_chain_holds(&b);
+    line_assert_chain(&b);
     size_t retired = 0;
     uint64_t old = 0;
     for (size_t i = 1; i < b.n; i++) {
@@ -343,8 +281,8 @@ static void a_clock_step_cuts_the_window_and_is_marked(void **state)
         steps += b.v[i].batch.header.step;
     assert_int_equal(steps, 1);
     assert_true(b.n < 12); /* no burst of windows */
-    assert_chain_holds(&b);
-    assert_covered(&b, day + 30000, day + 2 * LINE_MINUTE);
+    line_assert_chain(&b);
+    line_assert_all_told(l, &b, day + 30000, day + 2 * LINE_MINUTE);
     line_batches_done(&b);
 }
 
@@ -358,14 +296,14 @@ static void grades_never_share_a_batch(void **state)
     line_run(l, LINE_M1 + LINE_MINUTE + 3000);
     struct line_batches b;
     line_batches(l, &b);
-    assert_chain_holds(&b);
+    line_assert_chain(&b);
     int last = CLK_HOLDOVER;
     for (size_t i = 1; i < b.n; i++) {
         assert_true(b.v[i].batch.header.clk <= last);
         last = b.v[i].batch.header.clk;
     }
     assert_int_equal(last, CLK_SYNCED);
-    assert_covered(&b, LINE_T0, LINE_M1 + LINE_MINUTE);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + LINE_MINUTE);
     line_batches_done(&b);
 }
 

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "gateway/base/thr.h"
 #include "tests/support/line.h"
 
 static void assert_ok(enum st st, const struct err *e)
@@ -20,45 +19,14 @@ static void assert_ok(enum st st, const struct err *e)
         fail_msg("%s", e->text);
 }
 
-/* Runs the writer on a thread of its own, as main does, while the test makes calls. */
-struct writer {
-    struct line *l;
-    struct thr thr;
-    atomic_bool stop;
-};
-
-static void writer_main(void *arg)
-{
-    struct writer *w = arg;
-    while (!atomic_load(&w->stop)) {
-        struct err e;
-        assert_int_equal(store_step(w->l->store, false, &e), ST_OK);
-        store_wait(w->l->store, (struct mono){0}); /* the clock stands: do not sleep on it */
-    }
-}
-
-static void writer_start(struct writer *w, struct line *l)
-{
-    struct err e = {0};
-    *w = (struct writer){.l = l};
-    assert_ok(thr_start(&w->thr, "writer", writer_main, w, &e), &e);
-}
-
-static void writer_stop(struct writer *w)
-{
-    atomic_store(&w->stop, true);
-    thr_join(&w->thr);
-}
-
 static void ack(struct line *l, const uint8_t *chain, uint64_t seq, bool prefix)
 {
-    struct writer w;
     struct err e = {0};
-    writer_start(&w, l);
+    line_writer_start(l);
     assert_ok(
         store_ack(l->store, 0, chain, seq, prefix, (struct wire_span){(const uint8_t *)"r", 1}, &e),
         &e);
-    writer_stop(&w);
+    line_writer_stop(l);
 }
 
 static uint64_t pick(struct line *l, enum store_pick how)
@@ -142,11 +110,10 @@ static void a_refused_batch_is_voided_in_the_chain(void **state)
     struct line *l = *state;
     uint8_t chain[WIRE_ID_BYTES];
     six_batches(l, chain);
-    struct writer w;
     struct err e = {0};
-    writer_start(&w, l);
+    line_writer_start(l);
     assert_ok(store_refuse(l->store, 0, chain, 3, "bad_cbor", &e), &e);
-    writer_stop(&w);
+    line_writer_stop(l);
     line_run(l, l->utc_ms + 2 * LINE_MINUTE);
     struct line_batches b;
     line_batches(l, &b);
@@ -249,7 +216,7 @@ static void a_full_queue_drops_the_newest_and_writes_a_gap(void **state)
     struct store_poll p = {0, LINE_M1, LINE_M1, CLK_SYNCED, STORE_DEVICE, LINE_POINTS};
     struct store_value v[LINE_POINTS];
     for (uint32_t i = 0; i < LINE_POINTS; i++)
-        v[i] = (struct store_value){num_dec(5, 0), l->series[0][i], 0};
+        v[i] = (struct store_value){num_dec(5, 0), i, 0};
     uint64_t put = 0;
     while (store_put(l->store, &p, v, 0) == ST_OK)
         put++;
