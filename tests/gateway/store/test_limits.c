@@ -1,0 +1,154 @@
+/* A store at its limit: what may go goes, what may not stays, and the city's answers always fit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/line.h"
+
+#define FILE_BYTES (1024 * 1024)
+#define DEVICES 8
+#define POINTS 100
+
+static void setup(struct line *l)
+{
+    l->devices = DEVICES;
+    l->points = POINTS;
+    for (uint32_t d = 0; d < DEVICES; d++)
+        l->period_ms[d] = 1000;
+    l->store_cfg.max_size_bytes = FILE_BYTES;
+    l->utc_ms = LINE_M1;
+    line_start(l);
+}
+
+/* One second of good polls with values that do not compress. */
+static enum st polls(struct line *l)
+{
+    static uint32_t x = 1;
+    enum st st = ST_OK;
+    for (uint32_t d = 0; d < DEVICES; d++) {
+        struct store_poll p = {d, l->utc_ms, l->utc_ms, l->grade, STORE_DEVICE, POINTS};
+        struct store_value v[POINTS];
+        for (uint32_t i = 0; i < POINTS; i++) {
+            x = x * 1664525 + 1013904223;
+            v[i] = (struct store_value){num_dec(x >> 1, -3), d * POINTS + i, 0};
+        }
+        enum st put = store_put(l->store, &p, v, 0);
+        st = st == ST_OK ? put : st;
+    }
+    l->utc_ms += 1000;
+    l->mono_ms += 1000;
+    return st;
+}
+
+/* One turn of the writer on a store that may be full: as in main, the one half does not keep the
+ * other from trying. */
+static enum st turn(struct line *l)
+{
+    struct err e = {0};
+    enum st a = store_step(l->store, false, &e), b = seal_step(l->seal, &e);
+    assert_true(a == ST_OK || a == ST_FULL);
+    assert_true(b == ST_OK || b == ST_FULL);
+    return a == ST_OK ? b : a;
+}
+
+/* The city takes batches [a, z], one by one, while the writer goes on. */
+static void acknowledge(struct line *l, const struct store_chain *c, uint64_t a, uint64_t z)
+{
+    static const uint8_t receipt[300];
+    line_writer_start(l);
+    for (uint64_t seq = a; seq <= z; seq++) {
+        struct err e = {0};
+        if (store_ack(l->store, 0, c->id, seq, false, (struct wire_span){receipt, sizeof receipt},
+                      &e) != ST_OK)
+            fail_msg("batch %llu: %s", (unsigned long long)seq, e.text);
+    }
+    line_writer_stop(l);
+}
+
+static struct store_chain chain_of(struct line *l)
+{
+    struct err e = {0};
+    struct store_chain c;
+    assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
+    return c;
+}
+
+static void a_full_store_takes_acknowledgements_and_goes_on(void **state)
+{
+    struct line *l = *state;
+    setup(l);
+    int seconds = 0;
+    while (turn(l) == ST_OK) {
+        assert_true(seconds++ < 1000);
+        assert_int_equal(polls(l), ST_OK);
+    }
+    int64_t full = l->utc_ms;
+    struct store_chain before = chain_of(l);
+    while (polls(l) == ST_OK) /* until the queue is full, too */
+        assert_true(seconds++ < 1000);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(polls(l), ST_FULL);
+    int64_t lost = l->utc_ms - 3000;
+    acknowledge(l, &before, 1, before.last_seq);
+
+    for (int i = 0; i < 3; i++) /* what waited is sealed, batch by batch, as history leaves */
+        (void)turn(l);
+    for (int i = 0; i < 130; i++) {
+        (void)polls(l);
+        (void)turn(l);
+        struct store_chain c = chain_of(l);
+        acknowledge(l, &c, before.last_seq, c.last_seq);
+    }
+    struct store_stats stats;
+    store_stats(l->store, &stats);
+    assert_string_equal(stats.fault, "");
+    struct line_batches b;
+    line_batches(l, &b);
+    const struct wire_header *last = &b.v[b.n - 1].batch.header;
+    assert_true(last->seq > before.last_seq);
+    assert_true(last->to_ms > lost);
+    assert_string_equal(line_cause(l, &b, 0, 0, lost), "storage");
+    int64_t kept = b.v[0].batch.header.to_ms > full ? b.v[0].batch.header.to_ms : full;
+    line_assert_all_told(l, &b, kept, last->to_ms);
+    line_batches_done(&b);
+}
+
+static void one_batch_that_nobody_takes_does_not_pin_the_rest(void **state)
+{
+    struct line *l = *state;
+    setup(l);
+    uint64_t done = 2; /* 1 is the plan; 2 is never acknowledged */
+    for (int i = 0; i < 600; i++) {
+        assert_int_equal(polls(l), ST_OK);
+        assert_int_equal(turn(l), ST_OK);
+        struct store_chain c = chain_of(l);
+        if (c.last_seq > done)
+            acknowledge(l, &c, done + 1, c.last_seq);
+        done = c.last_seq > done ? c.last_seq : done;
+    }
+    struct line_batches b;
+    line_batches(l, &b);
+    bool held = false, history_left = false;
+    for (size_t i = 0; i < b.n; i++) {
+        held = held || b.v[i].row.seq == 2;
+        history_left = history_left || (i > 0 && b.v[i].row.seq > b.v[i - 1].row.seq + 1);
+    }
+    assert_true(held);
+    assert_true(history_left); /* the file was full, and acknowledged history made room */
+    line_batches_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
+        T(a_full_store_takes_acknowledgements_and_goes_on),
+        T(one_batch_that_nobody_takes_does_not_pin_the_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
