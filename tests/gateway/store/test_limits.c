@@ -60,14 +60,15 @@ static enum st turn(struct line *l)
 static void acknowledge(struct line *l, const struct store_chain *c, uint64_t a, uint64_t z)
 {
     static const uint8_t receipt[300];
+    struct err e = {0};
+    enum st st = ST_OK;
     line_writer_start(l);
-    for (uint64_t seq = a; seq <= z; seq++) {
-        struct err e = {0};
-        if (store_ack(l->store, 0, c->id, seq, false, (struct wire_span){receipt, sizeof receipt},
-                      &e) != ST_OK)
-            fail_msg("batch %llu: %s", (unsigned long long)seq, e.text);
-    }
+    for (uint64_t seq = a; seq <= z && st == ST_OK; seq++)
+        st = store_ack(l->store, 0, c->id, seq, false, (struct wire_span){receipt, sizeof receipt},
+                       &e);
     line_writer_stop(l);
+    if (st != ST_OK)
+        fail_msg("%s", e.text);
 }
 
 static struct store_chain chain_of(struct line *l)
