@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOSED_MAX 8192  /* gaps that wait for their window to be sealed */
-#define CLOSED_FULL 4096 /* from here on a window is cut, so that CLOSED_MAX is not reached */
+#define CLOSED_FULL 4096 /* gaps that wait to be sealed: a window is cut; a whole tick still fits  \
+                          */
 #define HEADER_ROOM (56 * 1024) /* of 64 KiB, for the entries of one header */
 #define ENTRY_BYTES 40          /* times, cause and heads of an entry; its name comes on top */
 #define ENTRIES_MAX 1000        /* in one header: 64 KiB at about 60 bytes each */
@@ -27,7 +27,7 @@ struct gaps {
     struct track *track;
     uint32_t n;
     struct row *closed;
-    size_t nclosed;
+    size_t nclosed, max_closed;
     struct row *rows;       /* scratch of gaps_window */
     struct wire_gap *entry; /* its result */
     struct buf names;
@@ -49,8 +49,9 @@ enum st gaps_open(struct gaps **out, const struct store *s, struct err *e)
     g->store = s;
     g->n = store_series_count(s);
     g->track = calloc(g->n + 1, sizeof *g->track);
-    g->closed = calloc(CLOSED_MAX, sizeof *g->closed);
-    g->rows = calloc(CLOSED_MAX + g->n + 1, sizeof *g->rows);
+    g->max_closed = CLOSED_FULL + 2 * (size_t)g->n;
+    g->closed = calloc(g->max_closed, sizeof *g->closed);
+    g->rows = calloc(g->max_closed + g->n + 1, sizeof *g->rows);
     g->entry = calloc(ENTRIES_MAX, sizeof *g->entry);
     buf_init(&g->names, ENTRIES_MAX * 256);
     if (!g->track || !g->closed || !g->rows || !g->entry) {
@@ -79,7 +80,7 @@ static void note(struct gaps *g, uint32_t series, int64_t from, int64_t to, enum
 {
     if (from >= to)
         return;
-    if (g->nclosed == CLOSED_MAX) { /* lengthen the newest of this series rather than lose it */
+    if (g->nclosed == g->max_closed) { /* lengthen the newest of this series rather than lose it */
         for (size_t i = g->nclosed; i-- > 0;)
             if (g->closed[i].series == series) {
                 g->closed[i].to = to;

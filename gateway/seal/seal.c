@@ -346,14 +346,17 @@ static int64_t latest(const struct store_frame *f, size_t n)
 }
 
 /* Shows the tracker the frames of a group that it has not seen. How many of the group it has seen
- * then: fewer when it can remember no more gaps, and a window must end there. */
+ * then: fewer when it can remember no more gaps, and a window must end behind that tick. */
 static size_t see_frames(struct seal *l, size_t group)
 {
     const struct store_frame *f;
     (void)store_frames(l->store, &f);
-    enum st st = ST_OK;
-    for (; l->seen < group && st == ST_OK; l->seen++)
-        st = gaps_frame(l->gaps, &f[l->seen]);
+    bool full = false;
+    for (; l->seen < group; l->seen++) {
+        if (full && f[l->seen].t_ms != f[l->seen - 1].t_ms)
+            break; /* a tick is seen whole: what comes in it is no gap */
+        full = gaps_frame(l->gaps, &f[l->seen]) == ST_FULL;
+    }
     return l->seen < group ? l->seen : group;
 }
 
@@ -489,10 +492,8 @@ static int64_t full_at(const struct seal *l, const struct store_frame *f, size_t
 static enum st seal_next(struct seal *l, bool *more, struct err *e)
 {
     const struct store_frame *f;
-    size_t n = store_frames(l->store, &f), group = group_length(f, n);
-    size_t seen = see_frames(l, group);
-    bool crowded = seen < group || store_crowded(l->store);
-    group = seen;
+    size_t n = store_frames(l->store, &f), waiting = group_length(f, n);
+    size_t seen = see_frames(l, waiting), group = seen;
     int64_t now = l->last.utc_ms;
     /* The first window after a start ends behind the start, however long the time before. */
     int64_t base = l->first && l->start_ms > l->from_ms ? l->start_ms : l->from_ms;
@@ -503,7 +504,9 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
         full = l->from_ms + 1;
     if (full < to)
         to = full;
-    else if (crowded)
+    else if (seen < waiting) /* behind the last tick that the tracker has seen */
+        to = latest(f, seen) >= l->from_ms ? latest(f, seen) + 1 : l->from_ms + 1;
+    else if (store_crowded(l->store))
         to = now > l->from_ms ? now : l->from_ms + 1;
     else if (now < to + GRACE_MS) {
         *more = false;

@@ -15,6 +15,9 @@ static const unsigned char *const schema[] = {store_schema_001};
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 
 #define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
+/* The WAL is folded into the file at this many pages, or at this part of a small file's limit. */
+#define WAL_PAGES 1000
+#define WAL_PART 20
 /* Page caches in KiB: one writer, and a few readers that scan once. */
 #define WRITER_CACHE "PRAGMA cache_size=-128;"
 #define READER_CACHE "PRAGMA cache_size=-64;"
@@ -188,9 +191,11 @@ enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e)
     enum st st = store_db_row(d, q, e);
     if (st != ST_OK)
         return st;
-    char set[64];
-    (void)snprintf(set, sizeof set, "PRAGMA max_page_count=%lld",
-                   (long long)(bytes / sqlite3_column_int64(q, 1)));
+    int64_t pages = bytes / sqlite3_column_int64(q, 1);
+    int64_t wal = pages / WAL_PART < WAL_PAGES ? pages / WAL_PART : WAL_PAGES;
+    char set[96];
+    (void)snprintf(set, sizeof set, "PRAGMA max_page_count=%lld; PRAGMA wal_autocheckpoint=%lld",
+                   (long long)pages, (long long)(wal > 0 ? wal : 1));
     sqlite3_reset(q);
     return exec(d, set, e);
 }
