@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOSED_FULL 4096 /* gaps that wait to be sealed: a window is cut; a whole tick still fits  \
-                          */
+#define CLOSED_FULL 4096        /* gaps that wait: a window is cut; a whole tick still fits */
 #define HEADER_ROOM (56 * 1024) /* of 64 KiB, for the entries of one header */
 #define ENTRY_BYTES 40          /* times, cause and heads of an entry; its name comes on top */
 #define ENTRIES_MAX 1000        /* in one header: 64 KiB at about 60 bytes each */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -179,6 +180,7 @@ static void *serve(void *arg)
 static int start(struct slave *s)
 {
     pthread_t t;
+    (void)signal(SIGPIPE, SIG_IGN); /* a master that hangs up while it is answered */
     s->late = calloc(1, sizeof *s->late);
     if (!s->late || pipe2(s->wake, O_CLOEXEC) != 0 || pthread_create(&t, NULL, serve, s) != 0)
         return -1;
