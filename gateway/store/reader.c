@@ -121,12 +121,6 @@ static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pi
     return ST_NOT_FOUND;
 }
 
-enum st store_pick_batch(struct store_reader *r, const char *uplink, enum store_pick pick,
-                         struct store_batch *out, struct err *e)
-{
-    return store_pick_batch_but(r, uplink, pick, NULL, 0, out, e);
-}
-
 enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum store_pick pick,
                              const int64_t *but, size_t nbut, struct store_batch *out,
                              struct err *e)

@@ -35,7 +35,7 @@ static uint64_t pick(struct line *l, enum store_pick how)
     struct store_batch b = {.seq = 0};
     struct err e = {0};
     assert_ok(store_reader_open(&r, l->db, &e), &e);
-    enum st st = store_pick_batch(r, "city", how, &b, &e);
+    enum st st = store_pick_batch_but(r, "city", how, NULL, 0, &b, &e);
     store_reader_close(r);
     if (st == ST_NOT_FOUND)
         return 0;
