@@ -131,7 +131,6 @@ static enum st open_web(struct line *l, struct err *e)
                             .lat = g->location.lat,
                             .lon = g->location.lon,
                             .located = l->c.located,
-                            .store_path = l->c.store.path,
                             .uplinks = web_uplinks,
                             .uplinks_ctx = l};
     return web_open(&l->web, &l->c.web, &site, l->store, l->clk, e);

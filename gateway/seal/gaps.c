@@ -164,6 +164,14 @@ enum st gaps_frame(struct gaps *g, const struct store_frame *f)
     return g->nclosed >= CLOSED_FULL ? ST_FULL : ST_OK;
 }
 
+bool gaps_complete(const struct gaps *g, int64_t to_ms)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        if (g->track[i].period_ms && g->track[i].next_due < to_ms)
+            return false;
+    return true;
+}
+
 void gaps_sealed(struct gaps *g, int64_t to_ms)
 {
     size_t kept = 0;

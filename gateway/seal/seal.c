@@ -508,10 +508,10 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
         to = latest(f, seen) >= l->from_ms ? latest(f, seen) + 1 : l->from_ms + 1;
     else if (store_crowded(l->store))
         to = now > l->from_ms ? now : l->from_ms + 1;
-    else if (now < to + GRACE_MS) {
+    else if (now < to || (now < to + GRACE_MS && !gaps_complete(l->gaps, to))) {
+        int64_t left = now < to ? to - now : to + GRACE_MS - now;
         *more = false;
-        l->due.ms =
-            l->last_mono.ms + (to + GRACE_MS - now < LOOK_MS ? to + GRACE_MS - now : LOOK_MS);
+        l->due.ms = l->last_mono.ms + (left < LOOK_MS ? left : LOOK_MS);
         return ST_OK;
     }
     ERR_TRY(seal_voids(l, e));

@@ -83,6 +83,7 @@ static enum st chain_begin(struct store *s, const struct store_chain *c, struct 
         sqlite3_bind_blob(q, 5, c->after_hash, WIRE_HASH_BYTES, SQLITE_STATIC);
     }
     sqlite3_bind_int64(q, 6, c->last_to_ms);
+    sqlite3_bind_int64(q, 7, (int64_t)s->epoch);
     ERR_TRY(store_db_run(&s->db, q, e));
     return run_ids(&s->db, SQL_PLAN_CLEAR, 0, 0, e); /* the new chain says its plan itself */
 }
@@ -151,7 +152,8 @@ static enum st plan_write(struct store *s, const struct store_planned *p, struct
 }
 
 static enum st seal(struct store *s, const struct store_sealed *b, const bool *use,
-                    const struct store_planned *plan, size_t nplan, struct err *e)
+                    const struct store_planned *plan, size_t nplan, struct store_riders *r,
+                    struct err *e)
 {
     int64_t chain = 0;
     ERR_TRY(store_chain_row(&s->db, b->chain, &chain, e));
@@ -161,32 +163,35 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
         ERR_TRY(plan_write(s, &plan[i], e));
     for (size_t i = 0; i < b->nvoided; i++)
         ERR_TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
-    if (use) {
-        ERR_TRY(run_ids(&s->db, SQL_JOURNAL_CLEAR, 0, 0, e));
-        ERR_TRY(store_journal_write(s, 0, use, e));
-    }
-    return ST_OK;
+    if (use)
+        ERR_TRY(store_journal_fold(s, use, e));
+    return store_riders_write(s, r, e);
 }
 
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e)
 {
     struct err why = {0};
+    struct store_riders riders;
     enum st st = store_retention(s, &why);
     if (st == ST_OK)
         st = store_room(s, &why);
     if (st == ST_OK)
         st = store_db_begin(&s->db, &why);
     if (st == ST_OK)
-        st = store_db_end(&s->db, seal(s, b, use, plan, nplan, &why), &why);
+        st = store_db_end(&s->db, seal(s, b, use, plan, nplan, &riders, &why), &why);
     store_fault(s, st == ST_OK ? "" : why.text);
     if (st != ST_OK) {
         if (e)
             *e = why;
         return st;
     }
+    store_riders_written(s, &riders);
     if (use)
         store_frames_drop(s, use);
+    s->held++;
+    for (uint32_t i = 0; i < s->nup; i++)
+        s->up[i].unsent++;
     store_stats_refresh(s);
     pthread_mutex_lock(&s->lock);
     s->seals++;
@@ -250,119 +255,7 @@ enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n
     return store_db_run(&s->db, q, e);
 }
 
-/* ---- acknowledgements ---- */
-
-enum st store_ack_range(struct store_db *d, const char *uplink, int64_t chain, uint64_t seq,
-                        uint64_t *a, uint64_t *z, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(d, SQL_ACK_AT, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 2, chain);
-    sqlite3_bind_int64(q, 3, (int64_t)seq);
-    ERR_TRY(store_db_row(d, q, e));
-    *a = (uint64_t)sqlite3_column_int64(q, 0);
-    *z = (uint64_t)sqlite3_column_int64(q, 1);
-    sqlite3_reset(q);
-    return *z >= seq ? ST_OK : ST_NOT_FOUND;
-}
-
-static void bind_range(sqlite3_stmt *q, const char *uplink, int64_t chain, uint64_t a, uint64_t z)
-{
-    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 2, chain);
-    sqlite3_bind_int64(q, 3, (int64_t)a);
-    sqlite3_bind_int64(q, 4, (int64_t)z);
-}
-
-/* Adds a..z, merged with the ranges that overlap or touch it. */
-static enum st ack_add(struct store *s, const char *uplink, int64_t chain, uint64_t a, uint64_t z,
-                       struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_ACK_NEAR, e);
-    if (!q)
-        return ST_IO;
-    bind_range(q, uplink, chain, a, z);
-    enum st st = store_db_row(&s->db, q, e);
-    if (st != ST_OK)
-        return st;
-    uint64_t low = a, high = z;
-    if (sqlite3_column_type(q, 0) != SQLITE_NULL) {
-        uint64_t first = (uint64_t)sqlite3_column_int64(q, 0);
-        uint64_t last = (uint64_t)sqlite3_column_int64(q, 1);
-        low = first < a ? first : a;
-        high = last > z ? last : z;
-    }
-    sqlite3_reset(q);
-    q = store_db_use(&s->db, SQL_ACK_DROP, e);
-    if (!q)
-        return ST_IO;
-    bind_range(q, uplink, chain, a, z);
-    ERR_TRY(store_db_run(&s->db, q, e));
-    q = store_db_use(&s->db, SQL_ACK_ADD, e);
-    if (!q)
-        return ST_IO;
-    bind_range(q, uplink, chain, low, high);
-    return store_db_run(&s->db, q, e);
-}
-
-struct ack_arg {
-    uint32_t uplink;
-    const uint8_t *chain;
-    uint64_t seq;
-    bool prefix;
-    struct wire_span receipt;
-    const char *refused; /* code; NULL: acknowledged */
-};
-
-static enum st ack_note(struct store *s, const struct ack_arg *a, int64_t id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&s->db, a->refused ? SQL_REFUSED_ADD : SQL_RECEIPT_ADD, e);
-    if (!q)
-        return ST_IO;
-    int64_t now = clk_now(s->clk).utc_ms;
-    sqlite3_bind_text(q, 1, s->up[a->uplink].id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 2, id);
-    if (a->refused) {
-        sqlite3_bind_text(q, 3, a->refused, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(q, 4, now);
-    } else {
-        sqlite3_bind_int64(q, 3, now);
-        sqlite3_bind_blob64(q, 4, a->receipt.p, a->receipt.n, SQLITE_STATIC);
-    }
-    return store_db_run(&s->db, q, e);
-}
-
-static enum st ack_work(struct store *s, const struct ack_arg *a, struct err *e)
-{
-    int64_t chain = 0;
-    ERR_TRY(store_chain_row(&s->db, a->chain, &chain, e));
-    ERR_TRY(ack_note(s, a, store_batch_id(chain, a->seq), e));
-    return ack_add(s, s->up[a->uplink].id, chain, a->prefix ? 1 : a->seq, a->seq, e);
-}
-
-static enum st ack_call(struct store *s, void *arg, struct err *e)
-{
-    ERR_TRY(store_db_begin(&s->db, e));
-    ERR_TRY(store_db_end(&s->db, ack_work(s, arg, e), e));
-    store_stats_refresh(s);
-    return ST_OK;
-}
-
-enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
-                  struct wire_span receipt, struct err *e)
-{
-    struct ack_arg a = {uplink, chain, seq, prefix, receipt, NULL};
-    return store_call(s, ack_call, &a, e);
-}
-
-enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
-                     const char *code, struct err *e)
-{
-    struct ack_arg a = {uplink, chain, seq, false, {NULL, 0}, code};
-    return store_call(s, ack_call, &a, e);
-}
+/* ---- the end of a chain ---- */
 
 static enum st end_call(struct store *s, void *arg, struct err *e)
 {
@@ -384,8 +277,8 @@ static enum st may_go(struct store *s, int64_t id, struct err *e)
     for (uint32_t i = 0; i < s->nup; i++) {
         uint64_t a, z;
         if (s->up[i].required)
-            ERR_TRY(store_ack_range(&s->db, s->up[i].id, id >> STORE_SEQ_BITS, store_batch_seq(id),
-                                    &a, &z, e));
+            ERR_TRY(store_ack_range(&s->db, NULL, s->up[i].id, id >> STORE_SEQ_BITS,
+                                    store_batch_seq(id), &a, &z, e));
     }
     sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_OPEN, e);
     if (!q)
@@ -463,12 +356,16 @@ enum st store_retention(struct store *s, struct err *e)
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? ST_OK : st;
     ERR_TRY(store_db_begin(&s->db, e));
-    for (int i = 0; i < DROPPED_A_SEAL && st == ST_OK; i++) {
+    int64_t dropped = 0;
+    while (dropped < DROPPED_A_SEAL && st == ST_OK) {
         st = drop_batch(s, id, e);
+        dropped += st == ST_OK;
         if (st == ST_OK)
             st = next_to_go(s, &id, keep_from, e);
     }
-    return store_db_end(&s->db, st == ST_NOT_FOUND ? ST_OK : st, e);
+    st = store_db_end(&s->db, st == ST_NOT_FOUND ? ST_OK : st, e);
+    s->held -= st == ST_OK ? dropped : 0;
+    return st;
 }
 
 enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e)
@@ -483,32 +380,36 @@ enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e)
     return any ? ST_OK : ST_NOT_FOUND;
 }
 
-static bool count(struct store *s, enum store_sql id, const char *uplink, int64_t *n)
+static enum st count(struct store *s, enum store_sql id, const char *uplink, int64_t *n,
+                     struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(&s->db, id, NULL);
+    sqlite3_stmt *q = store_db_use(&s->db, id, e);
     if (!q)
-        return false;
+        return ST_IO;
     if (uplink)
         sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
-    bool ok = store_db_row(&s->db, q, NULL) == ST_OK;
-    if (ok)
-        *n = sqlite3_column_int64(q, 0);
+    ERR_TRY(store_db_row(&s->db, q, e));
+    *n = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
-    return ok;
+    return ST_OK;
 }
 
-/* Best effort: figures for the page; a failing file shows through stats.fault. */
+enum st store_count(struct store *s, struct err *e)
+{
+    ERR_TRY(count(s, SQL_BATCH_COUNT, NULL, &s->held, e));
+    for (uint32_t i = 0; i < s->nup; i++)
+        ERR_TRY(count(s, SQL_BATCH_UNSENT, s->up[i].id, &s->up[i].unsent, e));
+    return ST_OK;
+}
+
 void store_stats_refresh(struct store *s)
 {
-    int64_t held = 0, unsent = 0;
-    (void)count(s, SQL_BATCH_COUNT, NULL, &held);
-    for (uint32_t i = 0; i < s->nup; i++) {
-        int64_t n = 0;
-        if (s->up[i].required && count(s, SQL_BATCH_UNSENT, s->up[i].id, &n) && n > unsent)
-            unsent = n;
-    }
+    int64_t unsent = 0;
+    for (uint32_t i = 0; i < s->nup; i++)
+        if (s->up[i].required && s->up[i].unsent > unsent)
+            unsent = s->up[i].unsent;
     pthread_mutex_lock(&s->board_lock);
-    s->stats.batches_held = held;
+    s->stats.batches_held = s->held;
     s->stats.batches_unsent = unsent;
     s->stats.last_commit_ms = clk_now(s->clk).utc_ms;
     pthread_mutex_unlock(&s->board_lock);

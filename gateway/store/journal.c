@@ -1,18 +1,14 @@
-/* The journal: polls that wait to be sealed, as frames in RAM and as blobs in the file.
- *
- * A blob is zstd over CBOR: [1, [frame, …]], frame = [device, due_ms, t_ms, grade, boot, cause,
- * n, records, [missed point, …]]; `records` are the SenML bytes that the batch will carry, so that
- * a reading is encoded once and a later version can read an older journal. */
+/* The journal: polls that wait to be sealed, as frames in RAM and as blobs in a file beside the
+ * database (jfile.c). What was journalled and outlives a seal moves into the database, in the table
+ * `journal`, with that seal. */
 #include "gateway/store/store_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JOURNAL_VERSION 1
-#define JOURNAL_BLOB_MAX (64 * 1024 * 1024) /* all frames, each missed point with its name */
-#define ZSTD_LEVEL 1
-#define RETRY_MS 1000 /* after a failed commit */
+#define RETRY_MS 1000    /* after a failed commit */
+#define PARKED_MS 600000 /* an acknowledgement waits that long for a commit to ride with */
 
 void store_fault(struct store *s, const char *text)
 {
@@ -26,7 +22,7 @@ void store_fault(struct store *s, const char *text)
 
 /* ---- queue to frames ---- */
 
-static bool frame_room(const struct store *s, uint32_t n)
+bool store_frame_room(const struct store *s, uint32_t n)
 {
     /* A record takes less than point + value + time + flags. */
     size_t senml = (size_t)n * (WIRE_POINT_MAX + 32) + 256;
@@ -42,6 +38,8 @@ static uint32_t grade_flags(enum clk_grade g)
 static enum st frame_add(struct store *s, const struct store_poll *p, const struct store_value *v)
 {
     struct store_frame *f = &s->frames[s->nframes];
+    if (s->njournalled == s->nframes) /* the first that waits for a commit sets its time */
+        s->journal_due.ms = s->out_since.ms + s->cfg.journal_every_ms;
     *f = (struct store_frame){.device = p->device,
                               .due_ms = p->due_ms,
                               .t_ms = p->t_ms,
@@ -103,7 +101,7 @@ static enum st drain_lost(struct store *s)
     s->any_lost_out = false;
     for (uint32_t i = 0; i < s->ndev && st == ST_OK; i++) {
         struct store_lost *l = &s->lost_out[i];
-        if (l->is && frame_room(s, s->dev[i].n)) {
+        if (l->is && store_frame_room(s, s->dev[i].n)) {
             st = frame_lost(s, i, l);
             l->is = false;
         }
@@ -121,6 +119,7 @@ static void swap_queue(struct store *s)
     s->out = full;
     s->out_n = s->in_n;
     s->out_at = 0;
+    s->out_since = s->in_since;
     s->in_n = 0;
     s->polls_queued = 0;
     if (s->any_lost) {
@@ -142,7 +141,7 @@ static enum st drain(struct store *s, struct err *e)
     while (s->out_at < s->out_n) {
         struct store_poll p;
         memcpy(&p, s->out + s->out_at, sizeof p);
-        if (!frame_room(s, p.n))
+        if (!store_frame_room(s, p.n))
             break;
         const struct store_value *v =
             (const struct store_value *)(const void *)(s->out + s->out_at + sizeof p);
@@ -159,7 +158,7 @@ static enum st drain(struct store *s, struct err *e)
 bool store_crowded(const struct store *s)
 {
     return s->nframes > STORE_FRAMES / 4 * 3 || s->nindex > STORE_INDICES / 4 * 3 ||
-           s->senml.n > s->senml.max / 4 * 3;
+           s->senml.n > s->senml.max / 4 * 3 || s->jfile.end > STORE_JFILE_BYTES / 4 * 3;
 }
 
 size_t store_frames(struct store *s, const struct store_frame **frames)
@@ -170,11 +169,12 @@ size_t store_frames(struct store *s, const struct store_frame **frames)
 
 void store_frames_drop(struct store *s, const bool *use)
 {
-    size_t kept = 0, senml = 0, index = 0;
+    size_t kept = 0, senml = 0, index = 0, journalled = 0;
     s->waiting = 0;
     for (size_t i = 0; i < s->nframes; i++) {
         if (use[i])
             continue;
+        journalled += i < s->njournalled;
         struct store_frame f = s->frames[i];
         memmove(s->senml.p + senml, f.senml, f.senml_n);
         memmove(s->index + index, f.got, (f.ngot + (size_t)f.nmissed) * sizeof *s->index);
@@ -186,252 +186,79 @@ void store_frames_drop(struct store *s, const bool *use)
         s->waiting += f.n;
         s->frames[kept++] = f;
     }
-    s->nframes = s->njournalled = kept;
+    if (journalled == kept) /* nothing is left that waits for a commit */
+        s->journal_due.ms = INT64_MAX;
+    s->nframes = kept;
+    s->njournalled = journalled;
     s->senml.n = senml;
     s->nindex = index;
-    s->journal_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
+    s->epoch++;
+    s->jfile.end = 0;
 }
 
-/* ---- frames to blob ---- */
+/* ---- in the file, and back ---- */
 
-/* The device's id: from the plan, or from the records when the plan no longer has it. */
-static struct wire_span frame_device(const struct store *s, const struct store_frame *f)
+static enum st append(struct store *s, struct err *e)
 {
-    if (f->device != UINT32_MAX) {
-        const char *id = s->dev[f->device].d.id;
-        return (struct wire_span){(const uint8_t *)id, strlen(id)};
-    }
-    struct wire_senml it;
-    struct wire_reading r = {.device = {(const uint8_t *)"", 0}};
-    wire_senml_open_records(&it, f->senml, f->senml_n, f->n, NULL);
-    if (wire_senml_next(&it, &r, NULL) != ST_OK)
-        r.device.n = 0;
-    return r.device;
-}
-
-static enum st put_span_text(struct buf *b, struct wire_span t)
-{
-    char text[80];
-    snprintf(text, sizeof text, "%.*s", (int)t.n, (const char *)t.p);
-    return wire_put_text(b, text);
-}
-
-static enum st frame_encode(const struct store *s, const struct store_frame *f, struct buf *b)
-{
-    ERR_TRY(wire_put_array(b, 9));
-    ERR_TRY(put_span_text(b, frame_device(s, f)));
-    ERR_TRY(wire_put_int(b, f->due_ms));
-    ERR_TRY(wire_put_int(b, f->t_ms));
-    ERR_TRY(wire_put_uint(b, (uint64_t)f->grade));
-    ERR_TRY(wire_put_bytes(b, f->boot, sizeof f->boot));
-    ERR_TRY(wire_put_uint(b, (uint64_t)f->cause));
-    ERR_TRY(wire_put_uint(b, f->n));
-    ERR_TRY(wire_put_bytes(b, f->senml, f->senml_n));
-    ERR_TRY(wire_put_array(b, f->nmissed));
-    for (uint32_t i = 0; i < f->nmissed; i++)
-        ERR_TRY(wire_put_text(b, s->ser[f->missed[i]].s.point));
-    return ST_OK;
-}
-
-static enum st blob_encode(const struct store *s, size_t first, const bool *skip, size_t n,
-                           struct buf *blob)
-{
-    ERR_TRY(wire_put_array(blob, 2));
-    ERR_TRY(wire_put_uint(blob, JOURNAL_VERSION));
-    ERR_TRY(wire_put_array(blob, n));
-    for (size_t i = first; i < s->nframes; i++)
-        if (!skip || !skip[i])
-            ERR_TRY(frame_encode(s, &s->frames[i], blob));
-    return ST_OK;
-}
-
-static enum st blob_pack(const struct buf *blob, struct buf *packed, struct err *e)
-{
-    struct wire_zstd *z = NULL;
-    ERR_TRY(wire_zstd_open(&z, e));
-    enum st st = wire_zstd_pack(z, ZSTD_LEVEL, blob->p, blob->n, packed, e);
-    wire_zstd_close(z);
+    struct buf blob;
+    size_t n = 0;
+    buf_init(&blob, STORE_BLOB_MAX);
+    enum st st = store_blob_make(s, s->njournalled, s->nframes, NULL, &blob, &n, e);
+    if (st == ST_OK && n)
+        st = store_jfile_append(&s->jfile, s->epoch, (struct wire_span){blob.p, blob.n}, e);
+    buf_done(&blob);
     return st;
 }
 
-static enum st blob_add(struct store *s, const struct buf *packed, struct err *e)
+static enum st write_left(struct store *s, const struct buf *blob, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_JOURNAL_ADD, e);
     if (!q)
         return ST_IO;
-    sqlite3_bind_blob64(q, 1, packed->p, packed->n, SQLITE_STATIC);
+    sqlite3_bind_blob64(q, 1, blob->p, blob->n, SQLITE_STATIC);
     return store_db_run(&s->db, q, e);
 }
 
-/* What a commit takes it gives back: commits are rare beside polls. */
-enum st store_journal_write(struct store *s, size_t first, const bool *skip, struct err *e)
+enum st store_epoch_get(struct store *s, struct err *e)
 {
-    size_t n = 0;
-    for (size_t i = first; i < s->nframes; i++)
-        n += !skip || !skip[i];
-    if (n == 0)
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_EPOCH, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(&s->db, q, e));
+    s->epoch = (uint64_t)sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    if (s->epoch)
         return ST_OK;
-    struct buf blob, packed;
-    buf_init(&blob, JOURNAL_BLOB_MAX);
-    buf_init(&packed, JOURNAL_BLOB_MAX);
-    enum st st = blob_encode(s, first, skip, n, &blob);
+    ERR_TRY(wire_random(&s->epoch, sizeof s->epoch, e));
+    s->epoch = s->epoch >> 2 | 1;              /* fits SQLite's integer, and counts on for ever */
+    q = store_db_use(&s->db, SQL_META_SET, e); /* until the first chain takes it over */
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, "epoch", -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, (int64_t)s->epoch);
+    return store_db_run(&s->db, q, e);
+}
+
+enum st store_journal_fold(struct store *s, const bool *use, struct err *e)
+{
+    struct buf left;
+    size_t n = 0;
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_JOURNAL_CLEAR, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_run(&s->db, q, e));
+    buf_init(&left, STORE_BLOB_MAX);
+    enum st st = store_blob_make(s, 0, s->njournalled, use, &left, &n, e);
+    if (st == ST_OK && n)
+        st = write_left(s, &left, e);
+    buf_done(&left);
     if (st != ST_OK)
-        st = err_set(e, st, "store %s: the journal could not be encoded", s->path);
-    if (st == ST_OK)
-        st = blob_pack(&blob, &packed, e);
-    buf_done(&blob);
-    if (st == ST_OK)
-        st = blob_add(s, &packed, e);
-    buf_done(&packed);
-    return st;
-}
-
-/* ---- blob to frames ---- */
-
-static enum st want(struct wire_reader *r, enum wire_type type, struct wire_item *it, struct err *e)
-{
-    enum st st = wire_next(r, it, e);
-    if (st == ST_OK && it->type != type)
-        st = err_set(e, ST_CORRUPT, "journal: a field has the wrong type");
-    return st;
-}
-
-static enum st want_int(struct wire_reader *r, int64_t *v, struct err *e)
-{
-    struct wire_item it;
-    ERR_TRY(wire_next(r, &it, e));
-    if ((it.type != WIRE_UINT && it.type != WIRE_NINT) || it.u > INT64_MAX)
-        return err_set(e, ST_CORRUPT, "journal: a time is no integer");
-    *v = it.type == WIRE_UINT ? (int64_t)it.u : -1 - (int64_t)it.u;
-    return ST_OK;
-}
-
-static enum st entry_read(struct wire_reader *r, struct store_entry *x, struct err *e)
-{
-    struct wire_item it;
-    ERR_TRY(want(r, WIRE_ARRAY, &it, e));
-    if (it.u != 9)
-        return err_set(e, ST_CORRUPT, "journal: a frame has %llu fields", (unsigned long long)it.u);
-    ERR_TRY(want(r, WIRE_TEXT, &it, e));
-    x->device = it.span;
-    ERR_TRY(want_int(r, &x->due_ms, e));
-    ERR_TRY(want_int(r, &x->t_ms, e));
-    ERR_TRY(want(r, WIRE_UINT, &it, e));
-    x->grade = it.u;
-    ERR_TRY(want(r, WIRE_BYTES, &it, e));
-    x->boot = it.span;
-    ERR_TRY(want(r, WIRE_UINT, &it, e));
-    x->cause = it.u;
-    ERR_TRY(want(r, WIRE_UINT, &it, e));
-    x->n = it.u;
-    ERR_TRY(want(r, WIRE_BYTES, &it, e));
-    x->senml = it.span;
-    ERR_TRY(want(r, WIRE_ARRAY, &it, e));
-    x->nmissed = it.u;
-    x->missed = *r;
-    for (uint64_t i = 0; i < x->nmissed; i++)
-        ERR_TRY(want(r, WIRE_TEXT, &it, e));
-    if (x->grade > CLK_UNKNOWN || x->cause >= STORE_CAUSES || x->boot.n != WIRE_ID_BYTES)
-        return err_set(e, ST_CORRUPT, "journal: a frame has an unknown grade, cause or boot");
-    return ST_OK;
-}
-
-enum st store_entries_each(struct wire_span packed,
-                           enum st (*each)(void *ctx, const struct store_entry *x, struct err *e),
-                           void *ctx, struct err *e)
-{
-    struct buf raw;
-    buf_init(&raw, JOURNAL_BLOB_MAX);
-    enum st st = wire_zstd_unpack(packed.p, packed.n, JOURNAL_BLOB_MAX, &raw, e);
-    struct wire_reader r = {raw.p, raw.p, raw.p + raw.n};
-    struct wire_item it = {0};
-    if (st == ST_OK)
-        st = want(&r, WIRE_ARRAY, &it, e);
-    if (st == ST_OK)
-        st = want(&r, WIRE_UINT, &it, e);
-    if (st == ST_OK && it.u != JOURNAL_VERSION)
-        st = err_set(e, ST_UNSUPPORTED, "journal: version %llu is not known",
-                     (unsigned long long)it.u);
-    if (st == ST_OK)
-        st = want(&r, WIRE_ARRAY, &it, e);
-    for (uint64_t n = it.u; st == ST_OK && n; n--) {
-        struct store_entry x;
-        st = entry_read(&r, &x, e);
-        if (st == ST_OK)
-            st = each(ctx, &x, e);
-    }
-    buf_done(&raw);
-    return st;
-}
-
-static bool span_is(struct wire_span t, const char *text)
-{
-    return t.n == strlen(text) && memcmp(t.p, text, t.n) == 0;
-}
-
-static uint32_t find_device(const struct store *s, struct wire_span id)
-{
-    for (uint32_t i = 0; i < s->ndev; i++)
-        if (span_is(id, s->dev[i].d.id))
-            return i;
-    return UINT32_MAX;
-}
-
-static bool find_series(const struct store *s, uint32_t device, struct wire_span point,
-                        uint32_t *index)
-{
-    if (device == UINT32_MAX)
-        return false;
-    const struct store_dev *d = &s->dev[device];
-    for (uint32_t i = d->first; i < d->first + d->n; i++)
-        if (span_is(point, s->ser[i].s.point)) {
-            *index = i;
-            return true;
-        }
-    return false;
-}
-
-/* One frame of an earlier run, back into RAM. Series that the plan lost keep their records. */
-static enum st frame_restore(void *ctx, const struct store_entry *x, struct err *e)
-{
-    struct store *s = ctx;
-    if (x->n > STORE_POLL_MAX || x->nmissed > STORE_POLL_MAX ||
-        !frame_room(s, (uint32_t)(x->n + x->nmissed)))
-        return err_set(e, ST_FULL, "journal: more frames than this version can hold");
-    struct store_frame *f = &s->frames[s->nframes];
-    *f = (struct store_frame){.device = find_device(s, x->device),
-                              .due_ms = x->due_ms,
-                              .t_ms = x->t_ms,
-                              .grade = (enum clk_grade)x->grade,
-                              .cause = (enum store_cause)x->cause,
-                              .n = (uint32_t)x->n,
-                              .got = s->index + s->nindex,
-                              .senml = s->senml.p + s->senml.n,
-                              .senml_n = x->senml.n};
-    memcpy(f->boot, x->boot.p, sizeof f->boot);
-    ERR_TRY(buf_put(&s->senml, x->senml.p, x->senml.n));
-    uint32_t *index = s->index + s->nindex;
-    struct wire_senml it;
-    struct wire_reading w;
-    wire_senml_open_records(&it, f->senml, f->senml_n, f->n, NULL);
-    enum st st;
-    while ((st = wire_senml_next(&it, &w, e)) == ST_OK)
-        if (find_series(s, f->device, w.point, &index[f->ngot]))
-            f->ngot++;
-    if (st != ST_NOT_FOUND)
         return st;
-    f->missed = index + f->ngot;
-    struct wire_reader r = x->missed;
-    for (uint64_t i = 0; i < x->nmissed; i++) {
-        struct wire_item t;
-        ERR_TRY(wire_next(&r, &t, e));
-        if (find_series(s, f->device, t.span, &index[f->ngot + f->nmissed]))
-            f->nmissed++;
-    }
-    s->nindex += f->ngot + (size_t)f->nmissed;
-    s->waiting += f->n;
-    s->nframes++;
-    return ST_OK;
+    q = store_db_use(&s->db, SQL_EPOCH_SET, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, (int64_t)(s->epoch + 1));
+    return store_db_run(&s->db, q, e);
 }
 
 enum st store_journal_read(struct store *s, struct err *e)
@@ -442,13 +269,15 @@ enum st store_journal_read(struct store *s, struct err *e)
     enum st st;
     while ((st = store_db_row(&s->db, q, e)) == ST_OK) {
         struct wire_span packed = {sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0)};
-        st = store_entries_each(packed, frame_restore, s, e);
+        st = store_blob_restore(s, packed, e);
         if (st != ST_OK)
             break;
     }
     sqlite3_reset(q);
+    if (st == ST_NOT_FOUND)
+        st = store_jfile_each(&s->jfile, s->epoch, store_blob_restore, s, e);
     s->njournalled = s->nframes;
-    return st == ST_NOT_FOUND ? ST_OK : st;
+    return st;
 }
 
 /* ---- the writer's step ---- */
@@ -472,22 +301,49 @@ static void run_calls(struct store *s)
     }
 }
 
-static enum st commit(struct store *s, struct err *e)
+enum st store_riders_write(struct store *s, struct store_riders *r, struct err *e)
 {
-    uint32_t events = 0;
-    enum st st = store_room(s, e);
-    if (st == ST_OK)
-        st = store_db_begin(&s->db, e);
-    if (st != ST_OK)
-        return st;
-    st = store_journal_write(s, s->njournalled, NULL, e);
-    if (st == ST_OK)
-        st = store_events_write(s, &events, e);
-    st = store_db_end(&s->db, st, e);
-    if (st != ST_OK)
-        return st;
+    *r = (struct store_riders){0};
+    ERR_TRY(store_parked_write(s, &r->parked, e));
+    return store_events_write(s, &r->events, e);
+}
+
+void store_riders_written(struct store *s, const struct store_riders *r)
+{
+    store_parked_written(s, r->parked);
+    store_events_written(s, r->events);
+}
+
+/* Events wait as long as readings do, acknowledgements longer: a lost one costs a second sending,
+ * which the city answers with the same receipt. */
+static bool riders_due(struct store *s, bool flush)
+{
+    pthread_mutex_lock(&s->lock);
+    bool events = s->nevents > 0;
+    uint32_t parked = s->nparked;
+    pthread_mutex_unlock(&s->lock);
+    int64_t now = clk_mono(s->clk).ms;
+    if (!events)
+        s->events_due.ms = now + s->cfg.journal_every_ms;
+    return (events && (flush || now >= s->events_due.ms)) ||
+           (parked && (flush || now >= s->parked_since.ms + PARKED_MS || parked == STORE_PARKED));
+}
+
+enum st store_riders_commit(struct store *s, struct err *e)
+{
+    struct store_riders r;
+    ERR_TRY(store_db_begin(&s->db, e));
+    ERR_TRY(store_db_end(&s->db, store_riders_write(s, &r, e), e));
+    store_riders_written(s, &r);
+    return ST_OK;
+}
+
+static enum st commit_journal(struct store *s, struct err *e)
+{
+    ERR_TRY(store_room(s, e));
+    ERR_TRY(append(s, e));
     s->njournalled = s->nframes;
-    store_events_written(s, events);
+    s->journal_due.ms = INT64_MAX;
     return ST_OK;
 }
 
@@ -497,17 +353,21 @@ enum st store_step(struct store *s, bool flush, struct err *e)
     struct err why = {0};
     enum st st = drain(s, &why);
     int64_t now = clk_mono(s->clk).ms;
-    if (st == ST_OK && (flush || now >= s->journal_due.ms)) {
-        pthread_mutex_lock(&s->lock);
-        bool events = s->nevents > 0;
-        pthread_mutex_unlock(&s->lock);
-        if (s->njournalled < s->nframes || events) {
-            st = commit(s, &why);
-            store_fault(s, st == ST_OK ? "" : why.text);
-            if (st == ST_OK)
-                store_stats_refresh(s);
-        }
-        s->journal_due.ms = now + (st == ST_OK ? s->cfg.journal_every_ms : RETRY_MS);
+    bool wanted = false;
+    if (st == ST_OK && s->njournalled < s->nframes && (flush || now >= s->journal_due.ms)) {
+        st = commit_journal(s, &why);
+        wanted = true;
+    }
+    if (st == ST_OK && riders_due(s, flush)) {
+        st = store_riders_commit(s, &why);
+        wanted = true;
+    }
+    if (wanted) {
+        store_fault(s, st == ST_OK ? "" : why.text);
+        if (st == ST_OK)
+            store_stats_refresh(s);
+        else
+            s->journal_due.ms = s->events_due.ms = now + RETRY_MS;
     }
     pthread_mutex_lock(&s->board_lock);
     s->stats.readings_waiting = (int64_t)s->waiting;
@@ -519,5 +379,5 @@ enum st store_step(struct store *s, bool flush, struct err *e)
 
 struct mono store_due(const struct store *s)
 {
-    return s->journal_due;
+    return s->journal_due.ms < s->events_due.ms ? s->journal_due : s->events_due;
 }

@@ -76,6 +76,8 @@ enum st store_put(struct store *s, const struct store_poll *p, const struct stor
         remember_lost(s, p);
         st = ST_FULL;
     } else {
+        if (s->in_n == 0)
+            s->in_since = clk_mono(s->clk);
         memcpy(s->in + s->in_n, p, sizeof *p);
         memcpy(s->in + s->in_n + sizeof *p, v, p->n * sizeof *v);
         s->in_n += bytes;

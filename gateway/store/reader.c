@@ -5,9 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VIEW_TRIES 20 /* of one view of database and journal file */
+
 struct store_reader {
     struct store_db db;
-    struct buf bytes; /* of the last batch */
+    struct store *store; /* of this process: also what is parked there; NULL: another's file */
+    struct buf bytes;    /* of the last batch */
+    bool view;           /* between begin and end */
+    struct buf *journal; /* records of the journal's file in this view */
+    size_t njournal;
 };
 
 enum st store_reader_open(struct store_reader **out, const char *path, struct err *e)
@@ -25,26 +31,107 @@ enum st store_reader_open(struct store_reader **out, const char *path, struct er
     return ST_OK;
 }
 
+enum st store_reader_open_in(struct store_reader **out, struct store *s, struct err *e)
+{
+    ERR_TRY(store_reader_open(out, s->path, e));
+    (*out)->store = s;
+    return ST_OK;
+}
+
+static void journal_done(struct store_reader *r)
+{
+    for (size_t i = 0; i < r->njournal; i++)
+        buf_done(&r->journal[i]);
+    free(r->journal);
+    r->journal = NULL;
+    r->njournal = 0;
+}
+
 void store_reader_close(struct store_reader *r)
 {
     if (!r)
         return;
+    journal_done(r);
     store_db_close(&r->db);
     buf_done(&r->bytes);
     free(r);
 }
 
+static enum st run(struct store_reader *r, enum store_sql id, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, id, e);
+    return q ? store_db_run(&r->db, q, e) : ST_IO;
+}
+
+static enum st epoch(struct store_reader *r, uint64_t *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_EPOCH, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(&r->db, q, e));
+    *out = (uint64_t)sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return ST_OK;
+}
+
+static enum st keep_record(void *ctx, struct wire_span payload, struct err *e)
+{
+    struct store_reader *r = ctx;
+    struct buf *more = reallocarray(r->journal, r->njournal + 1, sizeof *more);
+    if (!more)
+        return err_set(e, ST_MEMORY, "store %s: no memory", r->db.path);
+    r->journal = more;
+    buf_init(&more[r->njournal], payload.n);
+    enum st st = buf_put(&more[r->njournal++], payload.p, payload.n);
+    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", r->db.path);
+}
+
+static enum st read_journal(struct store_reader *r, uint64_t of, struct err *e)
+{
+    struct store_jfile j;
+    journal_done(r);
+    ERR_TRY(store_jfile_open(&j, r->db.path, true, e));
+    enum st st = store_jfile_each(&j, of, keep_record, r, e);
+    store_jfile_close(&j);
+    return st;
+}
+
+/* The file's records belong to one epoch of the database: when that has not moved while they were
+ * read, nothing of them was folded or overwritten. */
+static enum st try_view(struct store_reader *r, bool *moved, struct err *e)
+{
+    uint64_t before = 0, now = 0;
+    ERR_TRY(epoch(r, &before, e));
+    ERR_TRY(read_journal(r, before, e));
+    ERR_TRY(run(r, SQL_BEGIN_READ, e));
+    r->view = true;
+    ERR_TRY(epoch(r, &now, e)); /* this read fixes the view */
+    *moved = now != before;
+    return ST_OK;
+}
+
 enum st store_reader_begin(struct store_reader *r, struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(&r->db, SQL_BEGIN_READ, e);
-    return q ? store_db_run(&r->db, q, e) : ST_IO;
+    for (int i = 0; i < VIEW_TRIES; i++) {
+        bool moved = false;
+        enum st st = try_view(r, &moved, e);
+        if (st == ST_OK && !moved)
+            return ST_OK;
+        store_reader_end(r);
+        if (st != ST_OK)
+            return st;
+    }
+    return err_set(e, ST_BUSY,
+                   "store %s: windows are sealed faster than they can be read; try again",
+                   r->db.path);
 }
 
 void store_reader_end(struct store_reader *r)
 {
-    sqlite3_stmt *q = store_db_use(&r->db, SQL_ROLLBACK, NULL);
-    if (q)
-        (void)store_db_run(&r->db, q, NULL);
+    if (r->view)
+        (void)run(r, SQL_ROLLBACK, NULL);
+    r->view = false;
+    journal_done(r);
 }
 
 static enum st load(struct store_reader *r, int64_t id, struct store_batch *out, struct err *e)
@@ -111,9 +198,9 @@ static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pi
         *id = sqlite3_column_int64(q, 0);
         sqlite3_reset(q);
         uint64_t a = store_batch_seq(*id), z = a;
-        enum st st = is_passed_over(but, *id)
-                         ? ST_OK
-                         : store_ack_range(&r->db, uplink, chain, store_batch_seq(*id), &a, &z, e);
+        enum st st = is_passed_over(but, *id) ? ST_OK
+                                              : store_ack_range(&r->db, r->store, uplink, chain,
+                                                                store_batch_seq(*id), &a, &z, e);
         if (st != ST_OK)
             return st == ST_NOT_FOUND ? ST_OK : st;
         seq = pick == STORE_PICK_NEWEST ? a - 1 : z + 1;
@@ -198,23 +285,38 @@ static enum st pending_entry(void *arg, const struct store_entry *x, struct err 
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st store_each_pending(struct store_reader *r,
-                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
-                           struct err *e)
+static enum st each_pending(struct store_reader *r, struct pending_ctx *p, struct err *e)
 {
-    struct pending_ctx p = {each, ctx, false};
     sqlite3_stmt *q = store_db_use(&r->db, SQL_JOURNAL_ALL, e);
     if (!q)
         return ST_IO;
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
         struct wire_span packed = {sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0)};
-        st = store_entries_each(packed, pending_entry, &p, e);
+        st = store_entries_each(packed, pending_entry, p, e);
         if (st != ST_OK)
             break;
     }
     sqlite3_reset(q);
-    return st == ST_NOT_FOUND || p.stopped ? ST_OK : st;
+    if (st == ST_NOT_FOUND)
+        st = ST_OK;
+    for (size_t i = 0; i < r->njournal && st == ST_OK; i++)
+        st = store_entries_each((struct wire_span){r->journal[i].p, r->journal[i].n}, pending_entry,
+                                p, e);
+    return p->stopped ? ST_OK : st;
+}
+
+enum st store_each_pending(struct store_reader *r,
+                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                           struct err *e)
+{
+    struct pending_ctx p = {each, ctx, false};
+    if (r->view)
+        return each_pending(r, &p, e);
+    ERR_TRY(store_reader_begin(r, e));
+    enum st st = each_pending(r, &p, e);
+    store_reader_end(r);
+    return st;
 }
 
 static void column_text(sqlite3_stmt *q, int column, char *to, size_t n)
@@ -248,17 +350,41 @@ enum st store_each_event(struct store_reader *r, int64_t before, int limit,
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+static bool last_parked(struct store *s, const char *uplink, struct store_receipt *out,
+                        int64_t *chain)
+{
+    bool any = false;
+    pthread_mutex_lock(&s->lock);
+    for (uint32_t i = 0; i < s->nparked; i++) {
+        const struct store_parked *p = &s->parked[i];
+        if (!p->receipt || strcmp(s->up[p->uplink].id, uplink) != 0)
+            continue;
+        *out = (struct store_receipt){.seq = p->z, .at_ms = p->at_ms};
+        *chain = p->chain;
+        any = true;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return any;
+}
+
 enum st store_last_receipt(struct store_reader *r, const char *uplink, struct store_receipt *out,
                            struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(&r->db, SQL_RECEIPT_LAST, e);
+    int64_t chain = 0;
+    bool parked = r->store && last_parked(r->store, uplink, out, &chain);
+    sqlite3_stmt *q = store_db_use(&r->db, parked ? SQL_CHAIN_GET : SQL_RECEIPT_LAST, e);
     if (!q)
         return ST_IO;
-    sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
+    if (parked)
+        sqlite3_bind_int64(q, 1, chain);
+    else
+        sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
     ERR_TRY(store_db_row(&r->db, q, e));
-    out->seq = store_batch_seq(sqlite3_column_int64(q, 0));
-    out->at_ms = sqlite3_column_int64(q, 1);
-    bool ok = store_db_blob(q, 2, out->chain, WIRE_ID_BYTES);
+    bool ok = store_db_blob(q, 0, out->chain, WIRE_ID_BYTES);
+    if (!parked) {
+        out->seq = store_batch_seq(sqlite3_column_int64(q, 1));
+        out->at_ms = sqlite3_column_int64(q, 2);
+    }
     sqlite3_reset(q);
     return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a receipt is damaged", r->db.path);
 }

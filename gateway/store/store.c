@@ -77,6 +77,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
     s->cfg = *cfg;
     s->clk = clk;
     s->db.lock = -1;
+    s->jfile.fd = -1;
     pthread_mutex_init(&s->board_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     int bad = thr_cond_init(&s->work);
@@ -100,6 +101,8 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
     if (st == ST_OK)
         st = store_db_migrate(&s->db, e);
     if (st == ST_OK)
+        st = store_jfile_open(&s->jfile, s->path, false, e);
+    if (st == ST_OK)
         st = store_db_limit(&s->db, cfg->max_size_bytes / 100 * STORE_FILE_PERCENT, e);
     if (st != ST_OK) {
         store_close(s);
@@ -122,6 +125,9 @@ void store_close(struct store *s)
     if (!s)
         return;
     store_db_close(&s->db);
+    store_jfile_close(&s->jfile);
+    for (uint32_t i = 0; i < s->nparked; i++)
+        free(s->parked[i].receipt);
     for (uint32_t i = 0; i < s->ndev; i++)
         device_done(&s->dev[i]);
     for (struct store_point *p = s->points; p; p = s->points) {
@@ -273,11 +279,17 @@ enum st store_start(struct store *s, struct err *e)
     s->lost_out = calloc(s->ndev ? s->ndev : 1, sizeof *s->lost_out);
     if (!s->lost || !s->lost_out)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
-    s->journal_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
-    enum st st = store_journal_read(s, e);
-    if (st == ST_OK)
-        store_stats_refresh(s);
-    return st;
+    s->journal_due.ms = INT64_MAX;
+    s->events_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
+    ERR_TRY(store_epoch_get(s, e));
+    ERR_TRY(store_journal_read(s, e));
+    if (s->jfile.damaged)
+        store_event(s, STORE_ERROR, "journal.damaged", s->path,
+                    "%lld bytes in the middle of %s could not be read; what stands behind them was",
+                    (long long)s->jfile.damaged, s->jfile.path);
+    ERR_TRY(store_count(s, e));
+    store_stats_refresh(s);
+    return ST_OK;
 }
 
 uint32_t store_device_count(const struct store *s)
@@ -352,5 +364,6 @@ void store_stats(struct store *s, struct store_stats *out)
     pthread_mutex_unlock(&s->board_lock);
     out->queue_polls = polls;
     out->queue_dropped = dropped;
-    out->db_bytes = file_bytes(s->path, "") + file_bytes(s->path, "-wal");
+    out->db_bytes =
+        file_bytes(s->path, "") + file_bytes(s->path, "-wal") + file_bytes(s->path, ".journal");
 }

@@ -256,7 +256,9 @@ enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n
 enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_t *index,
                          struct err *e) ST_MUST_CHECK;
 /* Acknowledge (with the whole prefix when prefix is set) or refuse for ever. Any thread: they go
- * through the writer and return when committed. */
+ * through the writer. A refusal and the acknowledgement of many batches return when they are
+ * committed; the acknowledgement of a few is written with the next seal or, without one, ten
+ * minutes later: a power cut before costs a second sending. */
 enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
                   struct wire_span receipt, struct err *e) ST_MUST_CHECK;
 enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
@@ -271,6 +273,9 @@ void store_wait_sealed(struct store *s, int64_t ms);
 struct store_reader;
 /* `s` may be NULL: another process reads the file at path. */
 enum st store_reader_open(struct store_reader **out, const char *path, struct err *e) ST_MUST_CHECK;
+/* In the gateway's own process: it also knows the acknowledgements that wait for a commit. */
+enum st store_reader_open_in(struct store_reader **out, struct store *s,
+                             struct err *e) ST_MUST_CHECK;
 void store_reader_close(struct store_reader *r);
 /* Between the two, all calls see the store as it was at one moment (a reading is then seen once,
  * in a batch or pending). The WAL grows meanwhile: keep it short on the gateway itself. */
@@ -303,7 +308,8 @@ enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batche
 enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
                          bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
                          struct err *e) ST_MUST_CHECK;
-/* Journalled readings that no batch holds yet, as wire_reading, in order. */
+/* Journalled readings that no batch holds yet, as wire_reading, in order. Outside of begin and end
+ * it makes a view of its own. */
 enum st store_each_pending(struct store_reader *r,
                            bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
                            struct err *e) ST_MUST_CHECK;

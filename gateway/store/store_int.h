@@ -8,10 +8,13 @@
 #include "gateway/base/thr.h"
 #include "gateway/store/store.h"
 
-#define STORE_QUEUE_BYTES (512 * 1024)      /* of polls, twice: filling and draining */
-#define STORE_SENML_BYTES (4 * 1024 * 1024) /* of encoded records that wait to be sealed */
-#define STORE_INDICES (512 * 1024)          /* of got and missed series in these */
-#define STORE_FRAMES 65536                  /* polls that wait to be sealed */
+#define STORE_QUEUE_BYTES (512 * 1024)       /* of polls, twice: filling and draining */
+#define STORE_SENML_BYTES (4 * 1024 * 1024)  /* of encoded records that wait to be sealed */
+#define STORE_INDICES (512 * 1024)           /* of got and missed series in these */
+#define STORE_FRAMES 65536                   /* polls that wait to be sealed */
+#define STORE_BLOB_MAX (64 * 1024 * 1024)    /* all frames, each missed point with its name */
+#define STORE_JFILE_BYTES (32 * 1024 * 1024) /* of the journal's file; a full one is sealed */
+#define STORE_PARKED 32                      /* acknowledgements that wait for the next commit */
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
 #define STORE_FILE_PERCENT 90    /* of max_size for the file; the rest is for its WAL */
@@ -52,7 +55,28 @@ enum st store_db_begin(struct store_db *d, struct err *e);
 /* Commits when st is ST_OK, else rolls back; returns what holds in the end. */
 enum st store_db_end(struct store_db *d, enum st st, struct err *e);
 
-/* ---- store.c, queue.c, journal.c, batch.c ---- */
+/* ---- jfile.c: the append-only file beside the database ---- */
+
+struct store_jfile {
+    int fd; /* -1: closed; a reader also when there is none yet */
+    char *path;
+    int64_t end;     /* where the next record goes */
+    int64_t damaged; /* bytes that the last walk passed over although records stand behind them */
+};
+/* Opens `<db_path>.journal`; the writer makes it, for its owner alone. */
+enum st store_jfile_open(struct store_jfile *j, const char *db_path, bool readonly, struct err *e);
+void store_jfile_close(struct store_jfile *j); /* takes one that failed to open */
+/* Writes and syncs one record. On failure nothing has changed, and the next try takes its place.
+ * ST_FULL: no room in the file or on the disk. */
+enum st store_jfile_append(struct store_jfile *j, uint64_t epoch, struct wire_span payload,
+                           struct err *e);
+/* Walks the whole records of this epoch and sets end behind the last. Stops with what each()
+ * returns. */
+enum st store_jfile_each(struct store_jfile *j, uint64_t epoch,
+                         enum st (*each)(void *ctx, struct wire_span payload, struct err *e),
+                         void *ctx, struct err *e);
+
+/* ---- store.c, queue.c, journal.c, blob.c, batch.c, ack.c ---- */
 
 struct store_dev {
     struct store_device d;
@@ -83,6 +107,17 @@ struct store_call_node {
 struct store_up {
     char *id;
     bool required;
+    int64_t unsent; /* batches that it has not acknowledged; writer only */
+};
+/* An acknowledgement that the next commit writes. */
+struct store_parked {
+    uint32_t uplink;
+    int64_t chain;
+    uint64_t a, z;
+    int64_t at_ms;
+    uint8_t *receipt; /* owned; NULL: refused for ever */
+    size_t receipt_n;
+    char refused[32];
 };
 
 struct store {
@@ -123,10 +158,16 @@ struct store {
         bool is;
     } * lost, *lost_out; /* noted by store_put; taken by the writer with the polls before them */
     bool any_lost, any_lost_out;
-    bool faulty; /* the last commit failed: what is lost now is lost for the storage */
+    bool faulty;          /* the last commit failed: what is lost now is lost for the storage */
+    struct mono in_since; /* of the oldest poll in `in` */
+    struct store_parked parked[STORE_PARKED]; /* changed by the writer only */
+    uint32_t nparked;
 
     /* The journal: writer only. */
+    struct store_jfile jfile;
+    uint64_t epoch; /* of the database: records of the file with another are folded */
     size_t out_n, out_at;
+    struct mono out_since;
     struct store_frame *frames;
     size_t nframes, njournalled;
     struct buf senml; /* over reserved memory, never grows: pointers into it stay */
@@ -134,14 +175,27 @@ struct store {
     uint32_t *index;
     size_t nindex;
     uint64_t waiting; /* readings in frames */
-    struct mono journal_due;
+    struct mono journal_due, events_due;
+    int64_t held;             /* batches in the store */
+    struct mono parked_since; /* the oldest */
 };
 
-/* Writer, inside a transaction: frames first … nframes-1, but those with skip (may be NULL), as
- * one row; none, no row. */
-enum st store_journal_write(struct store *s, size_t first, const bool *skip, struct err *e);
+/* Whether a poll of n series fits behind the frames in RAM. */
+bool store_frame_room(const struct store *s, uint32_t n);
+/* Writer: frames first … last-1, but those with skip (may be NULL), as a blob, appended to out;
+ * *n of them. */
+enum st store_blob_make(struct store *s, size_t first, size_t last, const bool *skip,
+                        struct buf *out, size_t *n, struct err *e);
+/* The frames of a blob behind those in RAM; ctx is the store. */
+enum st store_blob_restore(void *ctx, struct wire_span packed, struct err *e);
+/* The database's epoch into s; a new store draws its first. */
+enum st store_epoch_get(struct store *s, struct err *e);
+/* Reads the journal's table and file back. */
 enum st store_journal_read(struct store *s, struct err *e);
-/* Drops the frames for which use is true; the rest counts as journalled. */
+/* Writer, inside the seal's transaction: the journal's table holds what was journalled and is not
+ * in `use`, and the epoch moves on to s->epoch + 1. */
+enum st store_journal_fold(struct store *s, const bool *use, struct err *e);
+/* After that commit: drops the frames for which use is true; the file begins anew. */
 void store_frames_drop(struct store *s, const bool *use);
 /* Walks the frames of one journal blob. */
 struct store_entry {
@@ -156,6 +210,15 @@ enum st store_entries_each(struct wire_span packed,
 /* Writer: writes the queued events inside a transaction; after its commit, drops these n. */
 enum st store_events_write(struct store *s, uint32_t *n, struct err *e);
 void store_events_written(struct store *s, uint32_t n);
+/* What has waited for a commit rides with this one: inside a transaction, and after it. */
+struct store_riders {
+    uint32_t events, parked;
+};
+enum st store_riders_write(struct store *s, struct store_riders *r, struct err *e);
+void store_riders_written(struct store *s, const struct store_riders *r);
+enum st store_riders_commit(struct store *s, struct err *e);
+enum st store_parked_write(struct store *s, uint32_t *n, struct err *e);
+void store_parked_written(struct store *s, uint32_t n);
 /* Writer: forgets acknowledged batches older than keep, or any when the file nears its limit. Has
  * a transaction of its own, so that it frees room for one that needs it. */
 enum st store_retention(struct store *s, struct err *e);
@@ -173,11 +236,14 @@ static inline uint64_t store_batch_seq(int64_t id)
 }
 /* Copies a blob column of exactly n bytes; false when it has another size. */
 bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n);
-/* The acknowledged range of this uplink that holds seq: [a, z]; ST_NOT_FOUND. */
-enum st store_ack_range(struct store_db *d, const char *uplink, int64_t chain, uint64_t seq,
-                        uint64_t *a, uint64_t *z, struct err *e);
+/* The acknowledged range of this uplink that holds seq: [a, z]; ST_NOT_FOUND. With a store also
+ * what is parked there. */
+enum st store_ack_range(struct store_db *d, struct store *s, const char *uplink, int64_t chain,
+                        uint64_t seq, uint64_t *a, uint64_t *z, struct err *e);
 /* Records why nothing can be committed (or "" again) for the page. */
 void store_fault(struct store *s, const char *text);
 void store_stats_refresh(struct store *s);
+/* Counts batches and what each uplink has not acknowledged, once at the start. */
+enum st store_count(struct store *s, struct err *e);
 
 #endif

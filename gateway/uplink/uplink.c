@@ -468,7 +468,7 @@ static enum st open_thread(struct uplink *u, struct err *e)
                                         .user_agent = "fieldpost"};
     enum st st = ST_OK;
     if (!u->reader) {
-        st = store_reader_open(&u->reader, store_path(u->job->store), e);
+        st = store_reader_open_in(&u->reader, u->job->store, e);
     }
     if (st == ST_OK && !u->client) {
         st = http_client_open(&u->client, &cfg, e);

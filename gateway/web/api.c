@@ -46,7 +46,7 @@ static void answer_end(struct http_answer *a, struct web_json *j, int status)
 /* NULL: the file cannot be read now; the next request tries again. */
 static struct store_reader *reader(struct web *w)
 {
-    if (!w->reader && store_reader_open(&w->reader, w->site.store_path, NULL) != ST_OK)
+    if (!w->reader && store_reader_open_in(&w->reader, w->store, NULL) != ST_OK)
         w->reader = NULL;
     return w->reader;
 }

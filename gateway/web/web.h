@@ -26,7 +26,6 @@ struct web_site {
     const char *id, *name, *territory, *language, *version;
     double lat, lon;
     bool located;
-    const char *store_path;
     size_t (*uplinks)(void *ctx, struct web_uplink *out, size_t max);
     void *uplinks_ctx;
 };

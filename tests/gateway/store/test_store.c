@@ -27,6 +27,7 @@ static void ack(struct line *l, const uint8_t *chain, uint64_t seq, bool prefix)
         store_ack(l->store, 0, chain, seq, prefix, (struct wire_span){(const uint8_t *)"r", 1}, &e),
         &e);
     line_writer_stop(l);
+    line_step(l, true); /* a few wait for a commit */
 }
 
 static uint64_t pick(struct line *l, enum store_pick how)
@@ -103,6 +104,76 @@ static void acknowledgements_survive_a_restart(void **state)
     assert_ok(store_last_receipt(r, "city", &got, &e), &e);
     assert_int_equal(got.seq, 4);
     store_reader_close(r);
+}
+
+static uint64_t rows(const char *db, const char *text)
+{
+    sqlite3 *h;
+    sqlite3_stmt *q;
+    assert_int_equal(sqlite3_open(db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(h, text, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    uint64_t n = (uint64_t)sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(h);
+    return n;
+}
+
+/* A commit of its own would double what a window writes: it rides with the next seal. */
+static void a_parked_acknowledgement_is_not_picked_and_rides_with_the_next_seal(void **state)
+{
+    struct line *l = *state;
+    struct store_reader *r;
+    struct store_batch b;
+    struct store_receipt last;
+    struct store_stats stats;
+    struct err e = {0};
+    uint8_t chain[WIRE_ID_BYTES];
+    static const uint8_t receipt[] = "the city's words";
+    six_batches(l, chain);
+    line_writer_start(l);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        assert_ok(store_ack(l->store, 0, chain, seq, seq == 3,
+                            (struct wire_span){receipt, sizeof receipt}, &e),
+                  &e);
+    line_writer_stop(l);
+    assert_int_equal(rows(l->db, "SELECT count(*) FROM ack"), 0);
+    assert_ok(store_reader_open_in(&r, l->store, &e), &e);
+    assert_ok(store_pick_batch_but(r, "city", STORE_PICK_OLDEST, NULL, 0, &b, &e), &e);
+    assert_int_equal(b.seq, 4);
+    assert_ok(store_last_receipt(r, "city", &last, &e), &e);
+    assert_int_equal(last.seq, 3);
+    assert_memory_equal(last.chain, chain, sizeof chain);
+    store_reader_close(r);
+    store_stats(l->store, &stats);
+    assert_int_equal(stats.batches_unsent, 3);
+    line_run(l, l->utc_ms + LINE_MINUTE);
+    assert_int_equal(rows(l->db, "SELECT count(*) FROM ack WHERE a = 1 AND z = 3"), 1);
+    assert_int_equal(rows(l->db, "SELECT count(*) FROM receipt"), 1); /* `through` proves all */
+    store_stats(l->store, &stats);
+    assert_int_equal(stats.batches_unsent, 4);
+}
+
+static void many_acknowledgements_are_committed_at_once(void **state)
+{
+    struct line *l = *state;
+    struct store_stats stats;
+    struct err e = {0};
+    uint8_t chain[WIRE_ID_BYTES];
+    six_batches(l, chain);
+    line_run(l, l->utc_ms + 20 * LINE_MINUTE);
+    line_writer_start(l);
+    assert_ok(
+        store_ack(l->store, 0, chain, 20, true, (struct wire_span){(const uint8_t *)"r", 1}, &e),
+        &e);
+    line_writer_stop(l);
+    assert_int_equal(rows(l->db, "SELECT count(*) FROM ack WHERE a = 1 AND z = 20"), 1);
+    store_stats(l->store, &stats);
+    assert_int_equal(stats.batches_unsent, stats.batches_held - 20);
+    line_stop(l);
+    line_start(l); /* counted anew */
+    store_stats(l->store, &stats);
+    assert_int_equal(stats.batches_unsent, stats.batches_held - 20);
 }
 
 static void a_refused_batch_is_voided_in_the_chain(void **state)
@@ -320,16 +391,21 @@ static void a_lock_held_by_another_loses_nothing(void **state)
     sqlite3 *h;
     assert_int_equal(sqlite3_open(l->db, &h), SQLITE_OK);
     assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    uint64_t before = line_pending_readings(l);
     line_poll(l, 0, LINE_M1 + 10000, 1);
+    line_step(l, true); /* the journal is a file of its own */
+    assert_int_equal(line_pending_readings(l), before + LINE_POINTS);
     struct err e = {0};
-    assert_int_equal(store_step(l->store, true, &e), ST_BUSY);
+    l->utc_ms += 2 * LINE_MINUTE;
+    l->mono_ms += 2 * LINE_MINUTE;
+    assert_int_equal(seal_step(l->seal, &e), ST_BUSY);
     struct store_stats stats;
     store_stats(l->store, &stats);
     assert_non_null(strstr(stats.fault, "another program"));
-    sqlite3_close(h);
-    uint64_t before = line_pending_readings(l);
-    line_step(l, true);
     assert_int_equal(line_pending_readings(l), before + LINE_POINTS);
+    sqlite3_close(h);
+    assert_ok(seal_step(l->seal, &e), &e);
+    assert_int_equal(line_pending_readings(l), 0);
     store_stats(l->store, &stats);
     assert_string_equal(stats.fault, "");
 }
@@ -406,6 +482,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
         T(acknowledged_ranges_merge_and_are_never_picked_again),
         T(acknowledgements_survive_a_restart),
+        T(a_parked_acknowledgement_is_not_picked_and_rides_with_the_next_seal),
+        T(many_acknowledgements_are_committed_at_once),
         T(a_refused_batch_is_voided_in_the_chain),
         T(only_acknowledged_batches_leave_after_keep),
         T(history_makes_room_before_its_age),

@@ -329,6 +329,8 @@ static void rig_stop(struct rig *r)
         rig_step(r);
     }
     thr_join(&r->thread);
+    struct err e = {0};
+    ok(store_step(r->store, true, &e), &e); /* as the writer does at its end */
 }
 
 static void rig_close(struct rig *r)

@@ -227,7 +227,6 @@ static void site_open(struct site *s, const char *listen)
                                 .lat = 14.82,
                                 .lon = 108.95,
                                 .located = true,
-                                .store_path = s->path,
                                 .uplinks = site_uplinks,
                                 .uplinks_ctx = s};
     SITE_TRY(web_open(&s->web, &wc, &ws, s->store, &s->clk, e));
@@ -238,8 +237,8 @@ static void site_close(struct site *s)
     web_close(s->web);
     store_stop(s->store);
     store_close(s->store);
-    static const char *const suffix[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const suffix[] = {"", "-wal", "-shm", ".journal"};
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s%s", s->path, suffix[i]);
         (void)unlink(name);
