@@ -146,6 +146,10 @@ static void what_a_seal_leaves_over_stays(void **state)
     line_stop(l);
     line_start(l);
     assert_int_equal(held(l), before);
+    line_to(l, LINE_M1 + 3 * LINE_MINUTE);
+    line_stop(l);
+    line_start(l); /* sealed, it has left the database's journal too */
+    assert_int_equal(held(l), before);
 }
 
 /* What a power cut may cost: a poll is in the file at the latest journal_every after it came. */
