@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
@@ -296,5 +297,32 @@ enum st wire_head_sign(const struct wire_head *h, const struct wire_key *key, st
 enum st wire_head_open(struct wire_head *h, struct wire_cose *cose, const void *p, size_t n,
                        struct err *e) ST_MUST_CHECK;
 void wire_head_done(struct wire_head *h);
+
+/* ---- a folder of sealed batches ---------------------------------------------------------- */
+
+/* What is carried on a stick: {gw}/{chain}/{seq}.cose.zst, and for each gateway the file
+ * {gw}/manifest.json that names these, written last (gateway/doc/man/fieldpost.1, SEALED EXPORT).
+ * A JSON document whose lines are the head, one batch each, and the end; the entries but the first
+ * begin with a comma. Lines are made and read without comma and newline. */
+#define WIRE_MANIFEST "manifest.json"
+#define WIRE_MANIFEST_LINE 400
+struct wire_listed {
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    uint8_t sha256[WIRE_HASH_BYTES]; /* of the COSE bytes */
+    enum wire_kind kind;
+    uint64_t n; /* records */
+    int64_t from_ms, to_ms;
+};
+void wire_manifest_head(char line[WIRE_MANIFEST_LINE], const char *gw, int64_t made_ms);
+void wire_manifest_entry(char line[WIRE_MANIFEST_LINE], const struct wire_listed *b);
+/* complete: all that was asked for is there; false: the stick was full. */
+void wire_manifest_end(char line[WIRE_MANIFEST_LINE], uint64_t count, bool complete);
+/* Reads the head. ST_BAD, as below, when a line is not byte for byte what the three above write: e
+ * says which. */
+enum st wire_manifest_open(FILE *f, char gw[65], struct err *e) ST_MUST_CHECK;
+/* ST_OK with the next batch (*read counts them, from 0), ST_NOT_FOUND at a good end. */
+enum st wire_manifest_next(FILE *f, uint64_t *read, struct wire_listed *b, bool *complete,
+                           struct err *e) ST_MUST_CHECK;
 
 #endif
