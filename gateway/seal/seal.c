@@ -9,7 +9,6 @@
 #define STEP_MS 1000             /* UTC against monotonic: more than this is a clock step */
 #define LOOK_MS 1000             /* how often to look for steps and full windows */
 #define READINGS_LIMIT 65535
-#define MACHINE_ID "machine-id" /* among the store's small values */
 #define ZSTD_LEVEL 3
 
 static const struct cfg_field fields[] = {
@@ -88,7 +87,7 @@ static enum st same_machine(struct seal *l, const char *machine_id, bool *same, 
 {
     struct buf was;
     buf_init(&was, 4096);
-    enum st st = store_meta_get(l->store, MACHINE_ID, &was, e);
+    enum st st = store_meta_get(l->store, STORE_META_MACHINE, &was, e);
     size_t n = strlen(machine_id);
     *same = st == ST_OK && was.n == n && memcmp(was.p, machine_id, n) == 0;
     buf_done(&was);
@@ -115,7 +114,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
     }
     /* The identity comes last: a kill before it begins one more chain, never a shared one. */
     if (!same)
-        ERR_TRY(store_meta_set(l->store, MACHINE_ID, machine_id, strlen(machine_id), e));
+        ERR_TRY(store_meta_set(l->store, STORE_META_MACHINE, machine_id, strlen(machine_id), e));
     st = store_latest_end(l->store, &l->known_end_ms, e);
     if (st == ST_NOT_FOUND || l->known_end_ms < SEAL_KNOWN_MS)
         l->known_end_ms = 0;

@@ -278,3 +278,14 @@ enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uin
     struct ack_arg a = {uplink, chain, seq, false, {NULL, 0}, code};
     return store_call(s, ack_call, &a, e);
 }
+
+static enum st flush_call(struct store *s, void *arg, struct err *e)
+{
+    (void)arg;
+    return s->nparked > 0 ? store_riders_commit(s, e) : ST_OK;
+}
+
+enum st store_ack_flush(struct store *s, struct err *e)
+{
+    return store_call(s, flush_call, NULL, e);
+}

@@ -7,15 +7,6 @@
 
 #define VIEW_TRIES 20 /* of one view of database and journal file */
 
-struct store_reader {
-    struct store_db db;
-    struct store *store; /* of this process: also what is parked there; NULL: another's file */
-    struct buf bytes;    /* of the last batch */
-    bool view;           /* between begin and end */
-    struct buf *journal; /* records of the journal's file in this view */
-    size_t njournal;
-};
-
 enum st store_reader_open(struct store_reader **out, const char *path, struct err *e)
 {
     struct store_reader *r = calloc(1, sizeof *r);
@@ -134,7 +125,8 @@ void store_reader_end(struct store_reader *r)
     journal_done(r);
 }
 
-static enum st load(struct store_reader *r, int64_t id, struct store_batch *out, struct err *e)
+enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch *out,
+                          struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_GET, e);
     if (!q)
@@ -225,7 +217,7 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
         if (st == ST_NOT_FOUND)
             continue;
         sqlite3_reset(q);
-        return st == ST_OK ? load(r, id, out, e) : st;
+        return st == ST_OK ? store_reader_load(r, id, out, e) : st;
     }
     return st;
 }
@@ -256,7 +248,7 @@ enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
         struct store_batch b;
-        st = load(r, sqlite3_column_int64(q, 0), &b, e);
+        st = store_reader_load(r, sqlite3_column_int64(q, 0), &b, e);
         if (st != ST_OK || !each(ctx, &b))
             break;
     }
@@ -283,6 +275,16 @@ static enum st pending_entry(void *arg, const struct store_entry *x, struct err 
             return ST_STOPPED;
         }
     return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_blob_readings(struct wire_span packed,
+                            bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                            bool *stopped, struct err *e)
+{
+    struct pending_ctx p = {each, ctx, false};
+    enum st st = store_entries_each(packed, pending_entry, &p, e);
+    *stopped = p.stopped;
+    return p.stopped ? ST_OK : st;
 }
 
 static enum st each_pending(struct store_reader *r, struct pending_ctx *p, struct err *e)

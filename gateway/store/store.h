@@ -244,7 +244,9 @@ struct store_refused {
     char code[32];
 };
 enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e) ST_MUST_CHECK;
-/* Small values that outlive a restart ("machine-id"). */
+/* Small values that outlive a restart. */
+#define STORE_META_MACHINE "machine-id" /* who writes the store; absent in a copy of it */
+#define STORE_META_PAGE "page"          /* where the page listens, when the system chose the port */
 enum st store_meta_get(struct store *s, const char *key, struct buf *out,
                        struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND */
 enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n,
@@ -261,6 +263,8 @@ enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_
  * minutes later: a power cut before costs a second sending. */
 enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
                   struct wire_span receipt, struct err *e) ST_MUST_CHECK;
+/* Returns when all that store_ack was told is committed. */
+enum st store_ack_flush(struct store *s, struct err *e) ST_MUST_CHECK;
 enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
                      const char *code, struct err *e) ST_MUST_CHECK;
 /* Ends the newest chain: the next seal begins another (answer 409). */
@@ -326,5 +330,37 @@ struct store_receipt {
 enum st store_last_receipt(struct store_reader *r, const char *uplink, struct store_receipt *out,
                            struct err *e) ST_MUST_CHECK;
 void store_stats(struct store *s, struct store_stats *out);
+
+/* ---- for tools: walks in short transactions, single batches, a copy (reader) ------------- */
+
+/* The first batch behind id `after` (0: from the oldest) whose window touches [from_ms, to_ms];
+ * ST_NOT_FOUND when there is none now. A transaction of its own: what is sealed between two calls
+ * has a larger id than all before it, so a walk meets each batch once; what has left the store
+ * meanwhile it does not meet. */
+enum st store_batch_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                           struct store_batch *out, struct err *e) ST_MUST_CHECK;
+/* The end of such a walk: the readings that no batch holds, as of one moment when no batch stands
+ * behind `after`; with what the walk met that is every reading once. ST_BUSY, and nothing told,
+ * when one does: go on with store_batch_behind. They are copied first, then told, without any
+ * transaction: each() may take its time; it returns false to stop. */
+enum st store_pending_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                             bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                             struct err *e) ST_MUST_CHECK;
+/* What the store knows of one batch, but for its bytes; ST_NOT_FOUND. */
+enum st store_batch_find(struct store_reader *r, const uint8_t *chain, uint64_t seq,
+                         struct store_batch *out, struct err *e) ST_MUST_CHECK;
+/* Whether this uplink has acknowledged the batch with this id. */
+enum st store_batch_acked(struct store_reader *r, const char *uplink, int64_t id, bool *acked,
+                          struct err *e) ST_MUST_CHECK;
+/* As store_meta_get, for a reader. */
+enum st store_reader_meta(struct store_reader *r, const char *key, struct buf *out,
+                          struct err *e) ST_MUST_CHECK;
+/* Whether a gateway runs on this store. Before any other call on the same file in this process. */
+bool store_in_use(const char *path);
+/* Copies the store at `path`, readings that wait to be sealed included, into one new file `to`
+ * with mode 0600, while its gateway may run: no transaction is longer than a moment unless the
+ * store changes faster than it can be copied. A gateway that starts on the copy begins a new
+ * chain. ST_CONFLICT when `to` exists; on failure nothing is left there. Any thread. */
+enum st store_backup(const char *path, const char *to, struct err *e) ST_MUST_CHECK;
 
 #endif

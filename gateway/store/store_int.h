@@ -246,4 +246,22 @@ void store_stats_refresh(struct store *s);
 /* Counts batches and what each uplink has not acknowledged, once at the start. */
 enum st store_count(struct store *s, struct err *e);
 
+/* ---- reader.c, walk.c ---- */
+
+struct store_reader {
+    struct store_db db;
+    struct store *store; /* of this process: also what is parked there; NULL: another's file */
+    struct buf bytes;    /* of the last batch */
+    bool view;           /* between begin and end */
+    struct buf *journal; /* records of the journal's file in this view */
+    size_t njournal;
+};
+/* The batch with this id into *out; ST_CORRUPT when a part of it is lost. */
+enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch *out,
+                          struct err *e);
+/* The readings of one journal blob; *stopped when each() returned false. */
+enum st store_blob_readings(struct wire_span packed,
+                            bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                            bool *stopped, struct err *e);
+
 #endif

@@ -1,0 +1,166 @@
+/* What the tools read: walks over everything in many short transactions. A long one would keep the
+ * WAL of a running gateway from being folded. */
+#include "gateway/store/store_int.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define PENDING_MAX_BYTES (128 * 1024 * 1024) /* all blobs of a journal, packed */
+
+static enum st id_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                         int64_t *id, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_BEHIND, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, after);
+    sqlite3_bind_int64(q, 2, from_ms);
+    sqlite3_bind_int64(q, 3, to_ms);
+    ERR_TRY(store_db_row(&r->db, q, e));
+    *id = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return ST_OK;
+}
+
+static enum st run(struct store_reader *r, enum store_sql id, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, id, e);
+    return q ? store_db_run(&r->db, q, e) : ST_IO;
+}
+
+enum st store_batch_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                           struct store_batch *out, struct err *e)
+{
+    int64_t id = 0;
+    ERR_TRY(run(r, SQL_BEGIN_READ, e)); /* so that what is found is still there to be read */
+    enum st st = id_behind(r, after, from_ms, to_ms, &id, e);
+    if (st == ST_OK)
+        st = store_reader_load(r, id, out, e);
+    enum st ended = run(r, SQL_ROLLBACK, e);
+    return st != ST_OK ? st : ended;
+}
+
+/* ---- what waits to be sealed ---- */
+
+/* Packed blobs, each behind its length: those in the database, then those in the journal's file. */
+static enum st add_blob(struct buf *to, const void *p, size_t n)
+{
+    ERR_TRY(buf_put(to, &n, sizeof n));
+    return buf_put(to, p, n);
+}
+
+static enum st copy_blobs(struct store_reader *r, struct buf *to, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_JOURNAL_ALL, e);
+    if (!q)
+        return ST_IO;
+    enum st st;
+    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
+        st = add_blob(to, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
+        if (st != ST_OK) {
+            sqlite3_reset(q);
+            return err_set(e, st, "store %s: no memory for its journal", r->db.path);
+        }
+    }
+    for (size_t i = 0; i < r->njournal && st == ST_NOT_FOUND; i++) {
+        enum st put = add_blob(to, r->journal[i].p, r->journal[i].n);
+        st = put == ST_OK ? st : err_set(e, put, "store %s: no memory for its journal", r->db.path);
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum st tell_blobs(const struct buf *from,
+                          bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                          struct err *e)
+{
+    bool stopped = false;
+    for (size_t at = 0; at < from->n && !stopped;) {
+        size_t n = 0;
+        memcpy(&n, from->p + at, sizeof n);
+        at += sizeof n;
+        ERR_TRY(store_blob_readings((struct wire_span){from->p + at, n}, each, ctx, &stopped, e));
+        at += n;
+    }
+    return ST_OK;
+}
+
+enum st store_pending_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                             bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                             struct err *e)
+{
+    struct buf blobs;
+    int64_t id = 0;
+    ERR_TRY(store_reader_begin(r, e));
+    buf_init(&blobs, PENDING_MAX_BYTES);
+    enum st st = id_behind(r, after, from_ms, to_ms, &id, e);
+    if (st == ST_OK)
+        st = ST_BUSY;
+    else if (st == ST_NOT_FOUND)
+        st = copy_blobs(r, &blobs, e);
+    store_reader_end(r);
+    if (st == ST_OK)
+        st = tell_blobs(&blobs, each, ctx, e);
+    buf_done(&blobs);
+    return st;
+}
+
+/* ---- one batch, one value ---- */
+
+enum st store_batch_find(struct store_reader *r, const uint8_t *chain, uint64_t seq,
+                         struct store_batch *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_FIND, e);
+    if (!q)
+        return ST_IO;
+    if (seq >> STORE_SEQ_BITS)
+        return ST_NOT_FOUND;
+    sqlite3_bind_blob(q, 1, chain, WIRE_ID_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, (int64_t)seq);
+    ERR_TRY(store_db_row(&r->db, q, e));
+    *out = (struct store_batch){.id = sqlite3_column_int64(q, 0),
+                                .seq = seq,
+                                .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,
+                                .from_ms = sqlite3_column_int64(q, 2),
+                                .to_ms = sqlite3_column_int64(q, 3),
+                                .n = (uint64_t)sqlite3_column_int64(q, 4)};
+    memcpy(out->chain, chain, WIRE_ID_BYTES);
+    bool ok = store_db_blob(q, 5, out->hash, WIRE_HASH_BYTES);
+    sqlite3_reset(q);
+    return ok ? ST_OK
+              : err_set(e, ST_CORRUPT, "store %s: batch %llu is damaged", r->db.path,
+                        (unsigned long long)seq);
+}
+
+enum st store_batch_acked(struct store_reader *r, const char *uplink, int64_t id, bool *acked,
+                          struct err *e)
+{
+    uint64_t a, z;
+    enum st st = store_ack_range(&r->db, r->store, uplink, id >> STORE_SEQ_BITS,
+                                 store_batch_seq(id), &a, &z, e);
+    *acked = st == ST_OK;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_reader_meta(struct store_reader *r, const char *key, struct buf *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_META_GET, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+    ERR_TRY(store_db_row(&r->db, q, e));
+    enum st st = buf_put(out, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
+    sqlite3_reset(q);
+    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", r->db.path);
+}
+
+bool store_in_use(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool used = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    close(fd);
+    return used;
+}
