@@ -85,6 +85,12 @@ static void drop_prefix(struct uplink_run *run, struct uplink_sent end,
     run->count = kept;
 }
 
+static enum st acknowledge(struct store *store, uint32_t uplink, const struct uplink_sent *s,
+                           bool prefix, struct wire_span receipt, struct err *e)
+{
+    return store ? store_ack(store, uplink, s->chain, s->seq, prefix, receipt, e) : ST_OK;
+}
+
 enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
                           struct store *store, uint32_t uplink,
                           void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
@@ -104,7 +110,7 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
         const struct uplink_sent *end = prefix_end(run, &last);
         if (end) {
             struct uplink_sent to = *end;
-            enum st st = store_ack(store, uplink, to.chain, to.seq, true, receipt, e);
+            enum st st = acknowledge(store, uplink, &to, true, receipt, e);
             if (st != ST_OK) {
                 return st;
             }
@@ -112,7 +118,7 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
         }
         bool left = run->count > 0 && run->sent[run->count - 1].id == last.id;
         if (left) {
-            enum st st = store_ack(store, uplink, last.chain, last.seq, false, receipt, e);
+            enum st st = acknowledge(store, uplink, &last, false, receipt, e);
             if (st != ST_OK) {
                 return st;
             }

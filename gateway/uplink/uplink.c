@@ -429,6 +429,41 @@ static uint32_t draw(struct uplink *u)
     return (uint32_t)(u->random >> 32);
 }
 
+static void take_carried(struct uplink *u)
+{
+    const struct uplink_taker t = {.id = u->id,
+                                   .gw = u->gw,
+                                   .keys = u->keys,
+                                   .nkeys = u->nkeys,
+                                   .index = u->index,
+                                   .reader = u->reader,
+                                   .store = u->job->store,
+                                   .stop = u->job->stop};
+    struct err e = {0};
+    uint64_t acked = 0;
+    enum st st = uplink_carried_all(&t, &acked, &e);
+    if (acked > 0) {
+        log_info("uplink %s: %llu batches acknowledged by a file of receipts", u->id,
+                 (unsigned long long)acked);
+        (void)pthread_mutex_lock(&u->lock);
+        u->status.acknowledged += acked;
+        (void)pthread_mutex_unlock(&u->lock);
+    }
+    if (st != ST_OK && st != ST_STOPPED) {
+        set_fault(u, e.text);
+    }
+}
+
+/* Sleeps, but not past a file of receipts; a stop wakes it. */
+static void pause_for(struct uplink *u, int64_t ms)
+{
+    for (int64_t part; ms > 0 && !thr_stop_wait(u->job->stop, 0); ms -= part) {
+        part = ms < IDLE_MS ? ms : IDLE_MS;
+        (void)thr_stop_wait(u->job->stop, part);
+        take_carried(u);
+    }
+}
+
 static void step(struct uplink *u)
 {
     struct store_batch b;
@@ -453,9 +488,9 @@ static void step(struct uplink *u)
         (u->run.count > 0 && (age_ms >= SETTLE_MS || u->failures > before))) {
         settle(u);
     }
+    take_carried(u);
     if (u->failures > before) {
-        (void)thr_stop_wait(u->job->stop,
-                            uplink_backoff_ms(u->failures, draw(u), u->reply.retry_after_s));
+        pause_for(u, uplink_backoff_ms(u->failures, draw(u), u->reply.retry_after_s));
     }
 }
 
@@ -502,4 +537,15 @@ out:
     store_reader_close(u->reader);
     u->client = NULL;
     u->reader = NULL;
+}
+
+/* ---- receipts in files ---- */
+
+enum st uplinks_carried(const struct uplinks *us, size_t i, struct store_reader *r,
+                        const char *path, struct uplink_carried *n, struct err *e)
+{
+    const struct uplink *u = &us->v[i];
+    const struct uplink_taker t = {
+        .id = u->id, .gw = us->gw, .keys = u->keys, .nkeys = u->nkeys, .reader = r};
+    return uplink_carried_take(&t, path, n, e);
 }

@@ -28,6 +28,28 @@ struct uplink_status {
 };
 void uplinks_status(const struct uplinks *u, size_t i, struct uplink_status *out);
 
+/* Receipts that were carried here in a file, a CBOR sequence (RFC 8742) of receipts as the city
+ * signed them; the file's order does not matter. */
+struct uplink_carried {
+    uint64_t acked;     /* for batches that waited for them */
+    uint64_t known;     /* for batches acknowledged before */
+    uint64_t absent;    /* for batches that the store does not hold (any more) */
+    uint64_t foreign;   /* for other gateways */
+    uint64_t other;     /* for other bytes than ours under this number */
+    uint64_t unsigned_; /* signed by none of the uplink's receipt_keys */
+    uint64_t strange;   /* not receipts */
+};
+/* Counts what uplink i would make of the file, and changes nothing. ST_BAD: it is cut off or no
+ * file of receipts; n has what stands before that. */
+enum st uplinks_carried(const struct uplinks *u, size_t i, struct store_reader *r, const char *path,
+                        struct uplink_carried *n, struct err *e) ST_MUST_CHECK;
+/* Puts the file where uplink i of the gateway on this store looks for such files: into the folder
+ * STORE.receipts, under a name that goes to `name`. The gateway takes it within seconds, or when it
+ * next starts, and then removes it. */
+#define UPLINK_SPOOL ".receipts"
+enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_path,
+                          const char *path, char *name, size_t size, struct err *e) ST_MUST_CHECK;
+
 struct uplink_job {
     struct uplinks *uplinks;
     size_t i;

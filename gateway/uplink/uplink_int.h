@@ -68,13 +68,36 @@ struct uplink_run {
  * first; ST_CORRUPT: it speaks of something else. */
 enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct store_batch *b,
                        const struct buf *receipt, struct mono now, struct err *e) ST_MUST_CHECK;
-/* Verifies the last receipt and acknowledges what its signature covers, until the run is empty.
+/* Verifies the last receipt and acknowledges what its signature covers, until the run is empty
+ * (store NULL: all but the acknowledging).
  * A receipt that does not verify is dropped, and its batch will be sent again: ST_CORRUPT. Other
  * failures leave the rest of the run. acked() is told each batch that is durably acknowledged. */
 enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
                           struct store *store, uint32_t uplink,
                           void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
                           struct err *e) ST_MUST_CHECK;
+
+/* ---- receipts in files (carried.c) ---- */
+
+/* On whose behalf a file is read. */
+struct uplink_taker {
+    const char *id, *gw;
+    struct wire_pub *const *keys;
+    size_t nkeys;
+    uint32_t index; /* in the store */
+    struct store_reader *reader;
+    struct store *store;   /* NULL: only count what it would acknowledge */
+    struct thr_stop *stop; /* may be NULL */
+};
+/* Acknowledges every batch for which the file holds a receipt that one of the keys signed and that
+ * is about this gateway and these very bytes. ST_BAD: from some place on it is no file of receipts,
+ * but all before that is done; ST_STOPPED and the store's errors: try the whole file again. */
+enum st uplink_carried_take(const struct uplink_taker *t, const char *path,
+                            struct uplink_carried *n, struct err *e) ST_MUST_CHECK;
+/* The same with all files that wait beside the store for this uplink, which are removed then; says
+ * of each in an event what it was. */
+enum st uplink_carried_all(const struct uplink_taker *t, uint64_t *acked,
+                           struct err *e) ST_MUST_CHECK;
 
 /* ---- feeds (format/<name>.c) ---- */
 

@@ -1,0 +1,128 @@
+/* Handing a file of receipts to the gateway that runs, or that will: it is copied into a folder
+ * beside the store, which the uplink's thread looks into. The store keeps its one writer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/uplink/uplink_int.h"
+
+static enum st fail(const char *path, const char *what, struct err *e)
+{
+    return err_set(e, ST_IO, "%s: %s: %s", path, what, strerror(errno));
+}
+
+/* Root may hand over to a gateway that runs as another user: it must be able to take it away. */
+static enum st give(int fd, const char *path, const struct stat *owner, struct err *e)
+{
+    struct stat sb;
+    if (fstat(fd, &sb) != 0) {
+        return fail(path, "cannot be looked at", e);
+    }
+    if (sb.st_uid == owner->st_uid || fchown(fd, owner->st_uid, owner->st_gid) == 0) {
+        return ST_OK;
+    }
+    return err_set(e, ST_REFUSED,
+                   "%s: the store is that of user %u: run this as that user or as root", path,
+                   (unsigned)owner->st_uid);
+}
+
+static enum st copy(int from, const char *from_path, int to, const char *to_path, struct err *e)
+{
+    uint8_t part[16384];
+    for (;;) {
+        ssize_t n = read(from, part, sizeof(part));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return fail(from_path, "cannot be read", e);
+        }
+        if (n == 0) {
+            return ST_OK;
+        }
+        for (ssize_t at = 0; at < n;) {
+            ssize_t got = write(to, part + at, (size_t)(n - at));
+            if (got < 0 && errno == EINTR) {
+                continue;
+            }
+            if (got <= 0) {
+                return fail(to_path, "cannot be written", e);
+            }
+            at += got;
+        }
+    }
+}
+
+static enum st open_spool(const char *store_path, char *path, size_t size, int *fd, struct err *e)
+{
+    struct stat owner;
+    if (snprintf(path, size, "%s" UPLINK_SPOOL, store_path) >= (int)size) {
+        return err_set(e, ST_BAD, "store.path is too long");
+    }
+    if (stat(store_path, &owner) != 0) {
+        return fail(store_path, "cannot be looked at", e);
+    }
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+        return fail(path, "cannot be made", e);
+    }
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *fd >= 0 ? give(*fd, path, &owner, e) : fail(path, "cannot be opened", e);
+}
+
+/* Under the name that the gateway looks for only when it is whole. */
+static enum st hand_over(int folder, const char *folder_path, const char *path, const char *id,
+                         char *name, size_t size, struct err *e)
+{
+    uint8_t random[WIRE_ID_BYTES];
+    char hex[WIRE_ID_TEXT], part[32], full[96];
+    struct stat owner;
+    ERR_TRY(wire_random(random, sizeof(random), e));
+    wire_hex(random, sizeof(random), hex);
+    (void)snprintf(part, sizeof(part), "%s.part", hex);
+    (void)snprintf(full, sizeof(full), "%s.%s", hex, id);
+    if (snprintf(name, size, "%s/%s", folder_path, full) >= (int)size) {
+        return err_set(e, ST_BAD, "store.path is too long");
+    }
+    int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (from < 0) {
+        return fail(path, "cannot be read", e);
+    }
+    int to = openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    enum st st =
+        to >= 0 ? copy(from, path, to, name, e) : fail(folder_path, "cannot be written", e);
+    if (st == ST_OK) {
+        st = fstat(folder, &owner) == 0 ? give(to, name, &owner, e) : fail(folder_path, "", e);
+    }
+    if (st == ST_OK && fsync(to) != 0) {
+        st = fail(name, "cannot be synced", e);
+    }
+    if (to >= 0 && close(to) != 0 && st == ST_OK) {
+        st = fail(name, "cannot be written", e);
+    }
+    (void)close(from);
+    if (st == ST_OK && (renameat(folder, part, folder, full) != 0 || fsync(folder) != 0)) {
+        st = fail(name, "cannot be named", e);
+    }
+    if (st != ST_OK) {
+        (void)unlinkat(folder, part, 0);
+    }
+    return st;
+}
+
+enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_path,
+                          const char *path, char *name, size_t size, struct err *e)
+{
+    char folder_path[1024];
+    int folder = -1;
+    enum st st = open_spool(store_path, folder_path, sizeof(folder_path), &folder, e);
+    if (st == ST_OK) {
+        st = hand_over(folder, folder_path, path, uplinks_id(u, i), name, size, e);
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    return st;
+}
