@@ -55,8 +55,7 @@ enum st city_cfg_check(const struct city_cfg *cfg, struct err *e)
     return ST_OK;
 }
 
-/* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
-static bool is_id(const char *id)
+bool city_is_id(const char *id)
 {
     static const char first[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     size_t n = strlen(id);
@@ -80,7 +79,7 @@ enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_
 
     if (st != ST_OK)
         return st;
-    if (!is_id(id))
+    if (!city_is_id(id))
         return err_set(e, ST_BAD, "\"%s\": an id is [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes",
                        id);
     st = wire_pub_load(&pub, pub_path, e);

@@ -7,6 +7,7 @@
 #define GATEWAY_CITY_CITY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "gateway/base/cfg.h"
@@ -48,6 +49,26 @@ enum st city_dump(const struct city_cfg *cfg, bool raw, FILE *out, struct err *e
  * `text` (at least 256 bytes) gets a line that says what it is. */
 #define CITY_VERIFY_TEXT 256
 enum st city_verify(const struct city_cfg *cfg, const char *path, char text[CITY_VERIFY_TEXT],
+                    struct err *e) ST_MUST_CHECK;
+
+/* Takes the batches in a folder that `fieldpost export --sealed` wrote (wire.h: a folder of sealed
+ * batches), with the checks of a PUT. May run beside a serving city. */
+struct city_imported {
+    uint64_t stored, known; /* new; there before with the same bytes */
+    uint64_t refused;       /* each was told; also a manifest that is damaged */
+    uint64_t incomplete;    /* manifests that say that the stick was full */
+};
+struct city_import_to {
+    /* `what`: the file's path in the folder. The caller's thread. */
+    void (*refused)(void *ctx, const char *what, const char *why);
+    void *ctx;
+};
+/* receipts: a new file (NULL: none) that gets the receipt of every batch that is stored or was, one
+ * behind the other as they are: a CBOR sequence (RFC 8742) of COSE_Sign1, for `fieldpost receipts`.
+ * ST_CONFLICT when it exists: nothing is done then. ST_NOT_FOUND: no manifest in dir. After another
+ * failure what n counts is stored, and its receipts are written. */
+enum st city_import(const struct city_cfg *cfg, const char *dir, const char *receipts,
+                    const struct city_import_to *to, struct city_imported *n,
                     struct err *e) ST_MUST_CHECK;
 
 #endif

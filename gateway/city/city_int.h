@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include "gateway/base/clk.h"
 #include "gateway/city/city.h"
 #include "gateway/http/http.h"
 #include "gateway/wire/wire.h"
@@ -91,6 +92,9 @@ void city_batch_done(struct city_batch *b);
  * _UNAVAILABLE. */
 enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct wire_batch *b,
                               int64_t *key, struct err *e);
+
+/* A gateway's id: [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
+bool city_is_id(const char *id);
 
 /* ---- keep.c: one batch into the open transaction ------------------------------------------- */
 

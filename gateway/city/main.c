@@ -14,18 +14,22 @@ static const char usage[] =
     "       fieldpost-city enroll --config FILE --id ID --key pub.pem\n"
     "       fieldpost-city dump   --config FILE [--raw] [--format csv]\n"
     "       fieldpost-city verify --config FILE BATCH...\n"
+    "       fieldpost-city import --config FILE [--receipts FILE] DIR\n"
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
     "dump    prints all readings: gateway,series,ts_ms,value,quality,chain,seq;\n"
     "        --raw prints them as sealed, without the chains' corrections\n"
     "verify  checks batch files (.cose, .cose.zst) against the enrolled keys\n"
+    "import  takes the batches of a stick (fieldpost export --sealed), also beside a running "
+    "serve;\n"
+    "        the new file of receipts goes back to the gateways (fieldpost receipts)\n"
     "\n"
     "FILE has listen, cert, key, sign_key, db, and may have read_token_file and timeout.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
-    const char *config, *id, *key, *format;
+    const char *config, *id, *key, *format, *receipts;
     bool raw;
     char **files;
     int nfiles;
@@ -114,20 +118,52 @@ static int verify(const struct city_cfg *cfg, const struct options *o)
     return rc;
 }
 
+static void say_refused(void *ctx, const char *what, const char *why)
+{
+    (void)ctx;
+    log_warn("%s: %s", what, why);
+}
+
+static int import(const struct city_cfg *cfg, const struct options *o)
+{
+    const struct city_import_to to = {.refused = say_refused};
+    struct city_imported n;
+    struct err e = {.text = ""};
+
+    if (o->nfiles != 1) {
+        log_error("import needs one folder");
+        return EXIT_USAGE;
+    }
+    log_open("fieldpost-city", LOG_LEVEL_WARN); /* not a line for each batch */
+    enum st st = city_import(cfg, o->files[0], o->receipts, &to, &n, &e);
+    if (n.stored + n.known + n.refused > 0)
+        printf("%llu batches stored, %llu were there already, %llu refused\n",
+               (unsigned long long)n.stored, (unsigned long long)n.known,
+               (unsigned long long)n.refused);
+    if (n.incomplete > 0)
+        printf("the stick was full: more is to come\n");
+    if (st != ST_OK)
+        return failed(&e);
+    return fflush(stdout) == 0 && n.refused == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
-} commands[] = {{"serve", serve}, {"enroll", enroll}, {"dump", dump}, {"verify", verify}};
+    bool takes_files;
+} commands[] = {{"serve", serve, false},
+                {"enroll", enroll, false},
+                {"dump", dump, false},
+                {"verify", verify, true},
+                {"import", import, true}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
-    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-                                          {"id", required_argument, NULL, 'i'},
-                                          {"key", required_argument, NULL, 'k'},
-                                          {"format", required_argument, NULL, 'f'},
-                                          {"raw", no_argument, NULL, 'r'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'}, {"id", required_argument, NULL, 'i'},
+        {"key", required_argument, NULL, 'k'},    {"format", required_argument, NULL, 'f'},
+        {"raw", no_argument, NULL, 'r'},          {"receipts", required_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     int k;
 
     while ((k = getopt_long(argc, argv, "h", known, NULL)) != -1) {
@@ -141,6 +177,8 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
             o->format = optarg;
         else if (k == 'r')
             o->raw = true;
+        else if (k == 'a')
+            o->receipts = optarg;
         else if (k == 'h')
             *help = true;
         else
@@ -190,7 +228,7 @@ int main(int argc, char **argv)
         fputs(usage, stdout);
         return EXIT_DONE;
     }
-    if (!named || o.config == NULL || (o.nfiles > 0 && commands[command].run != verify)) {
+    if (!named || o.config == NULL || (o.nfiles > 0 && !commands[command].takes_files)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
