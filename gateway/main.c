@@ -120,6 +120,19 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
     return n < max ? n : max;
 }
 
+/* Where the page is, for `fieldpost status`, when the system chose its port. */
+static void note_page(struct line *l)
+{
+    struct err e;
+    const char *listen = l->c.web.listen, *port = strrchr(listen, ':');
+    char page[160];
+    if (!l->web || !port || strcmp(port, ":0") != 0)
+        return;
+    int n = snprintf(page, sizeof page, "%.*s:%u", (int)(port - listen), listen, web_port(l->web));
+    if (store_meta_set(l->store, STORE_META_PAGE, page, (size_t)n, &e) != ST_OK)
+        log_warn("fieldpost status will not find the page: %s", e.text);
+}
+
 static enum st open_web(struct line *l, struct err *e)
 {
     const struct cli_gateway *g = &l->c.gateway;
@@ -133,7 +146,10 @@ static enum st open_web(struct line *l, struct err *e)
                             .located = l->c.located,
                             .uplinks = web_uplinks,
                             .uplinks_ctx = l};
-    return web_open(&l->web, &l->c.web, &site, l->store, l->clk, e);
+    enum st st = web_open(&l->web, &l->c.web, &site, l->store, l->clk, e);
+    if (st == ST_OK)
+        note_page(l);
+    return st;
 }
 
 static enum st start_thread(struct line *l, const char *name, void (*fn)(void *), void *arg,

@@ -13,7 +13,9 @@ static const struct cli_command commands[] = {
     {"check", cli_check, "check a configuration; prints all mistakes at once"},
     {"keygen", cli_keygen, "make the gateway's signing key"},
     {"status", cli_status, "show how the gateway does"},
-    {"export", cli_export, "print readings as CSV or JSON lines"},
+    {"export", cli_export, "print readings, or write the sealed batches to a stick"},
+    {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
+    {"backup", cli_backup, "copy the store while the gateway runs"},
     {"verify", cli_verify, "check a batch file or a USB export offline"},
     {NULL, NULL, NULL}};
 
@@ -24,7 +26,7 @@ static void usage(FILE *to)
     for (const struct cli_command *c = commands; c->name; c++) {
         (void)fprintf(to, "  %-8s %s\n", c->name, c->help);
     }
-    (void)fputs("\nfieldpost COMMAND --help says more. Exit codes: 0 done, 1 failed at run time,\n"
+    (void)fputs("\nfieldpost help COMMAND says more. Exit codes: 0 done, 1 failed at run time,\n"
                 "2 wrong usage or configuration.\n",
                 to);
 }
@@ -35,6 +37,10 @@ int cli_main(int argc, char **argv, int (*run)(int argc, char **argv))
     const char *known[sizeof(commands) / sizeof(commands[0])] = {"run"};
     size_t n = 1;
     log_open("fieldpost", LOG_LEVEL_INFO);
+    if (strcmp(name, "help") == 0 && argc == 3) {
+        char option[] = "--help", *explain[] = {argv[0], argv[2], option, NULL};
+        return cli_main(3, explain, run);
+    }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         usage(stdout);
         return CLI_DONE;

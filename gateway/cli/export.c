@@ -1,4 +1,4 @@
-/* fieldpost export: all readings that the store holds, sealed or not, as CSV or JSON lines. */
+/* fieldpost export: all readings that the store holds, sealed or not, or the batches themselves. */
 #include <fnmatch.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -7,37 +7,50 @@
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 #include "gateway/cli/config.h"
+#include "gateway/cli/format.h"
+#include "gateway/cli/sealed.h"
 
 static const char usage[] =
-    "usage: fieldpost export [--config FILE] --format csv|jsonl [--from T] [--to T]\n"
+    "usage: fieldpost export [--config FILE] --format csv|jsonl|senml [--from T] [--to T]\n"
     "                        [--series GLOB] [--raw]\n"
+    "       fieldpost export [--config FILE] --sealed DIR [--from T] [--to T] [--unsent]\n"
     "\n"
-    "Prints series,ts_ms,value,quality,chain,seq of every reading in the store, the oldest batch\n"
-    "first; readings that no batch holds yet come last, with empty chain and seq. The gateway may\n"
-    "run meanwhile.\n"
+    "Prints every reading in the store, the oldest batch first; readings that no batch holds yet\n"
+    "come last. The gateway may run meanwhile, and the range may be any.\n"
     "\n"
+    "  --format F         csv: series,ts_ms,value,quality,chain,seq; jsonl: the same as JSON, one\n"
+    "                     object on a line; senml: one array of SenML records (RFC 8428)\n"
     "  --from T, --to T   only times from T on, and before T: 2026-11-22, 2026-11-22T03:05:10Z\n"
     "                     or milliseconds since 1970\n"
     "  --series GLOB      only series (device/point) that match, such as 'meter-1/*'\n"
-    "  --raw              as sealed, without corrections that were made later\n";
+    "  --raw              as sealed, without corrections that were made later\n"
+    "\n"
+    "With --sealed it writes the signed batches themselves into DIR, such as a USB stick for a\n"
+    "site without a signal. fieldpost-city import takes them and answers with a file of receipts,\n"
+    "and fieldpost receipts takes that. Run again, it goes on where it was.\n"
+    "\n"
+    "  --sealed DIR       the folder; windows that touch --from and --to go in whole\n"
+    "  --unsent           only batches that an uplink has not acknowledged\n";
 
 #define SERIES_BYTES 160
 
 struct export
 {
     int64_t from_ms, to_ms;
-    const char *glob;
-    bool raw, jsonl;
+    const char *glob, *gw;
+    const char *sealed; /* NULL: readings to standard output */
+    bool raw, unsent;
+    const struct format *format;
+    bool begun; /* a row is out */
     struct buf cose;
     const struct store_batch *batch; /* NULL: not sealed yet */
     char chain[WIRE_ID_TEXT];
-    enum st st;
     struct err e;
 };
 
-static void print_reading(struct export *x, const struct wire_reading *w)
+static void print_reading(struct export *x, const char *gw, const struct wire_reading *w)
 {
-    char series[SERIES_BYTES], value[NUM_TEXT_BYTES];
+    char series[SERIES_BYTES];
     if (w->t_ms < x->from_ms || w->t_ms >= x->to_ms) {
         return;
     }
@@ -46,25 +59,14 @@ static void print_reading(struct export *x, const struct wire_reading *w)
     if (x->glob && fnmatch(x->glob, series, 0) != 0) {
         return;
     }
-    (void)num_text(w->v, value);
-    if (!x->jsonl) {
-        (void)printf("%s,%lld,%s,%u,", series, (long long)w->t_ms, value, (unsigned)w->q);
-        if (x->batch) {
-            (void)printf("%s,%llu\n", x->chain, (unsigned long long)x->batch->seq);
-        } else {
-            (void)puts(",");
-        }
-        return;
-    }
-    /* names are letters, digits and ._- only: nothing to escape */
-    (void)printf("{\"series\":\"%s\",\"ts_ms\":%lld,\"value\":%s,\"quality\":%u,", series,
-                 (long long)w->t_ms, value, (unsigned)w->q);
-    if (x->batch) {
-        (void)printf("\"chain\":\"%s\",\"seq\":%llu}\n", x->chain,
-                     (unsigned long long)x->batch->seq);
-    } else {
-        (void)puts("\"chain\":null,\"seq\":null}");
-    }
+    const struct format_row row = {.gw = gw,
+                                   .series = series,
+                                   .chain = x->batch ? x->chain : NULL,
+                                   .seq = x->batch ? x->batch->seq : 0,
+                                   .reading = w};
+    (void)fputs(x->begun ? x->format->between : "", stdout);
+    x->format->row(&row);
+    x->begun = true;
 }
 
 static bool is_name(const struct wire_span *s, const char *name)
@@ -99,73 +101,104 @@ static enum st print_payload(struct export *x, const struct wire_batch *b)
     enum st st =
         wire_senml_open(&s, b->cose.payload.p, b->cose.payload.n, b->header.gw, NULL, &x->e);
     while (st == ST_OK && (st = wire_senml_next(&s, &w, &x->e)) == ST_OK) {
-        print_reading(x, &w);
+        print_reading(x, b->header.gw, &w);
     }
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static bool each_batch(void *ctx, const struct store_batch *row)
+static enum st print_batch(struct export *x, const struct store_batch *row)
 {
-    struct export *x = ctx;
     struct wire_batch b;
     x->cose.n = 0;
     x->batch = row;
     wire_hex(row->chain, WIRE_ID_BYTES, x->chain);
-    x->st = wire_zstd_unpack(row->packed.p, row->packed.n, WIRE_BATCH_MAX, &x->cose, &x->e);
-    if (x->st == ST_OK) {
-        x->st = wire_batch_open(&b, x->cose.p, x->cose.n, &x->e);
+    enum st st = wire_zstd_unpack(row->packed.p, row->packed.n, WIRE_BATCH_MAX, &x->cose, &x->e);
+    if (st == ST_OK) {
+        st = wire_batch_open(&b, x->cose.p, x->cose.n, &x->e);
     }
-    if (x->st == ST_OK) {
-        x->st = print_payload(x, &b);
+    if (st == ST_OK) {
+        st = print_payload(x, &b);
         wire_batch_done(&b);
     }
-    if (x->st != ST_OK) {
-        (void)err_wrap(&x->e, x->st, "batch %s/%llu", x->chain, (unsigned long long)row->seq);
-    }
-    return x->st == ST_OK && !ferror(stdout);
+    x->batch = NULL;
+    return st == ST_OK
+               ? ST_OK
+               : err_wrap(&x->e, st, "batch %s/%llu", x->chain, (unsigned long long)row->seq);
 }
 
 static bool each_pending(void *ctx, const struct wire_reading *w)
 {
-    print_reading(ctx, w);
+    struct export *x = ctx;
+    print_reading(x, x->gw, w);
     return !ferror(stdout);
+}
+
+/* What is sealed while this walks is met later, in its batch or at the end as pending: never twice,
+ * never not at all. A late reading precedes its window, so only the lower bound may pass over
+ * windows. */
+static enum st walk(struct export *x, struct store_reader *r)
+{
+    struct store_batch b = {.id = 0};
+    for (;;) {
+        enum st st = store_batch_behind(r, b.id, x->from_ms, INT64_MAX, &b, &x->e);
+        if (st == ST_OK) {
+            st = print_batch(x, &b);
+        } else if (st == ST_NOT_FOUND) {
+            st = store_pending_behind(r, b.id, x->from_ms, INT64_MAX, each_pending, x, &x->e);
+            if (st != ST_BUSY) {
+                return st;
+            }
+            st = ST_OK;
+        }
+        if (st != ST_OK || ferror(stdout)) {
+            return st;
+        }
+    }
 }
 
 static int print_all(struct export *x, const char *store_path)
 {
     struct store_reader *r = NULL;
     enum st st = store_reader_open(&r, store_path, &x->e);
-    if (st != ST_OK) {
-        log_error("%s", x->e.text);
-        return CLI_FAILED;
-    }
-    buf_init(&x->cose, WIRE_BATCH_MAX);
-    if (!x->jsonl) {
-        (void)puts("series,ts_ms,value,quality,chain,seq");
-    }
-    /* one view of both: what is sealed meanwhile must neither vanish nor come twice */
-    st = store_reader_begin(r, &x->e);
     if (st == ST_OK) {
-        /* a late reading precedes its window: only the lower bound may pass over windows */
-        st = store_each_batch(r, x->from_ms, INT64_MAX, each_batch, x, &x->e);
+        buf_init(&x->cose, WIRE_BATCH_MAX);
+        (void)fputs(x->format->head, stdout);
+        st = walk(x, r);
+        store_reader_close(r);
+        buf_done(&x->cose);
     }
-    st = st == ST_OK ? x->st : st;
-    x->batch = NULL;
-    if (st == ST_OK && !ferror(stdout)) {
-        st = store_each_pending(r, each_pending, x, &x->e);
-    }
-    store_reader_end(r);
-    store_reader_close(r);
-    buf_done(&x->cose);
     if (st != ST_OK) {
+        (void)fflush(stdout);
         log_error("%s", x->e.text);
         return CLI_FAILED;
     }
+    (void)fputs(x->format->tail, stdout);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         log_error("standard output: not everything could be written");
         return CLI_FAILED;
     }
     return CLI_DONE;
+}
+
+static int write_sealed(struct export *x, const struct cli_config *c)
+{
+    const struct sealed s = {.dir = x->sealed,
+                             .from_ms = x->from_ms,
+                             .to_ms = x->to_ms == INT64_MAX ? INT64_MAX : x->to_ms - 1,
+                             .unsent = x->unsent};
+    struct sealed_done done;
+    enum st st = sealed_export(&s, c, &done, &x->e);
+    if (st != ST_OK && st != ST_NOT_FOUND) {
+        log_error("%s", x->e.text);
+        return CLI_FAILED;
+    }
+    if (st == ST_NOT_FOUND) {
+        (void)puts(x->e.text);
+    } else {
+        (void)printf("%s: %llu batches, %llu of them new\n", x->sealed,
+                     (unsigned long long)done.files, (unsigned long long)done.written);
+    }
+    return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
 static bool parse_options(int argc, char **argv, struct export *x, const char **config, int *code)
@@ -174,6 +207,7 @@ static bool parse_options(int argc, char **argv, struct export *x, const char **
         {"config", required_argument, NULL, 'c'}, {"format", required_argument, NULL, 'f'},
         {"from", required_argument, NULL, 'a'},   {"to", required_argument, NULL, 'z'},
         {"series", required_argument, NULL, 's'}, {"raw", no_argument, NULL, 'r'},
+        {"sealed", required_argument, NULL, 'd'}, {"unsent", no_argument, NULL, 'u'},
         {"help", no_argument, NULL, 'h'},         {0}};
     const char *format = NULL;
     int o;
@@ -199,6 +233,12 @@ static bool parse_options(int argc, char **argv, struct export *x, const char **
         case 'r':
             x->raw = true;
             break;
+        case 'd':
+            x->sealed = optarg;
+            break;
+        case 'u':
+            x->unsent = true;
+            break;
         default:
             (void)cli_usage(o, usage, code);
             return false;
@@ -211,8 +251,15 @@ static bool parse_options(int argc, char **argv, struct export *x, const char **
             return false;
         }
     }
-    x->jsonl = format && strcmp(format, "jsonl") == 0;
-    if (optind < argc || !format || (!x->jsonl && strcmp(format, "csv") != 0)) {
+    x->format = format ? format_find(format) : NULL;
+    if (format && !x->format) {
+        (void)fprintf(stderr, "fieldpost export: \"%s\" is not a format\n", format);
+    } else if (!format && !x->sealed) {
+        (void)fputs("fieldpost export: say --format csv, jsonl or senml, or --sealed DIR\n",
+                    stderr);
+    }
+    /* each of the two kinds takes options that say nothing to the other */
+    if (optind < argc || (x->sealed ? format || x->glob || x->raw : !x->format || x->unsent)) {
         (void)cli_usage('?', usage, code);
         return false;
     }
@@ -229,7 +276,8 @@ int cli_export(int argc, char **argv)
         return code;
     }
     if (cli_config_load(&c, path, &x.e) == ST_OK) {
-        code = print_all(&x, c.store.path);
+        x.gw = c.gateway.id;
+        code = x.sealed ? write_sealed(&x, &c) : print_all(&x, c.store.path);
     } else if (cli_complain(c.cfg) == 0) {
         log_error("%s", x.e.text);
     }

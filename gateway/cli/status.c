@@ -36,6 +36,27 @@ static bool status_url(const char *listen, char *url, size_t n)
     return len > 0 && (size_t)len < n;
 }
 
+/* The address in `listen`, or where the running gateway says that its page is: port 0 is whichever
+ * the system chose. "" when nobody ever said. */
+static void page_of(const struct cli_config *c, char *out, size_t size)
+{
+    struct store_reader *r = NULL;
+    struct buf page;
+    const char *port = strrchr(c->web.listen, ':');
+    (void)snprintf(out, size, "%s", c->web.listen);
+    if (!port || strcmp(port, ":0") != 0) {
+        return;
+    }
+    out[0] = '\0';
+    buf_init(&page, size - 1);
+    if (store_reader_open(&r, c->store.path, NULL) == ST_OK &&
+        store_reader_meta(r, STORE_META_PAGE, &page, NULL) == ST_OK) {
+        (void)snprintf(out, size, "%.*s", (int)page.n, (const char *)page.p);
+    }
+    store_reader_close(r);
+    buf_done(&page);
+}
+
 static json_t *ask(const char *url)
 {
     const struct http_client_cfg cfg = {.connect_ms = 2000,
@@ -137,12 +158,16 @@ static void print_lines(const json_t *v, char *path, size_t at)
 
 static int print_status(const struct cli_config *c, bool as_json)
 {
-    char url[160], path[PATH_BYTES] = "";
+    char page[160], url[200], path[PATH_BYTES] = "";
     struct err e = {0};
-    json_t *v = status_url(c->web.listen, url, sizeof(url)) ? ask(url) : NULL;
+    page_of(c, page, sizeof(page));
+    json_t *v = status_url(page, url, sizeof(url)) ? ask(url) : NULL;
     if (!v) {
-        (void)fprintf(stderr, "the gateway does not answer at %s; this is what its store says\n",
-                      c->web.listen);
+        bool off = strcmp(page, "off") == 0;
+        (void)fprintf(stderr, "%s %s%s; this is what its store says\n",
+                      off ? "the gateway has no page: web.listen is"
+                          : "the gateway does not answer",
+                      off || !page[0] ? "" : "at ", page);
         v = from_store(c, &e);
     }
     if (!v) {

@@ -20,8 +20,9 @@ static const char usage[] =
     "{gw}/{chain}/{seq}.cose.zst or a part of it. Checks header, signature and readings of every\n"
     "batch, that it lies where its header says, and that the batches of a chain follow each "
     "other;\n"
-    "in a folder a missing number is an error. Says on standard error what is off; exit code 1\n"
-    "then. No network and no store is needed.\n";
+    "in a folder what its manifest names must be there, and without one a missing number is an\n"
+    "error. Says on standard error what is off; exit code 1 then. No network and no store is\n"
+    "needed.\n";
 
 #define KEYS_MAX 16
 #define FILE_MAX_BYTES (2 * WIRE_BATCH_MAX)
@@ -117,6 +118,15 @@ static void check_file(struct run *r, const char *path, bool export)
     }
 }
 
+static void check_manifest(struct run *r, const char *path)
+{
+    struct err e = {0};
+    if (verify_manifest(&r->set, path, &e) != ST_OK) {
+        (void)fprintf(stderr, "%s: %s\n", path, e.text);
+        r->set.faults++;
+    }
+}
+
 static bool ends_with(const char *s, const char *tail)
 {
     size_t n = strlen(s), m = strlen(tail);
@@ -144,6 +154,8 @@ static void check_path(struct run *r, const char *path)
         if (f->fts_info == FTS_F && ends_with(f->fts_name, ".cose.zst")) {
             check_file(r, f->fts_path, true);
             files++;
+        } else if (f->fts_info == FTS_F && strcmp(f->fts_name, WIRE_MANIFEST) == 0) {
+            check_manifest(r, f->fts_path);
         } else if (f->fts_info == FTS_DNR || f->fts_info == FTS_ERR || f->fts_info == FTS_NS) {
             (void)fprintf(stderr, "%s: cannot be read: %s\n", f->fts_path, strerror(f->fts_errno));
             r->set.faults++;
@@ -193,6 +205,7 @@ int cli_verify(int argc, char **argv)
             check_path(&r, argv[i]);
         }
         verify_links(&r.set);
+        verify_manifests(&r.set);
         (void)printf("%zu batches, %llu readings: %s\n", r.set.n,
                      (unsigned long long)r.set.readings, r.set.faults ? "not all is well" : "good");
         code = r.set.faults || fflush(stdout) != 0 ? CLI_FAILED : CLI_DONE;

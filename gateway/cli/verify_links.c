@@ -80,7 +80,7 @@ enum st verify_add(struct verify_set *s, const char *path, const struct wire_bat
     return ST_OK;
 }
 
-static int by_place(const void *a, const void *b)
+int verify_by_place(const void *a, const void *b)
 {
     const struct verify_batch *x = a, *y = b;
     int d = strcmp(x->gw, y->gw);
@@ -141,7 +141,7 @@ static void check_follow(struct verify_set *s, const struct verify_batch *a,
     const uint8_t *prev = a->hash;
     bool near = b->h.seq == a->h.seq + 1;
     if (!near && !given_up(s, b, a->h.seq + 1, b->h.seq - 1, &prev)) {
-        if (b->export) {
+        if (b->export && !verify_has_manifest(s, b->gw)) {
             char text[96];
             (void)snprintf(text, sizeof(text), "before it %llu to %llu are missing",
                            (unsigned long long)a->h.seq + 1, (unsigned long long)b->h.seq - 1);
@@ -175,7 +175,7 @@ void verify_links(struct verify_set *s)
     if (s->n == 0) {
         return;
     }
-    qsort(s->v, s->n, sizeof(s->v[0]), by_place);
+    qsort(s->v, s->n, sizeof(s->v[0]), verify_by_place);
     for (size_t i = 0; i < s->n; i++) {
         check_birth(s, &s->v[i]);
         if (i > 0 && same_chain(&s->v[i - 1], &s->v[i])) {
@@ -189,7 +189,12 @@ void verify_done(struct verify_set *s)
     for (size_t i = 0; i < s->n; i++) {
         free(s->v[i].path);
     }
+    for (size_t i = 0; i < s->nmanifests; i++) {
+        free(s->manifests[i].path);
+        free(s->manifests[i].v);
+    }
     free(s->v);
     free(s->voids);
+    free(s->manifests);
     *s = (struct verify_set){0};
 }

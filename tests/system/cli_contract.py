@@ -14,7 +14,7 @@ from fp_proc import (EXPORT, Case, Gateway, Proc, csv_rows, free_port, main, run
                      until, write)  # noqa: E402
 from fp_slave import COUNTER_PROFILE, Counter, Slave  # noqa: E402
 
-COMMANDS = ("run", "check", "keygen", "status", "export", "verify")
+COMMANDS = ("run", "check", "keygen", "status", "export", "receipts", "backup", "verify")
 
 
 class CliCase(Case):
@@ -51,7 +51,7 @@ class Usage(CliCase):
             self.assertGreater(len(r.stdout), 40, args)
             self.assertEqual(r.stderr, "", args)
         city = run([os.path.join(self.args.bin, "fieldpost-city"), "--help"])
-        for word in ("serve", "enroll", "dump", "verify"):
+        for word in ("serve", "enroll", "dump", "verify", "import"):
             self.assertIn(word, city.stdout)
         r = self.cli("--help", config=False)
         for word in COMMANDS:
@@ -61,7 +61,10 @@ class Usage(CliCase):
         self.good()
         for args in ([], ["chek"], ["check", "--confg", self.gw.conf], ["export", "--format", "xml"],
                      ["export", "--from", "yesterday-ish"], ["export", "--format"], ["verify"],
-                     ["verify", "--key"], ["keygen"], ["check", "more", "words"]):
+                     ["verify", "--key"], ["keygen"], ["check", "more", "words"], ["receipts"],
+                     ["receipts", "a", "b"], ["backup"], ["export", "--sealed"],
+                     ["export", "--sealed", "d", "--raw"], ["export", "--unsent"],
+                     ["export", "--format", "csv", "--sealed", "d"]):
             r = run([self.gw.exe, *args], ok=(2,))
             self.assertEqual(r.stdout, "", args)
             self.assertGreater(len(r.stderr.strip()), 10, args)

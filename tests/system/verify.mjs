@@ -1,14 +1,16 @@
 // An independent reader of what fieldpost sends, written from gateway/doc/batch.cddl with public
 // tools alone: node:crypto, cbor-x, the zstd program.
 //
-//   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... BATCH...
+//   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... BATCH|MANIFEST...
 //
 // Verifies each batch (envelope, signature, header), the links between those that are given, and
-// each receipt against its batch. Prints all readings as CSV: series,ts_ms,value. Exit 1 when
-// anything is off.
+// each receipt against its batch. MANIFEST is the {gw}/manifest.json of a folder of sealed batches:
+// all that it names must be there. A receipt's FILE may hold many, one behind the other. Prints all
+// readings as CSV: series,ts_ms,value. Exit 1 when anything is off.
 import { spawnSync } from 'node:child_process';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Decoder, addExtension } from 'cbor-x';
 
@@ -60,9 +62,8 @@ function bstrHead(n) {
   return b;
 }
 
-// Opens a COSE_Sign1 and checks its signature.
-function open(bytes, pub) {
-  const top = decode(bytes);
+// Opens a decoded COSE_Sign1 and checks its signature.
+function open(top, pub) {
   need(top instanceof Sign1 && top.parts.length === 4, 'not a COSE_Sign1');
   const [header, unprotected, payload, signature] = top.parts;
   need(unprotected instanceof Map && unprotected.size === 0, 'an unprotected header');
@@ -131,9 +132,19 @@ function* readings(batch) {
   }
 }
 
-function openBatch(file, pub) {
+// [file, hash] of what a manifest names; of a batch itself, whose hash nobody named.
+function filesOf(file) {
+  if (basename(file) !== 'manifest.json') return [[file, null]];
+  const m = JSON.parse(readFileSync(file, 'utf8'));
+  need(m.format === 'fieldpost sealed export' && m.version === 1, 'not a manifest');
+  need(m.batches.length === m.count, 'a manifest that does not name as many as it says');
+  return m.batches.map((b) => [join(dirname(file), b.chain, `${b.seq}.cose.zst`), b.sha256]);
+}
+
+function openBatch(file, pub, named) {
   const bytes = load(file);
-  const { keys, payload } = open(bytes, pub);
+  need(!named || hex(sha256(bytes)) === named, 'not the bytes that the manifest names');
+  const { keys, payload } = open(decode(bytes), pub);
   const type = keys.get(3);
   need(type === TYPES.senml || type === TYPES.control, 'neither a data nor a control batch');
   need(keys.get('v') === 1, 'another version');
@@ -145,7 +156,7 @@ function openBatch(file, pub) {
     need(series && cause && from < to && from >= keys.get('from') && to <= keys.get('to'),
          'a gap out of its window');
   return {
-    file, payload, seq, gw: keys.get('gw'), chain: hex(keys.get('chain')), clk: keys.get('clk'),
+    file, payload, seq, named: Boolean(named), gw: keys.get('gw'), chain: hex(keys.get('chain')), clk: keys.get('clk'),
     prev: seq > 1 ? hex(keys.get('prev')) : null, hash: hex(sha256(bytes)),
     data: type === TYPES.senml, from: keys.get('from'), to: keys.get('to'),
     abuts: keys.get('clk') !== 3 && !keys.has('step') && !keys.has('for'),
@@ -157,6 +168,7 @@ function checkLinks(batches) {
   for (let i = 1; i < batches.length; i++) {
     const [a, b] = [batches[i - 1], batches[i]];
     if (a.chain !== b.chain) continue;
+    if (b.named && b.seq > a.seq + 1) continue; // the manifest says what there is
     need(b.seq === a.seq + 1, `${b.file}: batch ${a.seq + 1} of its chain is missing`);
     need(b.prev === a.hash, `${b.file}: its prev is not the hash of ${a.file}`);
     if (a.abuts && b.abuts && a.boot === b.boot)
@@ -164,8 +176,8 @@ function checkLinks(batches) {
   }
 }
 
-function checkReceipt(file, pub, batches) {
-  const { keys, payload: r } = open(load(file), pub);
+function checkReceipt(receipt, pub, batches) {
+  const { keys, payload: r } = open(receipt, pub);
   need(keys.get(3) === TYPES.receipt, 'not a receipt');
   const find = (seq) => batches.find((b) => b.chain === hex(r.get('chain')) && b.seq === seq);
   const b = find(r.get('seq'));
@@ -187,7 +199,7 @@ function main() {
     },
   });
   if (!values.key || !positionals.length || (values.receipt.length && !values['city-key'])) {
-    console.error('usage: verify.mjs --key PUB [--city-key PUB --receipt FILE]... BATCH...');
+    console.error('usage: verify.mjs --key PUB [--city-key PUB --receipt FILE]... BATCH|MANIFEST...');
     return 2;
   }
   const inFile = (file, fn) => {
@@ -198,12 +210,14 @@ function main() {
     }
   };
   const pub = loadKey(values.key);
-  const batches = positionals.map((file) => inFile(file, () => openBatch(file, pub)));
+  const listed = new Map(positionals.flatMap((file) => inFile(file, () => filesOf(file))));
+  const batches = [...listed].map(([file, hash]) => inFile(file, () => openBatch(file, pub, hash)));
   const order = new Map(batches.map((b, i) => [b.chain, i]).reverse());
   batches.sort((a, b) => order.get(a.chain) - order.get(b.chain) || a.seq - b.seq);
   checkLinks(batches);
   for (const file of values.receipt)
-    inFile(file, () => checkReceipt(file, loadKey(values['city-key']), batches));
+    inFile(file, () => decoder.decodeMultiple(load(file)).forEach(
+      (receipt) => checkReceipt(receipt, loadKey(values['city-key']), batches)));
   const lines = ['series,ts_ms,value'];
   for (const b of batches)
     if (b.data) inFile(b.file, () => lines.push(...readings(b)));

@@ -1,7 +1,8 @@
 // verify.mjs reads our golden chain, and sees when a byte of it, a link or a receipt is off.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
@@ -49,6 +50,26 @@ test('a compressed batch reads the same', () => {
   const r = run(put('2.cose.zst', z.stdout));
   assert.equal(r.status, 0);
   assert.equal(r.out, run(data).out);
+});
+
+test('a folder of sealed batches is read by its manifest', () => {
+  mkdirSync(join(dir, 'gw-1/c1'), { recursive: true });
+  const batches = ['batch-1-control', 'batch-2-data'].map((name, i) => {
+    const z = spawnSync('zstd', ['-cq'], { input: bytes(name) });
+    put(`gw-1/c1/${i + 1}.cose.zst`, z.stdout);
+    return { chain: 'c1', seq: i + 1, sha256: createHash('sha256').update(bytes(name)).digest('hex') };
+  });
+  const manifest = (change) => put('gw-1/manifest.json', JSON.stringify(
+    { format: 'fieldpost sealed export', version: 1, batches, count: 2, ...change }));
+  const two = put('two.receipts', Buffer.concat([bytes('receipt-2'), bytes('receipt-2')]));
+  const r = run(manifest(), '--receipt', two);
+  assert.equal(r.err, '');
+  assert.equal(r.out, run(data).out);
+  assert.equal(run(manifest({ count: 3 })).status, 1);
+  assert.match(run(manifest({ batches: [batches[1], { ...batches[0], sha256: batches[1].sha256 }] }))
+    .err, /not the bytes that the manifest names/);
+  rmSync(join(dir, 'gw-1/c1/1.cose.zst'));
+  assert.equal(run(manifest()).status, 1);
 });
 
 test('a changed byte, link or receipt is seen', () => {

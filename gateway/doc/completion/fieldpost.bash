@@ -7,28 +7,31 @@ _fieldpost() {
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
-        fieldpost-city) offer='serve enroll dump verify --help' ;;
-        *) offer='run check keygen status export verify --help --version' ;;
+        fieldpost-city) offer='serve enroll dump verify import --help' ;;
+        *) offer='run check keygen status export receipts backup verify --help --version' ;;
         esac
     else
         case $before in
         --format)
             offer=csv
-            if [ "$program" = fieldpost ]; then offer='csv jsonl'; fi
+            if [ "$program" = fieldpost ]; then offer='csv jsonl senml'; fi
             ;;
-        --config | -c | --key | -k | --out | -o) return ;; # files
+        --config | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
         --from | --to | --series | --id) compopt +o default && return ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
             fieldpost.keygen) offer='--out' ;;
             fieldpost.status) offer='--config --json' ;;
-            fieldpost.export) offer='--config --format --from --to --series --raw' ;;
+            fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
+            fieldpost.receipts) offer='--config' ;;
+            fieldpost.backup) offer='--config --out' ;;
             fieldpost.verify) offer='--key' ;;
             fieldpost-city.serve) offer='--config' ;;
             fieldpost-city.enroll) offer='--config --id --key' ;;
             fieldpost-city.dump) offer='--config --raw --format' ;;
             fieldpost-city.verify) offer='--config' ;;
+            fieldpost-city.import) offer='--config --receipts' ;;
             esac
             offer="$offer --help"
             ;;

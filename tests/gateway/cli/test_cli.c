@@ -80,7 +80,8 @@ static size_t lines(const char *text)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"check", "keygen", "status", "export", "verify"};
+    static const char *const commands[] = {"check",    "keygen", "status", "export",
+                                           "receipts", "backup", "verify"};
     assert_int_equal(CLI("--help"), 0);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         assert_non_null(strstr(out, commands[i]));
@@ -89,12 +90,17 @@ static void every_command_explains_itself(void **state)
         assert_int_equal(CLI(commands[i], "--help"), 0);
         assert_non_null(strstr(out, "usage: fieldpost "));
         assert_string_equal(err, "");
+        char *explained = strdup(out);
+        assert_int_equal(CLI("help", commands[i]), 0);
+        assert_string_equal(out, explained);
+        free(explained);
         assert_int_equal(CLI(commands[i], "--no-such-option"), 2);
         assert_string_equal(out, "");
         assert_non_null(strstr(err, "usage: fieldpost "));
     }
     assert_int_equal(CLI("chekc"), 2);
     assert_non_null(strstr(err, "unknown command \"chekc\"; did you mean \"check\"?"));
+    assert_int_equal(CLI("help", "chekc"), 2);
     assert_int_equal(CLI("--version"), 0);
     assert_string_equal(out, "fieldpost " CLI_VERSION "\n");
     assert_int_equal(CLI("run"), 77);

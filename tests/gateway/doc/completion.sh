@@ -42,7 +42,7 @@ for command in $city; do
 done
 is 'a beginning' "$(offered fieldpost ex)" export
 is 'an option that has begun' "$(offered fieldpost export --fr)" --from
-is '--format' "$(offered fieldpost export --format '')" 'csv jsonl'
+is '--format' "$(offered fieldpost export --format '')" 'csv jsonl senml'
 is '--format of the city' "$(offered fieldpost-city dump --format '')" csv
 is 'a file' "$(offered fieldpost check --config '')" ''
 is 'a time' "$(offered fieldpost export --from '')" ''
