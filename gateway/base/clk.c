@@ -1,54 +1,9 @@
 #include "gateway/base/clk.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/timex.h>
-#include <time.h>
 
 #define DAY_MS INT64_C(86400000)
-#define LOOK_MS 1000 /* how often the kernel is asked whether its clock is synchronised */
-
-static int64_t read_ms(clockid_t id)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(id, &t); /* cannot fail for these two clocks */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static struct mono real_mono(void *ctx)
-{
-    (void)ctx;
-    return (struct mono){read_ms(CLOCK_BOOTTIME)};
-}
-
-static bool is_synced(int64_t boot_ms)
-{
-    static _Atomic int64_t next_ms;
-    static atomic_bool synced;
-    if (boot_ms >= atomic_load(&next_ms)) {
-        struct timex x = {0};
-        int state = adjtimex(&x);
-        atomic_store(&synced, state >= 0 && state != TIME_ERROR && !(x.status & STA_UNSYNC));
-        atomic_store(&next_ms, boot_ms + LOOK_MS);
-    }
-    return atomic_load(&synced);
-}
-
-static struct clk_time real_now(void *ctx)
-{
-    (void)ctx;
-    int64_t boot_ms = read_ms(CLOCK_BOOTTIME), utc_ms = read_ms(CLOCK_REALTIME);
-    if (utc_ms < INT64_C(1000) * FP_BUILD_EPOCH)
-        return (struct clk_time){CLK_UNKNOWN_BASE_MS + boot_ms, CLK_UNKNOWN};
-    return (struct clk_time){utc_ms, is_synced(boot_ms) ? CLK_SYNCED : CLK_HOLDOVER};
-}
-
-const struct clk *clk_real(void)
-{
-    static const struct clk real = {real_now, real_mono, NULL};
-    return &real;
-}
 
 /* Days since 1970-01-01 to a civil date and back; the year begins in March, so that the leap day
  * is its last. Source: H. Hinnant, "chrono-compatible low-level date algorithms". */

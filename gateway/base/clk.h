@@ -20,6 +20,7 @@ struct mono {
 struct clk_time {
     int64_t utc_ms; /* UTC, or CLK_UNKNOWN_BASE_MS + time since boot when grade is CLK_UNKNOWN */
     enum clk_grade grade;
+    int64_t err_ms; /* what utc_ms may be off, as far as is known; of no use when unknown */
 };
 
 struct clk {
@@ -28,9 +29,55 @@ struct clk {
     void *ctx;
 };
 
-/* The machine's clocks. Grade: synced when the kernel says so (adjtimex), holdover when it does
- * not but the date is plausible (not before this program was built), else unknown. */
+/* The machine's clocks (clk_real.c). The grade:
+ *
+ * synced    the kernel says so (adjtimex): chrony, ntpd and systemd-timesyncd all clear its
+ *           STA_UNSYNC, so that none of them need be asked. err_ms is the kernel's maxerror.
+ * holdover  it does not, but the date came from something that knows: the clock was synchronised
+ *           earlier in this boot of the machine; or the machine has a clock that runs without power
+ *           and agrees; or the date was set while we looked. err_ms: CLK_HOLDOVER_ERR_MS.
+ * unknown   all else, and always a date before this program was built or, unless synced, before
+ *           what clk_recall names. A date that nobody vouches for (fake-hwclock and its like) is the
+ *           time of the last shutdown, not the time: it counts as unknown.
+ *
+ * CLK_CORRECTED is no clock's grade: seal gives it to readings whose time was found later. */
 const struct clk *clk_real(void);
+/* What an earlier run knows, for clk_real; before its first use by another thread. same_boot: the
+ * machine has not booted since, and its clock was known then at offset_ms (UTC minus time since
+ * boot, which only a step of the clock changes). newest_ms: the newest known time that is stored. */
+struct clk_past {
+    int64_t newest_ms; /* 0: none */
+    bool same_boot;
+    int64_t offset_ms;
+};
+void clk_recall(const struct clk_past *p);
+/* The kernel's id of this boot of the machine; "" when it has none. */
+#define CLK_BOOT_BYTES 40
+void clk_machine_boot(char id[CLK_BOOT_BYTES]);
+
+/* What a person's watch or a clock on battery is taken to be off. */
+#define CLK_HOLDOVER_ERR_MS 60000
+
+/* The judgement itself, pure, on what one look at the machine shows. */
+struct clk_look {
+    int64_t utc_ms, boot_ms; /* the two clocks */
+    bool synced;
+    int64_t maxerror_ms;
+};
+struct clk_judge {
+    int64_t built_ms;      /* no date before it can be right */
+    struct clk_past past;  /* of an earlier run */
+    bool (*vouched)(void *ctx, int64_t utc_ms); /* has the machine a clock that agrees? */
+    void *ctx;
+    bool looked, known, asked, answer; /* its memory, from look to look: begins as zero */
+    int64_t offset_ms;
+};
+struct clk_time clk_judge(struct clk_judge *j, const struct clk_look *x);
+/* A clock that runs without power: an RTC from which the kernel took the date at boot
+ * (its hctosys in /sys/class/rtc) and that still agrees; or a PC, real or virtual (an x86 kernel reads
+ * CMOS clock or hypervisor before any program runs), without an RTC to compare with. `root` is put
+ * before the paths: "" for the machine's own. */
+bool clk_vouched(const char *root, int64_t utc_ms);
 
 static inline struct clk_time clk_now(const struct clk *c)
 {

@@ -12,7 +12,7 @@
 static struct clk_time now(void *ctx)
 {
     struct line *l = ctx;
-    return (struct clk_time){l->utc_ms, l->grade};
+    return (struct clk_time){l->utc_ms, l->grade, l->err_ms};
 }
 
 static struct mono mono(void *ctx)

@@ -17,7 +17,7 @@
 
 struct line {
     char *dir, *db, *key;
-    int64_t utc_ms, mono_ms;
+    int64_t utc_ms, mono_ms, err_ms; /* err_ms: of utc_ms, 0 as set up */
     enum clk_grade grade;
     struct clk clk;
     struct store_cfg store_cfg;

@@ -180,7 +180,7 @@ static size_t city_seen(struct city *c)
 static struct clk_time now(void *ctx)
 {
     (void)ctx;
-    return (struct clk_time){T0, CLK_SYNCED};
+    return (struct clk_time){T0, CLK_SYNCED, 0};
 }
 
 static struct mono mono(void *ctx)

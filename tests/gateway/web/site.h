@@ -38,7 +38,7 @@ struct site {
 static struct clk_time site_now(void *ctx)
 {
     const struct site *s = ctx;
-    return (struct clk_time){clk_now(clk_real()).utc_ms - s->back_ms, CLK_SYNCED};
+    return (struct clk_time){clk_now(clk_real()).utc_ms - s->back_ms, CLK_SYNCED, 0};
 }
 
 static struct mono site_mono(void *ctx)
