@@ -28,8 +28,8 @@ static const struct {
     {"plan", "stUui", WIRE_ENTRY_PLAN},
     {"retire", "sit", WIRE_ENTRY_RETIRE},
     {"void", "qqHt", WIRE_ENTRY_VOID},
-    {"time", "bqqiu", WIRE_ENTRY_OTHER},
-    {"correct", "asiicatt", WIRE_ENTRY_OTHER},
+    {"time", "bqqiu", WIRE_ENTRY_TIME},
+    {"correct", "asiicatt", WIRE_ENTRY_CORRECT},
     {"maintain", "Sinwm", WIRE_ENTRY_OTHER},
     {"key", "k", WIRE_ENTRY_OTHER},
     {"config", "hit", WIRE_ENTRY_OTHER},
@@ -121,6 +121,28 @@ enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
         st = wire_put_bytes(out, hashes[i], WIRE_HASH_BYTES);
     if (!st)
         st = wire_put_text(out, cause);
+    return done(out, start, st);
+}
+
+enum st wire_put_time(struct buf *out, const uint8_t boot[WIRE_ID_BYTES], uint64_t seq_from,
+                      uint64_t seq_to, int64_t add_ms, int64_t err_ms)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (seq_from == 0 || seq_to > INT64_MAX || seq_from > seq_to || err_ms < 0)
+        return ST_BAD;
+    st = begin(out, 6, "time");
+    if (!st)
+        st = wire_put_bytes(out, boot, WIRE_ID_BYTES);
+    if (!st)
+        st = wire_put_uint(out, seq_from);
+    if (!st)
+        st = wire_put_uint(out, seq_to);
+    if (!st)
+        st = wire_put_int(out, add_ms);
+    if (!st)
+        st = wire_put_int(out, err_ms);
     return done(out, start, st);
 }
 
@@ -282,6 +304,17 @@ static void fill(struct wire_entry *out, const struct arg *a)
         out->seq_to = (uint64_t)a[1].i;
         out->hashes = a[2].span;
         out->text = a[3].span;
+    } else if (out->kind == WIRE_ENTRY_TIME) {
+        out->boot = a[0].span;
+        out->seq_from = (uint64_t)a[1].i;
+        out->seq_to = (uint64_t)a[2].i;
+        out->add_ms = a[3].i;
+        out->err_ms = a[4].i;
+    } else if (out->kind == WIRE_ENTRY_CORRECT) {
+        out->series = a[1].span;
+        out->at_ms = a[2].i;
+        out->to_ms = a[3].i;
+        out->text = a[4].span;
     }
 }
 

@@ -235,16 +235,28 @@ enum st wire_put_retire(struct buf *out, const char *series, int64_t at_ms,
                         const char *reason) ST_MUST_CHECK;
 enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
                       const uint8_t (*hashes)[WIRE_HASH_BYTES], const char *cause) ST_MUST_CHECK;
+enum st wire_put_time(struct buf *out, const uint8_t boot[WIRE_ID_BYTES], uint64_t seq_from,
+                      uint64_t seq_to, int64_t add_ms, int64_t err_ms) ST_MUST_CHECK;
 
-enum wire_entry_kind { WIRE_ENTRY_PLAN, WIRE_ENTRY_RETIRE, WIRE_ENTRY_VOID, WIRE_ENTRY_OTHER };
+enum wire_entry_kind {
+    WIRE_ENTRY_PLAN,
+    WIRE_ENTRY_RETIRE,
+    WIRE_ENTRY_VOID,
+    WIRE_ENTRY_TIME,
+    WIRE_ENTRY_CORRECT,
+    WIRE_ENTRY_OTHER
+};
 struct wire_entry {
     enum wire_entry_kind kind;
     struct wire_span name;                   /* "plan", … */
-    struct wire_span series, quantity, unit; /* plan; retire: series */
-    int64_t period_ms, at_ms;                /* plan: from; retire: at */
-    struct wire_span text;                   /* retire: reason; void: cause */
-    uint64_t seq_from, seq_to;               /* void */
+    struct wire_span series, quantity, unit; /* plan; retire, correct: series */
+    int64_t period_ms, at_ms;                /* plan: from; retire: at; correct: from */
+    int64_t to_ms;                           /* correct */
+    struct wire_span text;                   /* retire: reason; void: cause; correct: what to do */
+    uint64_t seq_from, seq_to;               /* void, time */
     struct wire_span hashes;                 /* void: CBOR of the hash array */
+    struct wire_span boot;                   /* time */
+    int64_t add_ms, err_ms;                  /* time */
 };
 struct wire_control {
     struct wire_reader r;
