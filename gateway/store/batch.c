@@ -159,6 +159,8 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
     ERR_TRY(store_chain_row(&s->db, b->chain, &chain, e));
     ERR_TRY(chain_move(s, chain, b, e));
     ERR_TRY(batch_add(s, store_batch_id(chain, b->seq), b, e));
+    if (b->kind == WIRE_CONTROL)
+        ERR_TRY(store_times_note(&s->db, store_batch_id(chain, b->seq), b->packed, e));
     for (size_t i = 0; i < nplan; i++)
         ERR_TRY(plan_write(s, &plan[i], e));
     for (size_t i = 0; i < b->nvoided; i++)

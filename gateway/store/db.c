@@ -8,10 +8,14 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-extern const unsigned char store_schema_001[], store_schema_002[];
+extern const unsigned char store_schema_001[], store_schema_002[], store_schema_004[];
 
-/* schema[i] brings a file from version i to i + 1. */
-static const unsigned char *const schema[] = {store_schema_001, store_schema_002};
+/* schema[i] brings a file from version i to i + 1; fill, in the same transaction, puts into the new
+ * tables what the old ones know. */
+static const struct {
+    const unsigned char *sql;
+    enum st (*fill)(struct store_db *d, struct err *e);
+} schema[] = {{store_schema_001, NULL}, {store_schema_002, NULL}, {store_schema_004, store_times_fill}};
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 
 #define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
@@ -173,7 +177,9 @@ enum st store_db_migrate(struct store_db *d, struct err *e)
         st = exec(d, "BEGIN IMMEDIATE", e);
         if (st != ST_OK)
             return st;
-        st = exec(d, (const char *)schema[v], e);
+        st = exec(d, (const char *)schema[v].sql, e);
+        if (st == ST_OK && schema[v].fill)
+            st = schema[v].fill(d, e);
         if (st == ST_OK)
             st = exec(d, set, e);
         if (st == ST_OK)

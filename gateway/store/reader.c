@@ -22,6 +22,11 @@ enum st store_reader_open(struct store_reader **out, const char *path, struct er
     return ST_OK;
 }
 
+struct store_db *store_reader_db(struct store_reader *r)
+{
+    return &r->db;
+}
+
 enum st store_reader_open_in(struct store_reader **out, struct store *s, struct err *e)
 {
     ERR_TRY(store_reader_open(out, s->path, e));

@@ -61,7 +61,8 @@ static enum st allocate(struct store *s, struct err *e)
     s->in = reserve(STORE_QUEUE_BYTES);
     s->out = reserve(STORE_QUEUE_BYTES);
     s->frames = reserve(STORE_FRAMES * sizeof *s->frames);
-    s->senml = (struct buf){reserve(STORE_SENML_BYTES), 0, STORE_SENML_BYTES, STORE_SENML_BYTES};
+    s->senml = (struct buf){reserve(STORE_SENML_BYTES + STORE_SENML_MORE), 0,
+                             STORE_SENML_BYTES, STORE_SENML_BYTES};
     s->index = reserve(STORE_INDICES * sizeof *s->index);
     if (!s->in || !s->out || !s->frames || !s->senml.p || !s->index)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
@@ -143,7 +144,7 @@ void store_close(struct store *s)
     unreserve(s->in, STORE_QUEUE_BYTES);
     unreserve(s->out, STORE_QUEUE_BYTES);
     unreserve(s->frames, STORE_FRAMES * sizeof *s->frames);
-    unreserve(s->senml.p, STORE_SENML_BYTES);
+    unreserve(s->senml.p, STORE_SENML_BYTES + STORE_SENML_MORE);
     unreserve(s->index, STORE_INDICES * sizeof *s->index);
     pthread_cond_destroy(&s->work);
     pthread_cond_destroy(&s->room);

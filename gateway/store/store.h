@@ -252,6 +252,46 @@ enum st store_meta_get(struct store *s, const char *key, struct buf *out,
 enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n,
                        struct err *e) ST_MUST_CHECK;
 
+/* ---- times that were found later (times.c, restamp.c) -------------------------------------- */
+
+/* Writer: the frames of that boot whose clock was unknown get their UTC: add_ms on top, grade
+ * corrected, flag 128 instead of 64; *n of them. The file keeps them as they were until the next
+ * store_seal writes the journal anew, so that a power cut finds each once, in one form or the other:
+ * seal at once. On failure nothing has changed. */
+enum st store_restamp(struct store *s, const uint8_t boot[WIRE_ID_BYTES], int64_t add_ms, size_t *n,
+                      struct err *e) ST_MUST_CHECK;
+/* Writer: what a sealed `time` entry adds to times since that boot; ST_NOT_FOUND. */
+enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES], int64_t *add_ms,
+                          struct err *e) ST_MUST_CHECK;
+/* For clk_real, before its first look: the newest known time in the store, and whether this boot of
+ * the machine knew the time already. After store_start. */
+enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e) ST_MUST_CHECK;
+/* Writer: remembers it, when the clock is known and this is news. */
+enum st store_clock_note(struct store *s, struct err *e) ST_MUST_CHECK;
+
+/* Sealed data is never rewritten: `time` entries move it and `correct` entries take it back, and
+ * readers apply both (batch.md rules 16 and 19). One reading of a store: */
+struct store_times;
+struct store_reader;
+/* Loads what the store's control batches say; within store_reader_begin and _end it fits what the
+ * reader sees. A store that no newer fieldpost has opened is scanned. ST_UNSUPPORTED: it holds a
+ * `correct` entry that this version cannot apply. */
+enum st store_times_open(struct store_times **out, struct store_reader *r,
+                         struct err *e) ST_MUST_CHECK;
+void store_times_close(struct store_times *t);
+/* What is added to the times of a batch (0: nothing moved it), and how far they may be off then. */
+struct store_shift {
+    bool moved;
+    int64_t add_ms, err_ms;
+};
+struct store_shift store_times_of(const struct store_times *t, const uint8_t chain[WIRE_ID_BYTES],
+                                  const uint8_t boot[WIRE_ID_BYTES], uint64_t seq);
+/* Moves a reading of such a batch and turns its flag 64 into 128. false: it was taken back. */
+bool store_times_apply(const struct store_times *t, struct store_shift shift,
+                       struct wire_reading *w);
+/* A batch with a UTC window that ends this much before T may hold readings from T on. */
+int64_t store_times_reach_ms(const struct store_times *t);
+
 /* ---- for uplinks -------------------------------------------------------------------------- */
 
 /* Names an uplink before store_start; index counts from 0. */

@@ -10,6 +10,7 @@
 
 #define STORE_QUEUE_BYTES (512 * 1024)       /* of polls, twice: filling and draining */
 #define STORE_SENML_BYTES (4 * 1024 * 1024)  /* of encoded records that wait to be sealed */
+#define STORE_SENML_MORE (8 * STORE_FRAMES)  /* room for times that grow, see store_restamp */
 #define STORE_INDICES (512 * 1024)           /* of got and missed series in these */
 #define STORE_FRAMES 65536                   /* polls that wait to be sealed */
 #define STORE_BLOB_MAX (64 * 1024 * 1024)    /* all frames, each missed point with its name */
@@ -178,6 +179,9 @@ struct store {
     struct mono journal_due, events_due;
     int64_t held;             /* batches in the store */
     struct mono parked_since; /* the oldest */
+
+    bool clock_known; /* what store_clock_note wrote last: writer only */
+    int64_t clock_offset_ms;
 };
 
 /* Whether a poll of n series fits behind the frames in RAM. */
@@ -240,6 +244,11 @@ bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n);
  * what is parked there. */
 enum st store_ack_range(struct store_db *d, struct store *s, const char *uplink, int64_t chain,
                         uint64_t seq, uint64_t *a, uint64_t *z, struct err *e);
+struct store_db *store_reader_db(struct store_reader *r);
+/* times.c, inside a transaction: what a control batch says about sealed readings, into the tables;
+ * and the same of all control batches that the store holds. */
+enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed, struct err *e);
+enum st store_times_fill(struct store_db *d, struct err *e);
 /* Records why nothing can be committed (or "" again) for the page. */
 void store_fault(struct store *s, const char *text);
 void store_stats_refresh(struct store *s);
