@@ -48,6 +48,8 @@ static void writer_main(void *arg)
             log_limited(&store_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
         if (seal_step(l->seal, &e) != ST_OK)
             log_limited(&seal_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
+        if (store_clock_note(l->store, &e) != ST_OK)
+            log_limited(&store_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
         struct mono until = seal_due(l->seal), journal = store_due(l->store);
         store_wait(l->store, journal.ms < until.ms ? journal : until);
     }
@@ -82,6 +84,15 @@ static void machine_id(char id[MACHINE_ID_BYTES])
 
 /* ---- start, left to right ---- */
 
+/* The clock's grade rests on what earlier runs know: before anything is stamped. */
+static enum st recall_clock(struct store *s, struct err *e)
+{
+    struct clk_past past;
+    ERR_TRY(store_clock_recall(s, &past, e));
+    clk_recall(&past);
+    return ST_OK;
+}
+
 static enum st open_rooms(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
@@ -96,6 +107,8 @@ static enum st open_rooms(struct line *l, struct err *e)
         st = uplinks_declare(c->uplinks_room, l->store, e);
     if (st == ST_OK)
         st = store_start(l->store, e);
+    if (st == ST_OK)
+        st = recall_clock(l->store, e);
     if (st == ST_OK)
         st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
     return st;

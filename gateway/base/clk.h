@@ -37,14 +37,15 @@ struct clk {
  *           earlier in this boot of the machine; or the machine has a clock that runs without power
  *           and agrees; or the date was set while we looked. err_ms: CLK_HOLDOVER_ERR_MS.
  * unknown   all else, and always a date before this program was built or, unless synced, before
- *           what clk_recall names. A date that nobody vouches for (fake-hwclock and its like) is the
- *           time of the last shutdown, not the time: it counts as unknown.
+ *           what clk_recall names. A date that nobody vouches for (fake-hwclock and its like) is
+ * the time of the last shutdown, not the time: it counts as unknown.
  *
  * CLK_CORRECTED is no clock's grade: seal gives it to readings whose time was found later. */
 const struct clk *clk_real(void);
 /* What an earlier run knows, for clk_real; before its first use by another thread. same_boot: the
  * machine has not booted since, and its clock was known then at offset_ms (UTC minus time since
- * boot, which only a step of the clock changes). newest_ms: the newest known time that is stored. */
+ * boot, which only a step of the clock changes). newest_ms: the newest known time that is stored.
+ */
 struct clk_past {
     int64_t newest_ms; /* 0: none */
     bool same_boot;
@@ -65,8 +66,8 @@ struct clk_look {
     int64_t maxerror_ms;
 };
 struct clk_judge {
-    int64_t built_ms;      /* no date before it can be right */
-    struct clk_past past;  /* of an earlier run */
+    int64_t built_ms;                           /* no date before it can be right */
+    struct clk_past past;                       /* of an earlier run */
     bool (*vouched)(void *ctx, int64_t utc_ms); /* has the machine a clock that agrees? */
     void *ctx;
     bool looked, known, asked, answer; /* its memory, from look to look: begins as zero */
@@ -74,9 +75,9 @@ struct clk_judge {
 };
 struct clk_time clk_judge(struct clk_judge *j, const struct clk_look *x);
 /* A clock that runs without power: an RTC from which the kernel took the date at boot
- * (its hctosys in /sys/class/rtc) and that still agrees; or a PC, real or virtual (an x86 kernel reads
- * CMOS clock or hypervisor before any program runs), without an RTC to compare with. `root` is put
- * before the paths: "" for the machine's own. */
+ * (its hctosys in /sys/class/rtc) and that still agrees; or a PC, real or virtual (an x86 kernel
+ * reads CMOS clock or hypervisor before any program runs), without an RTC to compare with. `root`
+ * is put before the paths: "" for the machine's own. */
 bool clk_vouched(const char *root, int64_t utc_ms);
 
 static inline struct clk_time clk_now(const struct clk *c)

@@ -9,10 +9,10 @@
 
 #include "gateway/base/clk.h"
 
-#define LOOK_MS 1000        /* how often the kernel is asked whether its clock is synchronised */
-#define STEP_MS 1000        /* UTC against time since boot: more than this is a step */
-#define RTC_AGREES_S 60     /* an RTC drifts seconds a day; a dead one is years off */
-#define SYNCED_ERR_MIN 100  /* ms; timesyncd sets maxerror to 0, half a round trip is not */
+#define LOOK_MS 1000       /* how often the kernel is asked whether its clock is synchronised */
+#define STEP_MS 1000       /* UTC against time since boot: more than this is a step */
+#define RTC_AGREES_S 60    /* an RTC drifts seconds a day; a dead one is years off */
+#define SYNCED_ERR_MIN 100 /* ms; timesyncd sets maxerror to 0, half a round trip is not */
 #define PATH_BYTES 512
 
 /* ---- the judgement ---- */
@@ -51,8 +51,8 @@ struct clk_time clk_judge(struct clk_judge *j, const struct clk_look *x)
         return (struct clk_time){x->utc_ms, CLK_SYNCED,
                                  x->maxerror_ms > SYNCED_ERR_MIN ? x->maxerror_ms : SYNCED_ERR_MIN};
     }
-    j->known = plausible && (kept || (x->utc_ms >= j->past.newest_ms &&
-                                      (set || is_vouched(j, x->utc_ms))));
+    j->known = plausible &&
+               (kept || (x->utc_ms >= j->past.newest_ms && (set || is_vouched(j, x->utc_ms))));
     if (j->known)
         return (struct clk_time){x->utc_ms, CLK_HOLDOVER, CLK_HOLDOVER_ERR_MS};
     return (struct clk_time){CLK_UNKNOWN_BASE_MS + x->boot_ms, CLK_UNKNOWN, 0};

@@ -44,6 +44,7 @@ struct export
     bool begun; /* a row is out */
     struct buf cose;
     const struct store_batch *batch; /* NULL: not sealed yet */
+    struct store_times *times;       /* NULL: --raw */
     char chain[WIRE_ID_TEXT];
     struct err e;
 };
@@ -69,39 +70,23 @@ static void print_reading(struct export *x, const char *gw, const struct wire_re
     x->begun = true;
 }
 
-static bool is_name(const struct wire_span *s, const char *name)
-{
-    return s->n == strlen(name) && memcmp(s->p, name, s->n) == 0;
-}
-
-/* Without --raw a store that holds corrections must not be printed as if it held none. */
-static enum st refuse_corrections(const struct wire_batch *b, struct err *e)
-{
-    struct wire_control c;
-    struct wire_entry entry;
-    enum st st = wire_control_open(&c, b->cose.payload.p, b->cose.payload.n, e);
-    while (st == ST_OK && (st = wire_control_next(&c, &entry, e)) == ST_OK) {
-        if (is_name(&entry.name, "time") || is_name(&entry.name, "correct")) {
-            return err_set(e, ST_UNSUPPORTED,
-                           "batch %llu corrects earlier readings, which this version cannot "
-                           "apply: use --raw",
-                           (unsigned long long)b->header.seq);
-        }
-    }
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
 static enum st print_payload(struct export *x, const struct wire_batch *b)
 {
     if (b->header.kind == WIRE_CONTROL) {
-        return x->raw ? ST_OK : refuse_corrections(b, &x->e);
+        return ST_OK;
     }
     struct wire_senml s;
     struct wire_reading w;
+    struct store_shift shift = {0};
+    if (x->times) {
+        shift = store_times_of(x->times, b->header.chain, b->header.boot, b->header.seq);
+    }
     enum st st =
         wire_senml_open(&s, b->cose.payload.p, b->cose.payload.n, b->header.gw, NULL, &x->e);
     while (st == ST_OK && (st = wire_senml_next(&s, &w, &x->e)) == ST_OK) {
-        print_reading(x, b->header.gw, &w);
+        if (!x->times || store_times_apply(x->times, shift, &w)) {
+            print_reading(x, b->header.gw, &w);
+        }
     }
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
@@ -129,8 +114,18 @@ static enum st print_batch(struct export *x, const struct store_batch *row)
 static bool each_pending(void *ctx, const struct wire_reading *w)
 {
     struct export *x = ctx;
-    print_reading(x, x->gw, w);
+    struct wire_reading r = *w;
+    if (!x->times || store_times_apply(x->times, (struct store_shift){0}, &r)) {
+        print_reading(x, x->gw, &r);
+    }
     return !ferror(stdout);
+}
+
+/* Readings that were moved ahead may stand in an earlier window. */
+static int64_t first_ms(const struct export *x)
+{
+    int64_t reach_ms = x->times ? store_times_reach_ms(x->times) : 0;
+    return x->from_ms < INT64_MIN + reach_ms ? INT64_MIN : x->from_ms - reach_ms;
 }
 
 /* What is sealed while this walks is met later, in its batch or at the end as pending: never twice,
@@ -140,11 +135,11 @@ static enum st walk(struct export *x, struct store_reader *r)
 {
     struct store_batch b = {.id = 0};
     for (;;) {
-        enum st st = store_batch_behind(r, b.id, x->from_ms, INT64_MAX, &b, &x->e);
+        enum st st = store_batch_behind(r, b.id, first_ms(x), INT64_MAX, &b, &x->e);
         if (st == ST_OK) {
             st = print_batch(x, &b);
         } else if (st == ST_NOT_FOUND) {
-            st = store_pending_behind(r, b.id, x->from_ms, INT64_MAX, each_pending, x, &x->e);
+            st = store_pending_behind(r, b.id, first_ms(x), INT64_MAX, each_pending, x, &x->e);
             if (st != ST_BUSY) {
                 return st;
             }
@@ -160,13 +155,18 @@ static int print_all(struct export *x, const char *store_path)
 {
     struct store_reader *r = NULL;
     enum st st = store_reader_open(&r, store_path, &x->e);
+    /* as the entries are now: one that is sealed during the walk moves nothing of it */
+    if (st == ST_OK && !x->raw) {
+        st = store_times_open(&x->times, r, &x->e);
+    }
     if (st == ST_OK) {
         buf_init(&x->cose, WIRE_BATCH_MAX);
         (void)fputs(x->format->head, stdout);
         st = walk(x, r);
-        store_reader_close(r);
         buf_done(&x->cose);
     }
+    store_times_close(x->times);
+    store_reader_close(r);
     if (st != ST_OK) {
         (void)fflush(stdout);
         log_error("%s", x->e.text);

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "gateway/base/clk.h"
 
 #define IO_BUFFER_BYTES 16384L /* curl's own buffers; the gateway's memory is counted in KiB */
 
@@ -117,8 +121,9 @@ static bool set_options(struct http_client *c, const struct http_call *call,
            SET(PROTOCOLS_STR, c->ca != NULL ? "https" : "http") && SET(PROXY, "") &&
            SET(FOLLOWLOCATION, 0L) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
            SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) && SET(SSL_VERIFYPEER, 1L) &&
-           SET(SSL_VERIFYHOST, 2L) && SET(CAPATH, NULL) && (c->ca == NULL || SET(CAINFO, c->ca)) &&
-           SET(USERAGENT, c->agent) && SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
+           SET(SSL_VERIFYHOST, 2L) && SET(CERTINFO, 1L) && SET(CAPATH, NULL) &&
+           (c->ca == NULL || SET(CAINFO, c->ca)) && SET(USERAGENT, c->agent) &&
+           SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
            SET(TIMEOUT_MS, (long)c->cfg.total_ms) && SET(BUFFERSIZE, IO_BUFFER_BYTES) &&
            SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) && SET(TCP_KEEPALIVE, 1L) &&
            SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, &r->body) &&
@@ -166,6 +171,42 @@ static bool transfer(struct http_client *c, int stop_fd, CURLcode *rc)
             *rc = m->data.result;
     }
     return true;
+}
+
+/* "Start date:2026-11-25 18:20:00 GMT" of a certificate; false when it has none. */
+static bool cert_date(const struct curl_slist *l, const char *name, int64_t *ms)
+{
+    size_t n = strlen(name);
+    char text[32];
+
+    while (l != NULL && (strncasecmp(l->data, name, n) != 0 || l->data[n] != ':'))
+        l = l->next;
+    if (l == NULL || sscanf(l->data + n + 1, "%10s", text) != 1 || strlen(text) != 10)
+        return false;
+    text[10] = 'T';
+    return sscanf(l->data + n + 12, "%8s", text + 11) == 1 && strlen(text) == 19 &&
+           strcat(text, "Z") != NULL && clk_parse(text, ms);
+}
+
+/* libcurl does not say why GnuTLS refused: the dates of what the peer showed tell. */
+static void judge_dates(CURL *h, struct http_reply *r)
+{
+    struct curl_certinfo *info = NULL;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, from_ms, to_ms;
+    if (curl_easy_getinfo(h, CURLINFO_CERTINFO, &info) != CURLE_OK || info == NULL)
+        return;
+    for (int i = 0; i < info->num_of_certs && r->cert.to_ms == 0; i++) {
+        if (!cert_date(info->certinfo[i], "Start date", &from_ms) ||
+            !cert_date(info->certinfo[i], "Expire date", &to_ms) ||
+            (from_ms <= now_ms && now_ms <= to_ms))
+            continue;
+        r->cert.from_ms = from_ms;
+        r->cert.to_ms = to_ms;
+        r->cert.now_ms = now_ms;
+    }
 }
 
 static enum st failure(struct http_client *c, const struct http_call *call, CURLcode rc,
@@ -233,6 +274,7 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     reply->content_type[0] = '\0';
     reply->retry_after_s = -1;
     reply->sent_bytes = reply->received_bytes = 0;
+    memset(&reply->cert, 0, sizeof reply->cert);
     reply->body.n = 0;
     reply->body.max = c->cfg.max_answer;
     c->detail[0] = '\0';
@@ -244,6 +286,8 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     if (transfer(c, stop_fd, &rc)) {
         read_reply(c->easy, reply);
         st = rc == CURLE_OK ? ST_OK : failure(c, call, rc, reply, e);
+        if (st == ST_CORRUPT)
+            judge_dates(c->easy, reply);
         if (rc != CURLE_OK)
             reply->status = 0;
     } else {

@@ -91,6 +91,11 @@ struct http_reply {
     long retry_after_s; /* -1: absent */
     struct buf body;    /* reused between calls; buf_done at the end */
     int64_t sent_bytes, received_bytes;
+    /* After ST_CORRUPT: the certificate whose dates do not hold by this machine's clock, and what
+     * that said; all 0 when the dates are not the reason. */
+    struct {
+        int64_t from_ms, to_ms, now_ms;
+    } cert;
 };
 /* The certificate is always verified against ca, and the host name too; redirects are not
  * followed; TLS 1.2 or newer. */

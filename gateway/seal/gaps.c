@@ -109,6 +109,24 @@ void gaps_restart(struct gaps *g, int64_t now_ms)
     }
 }
 
+void gaps_shift(struct gaps *g, int64_t add_ms)
+{
+    for (size_t i = 0; i < g->nclosed; i++) {
+        g->closed[i].from += add_ms;
+        g->closed[i].to += add_ms;
+    }
+    for (uint32_t i = 0; i < g->n; i++) {
+        g->track[i].next_due += add_ms;
+        g->track[i].miss_from += add_ms;
+    }
+}
+
+void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        note(g, i, from_ms, to_ms, STORE_OFF);
+}
+
 static void miss(struct gaps *g, uint32_t series, int64_t from, enum store_cause cause)
 {
     struct track *t = &g->track[series];

@@ -14,6 +14,10 @@ void gaps_close(struct gaps *g);
 void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms);
 /* All series owe from here on; open gaps go on from here (a clock step). */
 void gaps_restart(struct gaps *g, int64_t now_ms);
+/* The clock was found: all times of the tracker move by add_ms. */
+void gaps_shift(struct gaps *g, int64_t add_ms);
+/* The program was not running in [from, to), which lies before all that the tracker knows. */
+void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms);
 /* The program was not running from until_ms (its last sign of life) to now_ms. */
 void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms);
 /* Looks at one poll. ST_FULL: so many short gaps that a window must end now. */

@@ -53,6 +53,12 @@ static enum st diff_add(struct plan_diff *d, const struct store_planned *p)
     return ST_OK;
 }
 
+/* This start; while its UTC is unknown, the end of what is known: a plan counts in UTC. */
+static int64_t known_start(const struct seal *l)
+{
+    return l->from_unknown && l->known_end_ms ? l->known_end_ms : l->start_ms;
+}
+
 /* Marks a series that stands in the plan as it is configured; lists one that no longer exists. */
 static void diff_old(void *ctx, const struct store_planned *p)
 {
@@ -65,7 +71,8 @@ static void diff_old(void *ctx, const struct store_planned *p)
         return;
     }
     /* From the end of what is sealed: nobody knows what it would have said since. */
-    int64_t end_ms = d->l->from_ms < d->l->start_ms ? d->l->from_ms : d->l->start_ms;
+    int64_t start_ms = known_start(d->l);
+    int64_t end_ms = d->l->from_ms < start_ms && !d->l->from_unknown ? d->l->from_ms : start_ms;
     struct store_planned gone = {.series = p->series, .from_ms = end_ms};
     if (d->st == ST_OK)
         d->st = diff_add(d, &gone);
@@ -75,7 +82,7 @@ static void diff_old(void *ctx, const struct store_planned *p)
  * one before ended; an addition is due from this start. */
 static int64_t plan_from(const struct seal *l)
 {
-    return l->chain.last_seq == 0 && l->chain.after ? l->from_ms : l->start_ms;
+    return l->chain.last_seq == 0 && l->chain.after ? l->from_ms : known_start(l);
 }
 
 static enum st diff_new(struct plan_diff *d)
@@ -89,7 +96,7 @@ static enum st diff_new(struct plan_diff *d)
                                   s->period_ms, plan_from(l)};
         ERR_TRY(diff_add(d, &p));
         if (!l->running)
-            gaps_owe(l->gaps, i, p.from_ms);
+            gaps_owe(l->gaps, i, l->from_unknown ? l->start_ms : p.from_ms);
     }
     return ST_OK;
 }
@@ -185,8 +192,7 @@ enum st seal_owe(struct seal *l, struct err *e)
     return st;
 }
 
-/* A control batch stands at the end of the batch before it and says no time of its own. */
-static struct seal_window control_window(const struct seal *l)
+struct seal_window seal_control_window(const struct seal *l)
 {
     int64_t at_ms = l->chain.last_seq ? l->chain.last_to_ms : l->from_ms;
     enum clk_grade known = l->last.grade == CLK_UNKNOWN ? CLK_HOLDOVER : l->last.grade;
@@ -214,7 +220,7 @@ enum st seal_plan(struct seal *l, struct err *e)
             st = err_set(e, st, "seal: the plan could not be encoded");
             break;
         }
-        struct seal_window w = control_window(l);
+        struct seal_window w = seal_control_window(l);
         w.plan = part.entry;
         w.nplan = n;
         st = seal_batch(l, &w, NULL, 0, e);
@@ -242,7 +248,7 @@ enum st seal_voids(struct seal *l, struct err *e)
             st = wire_put_void(&l->payload, r.seq, r.seq, hash, "refused");
         if (st != ST_OK)
             return err_set(e, st, "seal: a void entry could not be encoded");
-        struct seal_window w = control_window(l);
+        struct seal_window w = seal_control_window(l);
         w.voided = &r.seq;
         w.nvoided = 1;
         ERR_TRY(seal_batch(l, &w, NULL, 0, e));

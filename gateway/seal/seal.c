@@ -6,7 +6,6 @@
 
 #define GRACE_MS 2000            /* a poll of the window may still be on its way */
 #define RECORDS_MAX (950 * 1024) /* encoded records of a batch; header and envelope fit too */
-#define STEP_MS 1000             /* UTC against monotonic: more than this is a clock step */
 #define LOOK_MS 1000             /* how often to look for steps and full windows */
 #define READINGS_LIMIT 65535
 #define ZSTD_LEVEL 3
@@ -34,26 +33,6 @@ static const struct cfg_field fields[] = {
     {.key = NULL}};
 const struct cfg_table seal_cfg_table = {sizeof(struct seal_cfg), fields};
 
-static int64_t align_down(int64_t t, int64_t step)
-{
-    int64_t up = gaps_align_up(t, step);
-    return up == t ? t : up - step;
-}
-
-static bool is_unknown(const struct seal *l)
-{
-    return l->last.grade == CLK_UNKNOWN;
-}
-
-/* The next window begins here and does not abut: a new store, another time base, a step back. */
-static void begin_at(struct seal *l, int64_t now_ms)
-{
-    l->from_ms = align_down(now_ms, l->cfg.every_ms);
-    if (is_unknown(l) && l->from_ms < CLK_UNKNOWN_BASE_MS)
-        l->from_ms = CLK_UNKNOWN_BASE_MS;
-    l->from_unknown = is_unknown(l);
-}
-
 /* ---- birth of a chain ---- */
 
 static enum st chain_begin(struct seal *l, struct err *e)
@@ -75,6 +54,7 @@ static enum st chain_begin(struct seal *l, struct err *e)
     ERR_TRY(store_chain_begin(l->store, &c, e));
     l->chain = c;
     l->planned = false;
+    l->blind = l->moved[0] = l->moved[1] = (struct seal_moved){0}; /* no entry reaches back */
     char hex[WIRE_ID_TEXT];
     wire_hex(c.id, sizeof c.id, hex);
     store_event(l->store, STORE_INFO, "chain.begin", hex, "a new chain of batches begins%s",
@@ -100,7 +80,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
     ERR_TRY(same_machine(l, machine_id, &same, e));
     enum st st = store_chain_last(l->store, &l->chain, e);
     if (st == ST_NOT_FOUND) {
-        begin_at(l, l->start_ms);
+        seal_begin_at(l, l->start_ms);
         ERR_TRY(chain_begin(l, e));
     } else if (st != ST_OK) {
         return st;
@@ -135,6 +115,7 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->first = true;
     l->last = clk_now(clk);
     l->last_mono = clk_mono(clk);
+    l->blind_since = l->last_mono;
     l->start_ms = l->last.utc_ms;
     buf_init(&l->payload, WIRE_BATCH_MAX);
     l->gateway = strdup(gateway);
@@ -242,12 +223,13 @@ enum st seal_batch(struct seal *l, const struct seal_window *w, const struct wir
     l->chain.last_to_ms = w->to_ms;
     if (w->to_ms >= SEAL_KNOWN_MS && w->to_ms > l->known_end_ms)
         l->known_end_ms = w->to_ms;
+    seal_note_range(l, w, h.seq);
     return ST_OK;
 }
 
 /* ---- data batches ---- */
 
-static bool same_group(const struct store_frame *a, const struct store_frame *b)
+bool seal_same_group(const struct store_frame *a, const struct store_frame *b)
 {
     return a->grade == b->grade && memcmp(a->boot, b->boot, sizeof a->boot) == 0;
 }
@@ -256,12 +238,12 @@ static bool same_group(const struct store_frame *a, const struct store_frame *b)
 static size_t group_length(const struct store_frame *f, size_t n)
 {
     size_t k = 0;
-    while (k < n && same_group(f, &f[k]))
+    while (k < n && seal_same_group(f, &f[k]))
         k++;
     return k;
 }
 
-static enum st room_for(struct seal *l, size_t nframes, struct err *e)
+enum st seal_room_for(struct seal *l, size_t nframes, struct err *e)
 {
     if (nframes <= l->nuse && l->parts)
         return ST_OK;
@@ -281,7 +263,7 @@ static enum st room_for(struct seal *l, size_t nframes, struct err *e)
 static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes, size_t group,
                     struct seal_window *w, struct err *e)
 {
-    ERR_TRY(room_for(l, nframes, e));
+    ERR_TRY(seal_room_for(l, nframes, e));
     if (nframes)
         memset(l->use, 0, nframes * sizeof *l->use);
     size_t bytes = 0;
@@ -305,7 +287,7 @@ static enum st fold(struct seal *l, const struct store_frame *f, size_t nframes,
     return st == ST_OK ? ST_OK : err_set(e, st, "seal: no memory for a batch");
 }
 
-static enum st data_window(struct seal *l, size_t group, int64_t to_ms, struct err *e)
+enum st seal_data_window(struct seal *l, size_t group, int64_t to_ms, struct err *e)
 {
     const struct store_frame *f;
     size_t n = store_frames(l->store, &f);
@@ -369,11 +351,10 @@ static enum st cut(struct seal *l, size_t group, int64_t to_ms, struct err *e)
         to_ms = last + 1;
     if (to_ms <= l->from_ms)
         to_ms = l->from_ms + 1;
-    return data_window(l, group, to_ms, e);
+    return seal_data_window(l, group, to_ms, e);
 }
 
-/* Seals all waiting frames of the first group, to `to` at least. */
-static enum st cut_group(struct seal *l, int64_t to_ms, struct err *e)
+enum st seal_cut_group(struct seal *l, int64_t to_ms, struct err *e)
 {
     const struct store_frame *f;
     size_t n = store_frames(l->store, &f), left = group_length(f, n);
@@ -387,47 +368,18 @@ static enum st cut_group(struct seal *l, int64_t to_ms, struct err *e)
     return ST_OK;
 }
 
-/* The time between known_end_ms and now carries no reading: one window covers it with a gap. Also
- * after a clock that was behind or not known was set: what was polled meanwhile has other times. */
-static void resume(struct seal *l, int64_t now_ms)
-{
-    if (l->from_ms < l->known_end_ms || l->from_unknown) {
-        l->from_ms = l->known_end_ms;
-        l->step = true;
-    }
-    l->from_unknown = false;
-    l->first = true;
-    l->start_ms = now_ms;
-    gaps_off(l->gaps, l->from_ms, now_ms);
-}
-
-static void restart(struct seal *l, int64_t now_ms)
-{
-    begin_at(l, now_ms);
-    l->step = true;
-    l->first = true;
-    l->start_ms = now_ms;
-    gaps_restart(l->gaps, now_ms);
-}
-
-/* Where the windows go on at now_ms, after a start or a step of the clock. */
-static void go_on(struct seal *l, int64_t now_ms)
-{
-    if (!is_unknown(l) && l->known_end_ms && l->known_end_ms <= now_ms)
-        resume(l, now_ms);
-    else
-        restart(l, now_ms); /* the time before cannot be told on this clock */
-}
-
 /* What earlier runs left in the journal becomes batches of their own; then the time in between is
  * a gap. */
 static enum st seal_old(struct seal *l, struct err *e)
 {
+    ERR_TRY(seal_last_boot(l, e));
     for (;;) {
         const struct store_frame *f;
         size_t n = store_frames(l->store, &f);
         if (n == 0 || memcmp(f->boot, store_boot(l->store), WIRE_ID_BYTES) == 0)
             break;
+        ERR_TRY(seal_restamp_old(l, f->boot, e));
+        (void)store_frames(l->store, &f);
         bool unknown = f->grade == CLK_UNKNOWN;
         if (unknown != l->from_unknown) { /* that run changed its time base and sealed no more */
             l->from_ms = !unknown && l->known_end_ms ? l->known_end_ms : f->t_ms;
@@ -435,36 +387,11 @@ static enum st seal_old(struct seal *l, struct err *e)
             l->step = true;
             gaps_off(l->gaps, l->from_ms, f->t_ms);
         }
-        ERR_TRY(cut_group(l, INT64_MIN, e));
+        ERR_TRY(seal_cut_group(l, INT64_MIN, e));
     }
     l->old_done = true;
     if (l->chain.last_seq || l->chain.after)
-        go_on(l, l->start_ms);
-    return ST_OK;
-}
-
-/* A step of the clock ends the window in the old time and goes on in the new. */
-static enum st look_at_clock(struct seal *l, struct err *e)
-{
-    struct clk_time now = clk_now(l->clk);
-    struct mono mono = clk_mono(l->clk);
-    int64_t drift = (now.utc_ms - l->last.utc_ms) - (mono.ms - l->last_mono.ms);
-    bool step = drift > STEP_MS || drift < -STEP_MS;
-    if (l->running && (step || now.grade != l->last.grade)) {
-        bool open = step && l->last.utc_ms > l->from_ms;
-        ERR_TRY(cut_group(l, l->last.utc_ms, e));
-        if (open && l->from_ms < l->last.utc_ms)
-            ERR_TRY(data_window(l, 0, l->last.utc_ms, e));
-        store_event(l->store, step ? STORE_WARNING : STORE_INFO, "clock", NULL,
-                    "the clock moved by %lld ms; grade %d is now %d", (long long)drift,
-                    (int)l->last.grade, (int)now.grade);
-    }
-    l->last = now;
-    l->last_mono = mono;
-    if (step && l->running) {
-        go_on(l, now.utc_ms);
-        l->step = true;
-    }
+        seal_go_on(l, l->start_ms);
     return ST_OK;
 }
 
@@ -514,14 +441,17 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
         return ST_OK;
     }
     ERR_TRY(seal_voids(l, e));
-    ERR_TRY(data_window(l, group, to, e));
+    ERR_TRY(seal_data_window(l, group, to, e));
     l->first = false;
     return ST_OK;
 }
 
 static enum st step(struct seal *l, struct err *e)
 {
-    ERR_TRY(look_at_clock(l, e));
+    bool wait = false;
+    ERR_TRY(seal_look_at_clock(l, &wait, e));
+    if (wait)
+        return ST_OK;
     struct store_chain c;
     ERR_TRY(store_chain_last(l->store, &c, e));
     if (c.ended)
@@ -533,6 +463,8 @@ static enum st step(struct seal *l, struct err *e)
     if (!l->planned)
         ERR_TRY(seal_plan(l, e));
     l->running = true;
+    l->known = l->known || !l->from_unknown;
+    ERR_TRY(seal_strays(l, e));
     bool more = true;
     for (int i = 0; more && i < SEAL_A_STEP; i++)
         ERR_TRY(seal_next(l, &more, e));

@@ -8,6 +8,12 @@
 #define SEAL_A_STEP 64                          /* bounded work: the rest at the next step */
 #define SEAL_KNOWN_MS (2 * CLK_UNKNOWN_BASE_MS) /* earlier times count from boot: 8 years of it */
 
+/* Batches of this start whose times a `time` entry may move, or has moved. */
+struct seal_moved {
+    uint64_t seq_from, seq_to; /* 0: none */
+    int64_t base_ms;           /* what was added already before they were sealed */
+    int64_t add_ms, err_ms;    /* as the last entry says, with base_ms; err 0: none was sealed */
+};
 struct seal {
     struct seal_cfg cfg;
     char *gateway;
@@ -29,6 +35,17 @@ struct seal {
     struct clk_time last;     /* at the last look */
     struct mono last_mono;
     struct mono due;
+    bool known;                 /* windows of this run were in UTC once */
+    bool paused;                /* one turn waits for polls that are on their way */
+    struct mono blind_since;    /* since when the clock is, or was, unknown */
+    struct seal_moved blind;    /* sealed in time since boot; no entry moves them yet */
+    struct seal_moved moved[2]; /* moved by an entry; sealed with corrected times */
+    struct {                    /* a clock that was found: what is to be sealed because of it */
+        bool open, entry, off;
+        int64_t add_ms, err_ms, start_ms; /* start: of what the unknown time covers, in UTC */
+        struct clk_time now;
+        struct mono mono;
+    } found;
     bool *use;               /* per frame: it is in the window */
     struct wire_span *parts; /* the array head and the records of these frames */
     size_t nuse, nparts;
@@ -54,7 +71,32 @@ struct seal_window {
 enum st seal_batch(struct seal *l, const struct seal_window *w, const struct wire_gap *gaps,
                    size_t ngaps, struct err *e) ST_MUST_CHECK;
 
+/* Seals what falls into [from_ms, to_ms): group says how many leading frames may go in. */
+enum st seal_data_window(struct seal *l, size_t group, int64_t to_ms, struct err *e);
+/* Seals all waiting frames of the first group, to `to` at least. */
+enum st seal_cut_group(struct seal *l, int64_t to_ms, struct err *e);
+bool seal_same_group(const struct store_frame *a, const struct store_frame *b);
+enum st seal_room_for(struct seal *l, size_t nframes, struct err *e);
+
+/* clock.c: what steps of the clock, and a clock that comes late, do to windows. */
+/* The next window begins here and does not abut: a new store, another time base, a step back. */
+void seal_begin_at(struct seal *l, int64_t now_ms);
+/* Where the windows go on at now_ms, after a start or a step of the clock. */
+void seal_go_on(struct seal *l, int64_t now_ms);
+/* Ends windows at steps and changes of grade; gives what was polled under an unknown clock its
+ * time. *wait: nothing more this turn, which must be followed by another at once. */
+enum st seal_look_at_clock(struct seal *l, bool *wait, struct err *e);
+/* Frames that came too late for the time base that they are in. */
+enum st seal_strays(struct seal *l, struct err *e);
+/* A boot before this one found its time and was cut before all of that was sealed. */
+enum st seal_last_boot(struct seal *l, struct err *e);
+enum st seal_restamp_old(struct seal *l, const uint8_t *boot, struct err *e);
+/* A batch was sealed: remembers it where a `time` entry may have to name it. */
+void seal_note_range(struct seal *l, const struct seal_window *w, uint64_t seq);
+
 /* plan.c: the control batches. */
+/* Where a control batch stands: at the end of the batch before it; it says no time of its own. */
+struct seal_window seal_control_window(const struct seal *l);
 /* Series that the signed plan knows go on owing from where the last window ended; others, and all
  * of a new store, from this start. */
 enum st seal_owe(struct seal *l, struct err *e) ST_MUST_CHECK;

@@ -15,7 +15,8 @@ extern const unsigned char store_schema_001[], store_schema_002[], store_schema_
 static const struct {
     const unsigned char *sql;
     enum st (*fill)(struct store_db *d, struct err *e);
-} schema[] = {{store_schema_001, NULL}, {store_schema_002, NULL}, {store_schema_004, store_times_fill}};
+} schema[] = {
+    {store_schema_001, NULL}, {store_schema_002, NULL}, {store_schema_004, store_times_fill}};
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 
 #define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */

@@ -98,9 +98,9 @@ enum st store_restamp(struct store *s, const uint8_t boot[WIRE_ID_BYTES], int64_
     buf_init(&r.out, STORE_SENML_BYTES + STORE_SENML_MORE);
     r.at = calloc(s->nframes + 1, sizeof *r.at);
     r.points = calloc(STORE_POLL_MAX, sizeof *r.points);
-    enum st st = r.at && r.points ? ST_OK
-                                  : err_set(e, ST_MEMORY, "store %s: no memory for corrected times",
-                                            s->path);
+    enum st st = r.at && r.points
+                     ? ST_OK
+                     : err_set(e, ST_MEMORY, "store %s: no memory for corrected times", s->path);
     if (st == ST_OK)
         st = encode_all(&r, boot, e);
     if (st == ST_OK)

@@ -61,8 +61,8 @@ static enum st allocate(struct store *s, struct err *e)
     s->in = reserve(STORE_QUEUE_BYTES);
     s->out = reserve(STORE_QUEUE_BYTES);
     s->frames = reserve(STORE_FRAMES * sizeof *s->frames);
-    s->senml = (struct buf){reserve(STORE_SENML_BYTES + STORE_SENML_MORE), 0,
-                             STORE_SENML_BYTES, STORE_SENML_BYTES};
+    s->senml = (struct buf){reserve(STORE_SENML_BYTES + STORE_SENML_MORE), 0, STORE_SENML_BYTES,
+                            STORE_SENML_BYTES};
     s->index = reserve(STORE_INDICES * sizeof *s->index);
     if (!s->in || !s->out || !s->frames || !s->senml.p || !s->index)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);

@@ -256,13 +256,18 @@ enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n
 
 /* Writer: the frames of that boot whose clock was unknown get their UTC: add_ms on top, grade
  * corrected, flag 128 instead of 64; *n of them. The file keeps them as they were until the next
- * store_seal writes the journal anew, so that a power cut finds each once, in one form or the other:
- * seal at once. On failure nothing has changed. */
+ * store_seal writes the journal anew, so that a power cut finds each once, in one form or the
+ * other: seal at once. On failure nothing has changed. */
 enum st store_restamp(struct store *s, const uint8_t boot[WIRE_ID_BYTES], int64_t add_ms, size_t *n,
                       struct err *e) ST_MUST_CHECK;
-/* Writer: what a sealed `time` entry adds to times since that boot; ST_NOT_FOUND. */
-enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES], int64_t *add_ms,
-                          struct err *e) ST_MUST_CHECK;
+/* Writer: what a sealed `time` entry adds to times since that boot, what the windows that it moves
+ * cover (in UTC), and behind which batch of the newest chain no window is in UTC; ST_NOT_FOUND. */
+struct store_offset {
+    int64_t add_ms, err_ms, from_ms, to_ms;
+    uint64_t utc_seq;
+};
+enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES],
+                          struct store_offset *out, struct err *e) ST_MUST_CHECK;
 /* For clk_real, before its first look: the newest known time in the store, and whether this boot of
  * the machine knew the time already. After store_start. */
 enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e) ST_MUST_CHECK;

@@ -122,8 +122,8 @@ enum st store_times_fill(struct store_db *d, struct err *e)
     return walk_all(d, keep, d, e);
 }
 
-enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES], int64_t *add_ms,
-                          struct err *e)
+enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES],
+                          struct store_offset *out, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_MOVED_BOOT, e);
     if (!q)
@@ -131,7 +131,17 @@ enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES], in
     sqlite3_bind_blob(q, 1, boot, WIRE_ID_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, UNKNOWN_END_MS); /* not what moves a UTC a little */
     ERR_TRY(store_db_row(&s->db, q, e));
-    *add_ms = sqlite3_column_int64(q, 0);
+    out->add_ms = sqlite3_column_int64(q, 0);
+    out->err_ms = sqlite3_column_int64(q, 1);
+    out->from_ms = sqlite3_column_int64(q, 2) + out->add_ms;
+    out->to_ms = sqlite3_column_int64(q, 3) + out->add_ms;
+    sqlite3_reset(q);
+    q = store_db_use(&s->db, SQL_UTC_LAST, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, UNKNOWN_END_MS);
+    ERR_TRY(store_db_row(&s->db, q, e));
+    out->utc_seq = store_batch_seq(sqlite3_column_int64(q, 0)); /* NULL, none: 0 */
     sqlite3_reset(q);
     return ST_OK;
 }
@@ -236,9 +246,8 @@ static enum st load_entry(void *ctx, int64_t id, uint64_t n, const struct wire_e
     (void)n;
     if (x->kind == WIRE_ENTRY_CORRECT)
         return add_taken(t, x->series, x->at_ms, x->to_ms, x->text, e);
-    struct move m = {.seq_from = x->seq_from,
-                     .seq_to = x->seq_to,
-                     .shift = {true, x->add_ms, x->err_ms}};
+    struct move m = {
+        .seq_from = x->seq_from, .seq_to = x->seq_to, .shift = {true, x->add_ms, x->err_ms}};
     memcpy(m.boot, x->boot.p, sizeof m.boot);
     ERR_TRY(chain_of(t->db, id, m.chain, e));
     return add_move(t, &m, e);
@@ -269,8 +278,8 @@ static enum st load_tables(struct store_times *t, struct err *e)
     q = store_db_use(t->db, SQL_CORRECTED, e);
     st = q ? ST_OK : ST_IO;
     while (st == ST_OK && (st = store_db_row(t->db, q, e)) == ST_OK)
-        st = add_taken(t, column_span(q, 0), sqlite3_column_int64(q, 1),
-                       sqlite3_column_int64(q, 2), column_span(q, 3), e);
+        st = add_taken(t, column_span(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2),
+                       column_span(q, 3), e);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 

@@ -413,6 +413,12 @@ static void send_one(struct uplink *u, const struct store_batch *b, bool backfil
     (void)pthread_mutex_unlock(&u->lock);
     if (st == ST_OK) {
         judge(u, b);
+    } else if (st == ST_CORRUPT && u->reply.cert.to_ms != 0) {
+        char text[sizeof u->status.text];
+        uplink_clock_words(&u->reply, clk_now(u->job->clk).grade, text, sizeof(text));
+        set_fault(u, text);
+        uplink_clock_wait(u->job);
+        u->failures = 0; /* what the clock refused says nothing about the line */
     } else if (st != ST_STOPPED) {
         u->failures++;
         set_fault(u, e.text);

@@ -45,6 +45,16 @@ bool uplink_problem_member(const uint8_t *p, size_t n, const char *name, char *o
  * less than Retry-After (bounded). */
 int64_t uplink_backoff_ms(unsigned failures, uint32_t random, long retry_after_s);
 
+/* ---- a certificate whose dates do not hold by the clock here (clock.c) ---- */
+
+/* For the technician: which side, what the clock says, what to do. The time must come from NTP or
+ * an RTC, never from a peer: one that is not verified may say any date, an old one too, to pass off
+ * a certificate that has expired. */
+void uplink_clock_words(const struct http_reply *r, enum clk_grade grade, char *out, size_t n);
+/* Nothing but the clock, or the city, can mend it: waits a minute, or until the clock has moved or
+ * is worth something else, or the stop. */
+void uplink_clock_wait(const struct uplink_job *job);
+
 /* ---- the run: accepted batches whose receipts are not verified yet (run.c) ---- */
 
 #define UPLINK_RUN_MAX 64

@@ -212,6 +212,37 @@ static bool gather_one(void *ctx, const struct store_batch *b)
     return true;
 }
 
+/* What the entry says to the batches of its chain and boot; the latest wins (rule 19). */
+static void apply_time(struct line_batches *b, const struct line_batch *by,
+                       const struct wire_entry *x)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        const struct wire_header *h = &b->v[i].batch.header;
+        if (memcmp(h->chain, by->batch.header.chain, sizeof h->chain) != 0 ||
+            memcmp(h->boot, x->boot.p, sizeof h->boot) != 0 || h->seq < x->seq_from ||
+            h->seq > x->seq_to)
+            continue;
+        b->v[i].moved = true;
+        b->v[i].add_ms = x->add_ms;
+        b->v[i].err_ms = x->err_ms;
+    }
+}
+
+static void apply_times(struct line_batches *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct wire_control c;
+        struct wire_entry x;
+        struct wire_span p = b->v[i].batch.cose.payload;
+        if (b->v[i].batch.header.kind != WIRE_CONTROL)
+            continue;
+        assert_int_equal(wire_control_open(&c, p.p, p.n, NULL), ST_OK);
+        while (wire_control_next(&c, &x, NULL) == ST_OK)
+            if (x.kind == WIRE_ENTRY_TIME)
+                apply_time(b, &b->v[i], &x);
+    }
+}
+
 void line_batches(struct line *l, struct line_batches *out)
 {
     struct err e = {0};
@@ -224,6 +255,7 @@ void line_batches(struct line *l, struct line_batches *out)
     ok(wire_pub_parse(&g.pub, der.p, der.n, &e), &e);
     ok(store_reader_open(&r, l->db, &e), &e);
     ok(store_each_batch(r, INT64_MIN, INT64_MAX, gather_one, &g, &e), &e);
+    apply_times(out);
     store_reader_close(r);
     wire_pub_free(g.pub);
     wire_key_free(key);
@@ -316,7 +348,8 @@ const char *line_cause(const struct line *l, const struct line_batches *b, uint3
     for (size_t i = 0; i < b->n; i++) {
         const struct wire_header *h = &b->v[i].batch.header;
         for (size_t g = 0; g < h->ngaps; g++)
-            if (h->gaps[g].from_ms <= t_ms && t_ms < h->gaps[g].to_ms &&
+            if (h->gaps[g].from_ms + b->v[i].add_ms <= t_ms &&
+                t_ms < h->gaps[g].to_ms + b->v[i].add_ms &&
                 gap_names(l, &h->gaps[g], device, point))
                 return h->gaps[g].cause;
     }
@@ -331,10 +364,14 @@ struct told {
     size_t seconds;
     uint8_t *cell; /* [points][seconds] of these two */
 };
-enum { TOLD_READING = 1, TOLD_GAP = 2 };
+enum { TOLD_READING = 1, TOLD_GAP = 2, TOLD_CORRECTED = 4 };
 
-static void told_readings(struct told *t, const struct line_batch *b)
+/* Ticks of a clock that was unknown are no multiples of the period in UTC: they are told when a
+ * reading is near, and a gap over one is looked for at its very time. */
+static void told_readings(struct told *t, const struct line_batches *all,
+                          const struct line_batch *b)
 {
+    bool corrected = b->moved || b->batch.header.clk == CLK_CORRECTED;
     struct wire_senml s;
     struct wire_reading r;
     char id[64];
@@ -345,23 +382,28 @@ static void told_readings(struct told *t, const struct line_batch *b)
         ST_OK);
     while (wire_senml_next(&s, &r, NULL) == ST_OK) {
         char point[64];
+        r.t_ms += b->add_ms;
         if (r.device.n != strlen(id) || memcmp(r.device.p, id, r.device.n) != 0 ||
             r.t_ms < t->from_ms || r.t_ms >= t->to_ms)
             continue;
         snprintf(point, sizeof point, "%.*s", (int)r.point.n, (const char *)r.point.p);
         unsigned long p = strtoul(point + skip, NULL, 10);
-        t->cell[p * t->seconds + (size_t)(r.t_ms - t->from_ms) / 1000] |= TOLD_READING;
+        if (corrected && line_cause(t->l, all, t->device, (uint32_t)p, r.t_ms))
+            fail_msg("device %u point %lu has a gap over its reading at %lld", t->device, p,
+                     (long long)r.t_ms);
+        t->cell[p * t->seconds + (size_t)(r.t_ms - t->from_ms) / 1000] |=
+            corrected ? TOLD_CORRECTED : TOLD_READING;
     }
 }
 
-static void told_gap(struct told *t, const struct wire_gap *g)
+static void told_gap(struct told *t, const struct wire_gap *g, int64_t add_ms)
 {
     for (uint32_t p = 0; p < t->l->points; p++) {
         if (!gap_names(t->l, g, t->device, p))
             continue;
         for (size_t i = 0; i < t->seconds; i++) {
             int64_t at_ms = t->from_ms + (int64_t)i * 1000;
-            if (g->from_ms <= at_ms && at_ms < g->to_ms)
+            if (g->from_ms + add_ms <= at_ms && at_ms < g->to_ms + add_ms)
                 t->cell[p * t->seconds + i] |= TOLD_GAP;
         }
     }
@@ -377,10 +419,21 @@ static void told_init(struct told *t, const struct line *l, const struct line_ba
     for (size_t i = 0; i < b->n; i++) {
         const struct wire_header *h = &b->v[i].batch.header;
         for (size_t g = 0; g < h->ngaps; g++)
-            told_gap(t, &h->gaps[g]);
+            told_gap(t, &h->gaps[g], b->v[i].add_ms);
         if (h->kind == WIRE_DATA)
-            told_readings(t, &b->v[i]);
+            told_readings(t, b, &b->v[i]);
     }
+}
+
+static bool is_told(const struct told *t, uint32_t point, size_t second)
+{
+    const uint8_t *cell = t->cell + point * t->seconds;
+    size_t period = (size_t)(t->l->period_ms[t->device] / 1000);
+    for (size_t i = second > period ? second - period : 0; i < second + period && i < t->seconds;
+         i++)
+        if (cell[i] & TOLD_CORRECTED)
+            return true;
+    return cell[second] != 0;
 }
 
 static void assert_no_silence(const struct told *t)
@@ -388,7 +441,7 @@ static void assert_no_silence(const struct told *t)
     for (uint32_t p = 0; p < t->l->points; p++)
         for (size_t i = 0; i < t->seconds; i++) {
             int64_t at_ms = t->from_ms + (int64_t)i * 1000;
-            if (at_ms % t->l->period_ms[t->device] == 0 && !t->cell[p * t->seconds + i])
+            if (at_ms % t->l->period_ms[t->device] == 0 && !is_told(t, p, i))
                 fail_msg("device %u point %u has neither reading nor gap at %lld", t->device, p,
                          (long long)at_ms);
         }

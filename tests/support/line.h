@@ -68,6 +68,8 @@ struct line_batch {
     struct store_batch row;
     struct buf cose;
     struct wire_batch batch;
+    bool moved; /* by a `time` entry: */
+    int64_t add_ms, err_ms;
 };
 struct line_batches {
     struct line_batch *v;
@@ -83,7 +85,9 @@ uint64_t line_pending_readings(struct line *l);
  * before (a new chain to the last of the old), windows that abut or say `step`, unknown clocks on
  * times since boot and only these. */
 void line_assert_chain(const struct line_batches *b);
-/* Every tick of the device at its period in [from, to) has a reading or lies in a gap. */
+/* From here on times are what readers make of them: with `time` entries applied.
+ *
+ * Every tick of the device at its period in [from, to) has a reading or lies in a gap. */
 void line_assert_told(const struct line *l, const struct line_batches *b, uint32_t device,
                       int64_t from_ms, int64_t to_ms);
 /* The same for all devices; and no gap covers a second that has a reading. */

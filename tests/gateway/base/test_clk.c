@@ -97,10 +97,8 @@ static void a_clock_before_what_is_stored_is_unknown_unless_synced(void **state)
 {
     (void)state;
     int64_t rtc_ms = NOW;
-    struct clk_judge j = {.built_ms = BUILT,
-                          .past = {.newest_ms = NOW + DAY},
-                          .vouched = an_rtc,
-                          .ctx = &rtc_ms};
+    struct clk_judge j = {
+        .built_ms = BUILT, .past = {.newest_ms = NOW + DAY}, .vouched = an_rtc, .ctx = &rtc_ms};
     assert_unknown(look(&j, NOW, 20000, false), 20000);
     assert_unknown(look(&j, NOW + 3600000, 21000, false), 21000); /* set, but still before it */
     assert_int_equal(look(&j, NOW, 22000, true).grade, CLK_SYNCED);
