@@ -364,10 +364,22 @@ struct told {
     size_t seconds;
     uint8_t *cell; /* [points][seconds] of these two */
 };
-enum { TOLD_READING = 1, TOLD_GAP = 2, TOLD_CORRECTED = 4 };
+enum { TOLD_READING = 1, TOLD_GAP = 2, TOLD_NEAR = 4 };
 
-/* Ticks of a clock that was unknown are no multiples of the period in UTC: they are told when a
- * reading is near, and a gap over one is looked for at its very time. */
+static void told_corrected(struct told *t, const struct line_batch *b)
+{
+    const struct wire_header *h = &b->batch.header;
+    int64_t period_ms = t->l->period_ms[t->device]; /* to the first tick of the clock of now */
+    for (size_t i = 0; i < t->seconds; i++) {
+        int64_t at_ms = t->from_ms + (int64_t)i * 1000;
+        for (uint32_t p = 0; p < t->l->points; p++)
+            if (at_ms + 1000 > h->from_ms + b->add_ms && at_ms <= h->to_ms + b->add_ms + period_ms)
+                t->cell[p * t->seconds + i] |= TOLD_NEAR;
+    }
+}
+
+/* Of corrected time: a gap over a reading is looked for at its very time, which is no whole second.
+ */
 static void told_readings(struct told *t, const struct line_batches *all,
                           const struct line_batch *b)
 {
@@ -391,8 +403,7 @@ static void told_readings(struct told *t, const struct line_batches *all,
         if (corrected && line_cause(t->l, all, t->device, (uint32_t)p, r.t_ms))
             fail_msg("device %u point %lu has a gap over its reading at %lld", t->device, p,
                      (long long)r.t_ms);
-        t->cell[p * t->seconds + (size_t)(r.t_ms - t->from_ms) / 1000] |=
-            corrected ? TOLD_CORRECTED : TOLD_READING;
+        t->cell[p * t->seconds + (size_t)(r.t_ms - t->from_ms) / 1000] |= TOLD_READING;
     }
 }
 
@@ -420,20 +431,22 @@ static void told_init(struct told *t, const struct line *l, const struct line_ba
         const struct wire_header *h = &b->v[i].batch.header;
         for (size_t g = 0; g < h->ngaps; g++)
             told_gap(t, &h->gaps[g], b->v[i].add_ms);
+        if (h->kind == WIRE_DATA && (b->v[i].moved || h->clk == CLK_CORRECTED))
+            told_corrected(t, &b->v[i]);
         if (h->kind == WIRE_DATA)
             told_readings(t, b, &b->v[i]);
     }
 }
 
+/* In time that was corrected something near will do: the ticks were of another clock. */
 static bool is_told(const struct told *t, uint32_t point, size_t second)
 {
     const uint8_t *cell = t->cell + point * t->seconds;
-    size_t period = (size_t)(t->l->period_ms[t->device] / 1000);
-    for (size_t i = second > period ? second - period : 0; i < second + period && i < t->seconds;
-         i++)
-        if (cell[i] & TOLD_CORRECTED)
-            return true;
-    return cell[second] != 0;
+    size_t near = cell[second] & TOLD_NEAR ? (size_t)(t->l->period_ms[t->device] / 1000) : 0;
+    bool told = false;
+    for (size_t i = second > near ? second - near : 0; i <= second + near && i < t->seconds; i++)
+        told = told || (cell[i] & (TOLD_READING | TOLD_GAP)) != 0;
+    return told;
 }
 
 static void assert_no_silence(const struct told *t)
@@ -450,7 +463,7 @@ static void assert_no_silence(const struct told *t)
 static void assert_no_gap_over_readings(const struct told *t)
 {
     for (size_t i = 0; i < t->l->points * t->seconds; i++)
-        if (t->cell[i] == (TOLD_READING | TOLD_GAP))
+        if ((t->cell[i] & ~TOLD_NEAR) == (TOLD_READING | TOLD_GAP) && !(t->cell[i] & TOLD_NEAR))
             fail_msg("device %u point %zu has a gap over its reading at %lld", t->device,
                      i / t->seconds, (long long)(t->from_ms + (int64_t)(i % t->seconds) * 1000));
 }

@@ -536,7 +536,8 @@ static void any_story_of_the_clock_is_told_truly(void **state)
         struct line_batches b;
         struct seen s = look(&b);
         assert_int_equal(s.readings + line_pending_readings(w.l), w.polls);
-        line_assert_all_told(w.l, &b, w.known_ms, w.true_ms - 70000);
+        if (w.known_ms < w.true_ms - 70000)
+            line_assert_all_told(w.l, &b, w.known_ms, w.true_ms - 70000);
         if (s.worst_ms != 0)
             fail_msg("story %d: a time is wrong by %lld ms", story, (long long)s.worst_ms);
         line_batches_done(&b);

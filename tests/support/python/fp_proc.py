@@ -242,6 +242,7 @@ class Gateway:
     def __init__(self, bindir, folder, gw="gw-1"):
         self.exe, self.folder, self.gw, self.proc = os.path.join(bindir, "fieldpost"), folder, gw, \
             None
+        self.env = None  # of `run`
         os.makedirs(folder, exist_ok=True)
         self.conf = os.path.join(folder, "fieldpost.yaml")
         self.db = os.path.join(folder, "fieldpost.db")
@@ -260,7 +261,7 @@ web: {{listen: "{listen}"}}
 """)
 
     def start(self):
-        self.proc = Proc([self.exe, "run", "--config", self.conf])
+        self.proc = Proc([self.exe, "run", "--config", self.conf], env=self.env)
         self.proc.wait_line(r"page http://")
         return self
 

@@ -136,9 +136,20 @@ def _overlap(batches, times, say):
 
 
 def chain_faults(batches, every_ms, max_readings=5000):
+    return links_and_windows(batches, every_ms, max_readings) + series_and_gaps(batches)
+
+
+def links_and_windows(batches, every_ms, max_readings=5000):
+    """The rules of batches as they are sealed."""
     faults = []
     _links(batches, faults.append)
     _windows(batches, every_ms, max_readings, faults.append)
+    return faults
+
+
+def series_and_gaps(batches):
+    """The rules of what they say, which may have been moved by `time` entries."""
+    faults = []
     plans, times = _series(batches, faults.append)
     _coverage(batches, plans, times, faults.append)
     _overlap(batches, times, faults.append)
