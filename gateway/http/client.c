@@ -177,15 +177,14 @@ static bool transfer(struct http_client *c, int stop_fd, CURLcode *rc)
 static bool cert_date(const struct curl_slist *l, const char *name, int64_t *ms)
 {
     size_t n = strlen(name);
-    char text[32];
+    char day[11], clock[9], text[CLK_TEXT_BYTES];
 
     while (l != NULL && (strncasecmp(l->data, name, n) != 0 || l->data[n] != ':'))
         l = l->next;
-    if (l == NULL || sscanf(l->data + n + 1, "%10s", text) != 1 || strlen(text) != 10)
+    if (l == NULL || sscanf(l->data + n + 1, "%10s %8s", day, clock) != 2)
         return false;
-    text[10] = 'T';
-    return sscanf(l->data + n + 12, "%8s", text + 11) == 1 && strlen(text) == 19 &&
-           strcat(text, "Z") != NULL && clk_parse(text, ms);
+    snprintf(text, sizeof text, "%sT%sZ", day, clock);
+    return clk_parse(text, ms);
 }
 
 /* libcurl does not say why GnuTLS refused: the dates of what the peer showed tell. */

@@ -28,9 +28,8 @@ static enum st encode(struct restamp *r, const struct store_frame *f, struct err
     struct wire_reading w;
     char base[NAME_BYTES] = "", name[NAME_BYTES], unit[NAME_BYTES];
     size_t n = 0;
-    enum st st;
     wire_senml_open_records(&it, f->senml, f->senml_n, f->n, NULL);
-    while (n < STORE_POLL_MAX && (st = wire_senml_next(&it, &w, e)) == ST_OK) {
+    while (n < STORE_POLL_MAX && wire_senml_next(&it, &w, NULL) == ST_OK) {
         span_text(w.point, name);
         if (w.unit.p)
             span_text(w.unit, unit);
@@ -42,7 +41,7 @@ static enum st encode(struct restamp *r, const struct store_frame *f, struct err
     if (n != f->n)
         return err_set(e, ST_CORRUPT, "store %s: a poll that waits cannot be read", s->path);
     span_text(it.base, base);
-    st = n ? wire_senml_poll(&r->out, base, f->t_ms + r->add_ms, s->record, n) : ST_OK;
+    enum st st = n ? wire_senml_poll(&r->out, base, f->t_ms + r->add_ms, s->record, n) : ST_OK;
     return st == ST_OK ? ST_OK
                        : err_set(e, st, "store %s: a poll could not be encoded again", s->path);
 }

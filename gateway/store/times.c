@@ -150,9 +150,8 @@ enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES],
 
 enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e)
 {
-    char boot[CLK_BOOT_BYTES], was[CLK_BOOT_BYTES];
+    char boot[CLK_BOOT_BYTES];
     struct buf text;
-    long long offset;
     *out = (struct clk_past){0};
     enum st st = store_latest_end(s, &out->newest_ms, e);
     if (st != ST_OK && st != ST_NOT_FOUND)
@@ -167,10 +166,9 @@ enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e)
     if (st == ST_OK)
         st = buf_put(&text, "", 1);
     clk_machine_boot(boot);
-    out->same_boot = st == ST_OK && boot[0] &&
-                     sscanf((const char *)text.p, "%39s %lld", was, &offset) == 2 &&
-                     strcmp(was, boot) == 0;
-    out->offset_ms = out->same_boot ? offset : 0;
+    size_t n = strlen(boot);
+    out->same_boot = st == ST_OK && n && text.n > n + 1 && memcmp(text.p, boot, n) == 0 &&
+                     clk_parse((const char *)text.p + n + 1, &out->offset_ms);
     s->clock_known = out->same_boot;
     s->clock_offset_ms = out->offset_ms;
     buf_done(&text);

@@ -19,10 +19,11 @@ static void entries_read_back(void **state)
 
     (void)state;
     buf_init(&b, 4096);
-    assert_int_equal(wire_put_array(&b, 4), ST_OK);
+    assert_int_equal(wire_put_array(&b, 5), ST_OK);
     assert_int_equal(wire_put_plan(&b, "a/p", "power", NULL, 10000, SAMPLE_MS), ST_OK);
     assert_int_equal(wire_put_retire(&b, "a/p", SAMPLE_MS, "removed"), ST_OK);
     assert_int_equal(wire_put_void(&b, 3, 4, hashes, "refused"), ST_OK);
+    assert_int_equal(wire_put_time(&b, hashes[0], 5, 9, -7, 12), ST_OK);
     assert_int_equal(wire_put_array(&b, 2), ST_OK); /* of a later version */
     assert_int_equal(wire_put_text(&b, "novel"), ST_OK);
     assert_int_equal(wire_put_map(&b, 0), ST_OK);
@@ -44,6 +45,14 @@ static void entries_read_back(void **state)
     assert_int_equal(n.hashes.n, 1 + 2 * 34);
     assert_span(n.text, "refused");
     assert_ok(wire_control_next(&c, &n, &e), &e);
+    assert_int_equal(n.kind, WIRE_ENTRY_TIME);
+    assert_int_equal(n.boot.n, WIRE_ID_BYTES);
+    assert_memory_equal(n.boot.p, hashes[0], WIRE_ID_BYTES);
+    assert_int_equal(n.seq_from, 5);
+    assert_int_equal(n.seq_to, 9);
+    assert_int_equal(n.add_ms, -7);
+    assert_int_equal(n.err_ms, 12);
+    assert_ok(wire_control_next(&c, &n, &e), &e);
     assert_int_equal(n.kind, WIRE_ENTRY_OTHER);
     assert_span(n.name, "novel");
     assert_int_equal(wire_control_next(&c, &n, &e), ST_NOT_FOUND);
@@ -61,6 +70,8 @@ static void writers_refuse_what_readers_would(void **state)
     assert_int_equal(wire_put_plan(&b, "a/p", "", NULL, 1, SAMPLE_MS), ST_BAD);
     assert_int_equal(wire_put_retire(&b, "a/*", SAMPLE_MS, "removed"), ST_BAD);
     assert_int_equal(wire_put_void(&b, 2, 1, NULL, "lost"), ST_BAD);
+    assert_int_equal(wire_put_time(&b, (const uint8_t *)"8 bytes.", 2, 1, 0, 0), ST_BAD);
+    assert_int_equal(wire_put_time(&b, (const uint8_t *)"8 bytes.", 1, 1, 0, -1), ST_BAD);
     assert_int_equal(b.n, 0);
     assert_int_equal(wire_put_plan(&b, "a/p", "a-quantity-that-is-far-too-long-for-so-small-a-room",
                                    "W", 1, SAMPLE_MS),

@@ -1,0 +1,199 @@
+/* What control batches say about sealed readings, as every reader of the store applies it: kept in
+ * tables with the seal, found again by a migration and in a store that was not migrated. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "tests/support/line.h"
+
+#define ADD INT64_C(1500000000000)
+
+static const uint8_t boot_a[] = "boot-no1", boot_b[] = "boot-no2";
+
+static void put_correct(struct buf *b, const char *series, int64_t from_ms, int64_t to_ms,
+                        const char *what)
+{
+    enum st st = wire_put_array(b, 9);
+    st = st == ST_OK ? wire_put_text(b, "correct") : st;
+    st = st == ST_OK ? wire_put_uint(b, 1) : st;
+    st = st == ST_OK ? wire_put_text(b, series) : st;
+    st = st == ST_OK ? wire_put_int(b, from_ms) : st;
+    st = st == ST_OK ? wire_put_int(b, to_ms) : st;
+    st = st == ST_OK ? wire_put_text(b, what) : st;
+    st = st == ST_OK ? wire_put_null(b) : st;
+    st = st == ST_OK ? wire_put_text(b, "spider") : st;
+    st = st == ST_OK ? wire_put_text(b, "an") : st;
+    assert_int_equal(st, ST_OK);
+}
+
+/* Seals a control batch with that payload into the newest chain. */
+static void seal_control(struct line *l, const struct buf *payload)
+{
+    struct err e = {0};
+    struct store_chain c;
+    struct wire_key *key = NULL;
+    struct wire_zstd *z = NULL;
+    struct buf cose, packed;
+    buf_init(&cose, WIRE_BATCH_MAX);
+    buf_init(&packed, WIRE_BATCH_MAX);
+    assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
+    assert_int_equal(wire_key_load(&key, l->key, &e), ST_OK);
+    struct wire_header h = {.kind = WIRE_CONTROL,
+                            .gw = "gw-01",
+                            .seq = c.last_seq + 1,
+                            .from_ms = c.last_to_ms,
+                            .to_ms = c.last_to_ms};
+    memcpy(h.kid, c.kid, sizeof h.kid);
+    memcpy(h.chain, c.id, sizeof h.chain);
+    memcpy(h.prev, c.last_hash, sizeof h.prev);
+    memcpy(h.boot, store_boot(l->store), sizeof h.boot);
+    assert_int_equal(wire_batch_sign(&h, payload->p, payload->n, key, &cose, &e), ST_OK);
+    assert_int_equal(wire_zstd_open(&z, &e), ST_OK);
+    assert_int_equal(wire_zstd_pack(z, 3, cose.p, cose.n, &packed, &e), ST_OK);
+    struct store_sealed b = {.chain = c.id,
+                             .seq = h.seq,
+                             .kind = WIRE_CONTROL,
+                             .from_ms = h.from_ms,
+                             .to_ms = h.to_ms,
+                             .packed = {packed.p, packed.n}};
+    wire_sha256(cose.p, cose.n, b.hash);
+    assert_int_equal(store_seal(l->store, &b, NULL, NULL, 0, &e), ST_OK);
+    wire_zstd_close(z);
+    wire_key_free(key);
+    buf_done(&cose);
+    buf_done(&packed);
+}
+
+static struct wire_reading reading(const char *point, int64_t t_ms, uint32_t q)
+{
+    return (struct wire_reading){.device = {(const uint8_t *)"dev-0", 5},
+                                 .point = {(const uint8_t *)point, strlen(point)},
+                                 .t_ms = t_ms,
+                                 .q = q};
+}
+
+static void check(struct line *l, const uint8_t *chain)
+{
+    struct err e = {0};
+    struct store_reader *r = NULL;
+    struct store_times *t = NULL;
+    static const uint8_t other[WIRE_ID_BYTES] = {9};
+    assert_int_equal(store_reader_open(&r, l->db, &e), ST_OK);
+    assert_int_equal(store_times_open(&t, r, &e), ST_OK);
+    struct store_shift s = store_times_of(t, chain, boot_a, 7);
+    assert_true(s.moved && s.add_ms == ADD + 5 && s.err_ms == 2); /* the latest wins … */
+    s = store_times_of(t, chain, boot_a, 4);
+    assert_true(s.moved && s.add_ms == ADD && s.err_ms == 900); /* … where it speaks */
+    assert_false(store_times_of(t, chain, boot_a, 2).moved);
+    assert_false(store_times_of(t, chain, boot_a, 10).moved);
+    assert_false(store_times_of(t, chain, boot_b, 7).moved);
+    assert_false(store_times_of(t, other, boot_a, 7).moved);
+    assert_int_equal(store_times_reach_ms(t), 40);
+
+    struct wire_reading w = reading("p0", CLK_UNKNOWN_BASE_MS + 1000, 64 | 1);
+    assert_true(store_times_apply(t, s, &w));
+    assert_int_equal(w.t_ms, CLK_UNKNOWN_BASE_MS + 1000 + ADD);
+    assert_int_equal(w.q, 128 | 1);
+    w = reading("p0", LINE_T0, 0);
+    assert_true(store_times_apply(t, (struct store_shift){0}, &w));
+    assert_true(w.t_ms == LINE_T0 && w.q == 0);
+    struct wire_reading gone[] = {reading("p1", LINE_T0, 0), reading("p1", LINE_T0 + 999, 0)};
+    struct wire_reading stay[] = {reading("p1", LINE_T0 - 1, 0), reading("p1", LINE_T0 + 1000, 0),
+                                  reading("p", LINE_T0, 0), reading("p11", LINE_T0, 0)};
+    for (size_t i = 0; i < 2; i++)
+        assert_false(store_times_apply(t, (struct store_shift){0}, &gone[i]));
+    for (size_t i = 0; i < 4; i++)
+        assert_true(store_times_apply(t, (struct store_shift){0}, &stay[i]));
+    store_times_close(t);
+    store_reader_close(r);
+}
+
+static void run_sql(struct line *l, const char *text)
+{
+    sqlite3 *h = NULL;
+    assert_int_equal(sqlite3_open(l->db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(h);
+}
+
+static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **state)
+{
+    struct line *l = *state;
+    struct buf b;
+    struct err e = {0};
+    struct store_chain c;
+    buf_init(&b, 4096);
+    line_start(l);
+    line_run(l, LINE_M1 + 3000);
+    assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
+    assert_int_equal(wire_put_array(&b, 2), ST_OK);
+    assert_int_equal(wire_put_time(&b, boot_a, 3, 9, ADD, 900), ST_OK);
+    put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "invalidate");
+    seal_control(l, &b);
+    b.n = 0;
+    assert_int_equal(wire_put_array(&b, 2), ST_OK);
+    assert_int_equal(wire_put_time(&b, boot_a, 5, 9, ADD + 5, 2), ST_OK);
+    assert_int_equal(wire_put_time(&b, boot_a, 11, 12, 40, 2), ST_OK);
+    seal_control(l, &b);
+    check(l, c.id);
+    line_stop(l);
+
+    run_sql(l, "DROP TABLE moved; DROP TABLE corrected; CREATE TABLE v AS SELECT 1");
+    check(l, c.id); /* an older store, not migrated yet: scanned */
+    run_sql(l, "DROP TABLE v; PRAGMA user_version = 2"); /* as of schema/002 */
+    line_start(l);
+    check(l, c.id); /* the migration found them */
+
+    b.n = 0;
+    assert_int_equal(wire_put_array(&b, 1), ST_OK);
+    put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "rescale");
+    seal_control(l, &b);
+    struct store_reader *r = NULL;
+    struct store_times *t = NULL;
+    assert_int_equal(store_reader_open(&r, l->db, &e), ST_OK);
+    assert_int_equal(store_times_open(&t, r, &e),
+                     ST_UNSUPPORTED); /* never as if it were not said */
+    assert_non_null(strstr(e.text, "rescale"));
+    store_reader_close(r);
+    buf_done(&b);
+}
+
+static void the_clock_of_this_boot_is_remembered(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    struct clk_past past;
+    l->grade = CLK_UNKNOWN;
+    l->utc_ms = CLK_UNKNOWN_BASE_MS + l->mono_ms;
+    line_start(l);
+    line_run(l, l->utc_ms + 130000);
+    assert_int_equal(store_clock_note(l->store, &e), ST_OK);
+    assert_int_equal(store_clock_recall(l->store, &past, &e), ST_OK);
+    assert_true(!past.same_boot && past.newest_ms == 0); /* nothing is known */
+    l->grade = CLK_SYNCED;
+    l->utc_ms = LINE_M1;
+    line_step(l, true);
+    line_run(l, LINE_M1 + 70000);
+    assert_int_equal(store_clock_note(l->store, &e), ST_OK);
+    int64_t offset_ms = l->utc_ms - l->mono_ms;
+    line_stop(l);
+    line_start(l);
+    assert_int_equal(store_clock_recall(l->store, &past, &e), ST_OK);
+    assert_true(past.same_boot && past.offset_ms == offset_ms);
+    assert_true(past.newest_ms >= LINE_M1 + LINE_MINUTE && past.newest_ms <= l->utc_ms);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
+        T(H1_entries_hold_in_tables_by_scan_and_through_a_migration),
+        T(the_clock_of_this_boot_is_remembered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
