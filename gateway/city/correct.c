@@ -5,89 +5,52 @@
 /* What control batches say about sealed readings: `time` moves the times of a boot, `correct`
  * takes readings back (batch.md rules 16, 19 and 23). */
 
-static bool next_int(struct wire_reader *r, int64_t *v)
-{
-    struct wire_item it;
-
-    if (wire_next(r, &it, NULL) != ST_OK || it.u > INT64_MAX)
-        return false;
-    *v = it.type == WIRE_NINT ? -1 - (int64_t)it.u : (int64_t)it.u;
-    return it.type == WIRE_UINT || it.type == WIRE_NINT;
-}
-
-static bool next_span(struct wire_reader *r, enum wire_type type, struct wire_span *s)
-{
-    struct wire_item it;
-
-    if (wire_next(r, &it, NULL) != ST_OK || it.type != type)
-        return false;
-    *s = it.span;
-    return true;
-}
-
 static bool span_is(struct wire_span s, const char *text)
 {
     return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
-static enum st add_time(struct city_corrections *c, int64_t chain, struct wire_reader r,
+static enum st add_time(struct city_corrections *c, int64_t chain, const struct wire_entry *x,
                         struct err *e)
 {
-    struct wire_span boot;
-    int64_t from, to, add;
-
-    if (!next_span(&r, WIRE_BYTES, &boot) || !next_int(&r, &from) || !next_int(&r, &to) ||
-        !next_int(&r, &add))
-        return err_set(e, ST_BAD, "a time entry that cannot be read");
     sqlite3_reset(c->add_time);
     sqlite3_bind_int64(c->add_time, 1, chain);
-    sqlite3_bind_blob(c->add_time, 2, boot.p, (int)boot.n, SQLITE_STATIC);
-    sqlite3_bind_int64(c->add_time, 3, from);
-    sqlite3_bind_int64(c->add_time, 4, to);
-    sqlite3_bind_int64(c->add_time, 5, add);
+    sqlite3_bind_blob(c->add_time, 2, x->boot.p, (int)x->boot.n, SQLITE_STATIC);
+    sqlite3_bind_int64(c->add_time, 3, (int64_t)x->seq_from);
+    sqlite3_bind_int64(c->add_time, 4, (int64_t)x->seq_to);
+    sqlite3_bind_int64(c->add_time, 5, x->add_ms);
     return city_db_run(c->db, c->add_time, e);
 }
 
-static enum st add_correct(struct city_corrections *c, struct wire_reader r, struct err *e)
+static enum st add_correct(struct city_corrections *c, const struct wire_entry *x, struct err *e)
 {
-    struct wire_span series, what;
-    int64_t from, to;
-
-    if (wire_skip(&r, NULL) != ST_OK || !next_span(&r, WIRE_TEXT, &series) ||
-        !next_int(&r, &from) || !next_int(&r, &to) || !next_span(&r, WIRE_TEXT, &what))
-        return err_set(e, ST_BAD, "a correct entry that cannot be read");
-    if (!span_is(what, "invalidate"))
+    if (!span_is(x->text, "invalidate"))
         return err_set(e, ST_UNSUPPORTED,
                        "this version cannot apply a correct entry to %.*s; --raw "
                        "prints the readings as sealed",
-                       (int)what.n, (const char *)what.p);
+                       (int)x->text.n, (const char *)x->text.p);
     sqlite3_reset(c->add_invalid);
-    sqlite3_bind_text(c->add_invalid, 1, (const char *)series.p, (int)series.n, SQLITE_STATIC);
-    sqlite3_bind_int64(c->add_invalid, 2, from);
-    sqlite3_bind_int64(c->add_invalid, 3, to);
+    sqlite3_bind_text(c->add_invalid, 1, (const char *)x->series.p, (int)x->series.n,
+                      SQLITE_STATIC);
+    sqlite3_bind_int64(c->add_invalid, 2, x->at_ms);
+    sqlite3_bind_int64(c->add_invalid, 3, x->to_ms);
     return city_db_run(c->db, c->add_invalid, e);
 }
 
 static enum st add_entries(struct city_corrections *c, int64_t chain, struct wire_span payload,
                            struct err *e)
 {
-    struct wire_reader r = {payload.p, payload.p, payload.p + payload.n};
-    struct wire_item it;
-    enum st st = wire_next(&r, &it, e);
+    struct wire_control entries;
+    struct wire_entry x;
+    enum st st = wire_control_open(&entries, payload.p, payload.n, e);
 
-    for (uint64_t left = st == ST_OK ? it.u : 0; st == ST_OK && left > 0; left--) {
-        struct wire_reader entry = r;
-        struct wire_span name;
-        st = wire_skip(&r, e);
-        if (st != ST_OK || wire_next(&entry, &it, NULL) != ST_OK ||
-            !next_span(&entry, WIRE_TEXT, &name))
-            continue;
-        if (span_is(name, "time"))
-            st = add_time(c, chain, entry, e);
-        else if (span_is(name, "correct"))
-            st = add_correct(c, entry, e);
+    while (st == ST_OK && (st = wire_control_next(&entries, &x, e)) == ST_OK) {
+        if (x.kind == WIRE_ENTRY_TIME)
+            st = add_time(c, chain, &x, e);
+        else if (x.kind == WIRE_ENTRY_CORRECT)
+            st = add_correct(c, &x, e);
     }
-    return st;
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 enum st city_corrections_open(struct city_corrections *c, struct city_db *d, struct err *e)
