@@ -118,8 +118,8 @@ static enum st next_acked(struct store *s, const char *uplink, int64_t chain, ui
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static enum st batches_between(struct store *s, int64_t chain, uint64_t a, uint64_t z, int64_t *n,
-                               struct err *e)
+static enum st batches_between(struct store *s, int64_t chain, uint64_t a, uint64_t z,
+                               struct store_amount *n, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_BETWEEN, e);
     if (!q)
@@ -127,15 +127,16 @@ static enum st batches_between(struct store *s, int64_t chain, uint64_t a, uint6
     sqlite3_bind_int64(q, 1, store_batch_id(chain, a));
     sqlite3_bind_int64(q, 2, store_batch_id(chain, z));
     ERR_TRY(store_db_row(&s->db, q, e));
-    *n += sqlite3_column_int64(q, 0);
+    n->n += sqlite3_column_int64(q, 0);
+    n->bytes += sqlite3_column_int64(q, 1);
     sqlite3_reset(q);
     return ST_OK;
 }
 
 static enum st count_new(struct store *s, const char *uplink, int64_t chain, uint64_t a, uint64_t z,
-                         int64_t *n, struct err *e)
+                         struct store_amount *n, struct err *e)
 {
-    *n = 0;
+    *n = (struct store_amount){0};
     for (uint64_t at = a; at <= z;) {
         uint64_t from = at, to = at;
         enum st st = store_ack_range(&s->db, s, uplink, chain, at, &from, &to, e);
@@ -252,14 +253,16 @@ static enum st ack_call(struct store *s, void *arg, struct err *e)
 {
     const struct ack_arg *a = arg;
     struct store_up *up = &s->up[a->uplink];
-    int64_t chain = 0, new = 0;
+    int64_t chain = 0;
+    struct store_amount new;
     if (s->nparked == STORE_PARKED)
         ERR_TRY(store_riders_commit(s, e));
     ERR_TRY(store_chain_row(&s->db, a->chain, &chain, e));
     ERR_TRY(count_new(s, up->id, chain, a->prefix ? 1 : a->seq, a->seq, &new, e));
     ERR_TRY(park(s, a, chain, e));
-    up->unsent -= new;
-    if (a->refused || new >= AT_ONCE)
+    up->unsent.n -= new.n;
+    up->unsent.bytes -= new.bytes;
+    if (a->refused || new.n >= AT_ONCE)
         ERR_TRY(store_riders_commit(s, e)); /* else it stays parked, and is tried again */
     store_stats_refresh(s);
     return ST_OK;

@@ -4,11 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RETENTION_LOOKS 256 /* batches that one seal may pass over: an uplink holds them back */
-#define DROPPED_A_SEAL                                                                             \
-    8 /* batches that one seal may retire: bounded work, faster than it grows                      \
-       */
-
 bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n)
 {
     const void *p = sqlite3_column_blob(q, column);
@@ -56,7 +51,8 @@ enum st store_chain_last(struct store *s, struct store_chain *c, struct err *e)
                               .last_to_ms = sqlite3_column_int64(q, 3),
                               .last_clk = sqlite3_column_int(q, 4),
                               .ended = sqlite3_column_int(q, 7) != 0,
-                              .after_seq = (uint64_t)sqlite3_column_int64(q, 9)};
+                              .after_seq = (uint64_t)sqlite3_column_int64(q, 9),
+                              .window_to_ms = sqlite3_column_int64(q, 11)};
     bool ok =
         store_db_blob(q, 0, c->id, WIRE_ID_BYTES) && store_db_blob(q, 6, c->kid, WIRE_ID_BYTES);
     if (c->last_seq)
@@ -84,13 +80,14 @@ static enum st chain_begin(struct store *s, const struct store_chain *c, struct 
     }
     sqlite3_bind_int64(q, 6, c->last_to_ms);
     sqlite3_bind_int64(q, 7, (int64_t)s->epoch);
+    sqlite3_bind_int64(q, 8, c->window_to_ms);
     ERR_TRY(store_db_run(&s->db, q, e));
     return run_ids(&s->db, SQL_PLAN_CLEAR, 0, 0, e); /* the new chain says its plan itself */
 }
 
 enum st store_chain_begin(struct store *s, const struct store_chain *c, struct err *e)
 {
-    ERR_TRY(store_db_begin(&s->db, e));
+    ERR_TRY(store_begin(s, 0, e));
     return store_db_end(&s->db, chain_begin(s, c, e), e);
 }
 
@@ -102,11 +99,12 @@ static enum st batch_add(struct store *s, int64_t id, const struct store_sealed 
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
-    sqlite3_bind_int(q, 2, b->kind == WIRE_CONTROL);
+    sqlite3_bind_int(q, 2, store_kind(b->kind, b->level));
     sqlite3_bind_int64(q, 3, b->from_ms);
     sqlite3_bind_int64(q, 4, b->to_ms);
     sqlite3_bind_int64(q, 5, (int64_t)b->n);
     sqlite3_bind_blob(q, 6, b->hash, WIRE_HASH_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 7, (int64_t)b->packed.n);
     ERR_TRY(store_db_run(&s->db, q, e));
     q = store_db_use(&s->db, SQL_BYTES_ADD, e);
     if (!q)
@@ -128,11 +126,18 @@ static enum st chain_move(struct store *s, int64_t chain, const struct store_sea
     sqlite3_bind_int64(q, 4, b->to_ms);
     sqlite3_bind_int(q, 5, b->clk);
     sqlite3_bind_blob(q, 6, s->boot, WIRE_ID_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int(q, 7, b->kind == WIRE_DATA && b->level == STORE_RAW);
     ERR_TRY(store_db_run(&s->db, q, e));
     if (sqlite3_changes(s->db.h) != 1)
         return err_set(e, ST_CONFLICT, "store %s: batch %llu is not the chain's next", s->path,
                        (unsigned long long)b->seq);
     return ST_OK;
+}
+
+enum st store_batch_add(struct store *s, int64_t chain, const struct store_sealed *b, struct err *e)
+{
+    ERR_TRY(chain_move(s, chain, b, e));
+    return batch_add(s, store_batch_id(chain, b->seq), b, e);
 }
 
 static enum st plan_write(struct store *s, const struct store_planned *p, struct err *e)
@@ -157,8 +162,7 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
 {
     int64_t chain = 0;
     ERR_TRY(store_chain_row(&s->db, b->chain, &chain, e));
-    ERR_TRY(chain_move(s, chain, b, e));
-    ERR_TRY(batch_add(s, store_batch_id(chain, b->seq), b, e));
+    ERR_TRY(store_batch_add(s, chain, b, e));
     if (b->kind == WIRE_CONTROL)
         ERR_TRY(store_times_note(&s->db, store_batch_id(chain, b->seq), b->packed, e));
     for (size_t i = 0; i < nplan; i++)
@@ -170,6 +174,24 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
     return store_riders_write(s, r, e);
 }
 
+void store_sealed_tell(struct store *s, const struct store_sealed *b)
+{
+    int64_t bytes = (int64_t)b->packed.n;
+    s->held.n++;
+    s->held.bytes += bytes;
+    for (uint32_t i = 0; i < s->nup; i++) {
+        s->up[i].unsent.n++;
+        s->up[i].unsent.bytes += bytes;
+    }
+    if (b->level == STORE_RAW)
+        store_day_add(&s->sealed_day, clk_mono(s->clk).ms, bytes);
+    store_stats_refresh(s);
+    pthread_mutex_lock(&s->lock);
+    s->seals++;
+    pthread_cond_broadcast(&s->sealed);
+    pthread_mutex_unlock(&s->lock);
+}
+
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e)
 {
@@ -177,9 +199,9 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
     struct store_riders riders;
     enum st st = store_retention(s, &why);
     if (st == ST_OK)
-        st = store_room(s, &why);
+        st = store_room(s, b->packed.n, &why);
     if (st == ST_OK)
-        st = store_db_begin(&s->db, &why);
+        st = store_begin(s, b->packed.n, &why);
     if (st == ST_OK)
         st = store_db_end(&s->db, seal(s, b, use, plan, nplan, &riders, &why), &why);
     store_fault(s, st == ST_OK ? "" : why.text);
@@ -191,14 +213,7 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
     store_riders_written(s, &riders);
     if (use)
         store_frames_drop(s, use);
-    s->held++;
-    for (uint32_t i = 0; i < s->nup; i++)
-        s->up[i].unsent++;
-    store_stats_refresh(s);
-    pthread_mutex_lock(&s->lock);
-    s->seals++;
-    pthread_cond_broadcast(&s->sealed);
-    pthread_mutex_unlock(&s->lock);
+    store_sealed_tell(s, b);
     return ST_OK;
 }
 
@@ -271,103 +286,56 @@ enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e)
     return store_call(s, end_call, (void *)(uintptr_t)chain, e);
 }
 
-/* ---- retention ---- */
+/* ---- out ---- */
 
-/* ST_OK: every required uplink has it (or said never, and a void entry tells so). */
-static enum st may_go(struct store *s, int64_t id, struct err *e)
+/* Adds the batch to what goes: of all, and of each uplink that has not acknowledged it. */
+static enum st gone_add(struct store *s, int64_t id, int64_t bytes, struct store_gone *gone,
+                        struct err *e)
 {
+    gone->all.n++;
+    gone->all.bytes += bytes;
     for (uint32_t i = 0; i < s->nup; i++) {
         uint64_t a, z;
-        if (s->up[i].required)
-            ERR_TRY(store_ack_range(&s->db, NULL, s->up[i].id, id >> STORE_SEQ_BITS,
-                                    store_batch_seq(id), &a, &z, e));
+        enum st st = store_ack_range(&s->db, s, s->up[i].id, id >> STORE_SEQ_BITS,
+                                     store_batch_seq(id), &a, &z, e);
+        if (st == ST_NOT_FOUND) {
+            gone->unsent[i].n++;
+            gone->unsent[i].bytes += bytes;
+        } else if (st != ST_OK) {
+            return st;
+        }
     }
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_OPEN, e);
+    return ST_OK;
+}
+
+enum st store_batch_drop(struct store *s, int64_t id, struct store_gone *gone, struct err *e)
+{
+    static const enum store_sql from[] = {SQL_BATCH_DROP, SQL_BYTES_DROP, SQL_RECEIPT_DROP,
+                                          SQL_REFUSED_DROP};
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_SIZE, e);
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
     enum st st = store_db_row(&s->db, q, e);
+    int64_t bytes = st == ST_OK ? sqlite3_column_int64(q, 0) : 0;
     sqlite3_reset(q);
-    return st == ST_OK ? ST_NOT_FOUND : st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-static enum st drop_batch(struct store *s, int64_t id, struct err *e)
-{
-    static const enum store_sql from[] = {SQL_BATCH_DROP, SQL_BYTES_DROP, SQL_RECEIPT_DROP,
-                                          SQL_REFUSED_DROP};
+    if (st == ST_OK)
+        st = gone_add(s, id, bytes, gone, e);
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
     for (size_t i = 0; i < sizeof from / sizeof *from; i++)
         ERR_TRY(run_ids(&s->db, from[i], id, 0, e));
     return ST_OK;
 }
 
-static enum st used_bytes(struct store *s, int64_t *bytes, struct err *e)
+void store_gone_tell(struct store *s, const struct store_gone *gone)
 {
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_PAGES, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(&s->db, q, e));
-    *bytes = sqlite3_column_int64(q, 0) * sqlite3_column_int64(q, 1);
-    sqlite3_reset(q);
-    return ST_OK;
-}
-
-enum st store_room(struct store *s, struct err *e)
-{
-    int64_t bytes = 0;
-    ERR_TRY(used_bytes(s, &bytes, e));
-    if (bytes <= s->cfg.max_size_bytes / 100 * STORE_SEAL_PERCENT)
-        return ST_OK;
-    return err_set(e, ST_FULL,
-                   "store %s: store.max_size (%lld bytes) is used up by batches that no uplink has "
-                   "acknowledged; bring the uplink back or raise max_size",
-                   s->path, (long long)s->cfg.max_size_bytes);
-}
-
-/* The next batch behind id that may be forgotten. */
-static enum st next_to_go(struct store *s, int64_t *id, int64_t keep_from, struct err *e)
-{
-    for (int looks = 0; looks < RETENTION_LOOKS; looks++) {
-        sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_AFTER, e);
-        if (!q)
-            return ST_IO;
-        sqlite3_bind_int64(q, 1, *id);
-        ERR_TRY(store_db_row(&s->db, q, e));
-        *id = sqlite3_column_int64(q, 0);
-        int64_t to_ms = sqlite3_column_int64(q, 1);
-        sqlite3_reset(q);
-        if (to_ms >= keep_from)
-            return ST_NOT_FOUND;
-        enum st st = may_go(s, *id, e);
-        if (st != ST_NOT_FOUND)
-            return st;
+    s->held.n -= gone->all.n;
+    s->held.bytes -= gone->all.bytes;
+    for (uint32_t i = 0; i < s->nup; i++) {
+        s->up[i].unsent.n -= gone->unsent[i].n;
+        s->up[i].unsent.bytes -= gone->unsent[i].bytes;
     }
-    return ST_NOT_FOUND;
-}
-
-enum st store_retention(struct store *s, struct err *e)
-{
-    struct clk_time now = clk_now(s->clk);
-    int64_t bytes = 0, id = 0;
-    ERR_TRY(used_bytes(s, &bytes, e));
-    bool crowded = bytes > s->cfg.max_size_bytes / 100 * STORE_CROWDED_PERCENT;
-    /* Nothing is old when the date is not known. */
-    int64_t keep_from = crowded                    ? INT64_MAX
-                        : now.grade == CLK_UNKNOWN ? INT64_MIN
-                                                   : now.utc_ms - s->cfg.keep_ms;
-    enum st st = next_to_go(s, &id, keep_from, e);
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    ERR_TRY(store_db_begin(&s->db, e));
-    int64_t dropped = 0;
-    while (dropped < DROPPED_A_SEAL && st == ST_OK) {
-        st = drop_batch(s, id, e);
-        dropped += st == ST_OK;
-        if (st == ST_OK)
-            st = next_to_go(s, &id, keep_from, e);
-    }
-    st = store_db_end(&s->db, st == ST_NOT_FOUND ? ST_OK : st, e);
-    s->held -= st == ST_OK ? dropped : 0;
-    return st;
 }
 
 enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e)
@@ -382,7 +350,7 @@ enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e)
     return any ? ST_OK : ST_NOT_FOUND;
 }
 
-static enum st count(struct store *s, enum store_sql id, const char *uplink, int64_t *n,
+static enum st count(struct store *s, enum store_sql id, const char *uplink, struct store_amount *n,
                      struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, id, e);
@@ -391,7 +359,7 @@ static enum st count(struct store *s, enum store_sql id, const char *uplink, int
     if (uplink)
         sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
     ERR_TRY(store_db_row(&s->db, q, e));
-    *n = sqlite3_column_int64(q, 0);
+    *n = (struct store_amount){sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1)};
     sqlite3_reset(q);
     return ST_OK;
 }
@@ -407,11 +375,15 @@ enum st store_count(struct store *s, struct err *e)
 void store_stats_refresh(struct store *s)
 {
     int64_t unsent = 0;
+    struct store_figures f;
+    store_figures(s, &f);
     for (uint32_t i = 0; i < s->nup; i++)
-        if (s->up[i].required && s->up[i].unsent > unsent)
-            unsent = s->up[i].unsent;
+        if (s->up[i].required && s->up[i].unsent.n > unsent)
+            unsent = s->up[i].unsent.n;
     pthread_mutex_lock(&s->board_lock);
-    s->stats.batches_held = s->held;
+    f.thinned = s->stats.figures.thinned;
+    s->stats.figures = f;
+    s->stats.batches_held = s->held.n;
     s->stats.batches_unsent = unsent;
     s->stats.last_commit_ms = clk_now(s->clk).utc_ms;
     pthread_mutex_unlock(&s->board_lock);

@@ -8,7 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-extern const unsigned char store_schema_001[], store_schema_002[], store_schema_004[];
+extern const unsigned char store_schema_001[], store_schema_002[], store_schema_003[],
+    store_schema_004[];
 
 /* schema[i] brings a file from version i to i + 1; fill, in the same transaction, puts into the new
  * tables what the old ones know. */
@@ -16,10 +17,13 @@ static const struct {
     const unsigned char *sql;
     enum st (*fill)(struct store_db *d, struct err *e);
 } schema[] = {
-    {store_schema_001, NULL}, {store_schema_002, NULL}, {store_schema_004, store_times_fill}};
+    {store_schema_001, NULL},
+    {store_schema_002, NULL},
+    {store_schema_003, store_times_fill},
+    {store_schema_004, NULL},
+};
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 
-#define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
 /* The WAL is folded into the file at this size, or at this part of a small file's limit. */
 #define WAL_BYTES (4 * 1024 * 1024)
 #define WAL_PART 20
@@ -27,7 +31,9 @@ static const struct {
  * KiB for itself, and a commit writes the changed parts only (decision 0008). */
 #define NEW_FILE "PRAGMA page_size=512;"
 /* Page caches in KiB: one writer, and a few readers that scan once. */
-#define WRITER_CACHE "PRAGMA cache_size=-128;"
+/* Debian's SQLite overwrites what is deleted: each batch would be written to flash once more when
+ * it goes. What is forgotten here has been sent to others. */
+#define WRITER_CACHE "PRAGMA cache_size=-128; PRAGMA secure_delete=OFF;"
 #define READER_CACHE "PRAGMA cache_size=-64;"
 
 static const char *const sql[STORE_SQLS] = {
@@ -123,7 +129,7 @@ enum st store_db_open(struct store_db *d, const char *path, bool readonly, struc
         st = store_db_fail(d, "open", e);
     if (st == ST_OK) {
         sqlite3_extended_result_codes(d->h, 1);
-        sqlite3_busy_timeout(d->h, BUSY_MS);
+        sqlite3_busy_timeout(d->h, STORE_BUSY_MS);
         st = exec(d, readonly ? READER_CACHE : WRITER_CACHE, e);
     }
     /* The first read of the file: tells a database from anything else. */

@@ -66,7 +66,7 @@ static enum st sync_folder(const struct store_jfile *j, struct err *e)
 
 enum st store_jfile_open(struct store_jfile *j, const char *db_path, bool readonly, struct err *e)
 {
-    *j = (struct store_jfile){.fd = -1};
+    *j = (struct store_jfile){.fd = -1, .max = STORE_JFILE_BYTES};
     if (asprintf(&j->path, "%s.journal", db_path) < 0) {
         j->path = NULL;
         return err_set(e, ST_MEMORY, "store %s: no memory", db_path);
@@ -109,7 +109,7 @@ enum st store_jfile_append(struct store_jfile *j, uint64_t epoch, struct wire_sp
                            struct err *e)
 {
     size_t n = record_bytes(payload.n);
-    if (payload.n > STORE_BLOB_MAX || j->end + (int64_t)n > STORE_JFILE_BYTES)
+    if (payload.n > STORE_BLOB_MAX || j->end + (int64_t)n > j->max)
         return err_set(e, ST_FULL, "journal %s: it is full until the next window is sealed",
                        j->path);
     uint8_t *record = calloc(1, n), hash[WIRE_HASH_BYTES];

@@ -158,7 +158,7 @@ static enum st drain(struct store *s, struct err *e)
 bool store_crowded(const struct store *s)
 {
     return s->nframes > STORE_FRAMES / 4 * 3 || s->nindex > STORE_INDICES / 4 * 3 ||
-           s->senml.n > s->senml.max / 4 * 3 || s->jfile.end > STORE_JFILE_BYTES / 4 * 3;
+           s->senml.n > s->senml.max / 4 * 3 || s->jfile.end > s->jfile.max / 4 * 3;
 }
 
 size_t store_frames(struct store *s, const struct store_frame **frames)
@@ -329,18 +329,28 @@ static bool riders_due(struct store *s, bool flush)
            (parked && (flush || now >= s->parked_since.ms + PARKED_MS || parked == STORE_PARKED));
 }
 
-enum st store_riders_commit(struct store *s, struct err *e)
+static enum st riders_try(struct store *s, struct err *e)
 {
     struct store_riders r;
-    ERR_TRY(store_db_begin(&s->db, e));
+    ERR_TRY(store_begin(s, 0, e));
     ERR_TRY(store_db_end(&s->db, store_riders_write(s, &r, e), e));
     store_riders_written(s, &r);
     return ST_OK;
 }
 
+/* Receipts take room before what they acknowledge gives any back: then that goes now. */
+enum st store_riders_commit(struct store *s, struct err *e)
+{
+    enum st st = riders_try(s, e);
+    if (st != ST_FULL)
+        return st;
+    ERR_TRY(store_retention(s, e));
+    return riders_try(s, e);
+}
+
 static enum st commit_journal(struct store *s, struct err *e)
 {
-    ERR_TRY(store_room(s, e));
+    ERR_TRY(store_room(s, 0, e));
     ERR_TRY(append(s, e));
     s->njournalled = s->nframes;
     s->journal_due.ms = INT64_MAX;

@@ -144,12 +144,13 @@ enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch
                        (unsigned long long)store_batch_seq(id));
     if (row != ST_OK)
         return row;
-    *out = (struct store_batch){.id = id,
-                                .seq = store_batch_seq(id),
-                                .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,
-                                .from_ms = sqlite3_column_int64(q, 2),
-                                .to_ms = sqlite3_column_int64(q, 3),
-                                .n = (uint64_t)sqlite3_column_int64(q, 4)};
+    *out = (struct store_batch){
+        .id = id,
+        .seq = store_batch_seq(id),
+        .kind = sqlite3_column_int(q, 1) == STORE_KIND_CONTROL ? WIRE_CONTROL : WIRE_DATA,
+        .from_ms = sqlite3_column_int64(q, 2),
+        .to_ms = sqlite3_column_int64(q, 3),
+        .n = (uint64_t)sqlite3_column_int64(q, 4)};
     bool ok = store_db_blob(q, 5, out->hash, WIRE_HASH_BYTES) &&
               store_db_blob(q, 7, out->chain, WIRE_ID_BYTES);
     r->bytes.n = 0;
@@ -236,7 +237,7 @@ enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batche
     sqlite3_bind_text(q, 1, uplink, -1, SQLITE_STATIC);
     ERR_TRY(store_db_row(&r->db, q, e));
     *batches = sqlite3_column_int64(q, 0);
-    *readings = sqlite3_column_int64(q, 1);
+    *readings = sqlite3_column_int64(q, 2);
     sqlite3_reset(q);
     return ST_OK;
 }
@@ -394,4 +395,19 @@ enum st store_last_receipt(struct store_reader *r, const char *uplink, struct st
     }
     sqlite3_reset(q);
     return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a receipt is damaged", r->db.path);
+}
+
+enum st store_set_aside_last(struct store_reader *r, struct store_set_aside *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_REFUSED_LAST, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(&r->db, q, e));
+    *out = (struct store_set_aside){.batches = sqlite3_column_int64(q, 0),
+                                    .seq = store_batch_seq(sqlite3_column_int64(q, 1)),
+                                    .at_ms = sqlite3_column_int64(q, 3)};
+    column_text(q, 2, out->code, sizeof out->code);
+    bool ok = store_db_blob(q, 4, out->chain, WIRE_ID_BYTES);
+    sqlite3_reset(q);
+    return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a refusal is damaged", r->db.path);
 }

@@ -103,6 +103,8 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
         st = store_db_migrate(&s->db, e);
     if (st == ST_OK)
         st = store_jfile_open(&s->jfile, s->path, false, e);
+    if (cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT < s->jfile.max)
+        s->jfile.max = cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT;
     if (st == ST_OK)
         st = store_db_limit(&s->db, cfg->max_size_bytes / 100 * STORE_FILE_PERCENT, e);
     if (st != ST_OK) {
@@ -175,6 +177,7 @@ static bool device_copy(struct store_dev *to, const struct store_device *d, cons
 {
     memset(to, 0, sizeof *to);
     to->d.period_ms = d->period_ms;
+    to->d.legal = d->legal;
     bool ok = copy_text(&to->d.id, d->id);
     ok = copy_text(&to->d.name, d->name) && ok;
     ok = copy_text(&to->d.place, d->place) && ok;
@@ -289,6 +292,7 @@ enum st store_start(struct store *s, struct err *e)
                     "%lld bytes in the middle of %s could not be read; what stands behind them was",
                     (long long)s->jfile.damaged, s->jfile.path);
     ERR_TRY(store_count(s, e));
+    ERR_TRY(store_figures_start(s, e));
     store_stats_refresh(s);
     return ST_OK;
 }
@@ -345,7 +349,7 @@ void store_health_get(struct store *s, uint32_t device, struct store_health *out
     pthread_mutex_unlock(&s->board_lock);
 }
 
-static int64_t file_bytes(const char *path, const char *suffix)
+int64_t store_file_bytes(const char *path, const char *suffix)
 {
     char name[4096];
     struct stat sb;
@@ -365,6 +369,6 @@ void store_stats(struct store *s, struct store_stats *out)
     pthread_mutex_unlock(&s->board_lock);
     out->queue_polls = polls;
     out->queue_dropped = dropped;
-    out->db_bytes =
-        file_bytes(s->path, "") + file_bytes(s->path, "-wal") + file_bytes(s->path, ".journal");
+    out->db_bytes = store_file_bytes(s->path, "") + store_file_bytes(s->path, "-wal") +
+                    store_file_bytes(s->path, ".journal");
 }

@@ -37,6 +37,7 @@ struct store_device {
     const char *address; /* for people: "rs485-1 unit 3", "192.168.1.20:502 unit 7" */
     const char *model;   /* profile model, or the kind of probe */
     int64_t period_ms;   /* of its polls */
+    bool legal;          /* bound by law: thinned last */
 };
 struct store_series {
     uint32_t device; /* index from store_add_device */
@@ -150,13 +151,39 @@ struct store_frame {
     const uint32_t *got, *missed; /* series indices, ngot and nmissed of them */
     uint32_t ngot, nmissed;
 };
+/* What the kernel tells of the flash under the store. */
+struct store_wear {
+    char device[32];        /* "mmcblk0"; "": not known */
+    int64_t capacity_bytes; /* 0: not known */
+    int life_percent[2];    /* used up at most, of its two types of memory; over 100: more than its
+                               life; -1: not said (SD cards do not) */
+    int pre_eol; /* 0: not said, 1 normal, 2 warning (80 % of its spare blocks), 3 urgent */
+};
+/* Erase cycles that years are reckoned with where nobody knows better: a consumer card with three
+ * bits a cell bears 500 to 1000, and this leaves nothing for what its controller adds. */
+#define STORE_WEAR_CYCLES 500
+/* A rate is told once it was watched for so long. */
+#define STORE_RATE_MS INT64_C(3600000)
+#define STORE_AUTONOMY_MAX_MS (INT64_C(3650) * 86400000)
+struct store_figures {
+    int64_t max_bytes;
+    int64_t held_from_ms;                   /* UTC: the oldest time that a batch covers; 0: none */
+    int64_t sealed_bytes, sealed_window_ms; /* within the last day, and how much of it was seen */
+    /* how long the rest lasts at that rate, if no uplink takes anything, until readings must be
+     * thinned; -1: not known yet; at most STORE_AUTONOMY_MAX_MS */
+    int64_t autonomy_ms;
+    int64_t thinned;                      /* steps of thinning since start */
+    int64_t flash_bytes, flash_window_ms; /* written by this process; 0, 0: not known */
+};
 struct store_stats {
     int64_t batches_unsent;                 /* for the slowest required uplink */
     int64_t batches_held, readings_waiting; /* sealed in store; not yet sealed */
     int64_t queue_polls, queue_dropped;
     int64_t db_bytes;
-    int64_t last_commit_ms; /* UTC of the last durable commit; 0: none since start */
-    char fault[200];        /* "" or why nothing can be committed now and what to do */
+    int64_t last_commit_ms;       /* UTC of the last durable commit; 0: none since start */
+    char fault[200];              /* "" or why nothing can be committed now and what to do */
+    struct store_figures figures; /* as of the last commit */
+    struct store_wear wear;
 };
 
 /* Opens or creates the file, runs migrations, checks it. Messages say what to do (missing folder,
@@ -195,7 +222,8 @@ struct store_chain {
     uint8_t id[WIRE_ID_BYTES];
     uint64_t last_seq; /* 0: nothing sealed yet */
     uint8_t last_hash[WIRE_HASH_BYTES];
-    int64_t last_to_ms;
+    int64_t last_to_ms;   /* end of its last batch */
+    int64_t window_to_ms; /* where the next window begins: thinned batches do not move it */
     int last_clk;
     uint8_t last_boot[WIRE_ID_BYTES];
     uint8_t kid[WIRE_ID_BYTES];
@@ -211,10 +239,21 @@ enum st store_chain_last(struct store *s, struct store_chain *out, struct err *e
 enum st store_chain_begin(struct store *s, const struct store_chain *c,
                           struct err *e) ST_MUST_CHECK;
 
+/* How far a data batch is thinned. The last two thin also what is kept longest: series of devices
+ * that are bound by law or no longer configured, and event-driven ones. */
+enum store_level {
+    STORE_RAW,
+    STORE_1MIN,
+    STORE_15MIN,
+    STORE_LAST_1MIN,
+    STORE_LAST_15MIN,
+    STORE_LEVELS
+};
 struct store_sealed {
     const uint8_t *chain; /* the newest chain */
     uint64_t seq;
     enum wire_kind kind;
+    enum store_level level;
     int64_t from_ms, to_ms;
     int clk;
     uint64_t n; /* records */
@@ -296,6 +335,41 @@ bool store_times_apply(const struct store_times *t, struct store_shift shift,
                        struct wire_reading *w);
 /* A batch with a UTC window that ends this much before T may hold readings from T on. */
 int64_t store_times_reach_ms(const struct store_times *t);
+/* ---- when space runs short ---------------------------------------------------------------- */
+
+/* Acknowledged batches go first (store_seal sees to it); what remains is unsent. */
+enum store_space {
+    STORE_ROOMY,
+    STORE_TIGHT, /* nothing acknowledged is left to forget: unsent batches are to be thinned */
+    STORE_SHORT, /* and until that is done no reading is sealed */
+};
+/* Writer: forgets what is acknowledged, as far as it must and a bounded number at a time, and says
+ * how it stands then. */
+enum st store_space(struct store *s, enum store_space *out, struct err *e) ST_MUST_CHECK;
+/* A batch that a required uplink has not acknowledged and none has refused. */
+struct store_unsent_batch {
+    int64_t id;
+    uint64_t seq;
+    enum store_level level;
+    uint64_t n;
+    int64_t to_ms;
+    uint8_t hash[WIRE_HASH_BYTES];
+    struct buf packed; /* the caller's, to free */
+};
+/* Writer: the oldest unsent data batches of the newest chain behind *id that are not thinned to
+ * this level yet: either one that is thinned already, or raw ones with numbers in a row, at most
+ * max of them and STORE_THIN_READINGS readings unless one alone has more. The chain's newest raw
+ * batch is never among them. *more: the row ends only there. ST_NOT_FOUND: none; ST_BUSY: none
+ * among the next thousands, *id has moved on. */
+#define STORE_THIN_READINGS 16384
+enum st store_unsent_next(struct store *s, enum store_level level, int64_t *id,
+                          struct store_unsent_batch *out, size_t max, size_t *n, bool *more,
+                          struct err *e) ST_MUST_CHECK;
+/* Writer: one transaction that forgets the batches seq_from to seq_to of the newest chain and
+ * stores these n that stand for them (a void entry and thinned values), in order. On failure
+ * nothing has changed. */
+enum st store_seal_thinned(struct store *s, const struct store_sealed *b, size_t n,
+                           uint64_t seq_from, uint64_t seq_to, struct err *e) ST_MUST_CHECK;
 
 /* ---- for uplinks -------------------------------------------------------------------------- */
 
@@ -374,6 +448,17 @@ struct store_receipt {
 };
 enum st store_last_receipt(struct store_reader *r, const char *uplink, struct store_receipt *out,
                            struct err *e) ST_MUST_CHECK;
+/* Batches that the store still has and an uplink was refused for ever, and the latest of them.
+ * ST_NOT_FOUND when there is none. */
+struct store_set_aside {
+    int64_t batches;
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq;
+    int64_t at_ms;
+    char code[32];
+};
+enum st store_set_aside_last(struct store_reader *r, struct store_set_aside *out,
+                             struct err *e) ST_MUST_CHECK;
 void store_stats(struct store *s, struct store_stats *out);
 
 /* ---- for tools: walks in short transactions, single batches, a copy (reader) ------------- */

@@ -18,11 +18,17 @@
 #define STORE_PARKED 32                      /* acknowledgements that wait for the next commit */
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
-#define STORE_FILE_PERCENT 90    /* of max_size for the file; the rest is for its WAL */
-#define STORE_SEAL_PERCENT 85    /* of max_size: no more readings; acknowledgements still fit */
-#define STORE_CROWDED_PERCENT 80 /* of max_size: acknowledged history goes before its age */
+/* How max_size is shared out; what these leave is the reserve's. */
+#define STORE_FILE_PERCENT 84 /* the database */
+#define STORE_SEAL_PERCENT 80 /* no more readings go in; acknowledgements still fit */
+#define STORE_CROWDED_PERCENT                                                                      \
+    75 /* acknowledged history goes before its age, the rest is thinned                            \
+        */
+#define STORE_WAL_PERCENT 10
+#define STORE_JFILE_PERCENT 5
 #define STORE_UPLINKS 8
-#define STORE_SEQ_BITS 40 /* batch.id = chain.id << 40 | seq */
+#define STORE_BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
+#define STORE_SEQ_BITS 40  /* batch.id = chain.id << 40 | seq */
 
 /* ---- db.c: the only file that prepares statements by hand ---- */
 
@@ -62,6 +68,7 @@ struct store_jfile {
     int fd; /* -1: closed; a reader also when there is none yet */
     char *path;
     int64_t end;     /* where the next record goes */
+    int64_t max;     /* no record goes beyond; at most STORE_JFILE_BYTES */
     int64_t damaged; /* bytes that the last walk passed over although records stand behind them */
 };
 /* Opens `<db_path>.journal`; the writer makes it, for its owner alone. */
@@ -105,10 +112,13 @@ struct store_call_node {
     bool done;
     struct store_call_node *next;
 };
+struct store_amount {
+    int64_t n, bytes; /* batches, packed */
+};
 struct store_up {
     char *id;
     bool required;
-    int64_t unsent; /* batches that it has not acknowledged; writer only */
+    struct store_amount unsent; /* that it has not acknowledged; writer only */
 };
 /* An acknowledgement that the next commit writes. */
 struct store_parked {
@@ -119,6 +129,13 @@ struct store_parked {
     uint8_t *receipt; /* owned; NULL: refused for ever */
     size_t receipt_n;
     char refused[32];
+};
+
+/* Bytes of the last day, by hours. Times may be negative: only differences count. */
+#define STORE_DAY_SLOTS 24
+struct store_day {
+    int64_t since_ms, slot; /* when it began; the newest hour */
+    int64_t bytes[STORE_DAY_SLOTS];
 };
 
 struct store {
@@ -177,11 +194,14 @@ struct store {
     size_t nindex;
     uint64_t waiting; /* readings in frames */
     struct mono journal_due, events_due;
-    int64_t held;             /* batches in the store */
+    struct store_amount held; /* in the store */
     struct mono parked_since; /* the oldest */
 
     bool clock_known; /* what store_clock_note wrote last: writer only */
     int64_t clock_offset_ms;
+    int64_t refused_bytes; /* what the last batch wanted that there was no room for; 0: it fitted */
+    struct store_day sealed_day, written_day;
+    int64_t written_bytes; /* by this process so far, as the kernel counts; -1: it does not say */
 };
 
 /* Whether a poll of n series fits behind the frames in RAM. */
@@ -226,13 +246,55 @@ void store_parked_written(struct store *s, uint32_t n);
 /* Writer: forgets acknowledged batches older than keep, or any when the file nears its limit. Has
  * a transaction of its own, so that it frees room for one that needs it. */
 enum st store_retention(struct store *s, struct err *e);
-/* ST_FULL when no more readings may be written: the rest is for acknowledgements, which free. */
-enum st store_room(struct store *s, struct err *e);
+/* ST_FULL when so many bytes of readings may not be written any more: the rest is for
+ * acknowledgements, which free. */
+enum st store_room(struct store *s, size_t more, struct err *e);
+/* What a transaction forgets: taken off the figures behind its commit. */
+struct store_gone {
+    struct store_amount all, unsent[STORE_UPLINKS];
+};
+/* Inside a transaction: forgets one batch, if it is there, and all that is kept of it. */
+enum st store_batch_drop(struct store *s, int64_t id, struct store_gone *gone, struct err *e);
+void store_gone_tell(struct store *s, const struct store_gone *gone);
+/* Inside a transaction: stores b as the chain's next, without its journal and plan. */
+enum st store_batch_add(struct store *s, int64_t chain, const struct store_sealed *b,
+                        struct err *e);
+/* Behind the commit of a batch: wakes the uplinks, brings the figures up to date. */
+void store_sealed_tell(struct store *s, const struct store_sealed *b);
+/* Begins a transaction that writes about `bytes` beside the small things. ST_FULL: it might push
+ * database, WAL and journal over max_size together, and the WAL cannot be folded now. */
+enum st store_begin(struct store *s, size_t bytes, struct err *e);
+/* Bytes of batches that may still be sealed before unsent ones must be thinned. */
+enum st store_space_left(struct store *s, int64_t *bytes, struct err *e);
+
+/* ---- wear.c, figures.c ---- */
+
+/* What sysfs, mounted at `sysfs`, says of the block device with this number: zero or -1 for what it
+ * does not say. Never fails. */
+void store_wear_read(const char *sysfs, unsigned major_no, unsigned minor_no, struct store_wear *w);
+/* write_bytes of a file like /proc/self/io; -1: it cannot be told. */
+int64_t store_wear_written(const char *io_path);
+void store_day_begin(struct store_day *d, int64_t at_ms);
+void store_day_add(struct store_day *d, int64_t at_ms, int64_t bytes);
+/* Bytes within the last day, and how much of it was watched. */
+int64_t store_day_sum(struct store_day *d, int64_t at_ms, int64_t *window_ms);
+/* At the start: takes over what was sealed within the last day. */
+enum st store_figures_start(struct store *s, struct err *e);
+/* Writer: the figures now. */
+void store_figures(struct store *s, struct store_figures *f);
+
 /* Id of a chain's row; ST_NOT_FOUND. */
 enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, struct err *e);
 static inline int64_t store_batch_id(int64_t chain, uint64_t seq)
 {
     return (chain << STORE_SEQ_BITS) + (int64_t)seq;
+}
+/* batch.kind: 0 raw data, 1 control, then thinned data by its level. Raw data alone has 0, so that
+ * what looks for the newest readings passes over thinned ones, however young their number. */
+#define STORE_KIND_CONTROL 1
+static inline int store_kind(enum wire_kind kind, enum store_level level)
+{
+    return kind == WIRE_CONTROL ? STORE_KIND_CONTROL : level == STORE_RAW ? 0 : 1 + (int)level;
 }
 static inline uint64_t store_batch_seq(int64_t id)
 {
@@ -249,6 +311,8 @@ struct store_db *store_reader_db(struct store_reader *r);
  * and the same of all control batches that the store holds. */
 enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed, struct err *e);
 enum st store_times_fill(struct store_db *d, struct err *e);
+/* Size of the file path+suffix; 0 when there is none. */
+int64_t store_file_bytes(const char *path, const char *suffix);
 /* Records why nothing can be committed (or "" again) for the page. */
 void store_fault(struct store *s, const char *text);
 void store_stats_refresh(struct store *s);

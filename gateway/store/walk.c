@@ -119,12 +119,13 @@ enum st store_batch_find(struct store_reader *r, const uint8_t *chain, uint64_t 
     sqlite3_bind_blob(q, 1, chain, WIRE_ID_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, (int64_t)seq);
     ERR_TRY(store_db_row(&r->db, q, e));
-    *out = (struct store_batch){.id = sqlite3_column_int64(q, 0),
-                                .seq = seq,
-                                .kind = sqlite3_column_int(q, 1) ? WIRE_CONTROL : WIRE_DATA,
-                                .from_ms = sqlite3_column_int64(q, 2),
-                                .to_ms = sqlite3_column_int64(q, 3),
-                                .n = (uint64_t)sqlite3_column_int64(q, 4)};
+    *out = (struct store_batch){
+        .id = sqlite3_column_int64(q, 0),
+        .seq = seq,
+        .kind = sqlite3_column_int(q, 1) == STORE_KIND_CONTROL ? WIRE_CONTROL : WIRE_DATA,
+        .from_ms = sqlite3_column_int64(q, 2),
+        .to_ms = sqlite3_column_int64(q, 3),
+        .n = (uint64_t)sqlite3_column_int64(q, 4)};
     memcpy(out->chain, chain, WIRE_ID_BYTES);
     bool ok = store_db_blob(q, 5, out->hash, WIRE_HASH_BYTES);
     sqlite3_reset(q);

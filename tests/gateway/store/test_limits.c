@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -45,6 +46,19 @@ static enum st polls(struct line *l)
     return st;
 }
 
+static int64_t on_disk(const struct line *l)
+{
+    static const char *const suffix[] = {"", "-wal", ".journal", ".reserve"};
+    int64_t sum = 0;
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+        char path[512];
+        struct stat sb;
+        snprintf(path, sizeof path, "%s%s", l->db, suffix[i]);
+        sum += stat(path, &sb) == 0 ? sb.st_size : 0;
+    }
+    return sum;
+}
+
 /* One turn of the writer on a store that may be full: as in main, the one half does not keep the
  * other from trying. */
 static enum st turn(struct line *l)
@@ -53,6 +67,7 @@ static enum st turn(struct line *l)
     enum st a = store_step(l->store, false, &e), b = seal_step(l->seal, &e);
     assert_true(a == ST_OK || a == ST_FULL);
     assert_true(b == ST_OK || b == ST_FULL);
+    assert_in_range(on_disk(l), 1, FILE_BYTES);
     return a == ST_OK ? b : a;
 }
 
@@ -144,11 +159,46 @@ static void one_batch_that_nobody_takes_does_not_pin_the_rest(void **state)
     line_batches_done(&b);
 }
 
+/* A reader's snapshot keeps the WAL from being folded: the store stops rather than grow over its
+ * limit, says why, and goes on once the reader has gone. */
+static void a_reader_that_stays_cannot_push_the_store_over_its_limit(void **state)
+{
+    struct line *l = *state;
+    struct store_stats stats = {0};
+    struct store_reader *r;
+    struct err e = {0};
+    setup(l);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(polls(l), ST_OK);
+        assert_int_equal(turn(l), ST_OK);
+    }
+    assert_int_equal(store_reader_open(&r, l->db, &e), ST_OK);
+    assert_int_equal(store_reader_begin(r, &e), ST_OK);
+    int64_t batches, readings;
+    assert_int_equal(store_unsent(r, "city", &batches, &readings, &e), ST_OK); /* the snapshot */
+    for (int i = 0; i < 100 && !strstr(stats.fault, "another program reads"); i++) {
+        assert_int_equal(polls(l), ST_OK);
+        (void)turn(l);
+        assert_in_range(on_disk(l), 1, FILE_BYTES);
+        store_stats(l->store, &stats);
+    }
+    assert_non_null(strstr(stats.fault, "another program reads"));
+    store_reader_end(r);
+    for (int i = 0; i < 10; i++) {
+        (void)polls(l);
+        (void)turn(l);
+        assert_in_range(on_disk(l), 1, FILE_BYTES);
+    }
+    assert_int_equal(turn(l), ST_OK);
+    store_reader_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
         T(a_full_store_takes_acknowledgements_and_goes_on),
+        T(a_reader_that_stays_cannot_push_the_store_over_its_limit),
         T(one_batch_that_nobody_takes_does_not_pin_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
