@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS 10000 /* enroll beside serve: wait for the other's transaction */
 
 static const char schema[] =
@@ -42,8 +42,15 @@ static const char schema[] =
     "CREATE TABLE void(id INTEGER PRIMARY KEY, chain INTEGER NOT NULL REFERENCES chain(id),"
     " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, last_hash BLOB, cause TEXT NOT NULL,"
     " batch INTEGER NOT NULL REFERENCES batch(id)) STRICT;"
-    "CREATE INDEX void_chain ON void(chain, seq_to);"
-    "PRAGMA user_version = 1;";
+    "CREATE INDEX void_chain ON void(chain, seq_to);";
+
+/* Version 2: the raw batches that a thinned one stands for (its header's `for`). */
+static const char schema_2[] =
+    "CREATE TABLE thinned(batch INTEGER PRIMARY KEY REFERENCES batch(id),"
+    " chain INTEGER NOT NULL REFERENCES chain(id), for_from INTEGER NOT NULL,"
+    " for_to INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX thinned_for ON thinned(chain, for_to);"
+    "PRAGMA user_version = 2;";
 
 static const char *const sql_text[SQL_COUNT] = {
 #define SQL(name, text) [SQL_##name] = text,
@@ -86,6 +93,8 @@ static enum st schema_make(struct city_db *d, struct err *e)
     st = version_of(d, &version, e);
     if (st == ST_OK && version == 0)
         st = city_db_exec(d, schema, e);
+    if (st == ST_OK && version < SCHEMA_VERSION)
+        st = city_db_exec(d, schema_2, e);
     if (st == ST_OK)
         st = city_db_exec(d, "COMMIT", e);
     if (st != ST_OK)
@@ -110,7 +119,7 @@ enum st city_db_open(struct city_db *d, const char *path, enum city_mode mode, s
         sqlite3_busy_timeout(d->db, BUSY_MS);
         st = version_of(d, &version, e);
     }
-    if (st == ST_OK && version == 0 && mode == CITY_DB_WRITE)
+    if (st == ST_OK && version < SCHEMA_VERSION && mode == CITY_DB_WRITE)
         st = schema_make(d, e);
     else if (st == ST_OK && version != SCHEMA_VERSION)
         st = err_set(e, ST_UNSUPPORTED, "schema %d is not the %d of this program", version,

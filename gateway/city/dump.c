@@ -56,6 +56,13 @@ static enum st add_reading(struct dump *d, const struct wire_reading *r, sqlite3
     return city_db_run(&d->db, d->add, e);
 }
 
+/* The number that a time entry knows the batch by: a thinned one has the times of what it stands
+ * for. */
+static int64_t sealed_as(const struct wire_batch *b, sqlite3_stmt *row)
+{
+    return b->header.for_from ? (int64_t)b->header.for_from : sqlite3_column_int64(row, 2);
+}
+
 static enum st add_batch(struct dump *d, sqlite3_stmt *row, struct err *e)
 {
     struct wire_batch b;
@@ -69,8 +76,7 @@ static enum st add_batch(struct dump *d, sqlite3_stmt *row, struct err *e)
         st = wire_senml_open(&m, b.cose.payload.p, b.cose.payload.n, b.header.gw, NULL, e);
     if (st == ST_OK && !d->raw)
         st = city_corrections_time(&d->corrections, sqlite3_column_int64(row, 4),
-                                   city_db_span(row, 5), sqlite3_column_int64(row, 2), &moved,
-                                   &add_ms, e);
+                                   city_db_span(row, 5), sealed_as(&b, row), &moved, &add_ms, e);
     for (int64_t i = 0; st == ST_OK && (st = wire_senml_next(&m, &r, e)) == ST_OK; i++) {
         if (moved)
             move(&r, add_ms);
@@ -108,8 +114,8 @@ static enum st dump_gateway(struct dump *d, int64_t gateway, const char *gw, str
     enum st st = city_db_exec(&d->db, "DELETE FROM temp.r", e);
     if (st == ST_OK && !d->raw)
         st = city_corrections_load(&d->corrections, gateway, &d->cose, e);
-    sqlite3_stmt *s =
-        city_db_bind(&d->db, SQL_READ_BATCHES, "iiii", gateway, INT64_MIN, INT64_MAX, (int64_t)0);
+    sqlite3_stmt *s = city_db_bind(&d->db, SQL_READ_BATCHES, "iiiii", gateway, INT64_MIN, INT64_MAX,
+                                   (int64_t)0, (int64_t)d->raw);
 
     while (st == ST_OK && (st = city_db_step(&d->db, s, e)) == ST_OK)
         st = add_batch(d, s, e);

@@ -116,6 +116,11 @@ static enum st add_batch(struct city_db *d, struct row *r, const struct city_bat
                          city_db_bind(d, SQL_GAP_ADD, "itiit", r->batch, h->gaps[i].series,
                                       h->gaps[i].from_ms, h->gaps[i].to_ms, h->gaps[i].cause),
                          e);
+    if (st == ST_OK && h->for_from)
+        st = city_db_run(d,
+                         city_db_bind(d, SQL_THINNED_ADD, "iiii", r->batch, r->chain,
+                                      (int64_t)h->for_from, (int64_t)h->for_to),
+                         e);
     if (st == ST_OK && h->seq == 1 && h->after)
         st = city_db_run(d,
                          city_db_bind(d, SQL_CHAIN_AFTER, "ibib", r->chain, h->after_chain,

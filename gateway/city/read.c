@@ -87,8 +87,8 @@ enum st city_readings(struct city_db *d, const struct city_query *q, struct buf 
     int batches = 0;
     enum st st = buf_printf(
         out, "%s", q->json ? "{\"readings\":[\n" : "series,ts_ms,value,quality,chain,seq\n");
-    sqlite3_stmt *s =
-        city_db_bind(d, SQL_READ_BATCHES, "iiii", q->gateway, q->from_ms, q->to_ms, q->after_row);
+    sqlite3_stmt *s = city_db_bind(d, SQL_READ_BATCHES, "iiiii", q->gateway, q->from_ms, q->to_ms,
+                                   q->after_row, (int64_t)0);
 
     buf_init(&cose, WIRE_BATCH_MAX);
     *next_row = *next_index = 0;
