@@ -155,6 +155,7 @@ struct collect_device_cfg {
     char *bus, *profile, *name, *place, *role, *serial;
     int64_t unit, every_ms, cable_order;
     int stream;
+    bool legal;
     struct cfg_strings points;
     struct {
         double lat, lon;

@@ -37,7 +37,7 @@ const struct cfg_table seal_cfg_table = {sizeof(struct seal_cfg), fields};
 
 static enum st chain_begin(struct seal *l, struct err *e)
 {
-    struct store_chain c = {.last_to_ms = l->from_ms};
+    struct store_chain c = {.last_to_ms = l->from_ms, .window_to_ms = l->from_ms};
     ERR_TRY(wire_random(c.id, sizeof c.id, e));
     memcpy(c.kid, wire_pub_kid(wire_key_pub(l->key)), sizeof c.kid);
     if (l->chain.last_seq) {
@@ -85,7 +85,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
     } else if (st != ST_OK) {
         return st;
     } else {
-        l->from_ms = l->chain.last_to_ms;
+        l->from_ms = l->chain.window_to_ms;
         l->from_unknown = l->from_ms < SEAL_KNOWN_MS;
         bool other_key =
             memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
@@ -173,58 +173,81 @@ static enum st sign_and_pack(struct seal *l, const struct wire_header *h, bool f
     return st;
 }
 
+enum st seal_make(struct seal *l, const struct store_chain *at, const struct seal_window *w,
+                  const struct wire_gap *gaps, size_t ngaps, struct seal_made *out, struct err *e)
+{
+    struct wire_header h = {.kind = w->kind,
+                            .gw = l->gateway,
+                            .seq = at->last_seq + 1,
+                            .after = at->after,
+                            .after_seq = at->after_seq,
+                            .from_ms = w->from_ms,
+                            .to_ms = w->to_ms,
+                            .clk = (int)w->grade,
+                            .step = l->step && w->kind == WIRE_DATA && w->level == STORE_RAW,
+                            .gaps = gaps,
+                            .ngaps = ngaps,
+                            .for_from = w->for_from,
+                            .for_to = w->for_to};
+    memcpy(h.kid, at->kid, sizeof h.kid);
+    memcpy(h.chain, at->id, sizeof h.chain);
+    memcpy(h.prev, at->last_hash, sizeof h.prev);
+    memcpy(h.after_chain, at->after_chain, sizeof h.after_chain);
+    memcpy(h.after_hash, at->after_hash, sizeof h.after_hash);
+    memcpy(h.boot, w->boot, sizeof h.boot);
+    out->b = (struct store_sealed){.chain = l->chain.id,
+                                   .seq = h.seq,
+                                   .kind = w->kind,
+                                   .level = w->level,
+                                   .from_ms = w->from_ms,
+                                   .to_ms = w->to_ms,
+                                   .clk = h.clk,
+                                   .n = w->n,
+                                   .voided = w->voided,
+                                   .nvoided = w->nvoided};
+    struct buf cose;
+    buf_init(&cose, WIRE_BATCH_MAX);
+    buf_init(&out->packed, 2 * WIRE_BATCH_MAX);
+    enum st st = sign_and_pack(l, &h, w->fold, &cose, &out->packed, e);
+    if (st == ST_OK) {
+        wire_sha256(cose.p, cose.n, out->b.hash);
+        out->b.packed = (struct wire_span){out->packed.p, out->packed.n};
+    }
+    buf_done(&cose);
+    return st;
+}
+
+void seal_made_done(struct seal_made *m)
+{
+    buf_done(&m->packed);
+}
+
+void seal_chain_move(struct store_chain *c, const struct store_sealed *b)
+{
+    c->last_seq = b->seq;
+    memcpy(c->last_hash, b->hash, sizeof b->hash);
+    c->last_to_ms = b->to_ms;
+    if (b->kind == WIRE_DATA && b->level == STORE_RAW)
+        c->window_to_ms = b->to_ms;
+}
+
 /* Signs payload and stores the batch; moves the chain on. What it takes meanwhile, some bytes for
  * each byte of the payload, it gives back: a batch is rare. */
 enum st seal_batch(struct seal *l, const struct seal_window *w, const struct wire_gap *gaps,
                    size_t ngaps, struct err *e)
 {
-    struct wire_header h = {.kind = w->kind,
-                            .gw = l->gateway,
-                            .seq = l->chain.last_seq + 1,
-                            .after = l->chain.after,
-                            .after_seq = l->chain.after_seq,
-                            .from_ms = w->from_ms,
-                            .to_ms = w->to_ms,
-                            .clk = (int)w->grade,
-                            .step = l->step && w->kind == WIRE_DATA,
-                            .gaps = gaps,
-                            .ngaps = ngaps};
-    memcpy(h.kid, l->chain.kid, sizeof h.kid);
-    memcpy(h.chain, l->chain.id, sizeof h.chain);
-    memcpy(h.prev, l->chain.last_hash, sizeof h.prev);
-    memcpy(h.after_chain, l->chain.after_chain, sizeof h.after_chain);
-    memcpy(h.after_hash, l->chain.after_hash, sizeof h.after_hash);
-    memcpy(h.boot, w->boot, sizeof h.boot);
-    struct buf cose, packed;
-    buf_init(&cose, WIRE_BATCH_MAX);
-    buf_init(&packed, 2 * WIRE_BATCH_MAX);
-    struct store_sealed b = {.chain = l->chain.id,
-                             .seq = h.seq,
-                             .kind = w->kind,
-                             .from_ms = w->from_ms,
-                             .to_ms = w->to_ms,
-                             .clk = h.clk,
-                             .n = w->n,
-                             .voided = w->voided,
-                             .nvoided = w->nvoided};
-    enum st st = sign_and_pack(l, &h, w->fold, &cose, &packed, e);
-    if (st == ST_OK) {
-        wire_sha256(cose.p, cose.n, b.hash);
-        b.packed = (struct wire_span){packed.p, packed.n};
-        buf_done(&cose);
-        st = store_seal(l->store, &b, w->fold ? l->use : NULL, w->plan, w->nplan, e);
-    }
-    buf_done(&cose);
-    buf_done(&packed);
-    if (st != ST_OK)
-        return st;
-    l->chain.last_seq = h.seq;
-    memcpy(l->chain.last_hash, b.hash, sizeof b.hash);
-    l->chain.last_to_ms = w->to_ms;
-    if (w->to_ms >= SEAL_KNOWN_MS && w->to_ms > l->known_end_ms)
+    struct seal_made m = {0};
+    enum st st = seal_make(l, &l->chain, w, gaps, ngaps, &m, e);
+    if (st == ST_OK)
+        st = store_seal(l->store, &m.b, w->fold ? l->use : NULL, w->plan, w->nplan, e);
+    if (st == ST_OK)
+        seal_chain_move(&l->chain, &m.b);
+    seal_made_done(&m);
+    if (st == ST_OK && w->to_ms >= SEAL_KNOWN_MS && w->to_ms > l->known_end_ms)
         l->known_end_ms = w->to_ms;
-    seal_note_range(l, w, h.seq);
-    return ST_OK;
+    if (st == ST_OK)
+        seal_note_range(l, w, m.b.seq);
+    return st;
 }
 
 /* ---- data batches ---- */
@@ -441,6 +464,7 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
         return ST_OK;
     }
     ERR_TRY(seal_voids(l, e));
+    ERR_TRY(seal_thin(l, e));
     ERR_TRY(seal_data_window(l, group, to, e));
     l->first = false;
     return ST_OK;

@@ -49,7 +49,9 @@ struct seal {
     bool *use;               /* per frame: it is in the window */
     struct wire_span *parts; /* the array head and the records of these frames */
     size_t nuse, nparts;
-    struct buf payload; /* of a control batch; of a data batch its array head */
+    struct buf payload;            /* of a control batch; of a data batch its array head */
+    int64_t thin_at[STORE_LEVELS]; /* per level: the batch up to which it has been looked at */
+    bool thinning;                 /* space is short and something was given up for it */
 };
 
 /* What one batch says, beside its gaps. */
@@ -64,7 +66,22 @@ struct seal_window {
     size_t nplan;
     const uint64_t *voided;
     size_t nvoided;
+    enum store_level level; /* of a thinned batch: */
+    uint64_t for_from, for_to;
 };
+
+/* One batch, signed and packed, not stored yet. `packed` holds what b.packed points to. */
+struct seal_made {
+    struct store_sealed b;
+    struct buf packed;
+};
+/* seal.c: makes the batch that follows `at`; nothing has changed then. ST_FULL: it is too large. */
+enum st seal_make(struct seal *l, const struct store_chain *at, const struct seal_window *w,
+                  const struct wire_gap *gaps, size_t ngaps, struct seal_made *out,
+                  struct err *e) ST_MUST_CHECK;
+void seal_made_done(struct seal_made *m); /* takes a zeroed one */
+/* The chain as it stands behind b. */
+void seal_chain_move(struct store_chain *c, const struct store_sealed *b);
 
 /* seal.c: signs the payload (or, with fold, the parts) and stores the batch; moves the chain on.
  * What it takes meanwhile, some bytes for each byte of the payload, it gives back. */
@@ -104,5 +121,12 @@ enum st seal_owe(struct seal *l, struct err *e) ST_MUST_CHECK;
 enum st seal_plan(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* Gives up, in the chain, what an uplink has refused for ever. */
 enum st seal_voids(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* A control batch stands at the end of the batch before it and says no time of its own. */
+struct seal_window seal_control_window(const struct seal *l);
+
+/* thin.c: while the store is short of space and nothing acknowledged is left to forget, puts values
+ * of a minute, then of a quarter of an hour, in the place of unsent readings (bounded work: the
+ * rest at the next call). */
+enum st seal_thin(struct seal *l, struct err *e) ST_MUST_CHECK;
 
 #endif

@@ -80,7 +80,8 @@ void line_start(struct line *l)
     for (uint32_t d = 0; d < l->devices; d++) {
         char id[64];
         snprintf(id, sizeof id, "%s%u", l->device_name, d);
-        struct store_device dev = {.id = id, .source = "bus", .period_ms = l->period_ms[d]};
+        struct store_device dev = {
+            .id = id, .source = "bus", .period_ms = l->period_ms[d], .legal = l->legal[d]};
         uint32_t at, series;
         ok(store_add_device(l->store, &dev, &at, &e), &e);
         for (uint32_t p = 0; p < l->points; p++) {

@@ -28,6 +28,7 @@ struct line {
      */
     uint32_t devices, points; /* at most LINE_DEVICES_MAX, STORE_POLL_MAX */
     int64_t period_ms[LINE_DEVICES_MAX];
+    bool legal[LINE_DEVICES_MAX]; /* bound by law */
     const char *device_name, *point_name;
     struct store *store;
     struct seal *seal;
