@@ -8,6 +8,7 @@
 #define UPLINKS_MAX 16
 #define EVENTS_MAX 200
 #define EVENTS_DEFAULT 50
+#define DAY_MS 86400e3
 #define BOARD_STEP 32 /* values copied from the board at a time */
 
 static const char *const state_text[] = {[STORE_NEVER] = "never",
@@ -144,7 +145,56 @@ static void put_device(struct web_json *j, struct store *s, uint32_t i)
     web_json_close(j, '}');
 }
 
-static void put_store(struct web_json *j, struct store *s)
+/* A figure, or null while it is not known. */
+static void put_known(struct web_json *j, const char *key, bool known, double v)
+{
+    web_json_num(j, key, known ? num_flt(v) : (struct num){.kind = NUM_NONE});
+}
+
+static double round_to(double v, double step)
+{
+    return (double)(int64_t)(v / step + 0.5) * step;
+}
+
+/* How much is held and how long the rest lasts; days are null until they can be told. */
+static void put_limits(struct web_json *j, const struct store_figures *f, int64_t now_ms)
+{
+    bool rate = f->sealed_window_ms >= STORE_RATE_MS && f->sealed_bytes > 0;
+    web_json_int(j, "max_bytes", f->max_bytes);
+    put_known(j, "days_held", f->held_from_ms > 0 && f->held_from_ms < now_ms,
+              round_to((double)(now_ms - f->held_from_ms) / DAY_MS, 0.01));
+    put_known(j, "days_of_autonomy", f->autonomy_ms >= 0,
+              round_to((double)f->autonomy_ms / DAY_MS, 0.01));
+    put_known(j, "sealed_bytes_a_day", rate,
+              round_to((double)f->sealed_bytes * DAY_MS / (double)f->sealed_window_ms, 1));
+    put_known(j, "measured_over_hours", f->sealed_window_ms > 0,
+              round_to((double)f->sealed_window_ms / 3600000, 0.01));
+    web_json_int(j, "thinned", f->thinned);
+}
+
+static void put_flash(struct web_json *j, const struct store_stats *t)
+{
+    static const char *const pre_eol[] = {NULL, "normal", "warning", "urgent"};
+    const struct store_figures *f = &t->figures;
+    const struct store_wear *w = &t->wear;
+    bool rate = f->flash_window_ms >= STORE_RATE_MS;
+    double a_day = rate ? (double)f->flash_bytes * DAY_MS / (double)f->flash_window_ms : 0;
+    double life = (double)w->capacity_bytes * STORE_WEAR_CYCLES;
+    web_json_open(j, "flash", '{');
+    web_json_text(j, "device", w->device[0] ? w->device : NULL);
+    put_known(j, "written_bytes_a_day", rate, round_to(a_day, 1));
+    put_known(j, "measured_over_hours", f->flash_window_ms > 0,
+              round_to((double)f->flash_window_ms / 3600000, 0.01));
+    put_known(j, "capacity_bytes", w->capacity_bytes > 0, (double)w->capacity_bytes);
+    web_json_int(j, "assumed_erase_cycles", STORE_WEAR_CYCLES);
+    put_known(j, "years_left", a_day > 0 && life > 0, round_to(life / a_day / 365, 1));
+    put_known(j, "life_used_percent_a", w->life_percent[0] >= 0, w->life_percent[0]);
+    put_known(j, "life_used_percent_b", w->life_percent[1] >= 0, w->life_percent[1]);
+    web_json_text(j, "pre_eol", pre_eol[w->pre_eol]);
+    web_json_close(j, '}');
+}
+
+static void put_store(struct web_json *j, struct store *s, int64_t now_ms)
 {
     struct store_stats t;
     store_stats(s, &t);
@@ -157,7 +207,9 @@ static void put_store(struct web_json *j, struct store *s)
     web_json_int(j, "db_bytes", t.db_bytes);
     web_json_int(j, "last_commit_ms", t.last_commit_ms);
     web_json_text(j, "fault", t.fault);
+    put_limits(j, &t.figures, now_ms);
     web_json_close(j, '}');
+    put_flash(j, &t);
 }
 
 static void put_receipt(struct web_json *j, struct web *w, const char *uplink)
@@ -198,6 +250,26 @@ static void put_uplinks(struct web_json *j, struct web *w)
     web_json_close(j, ']');
 }
 
+/* What the city refused for ever. */
+static void put_refused(struct web_json *j, struct web *w)
+{
+    struct store_set_aside r;
+    char chain[WIRE_ID_TEXT];
+    struct store_reader *from = reader(w);
+    if (!from || store_set_aside_last(from, &r, NULL) != ST_OK) {
+        web_json_text(j, "refused", NULL);
+        return;
+    }
+    wire_hex(r.chain, sizeof r.chain, chain);
+    web_json_open(j, "refused", '{');
+    web_json_int(j, "batches", r.batches);
+    web_json_text(j, "chain", chain);
+    web_json_int(j, "seq", (int64_t)r.seq);
+    web_json_text(j, "code", r.code);
+    web_json_int(j, "at_ms", r.at_ms);
+    web_json_close(j, '}');
+}
+
 void web_api_status(void *web, const struct http_request *q, struct http_answer *a)
 {
     struct web *w = web;
@@ -214,8 +286,9 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     for (uint32_t i = 0; i < store_device_count(w->store); i++)
         put_device(&j, w->store, i);
     web_json_close(&j, ']');
-    put_store(&j, w->store);
+    put_store(&j, w->store, now.utc_ms);
     put_uplinks(&j, w);
+    put_refused(&j, w);
     answer_end(a, &j, 200);
 }
 

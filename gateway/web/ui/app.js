@@ -6,6 +6,7 @@ const UNITS = {
   "ug/m3": "µg/m³", "ug/l": "µg/l", "m3": "m³", "m3/s": "m³/s", "W/m2": "W/m²", "VA": "VA",
 };
 const BAD_FLAGS = 1 | 2 | 4;
+const SHORT_DAYS = 7, MANY_DAYS = 3650, MANY_YEARS = 100;
 
 let words = {}, language = "vi", chosen = false;
 let status = null, points = [], labels = {}, at = 0; // at: performance.now() of the answer
@@ -119,6 +120,7 @@ function problems() {
     if (u.text) list.push({ level: "warn", text: t("uplink_problem", { id: u.id }),
       step: `${t("uplink_problem_step")} (${u.text})` });
   }
+  list.push(...storageProblems());
   list.push(...sick.filter((d) => broken(d) && own(d)).map(deviceProblem));
   if (status.clock === "unknown") {
     list.push({ level: "warn", text: t("clock_unknown_problem"), step: t("clock_unknown_step") });
@@ -183,7 +185,10 @@ function showSending() {
     [t("queue"), t("waiting", { n: number(s.queue_polls) })],
     [t("last_commit"), s.last_commit_ms
       ? t("ago", { age: span(gatewayNow() - s.last_commit_ms) }) : t("last_ack_none")]);
-  const dl = byId("sending");
+  showFacts(byId("sending"), facts);
+}
+
+function showFacts(dl, facts) {
   while (dl.children.length > facts.length) dl.lastChild.remove();
   facts.forEach(([name, value], i) => {
     if (!dl.children[i]) {
@@ -194,6 +199,61 @@ function showSending() {
     put(dl.children[i].firstChild, name);
     put(dl.children[i].lastChild, value);
   });
+}
+
+// ---- keeping ---------------------------------------------------------------------------------
+
+// Days and years are estimates: two digits say enough.
+const about = (n) => number(n, n < 10 ? 1 : 0, 0);
+const measured = (value, hours) => (hours < 24
+  ? t("measured", { value, age: span(hours * 3600000) }) : value);
+
+function autonomy(s) {
+  if (s.days_of_autonomy === null) return t("not_known");
+  const much = s.days_of_autonomy >= MANY_DAYS;
+  return measured(t(much ? "autonomy_more" : "autonomy_value",
+    { n: about(much ? MANY_DAYS : s.days_of_autonomy) }), s.measured_over_hours);
+}
+
+function flashYears(f) {
+  if (f.years_left === null) return t("not_known");
+  const much = f.years_left >= MANY_YEARS;
+  return t(much ? "flash_more" : "flash_years_value",
+    { n: about(much ? MANY_YEARS : f.years_left), cycles: number(f.assumed_erase_cycles) });
+}
+
+function showKeeping() {
+  const s = status.store, f = status.flash, mega = f.written_bytes_a_day / 1e6;
+  const life = Math.max(f.life_used_percent_a ?? -1, f.life_used_percent_b ?? -1);
+  const facts = [
+    [t("held"), s.days_held === null ? t("last_ack_none") : t("held_value", { n: about(s.days_held) })],
+    [t("autonomy"), autonomy(s)],
+    [t("flash_day"), f.written_bytes_a_day === null ? t("not_known")
+      : measured(t("megabytes", { n: about(mega) }), f.measured_over_hours)],
+    [t("flash_years"), flashYears(f)]];
+  if (life >= 0) facts.push([t("flash_life"), t("flash_life_value", { n: number(life) })]);
+  showFacts(byId("keeping"), facts);
+}
+
+// What the storage asks for: now, or soon.
+function storageProblems() {
+  const s = status.store, f = status.flash, list = [], r = status.refused;
+  if (f.pre_eol === "urgent" || f.pre_eol === "warning") {
+    list.push({ level: f.pre_eol === "urgent" ? "bad" : "warn", text: t("flash_worn"),
+      step: t("flash_worn_step", { device: f.device }) });
+  }
+  const stuck = status.uplinks.some((u) => u.text);
+  if (stuck && s.days_of_autonomy === 0) {
+    list.push({ level: "warn", text: t("thinning"), step: t("thinning_step") });
+  } else if (stuck && s.days_of_autonomy !== null && s.days_of_autonomy < SHORT_DAYS) {
+    list.push({ level: "warn", text: t("autonomy_short", { n: about(s.days_of_autonomy) }),
+      step: t("autonomy_short_step") });
+  }
+  if (r) {
+    list.push({ level: "warn", step: t("set_aside_step", { code: r.code }),
+      text: t("set_aside", { n: number(r.batches), batch: `${r.chain}/${r.seq}` }) });
+  }
+  return list;
 }
 
 // ---- devices and points ----------------------------------------------------------------------
@@ -362,6 +422,7 @@ function show() {
     for (const p of points) count.set(twin(p), (count.get(twin(p)) ?? 0) + 1);
     showHead();
     showSending();
+    showKeeping();
     showBuses();
     status.devices.forEach(showCard);
     points.forEach((p) => showPoint(p, count.get(twin(p)) > 1));
