@@ -1,17 +1,11 @@
--- Schema 3: what control batches say about sealed readings, where it is found without decoding
--- every batch. `batch` is the one that says it, `n` the entry's place in it: later wins.
+-- Schema 3: what the limits need.
 
--- `time` entries: add_ms goes to every time of that boot in these batches of the chain.
-CREATE TABLE moved (
-  batch INTEGER NOT NULL, n INTEGER NOT NULL,
-  boot BLOB NOT NULL, seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL,
-  add_ms INTEGER NOT NULL, err_ms INTEGER NOT NULL,
-  PRIMARY KEY (batch, n)
-) WITHOUT ROWID;
+-- Where the windows of a chain ended, when its last batch is a thinned one; NULL: last_to_ms.
+ALTER TABLE chain ADD COLUMN window_to_ms INTEGER;
 
--- `correct` entries.
-CREATE TABLE corrected (
-  batch INTEGER NOT NULL, n INTEGER NOT NULL,
-  series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, what TEXT NOT NULL,
-  PRIMARY KEY (batch, n)
-) WITHOUT ROWID;
+-- Packed bytes of a batch: what is held and what is unsent is counted without reading it.
+ALTER TABLE batch ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE batch SET bytes = (SELECT length(y.bytes) FROM batch_bytes y WHERE y.id = batch.id);
+
+-- batch.kind is 0 for raw data, 1 for control, 2 and more for thinned data (1 + its level).
+CREATE INDEX batch_thinned ON batch (from_ms) WHERE kind > 1;
