@@ -28,6 +28,7 @@ struct quantity {
     uint8_t decimals; /* decimals that make sense on a display, and the scale of min and max */
     bool limited;     /* whether min and max apply */
     int64_t min, max; /* plausible limits, inclusive, in 10^-decimals units */
+    bool counter; /* only grows until it starts over (energy, rain): differences mean something */
     enum quantity_domain domain;
     const char *vi, *en; /* labels, UTF-8 */
 };

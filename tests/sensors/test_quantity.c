@@ -216,6 +216,21 @@ static void every_domain_is_used_and_named(void **state)
     assert_string_equal(quantity_domain_name(QUANTITY_DOMAINS), "unknown");
 }
 
+/* Differences are taken of these alone: none of them can fall but by starting over. */
+static void counters_only_grow(void **state)
+{
+    static const char *const yes[] = {"counter", "rain", "energy_import", "water_total", "pickups"};
+    static const char *const no[] = {"temperature", "weight", "energy_total", "active_power"};
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        assert_true(quantity_by_key(yes[i])->counter);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        assert_false(quantity_by_key(no[i])->counter);
+    for (size_t i = 0; i < quantity_count; i++)
+        if (quantity_table[i].counter)
+            assert_true(quantity_table[i].limited && quantity_table[i].min == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +243,7 @@ int main(void)
         cmocka_unit_test(known_values_lie_inside_their_limits),
         cmocka_unit_test(labels_are_text_in_both_languages),
         cmocka_unit_test(every_domain_is_used_and_named),
+        cmocka_unit_test(counters_only_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
