@@ -435,7 +435,7 @@ static enum st walk_entries(const struct wire_batch *b, struct err *e)
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st wire_batch_open(struct wire_batch *b, const void *p, size_t n, struct err *e)
+enum st wire_batch_open_sealed(struct wire_batch *b, const void *p, size_t n, struct err *e)
 {
     enum st st;
 
@@ -443,8 +443,18 @@ enum st wire_batch_open(struct wire_batch *b, const void *p, size_t n, struct er
     st = wire_cose_open(&b->cose, p, n, e);
     if (!st)
         st = open_header(b, e);
-    if (!st)
-        st = b->header.kind == WIRE_DATA ? walk_records(b, e) : walk_entries(b, e);
+    if (st)
+        wire_batch_done(b);
+    return st;
+}
+
+enum st wire_batch_open(struct wire_batch *b, const void *p, size_t n, struct err *e)
+{
+    enum st st = wire_batch_open_sealed(b, p, n, e);
+
+    if (st)
+        return st;
+    st = b->header.kind == WIRE_DATA ? walk_records(b, e) : walk_entries(b, e);
     if (st)
         wire_batch_done(b);
     return st;
