@@ -1,5 +1,5 @@
 /* Chains, sealed batches, acknowledgements: what the writer does to them. */
-#include "gateway/store/store_int.h"
+#include "gateway/store/rollup_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -171,6 +171,7 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
         ERR_TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
     if (use)
         ERR_TRY(store_journal_fold(s, use, e));
+    ERR_TRY(store_rollup_write(s, e));
     return store_riders_write(s, r, e);
 }
 
@@ -211,6 +212,7 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
         return st;
     }
     store_riders_written(s, &riders);
+    store_rollup_written(s);
     if (use)
         store_frames_drop(s, use);
     store_sealed_tell(s, b);

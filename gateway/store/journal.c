@@ -1,7 +1,7 @@
 /* The journal: polls that wait to be sealed, as frames in RAM and as blobs in a file beside the
  * database (jfile.c). What was journalled and outlives a seal moves into the database, in the table
  * `journal`, with that seal. */
-#include "gateway/store/store_int.h"
+#include "gateway/store/rollup_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -382,6 +382,7 @@ enum st store_step(struct store *s, bool flush, struct err *e)
     pthread_mutex_lock(&s->board_lock);
     s->stats.readings_waiting = (int64_t)s->waiting;
     pthread_mutex_unlock(&s->board_lock);
+    store_rollup_step(s);
     if (st != ST_OK && e)
         *e = why;
     return st;

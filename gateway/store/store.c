@@ -1,4 +1,4 @@
-#include "gateway/store/store_int.h"
+#include "gateway/store/rollup_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,13 @@ static const struct cfg_field fields[] = {
      .min = 3600e3,
      .max = 3650.0 * 86400e3,
      .help = "how long acknowledged batches stay as local history"},
+    {.key = "keep_rollups",
+     .kind = CFG_TIME,
+     .offset = offsetof(struct store_cfg, keep_rollups_ms),
+     .dflt = "3650d",
+     .min = 86400e3,
+     .max = 36500.0 * 86400e3,
+     .help = "how long 15 min and 1 day rollups stay for charts"},
     {.key = "journal_every",
      .kind = CFG_TIME,
      .offset = offsetof(struct store_cfg, journal_every_ms),
@@ -127,6 +134,7 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
+    store_rollup_close(s);
     store_db_close(&s->db);
     store_jfile_close(&s->jfile);
     for (uint32_t i = 0; i < s->nparked; i++)
@@ -293,6 +301,7 @@ enum st store_start(struct store *s, struct err *e)
                     (long long)s->jfile.damaged, s->jfile.path);
     ERR_TRY(store_count(s, e));
     ERR_TRY(store_figures_start(s, e));
+    ERR_TRY(store_rollup_open(s, e));
     store_stats_refresh(s);
     return ST_OK;
 }

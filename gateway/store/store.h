@@ -24,6 +24,7 @@ struct store;
 struct store_cfg {
     char *path;
     int64_t max_size_bytes, keep_ms, journal_every_ms;
+    int64_t keep_rollups_ms; /* 0: for ever */
 };
 extern const struct cfg_table store_cfg_table;
 
@@ -492,5 +493,56 @@ bool store_in_use(const char *path);
  * store changes faster than it can be copied. A gateway that starts on the copy begins a new
  * chain. ST_CONFLICT when `to` exists; on failure nothing is left there. Any thread. */
 enum st store_backup(const char *path, const char *to, struct err *e) ST_MUST_CHECK;
+
+/* ---- charts -------------------------------------------------------------------------------- */
+
+/* What a chart is drawn from: batches (every reading), or their rollups. Rollups of 15 min and 1
+ * day are made of sealed batches, and kept for store.keep_rollups; days begin at midnight of Viet
+ * Nam (UTC+7), as people there read them. */
+enum store_chart_source { STORE_CHART_READINGS, STORE_CHART_15MIN, STORE_CHART_1DAY };
+#define STORE_CHART_READINGS_MS (INT64_C(50) * 3600000) /* up to here a chart decodes batches … */
+#define STORE_CHART_15MIN_MS (INT64_C(92) * 86400000)   /* … and up to here reads quarters */
+#define STORE_CHART_POINTS 2000
+#define STORE_CHART_GAPS 1000
+
+struct store_chart_ask {
+    const char *device, *point;
+    int64_t from_ms, to_ms; /* UTC, half-open */
+    uint32_t points;        /* at most so many, 1 … STORE_CHART_POINTS */
+};
+/* All readings of one stretch, whatever their quality. */
+struct store_chart_point {
+    uint32_t count, good; /* 0: nothing was read; good: those with q == 0 */
+    struct num min, max;  /* exact */
+    struct num first, last;
+    double mean; /* NaN: not to be told */
+    /* Counters: how far it grew since the last reading before this stretch that counts, and how
+     * often it fell back, which is not in it. NUM_NONE: no counter, or not known. */
+    struct num grown;
+    uint32_t resets;
+};
+struct store_chart_gap {
+    int64_t from_ms, to_ms;
+    enum store_cause cause;
+};
+struct store_chart {
+    enum store_chart_source source; /* of the longest stretches */
+    int64_t from_ms, step_ms;       /* point i covers [from_ms + i × step_ms, … + step_ms) */
+    uint32_t n;
+    struct store_chart_point *point;
+    /* Where readings are drawn from batches: what is missing and why; in order, clipped. Cut: there
+     * are more. Elsewhere a stretch without readings has count 0. */
+    struct store_chart_gap *gap;
+    uint32_t ngaps;
+    bool gaps_cut;
+    uint64_t batches, rows, bytes; /* read for it: batches decoded, rollups, bytes of both */
+};
+/* Reads a chart of one series. With rollups it begins at a whole slot at or before from_ms, and a
+ * step is whole slots. What no rollup has yet comes from batches and the journal. Its transactions
+ * last well below 1 s. ST_BAD: a mistake in the question; a series that the store does not have
+ * gives a chart of nothing. Free with store_chart_done, also after a failure. */
+enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *ask,
+                         struct store_chart *out, struct err *e) ST_MUST_CHECK;
+void store_chart_done(struct store_chart *c);
 
 #endif

@@ -194,8 +194,9 @@ struct store {
     size_t nindex;
     uint64_t waiting; /* readings in frames */
     struct mono journal_due, events_due;
-    struct store_amount held; /* in the store */
-    struct mono parked_since; /* the oldest */
+    struct store_amount held;    /* in the store */
+    struct store_rollup *rollup; /* rollup_int.h; NULL before store_start */
+    struct mono parked_since;    /* the oldest */
 
     bool clock_known; /* what store_clock_note wrote last: writer only */
     int64_t clock_offset_ms;

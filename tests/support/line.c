@@ -39,7 +39,10 @@ void line_init(struct line *l)
     l->utc_ms = LINE_T0;
     l->mono_ms = 1000000;
     l->clk = (struct clk){now, mono, l};
-    l->store_cfg = (struct store_cfg){l->db, INT64_C(1) << 30, INT64_C(60) * 86400000, 10000};
+    l->store_cfg = (struct store_cfg){.path = l->db,
+                                      .max_size_bytes = INT64_C(1) << 30,
+                                      .keep_ms = INT64_C(60) * 86400000,
+                                      .journal_every_ms = 10000};
     l->seal_cfg = (struct seal_cfg){l->key, 60000, 5000};
     l->machine = "machine-a";
     l->devices = LINE_DEVICES;

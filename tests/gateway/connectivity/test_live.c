@@ -43,7 +43,8 @@ static void site_open(struct site *s, const char *host)
     s->link[0] = (struct connectivity_link_cfg){.id = c, .interface = c, .every_ms = 1000};
     s->link[1] = (struct connectivity_link_cfg){.id = d, .interface = d, .every_ms = 1000};
     const struct connectivity_cfg cfg = {{s->ping, 2}, {s->link, 2}};
-    const struct store_cfg sc = {s->path, 1 << 30, 86400000, 10000};
+    const struct store_cfg sc = {
+        .path = s->path, .max_size_bytes = 1 << 30, .keep_ms = 86400000, .journal_every_ms = 10000};
     /* no mistake is made here, so no cfg is needed to complain to */
     struct cfg *none = NULL;
     const struct cfg_section sections[] = {{.key = NULL}};

@@ -145,7 +145,7 @@ static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **sta
 
     run_sql(l, "DROP TABLE moved; DROP TABLE corrected; CREATE TABLE v AS SELECT 1");
     check(l, c.id); /* an older store, not migrated yet: scanned */
-    run_sql(l, "DROP TABLE v; PRAGMA user_version = 2"); /* as of schema/002 */
+    run_sql(l, "DROP TABLE v; PRAGMA user_version = 4"); /* as of schema/004 */
     line_start(l);
     check(l, c.id); /* the migration found them */
 

@@ -252,7 +252,10 @@ static void rig_open(struct rig *r, int batches)
     (void)snprintf(r->key_path, sizeof(r->key_path), "%s/device.key", r->city.dir);
     ok(wire_key_make(r->key_path, &e), &e);
     ok(wire_key_load(&r->key, r->key_path, &e), &e);
-    const struct store_cfg store_cfg = {r->db, INT64_C(1) << 30, INT64_C(60) * 86400000, 10000};
+    const struct store_cfg store_cfg = {.path = r->db,
+                                        .max_size_bytes = INT64_C(1) << 30,
+                                        .keep_ms = INT64_C(60) * 86400000,
+                                        .journal_every_ms = 10000};
     ok(store_open(&r->store, &store_cfg, GW, &r->clk, &e), &e);
 
     static char id[] = "city";

@@ -208,7 +208,8 @@ static void site_open(struct site *s, const char *listen)
                                     .acknowledged = 7,
                                     .bytes = 4321,
                                     .last_ok_ms = clk_now(clk_real()).utc_ms};
-    const struct store_cfg sc = {s->path, 1 << 30, 86400000, 10000};
+    const struct store_cfg sc = {
+        .path = s->path, .max_size_bytes = 1 << 30, .keep_ms = 86400000, .journal_every_ms = 10000};
     uint32_t up;
     SITE_TRY(store_open(&s->store, &sc, "tra-cau-01", &s->clk, e));
     site_declare(s);

@@ -1,0 +1,463 @@
+/* Charts: rollups where there are any and the range is long, batches and the journal elsewhere. */
+#include "gateway/store/rollup_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define VIEW_MS 500 /* a transaction is ended and begun again after so long */
+#define LATE_MS                                                                                    \
+    INT64_C(3600000) /* how far behind its time a reading may be sealed while the                  \
+                        rollups' job has not looked at its batch yet */
+
+struct chart {
+    const struct store_chart_ask *ask;
+    struct store_reader *r;
+    struct store_db *db;
+    struct store_chart *out;
+    struct store_roll *roll; /* one for each point */
+    struct store_roll_progress at;
+    int64_t to_ms;        /* the end of the last point */
+    int64_t read_from_ms; /* from here on readings are taken from batches */
+    bool counter;
+    int64_t number;   /* of the series; -1: it has no rollups */
+    struct buf bytes; /* of a batch or row */
+    int64_t view_ms;
+    char series[160], any[80];
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static enum st view_begin(struct chart *c, struct err *e)
+{
+    c->view_ms = now_ms();
+    return store_reader_begin(c->r, e);
+}
+
+/* Between two batches: a long transaction would keep the WAL from being folded. */
+static enum st view_renew(struct chart *c, struct err *e)
+{
+    if (now_ms() - c->view_ms < VIEW_MS)
+        return ST_OK;
+    store_reader_end(c->r);
+    return view_begin(c, e);
+}
+
+/* ---- what is asked ---- */
+
+static enum st is_counter(struct chart *c, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(c->db, SQL_SERIES_QUANTITY, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, c->series, -1, SQLITE_STATIC);
+    enum st st = store_db_row(c->db, q, e);
+    const char *key = st == ST_OK ? (const char *)sqlite3_column_text(q, 0) : NULL;
+    const struct quantity *quantity = key ? quantity_by_key(key) : NULL;
+    c->counter = quantity && quantity->counter;
+    sqlite3_reset(q);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum st find_series(struct chart *c, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(c->db, SQL_SERIES_FIND, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, c->series, -1, SQLITE_STATIC);
+    enum st st = store_db_row(c->db, q, e);
+    c->number = st == ST_OK ? sqlite3_column_int64(q, 0) : -1;
+    sqlite3_reset(q);
+    if (st != ST_OK && st != ST_NOT_FOUND)
+        return st;
+    ERR_TRY(is_counter(c, e));
+    return store_roll_progress_get(c->db, &c->at, e);
+}
+
+/* The time from which on the store holds every batch: INT64_MIN when none has left it. */
+static enum st held_from(struct chart *c, int64_t *ms, struct err *e)
+{
+    int64_t first = 0, before = 0;
+    *ms = INT64_MIN;
+    enum st st = store_db_int(c->db, SQL_BATCH_FIRST, 0, NULL, &first, e);
+    if (st == ST_NOT_FOUND || (st == ST_OK && first == store_batch_id(1, 1)))
+        return ST_OK;
+    if (st != ST_OK)
+        return st;
+    before = first - 1;
+    sqlite3_stmt *q = store_db_ask(c->db, SQL_BATCH_STEP, 1, &before, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(c->db, q, e));
+    *ms = sqlite3_column_int64(q, 2);
+    sqlite3_reset(q);
+    return ST_OK;
+}
+
+static int64_t slot_up(enum store_span span, int64_t ms)
+{
+    int64_t slot = store_slot_of(span, ms);
+    return store_slot_ms(span, slot) == ms ? ms : store_slot_ms(span, slot + 1);
+}
+
+/* Where points begin and how wide they are. */
+static void lay_out(struct chart *c, enum store_chart_source source)
+{
+    static const int64_t unit[] = {1, STORE_QUARTER_MS, STORE_DAY_MS};
+    struct store_chart *o = c->out;
+    enum store_span span = source == STORE_CHART_1DAY ? STORE_DAY : STORE_QUARTER;
+    o->source = source;
+    o->from_ms = source == STORE_CHART_READINGS
+                     ? c->ask->from_ms
+                     : store_slot_ms(span, store_slot_of(span, c->ask->from_ms));
+    int64_t length = c->ask->to_ms - o->from_ms, u = unit[source];
+    int64_t units = (length - 1) / u + 1;
+    o->step_ms = ((units - 1) / c->ask->points + 1) * u;
+    o->n = (uint32_t)((length - 1) / o->step_ms + 1);
+    c->to_ms = o->from_ms + o->n * o->step_ms;
+    if (source == STORE_CHART_READINGS)
+        c->to_ms = c->ask->to_ms;
+}
+
+static enum st plan(struct chart *c, struct err *e)
+{
+    int64_t length = c->ask->to_ms - c->ask->from_ms, held = 0;
+    int64_t done = c->at.slot < 0 ? INT64_MIN : store_slot_ms(STORE_QUARTER, c->at.slot);
+    ERR_TRY(held_from(c, &held, e));
+    if (length <= STORE_CHART_READINGS_MS && c->ask->from_ms >= held) {
+        lay_out(c, STORE_CHART_READINGS);
+        c->read_from_ms = c->out->from_ms;
+        return ST_OK;
+    }
+    lay_out(c, length <= STORE_CHART_15MIN_MS ? STORE_CHART_15MIN : STORE_CHART_1DAY);
+    c->read_from_ms = done > c->out->from_ms ? done : c->out->from_ms;
+    if (length <= STORE_CHART_READINGS_MS && held < c->read_from_ms)
+        c->read_from_ms = slot_up(STORE_QUARTER, held); /* the part that is still held */
+    return ST_OK;
+}
+
+static struct store_roll *roll_at(struct chart *c, int64_t t_ms)
+{
+    return &c->roll[(t_ms - c->out->from_ms) / c->out->step_ms];
+}
+
+/* ---- rollups ---- */
+
+static enum st add_rows(struct chart *c, enum store_span span, int64_t from_ms, int64_t to_ms,
+                        struct err *e)
+{
+    uint32_t group = (uint32_t)(c->number >> STORE_ROLL_GROUP_BITS);
+    int64_t slot = store_slot_of(span, from_ms), end = store_slot_of(span, to_ms);
+    enum st st;
+    for (; (st = store_rolls_next(c->db, span, group, &slot, end, &c->bytes, e)) == ST_OK; slot++) {
+        struct store_roll x;
+        ERR_TRY(store_rolls_decode(c->bytes.p, c->bytes.n,
+                                   (int)(c->number & (STORE_ROLL_GROUP - 1)), &x, e));
+        store_roll_merge(roll_at(c, store_slot_ms(span, slot)), &x);
+        c->out->rows++;
+        c->out->bytes += c->bytes.n;
+        ERR_TRY(view_renew(c, e));
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+/* Days as far as there are any, quarters up to where readings begin. */
+static enum st add_rollups(struct chart *c, struct err *e)
+{
+    int64_t quarters_ms = c->out->from_ms, last = 0;
+    if (c->number < 0 || c->out->source == STORE_CHART_READINGS)
+        return ST_OK;
+    if (c->out->source == STORE_CHART_1DAY) {
+        enum st st = store_db_int(c->db, SQL_DAY_LAST, 0, NULL, &last, e);
+        if (st == ST_OK) {
+            int64_t days_ms = store_slot_ms(STORE_DAY, last + 1);
+            days_ms = days_ms < c->to_ms ? days_ms : c->to_ms;
+            ERR_TRY(add_rows(c, STORE_DAY, c->out->from_ms, days_ms, e));
+            quarters_ms = days_ms > quarters_ms ? days_ms : quarters_ms;
+        } else if (st != ST_NOT_FOUND) {
+            return st;
+        }
+    }
+    int64_t end = c->read_from_ms < c->to_ms ? c->read_from_ms : c->to_ms;
+    return quarters_ms < end ? add_rows(c, STORE_QUARTER, quarters_ms, end, e) : ST_OK;
+}
+
+/* ---- batches ---- */
+
+static void add_reading(struct chart *c, int64_t t_ms, struct num v, uint32_t q)
+{
+    if (t_ms < c->read_from_ms || t_ms >= c->to_ms)
+        return;
+    int64_t at = (t_ms - c->out->from_ms) % c->out->step_ms;
+    store_roll_add(roll_at(c, t_ms), (uint32_t)at, v, q, c->counter);
+}
+
+static bool is(struct wire_span t, const char *text)
+{
+    return t.n == strlen(text) && memcmp(t.p, text, t.n) == 0;
+}
+
+static enum st add_records(struct chart *c, const struct wire_batch *b, int64_t add_ms,
+                           struct err *e)
+{
+    struct wire_span device = {(const uint8_t *)c->ask->device, strlen(c->ask->device)};
+    struct wire_skim it;
+    struct wire_skimmed w;
+    struct num v;
+    enum st st = wire_skim_open(&it, b->cose.payload.p, b->cose.payload.n, e);
+    while (st == ST_OK && (st = wire_skim_next(&it, &device, &w, e)) == ST_OK) {
+        if (!is(w.point, c->ask->point))
+            continue;
+        st = wire_skim_value(&it, &w, &v, e);
+        if (st == ST_OK)
+            add_reading(c, w.t_ms + add_ms, v, w.q);
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum store_cause cause_of(const char *text)
+{
+    int i = 0;
+    while (i < STORE_CAUSES - 1 && strcmp(store_cause_text[i], text) != 0)
+        i++;
+    return (enum store_cause)i;
+}
+
+/* A gap that goes on in the next batch is one. */
+static void add_gap(struct chart *c, int64_t from_ms, int64_t to_ms, enum store_cause cause)
+{
+    struct store_chart *o = c->out;
+    from_ms = from_ms > c->read_from_ms ? from_ms : c->read_from_ms;
+    to_ms = to_ms < c->to_ms ? to_ms : c->to_ms;
+    if (from_ms >= to_ms || !o->gap)
+        return;
+    struct store_chart_gap *last = o->ngaps ? &o->gap[o->ngaps - 1] : NULL;
+    if (last && last->to_ms == from_ms && last->cause == cause)
+        last->to_ms = to_ms;
+    else if (o->ngaps == STORE_CHART_GAPS)
+        o->gaps_cut = true;
+    else
+        o->gap[o->ngaps++] = (struct store_chart_gap){from_ms, to_ms, cause};
+}
+
+static void add_gaps(struct chart *c, const struct wire_header *h, int64_t add_ms)
+{
+    for (size_t i = 0; i < h->ngaps; i++) {
+        const struct wire_gap *g = &h->gaps[i];
+        if (strcmp(g->series, c->series) == 0 || strcmp(g->series, c->any) == 0 ||
+            strcmp(g->series, "*") == 0)
+            add_gap(c, g->from_ms + add_ms, g->to_ms + add_ms, cause_of(g->cause));
+    }
+}
+
+static enum st add_batch(struct chart *c, int64_t id, int64_t from_ms, struct err *e)
+{
+    struct store_moved m;
+    struct wire_batch b;
+    ERR_TRY(store_batch_moved(c->db, id, from_ms, &m, e));
+    if (!m.known)
+        return ST_OK;
+    ERR_TRY(store_batch_bytes(c->db, id, NULL, &c->bytes, e));
+    c->out->batches++;
+    c->out->bytes += c->bytes.n;
+    enum st st = wire_batch_open_sealed(&b, c->bytes.p, c->bytes.n, e);
+    if (st == ST_OK) {
+        add_gaps(c, &b.header, m.add_ms);
+        st = add_records(c, &b, m.add_ms, e);
+        wire_batch_done(&b);
+    }
+    return st == ST_BAD
+               ? err_wrap(e, ST_CORRUPT, "batch %llu", (unsigned long long)store_batch_seq(id))
+               : st;
+}
+
+/* Where to look: quarters know the batches that made them, and batches come in order of time but
+ * for those that came late. */
+struct range {
+    int64_t lo, hi; /* ids: behind lo, up to hi */
+    int64_t late;   /* the next of table rollup_late; INT64_MAX: no more */
+};
+
+static enum st next_late(struct chart *c, struct range *x, int64_t behind, struct err *e)
+{
+    int64_t v[] = {store_slot_of(STORE_QUARTER, c->read_from_ms),
+                   store_slot_of(STORE_QUARTER, c->to_ms - 1), behind};
+    enum st st = store_db_int(c->db, SQL_LATE_BETWEEN, 3, v, &x->late, e);
+    if (st == ST_NOT_FOUND)
+        x->late = INT64_MAX;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum st find_range(struct chart *c, struct range *x, struct err *e)
+{
+    int64_t before = store_roll_key(store_slot_of(STORE_QUARTER, c->read_from_ms), 0);
+    int64_t behind = store_roll_key(store_slot_of(STORE_QUARTER, c->to_ms - 1) + 1, 0);
+    enum st st = store_db_int(c->db, SQL_QUARTER_BEFORE, 1, &before, &x->lo, e);
+    if (st == ST_NOT_FOUND)
+        x->lo = 1;
+    else if (st != ST_OK)
+        return st;
+    x->lo--;
+    st = store_db_int(c->db, SQL_QUARTER_AFTER, 1, &behind, &x->hi, e);
+    if (st == ST_NOT_FOUND)
+        x->hi = INT64_MAX;
+    else if (st != ST_OK)
+        return st;
+    return next_late(c, x, 0, e);
+}
+
+/* The next batch behind `at` that may have something to tell; ST_NOT_FOUND. */
+static enum st next_batch(struct chart *c, struct range *x, int64_t at, int64_t *id,
+                          int64_t *from_ms, bool *wanted, struct err *e)
+{
+    sqlite3_stmt *q = store_db_ask(c->db, SQL_BATCH_STEP, 1, &at, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(c->db, q, e));
+    *id = sqlite3_column_int64(q, 0);
+    bool control = sqlite3_column_int(q, 1) != 0;
+    *from_ms = sqlite3_column_int64(q, 2);
+    int64_t to_ms = sqlite3_column_int64(q, 3);
+    sqlite3_reset(q);
+    if (x->late < *id)
+        ERR_TRY(next_late(c, x, *id - 1, e));
+    bool inside = *id <= x->hi && *from_ms < c->to_ms && to_ms > c->read_from_ms;
+    bool unseen = *id > c->at.seen && *from_ms < c->to_ms + LATE_MS && to_ms > c->read_from_ms;
+    *wanted = !control && (inside || unseen || *id == x->late);
+    return ST_OK;
+}
+
+static enum st add_batches(struct chart *c, struct err *e)
+{
+    struct range x;
+    bool wanted = false;
+    int64_t id = 0, from_ms = 0;
+    ERR_TRY(find_range(c, &x, e));
+    for (int64_t at = x.late - 1 < x.lo ? x.late - 1 : x.lo;; at = id) {
+        /* behind the range only what came late, and what was not looked at yet */
+        int64_t behind = x.late - 1 < c->at.seen ? x.late - 1 : c->at.seen;
+        if (at >= x.hi && at < behind)
+            at = behind;
+        enum st st = next_batch(c, &x, at, &id, &from_ms, &wanted, e);
+        if (st == ST_OK && wanted)
+            st = add_batch(c, id, from_ms, e);
+        if (st != ST_OK)
+            return st == ST_NOT_FOUND ? ST_OK : st;
+        ERR_TRY(view_renew(c, e));
+    }
+}
+
+static bool add_pending(void *ctx, const struct wire_reading *w)
+{
+    struct chart *c = ctx;
+    if (is(w->device, c->ask->device) && is(w->point, c->ask->point))
+        add_reading(c, w->t_ms, w->v, w->q);
+    return true;
+}
+
+static enum st add_readings(struct chart *c, struct err *e)
+{
+    if (c->read_from_ms >= c->to_ms)
+        return ST_OK;
+    ERR_TRY(add_batches(c, e));
+    return store_each_pending(c->r, add_pending, c, e); /* the same view as the last batch's */
+}
+
+/* ---- the answer ---- */
+
+static void point_of(struct store_roll *r, const struct store_roll *before,
+                     struct store_chart_point *p)
+{
+    p->count = r->count;
+    p->good = r->good;
+    if (r->count == 0)
+        return;
+    p->min = store_roll_num(r, r->min);
+    p->max = store_roll_num(r, r->max);
+    p->first = store_roll_num(r, r->first);
+    p->last = store_roll_num(r, r->last);
+    p->mean = store_roll_mean(r);
+    if (!r->counter || r->disordered)
+        return;
+    if (before)
+        store_roll_join(before, r);
+    if (r->disordered)
+        return;
+    p->grown = store_roll_num(r, r->grown);
+    p->resets = r->resets;
+}
+
+static int gap_order(const void *a, const void *b)
+{
+    const struct store_chart_gap *x = a, *y = b;
+    return x->from_ms < y->from_ms ? -1 : x->from_ms > y->from_ms;
+}
+
+static void answer(struct chart *c)
+{
+    const struct store_roll *before = NULL;
+    for (uint32_t i = 0; i < c->out->n; i++) {
+        point_of(&c->roll[i], before, &c->out->point[i]);
+        if (c->roll[i].counter)
+            before = &c->roll[i];
+    }
+    qsort(c->out->gap, c->out->ngaps, sizeof *c->out->gap, gap_order);
+}
+
+static enum st check(const struct store_chart_ask *a, struct err *e)
+{
+    if (a->points == 0 || a->points > STORE_CHART_POINTS)
+        return err_set(e, ST_BAD, "points: 1 to %d", STORE_CHART_POINTS);
+    if (a->from_ms < STORE_KNOWN_MS || a->to_ms > (INT64_C(1) << 52) || a->from_ms >= a->to_ms)
+        return err_set(e, ST_BAD, "from and to: two times from 1987 on, from before to");
+    if (!*a->device || strlen(a->device) > 64 || !*a->point || strlen(a->point) > 64)
+        return err_set(e, ST_BAD, "series: device/point");
+    return ST_OK;
+}
+
+static enum st read_all(struct chart *c, struct err *e)
+{
+    ERR_TRY(find_series(c, e));
+    ERR_TRY(plan(c, e));
+    c->roll = calloc(c->out->n, sizeof *c->roll);
+    c->out->point = calloc(c->out->n, sizeof *c->out->point);
+    c->out->gap = calloc(STORE_CHART_GAPS, sizeof *c->out->gap);
+    if (!c->roll || !c->out->point || !c->out->gap)
+        return err_set(e, ST_MEMORY, "no memory for a chart");
+    ERR_TRY(add_rollups(c, e));
+    return add_readings(c, e);
+}
+
+enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *ask,
+                         struct store_chart *out, struct err *e)
+{
+    struct chart c = {.ask = ask, .r = r, .db = store_reader_db(r), .out = out};
+    *out = (struct store_chart){.n = 0};
+    ERR_TRY(check(ask, e));
+    (void)snprintf(c.series, sizeof c.series, "%s/%s", ask->device, ask->point);
+    (void)snprintf(c.any, sizeof c.any, "%s/*", ask->device);
+    buf_init(&c.bytes, WIRE_BATCH_MAX);
+    enum st st = view_begin(&c, e);
+    if (st == ST_OK) {
+        st = read_all(&c, e);
+        store_reader_end(r);
+    }
+    if (st == ST_OK)
+        answer(&c);
+    free(c.roll);
+    buf_done(&c.bytes);
+    return st;
+}
+
+void store_chart_done(struct store_chart *c)
+{
+    free(c->point);
+    free(c->gap);
+    *c = (struct store_chart){.n = 0};
+}
