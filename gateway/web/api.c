@@ -23,14 +23,14 @@ static const char *const grade_text[] = {[CLK_SYNCED] = "synced",
 static const char *const severity_text[] = {
     [STORE_INFO] = "info", [STORE_WARNING] = "warning", [STORE_ERROR] = "error"};
 
-static void answer_begin(struct http_answer *a, struct web_json *j)
+void web_answer_begin(struct http_answer *a, struct web_json *j)
 {
     buf_init(&a->body, ANSWER_MAX);
     web_json_begin(j, &a->body);
     web_json_open(j, NULL, '{');
 }
 
-static void answer_end(struct http_answer *a, struct web_json *j, int status)
+void web_answer_end(struct http_answer *a, struct web_json *j, int status)
 {
     web_json_close(j, '}');
     if (web_json_end(j) != ST_OK) {
@@ -44,8 +44,7 @@ static void answer_end(struct http_answer *a, struct web_json *j, int status)
     http_answer_header(a, "Cache-Control", "no-store");
 }
 
-/* NULL: the file cannot be read now; the next request tries again. */
-static struct store_reader *reader(struct web *w)
+struct store_reader *web_reader(struct web *w)
 {
     if (!w->reader && store_reader_open_in(&w->reader, w->store, NULL) != ST_OK)
         w->reader = NULL;
@@ -216,7 +215,7 @@ static void put_receipt(struct web_json *j, struct web *w, const char *uplink)
 {
     struct store_receipt r;
     char chain[WIRE_ID_TEXT];
-    struct store_reader *from = reader(w);
+    struct store_reader *from = web_reader(w);
     if (!from || store_last_receipt(from, uplink, &r, NULL) != ST_OK) {
         web_json_text(j, "receipt", NULL);
         return;
@@ -276,7 +275,7 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     struct web_json j;
     struct clk_time now = clk_now(w->clk);
     (void)q;
-    answer_begin(a, &j);
+    web_answer_begin(a, &j);
     web_json_text(&j, "version", w->site.version);
     web_json_int(&j, "now_ms", now.utc_ms);
     web_json_text(&j, "clock", grade_text[now.grade]);
@@ -289,7 +288,7 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     put_store(&j, w->store, now.utc_ms);
     put_uplinks(&j, w);
     put_refused(&j, w);
-    answer_end(a, &j, 200);
+    web_answer_end(a, &j, 200);
 }
 
 /* ---- series ------------------------------------------------------------------------------- */
@@ -344,7 +343,7 @@ void web_api_series(void *web, const struct http_request *q, struct http_answer 
     const char *device = http_query(q, "device");
     uint32_t count = store_series_count(w->store);
     struct mono now = clk_mono(w->clk);
-    answer_begin(a, &j);
+    web_answer_begin(a, &j);
     web_json_int(&j, "now_ms", clk_now(w->clk).utc_ms);
     put_quantities(&j, w->store);
     web_json_open(&j, "series", '[');
@@ -358,14 +357,13 @@ void web_api_series(void *web, const struct http_request *q, struct http_answer 
         }
     }
     web_json_close(&j, ']');
-    answer_end(a, &j, 200);
+    web_answer_end(a, &j, 200);
 }
 
 /* ---- events and health -------------------------------------------------------------------- */
 
-/* A decimal number in a query within [min, max]; dflt when absent. */
-static bool query_int(const struct http_request *q, const char *key, int64_t min, int64_t max,
-                      int64_t dflt, int64_t *out)
+bool web_query_int(const struct http_request *q, const char *key, int64_t min, int64_t max,
+                   int64_t dflt, int64_t *out)
 {
     const char *text = http_query(q, key);
     struct num v;
@@ -399,17 +397,17 @@ void web_api_events(void *web, const struct http_request *q, struct http_answer 
     struct web_json j;
     int64_t before, limit;
     struct err e = {.text = "the store cannot be read"};
-    if (!query_int(q, "before", 0, INT64_MAX, 0, &before) ||
-        !query_int(q, "limit", 1, EVENTS_MAX, EVENTS_DEFAULT, &limit)) {
+    if (!web_query_int(q, "before", 0, INT64_MAX, 0, &before) ||
+        !web_query_int(q, "limit", 1, EVENTS_MAX, EVENTS_DEFAULT, &limit)) {
         http_problem(a, 400, "bad_query", "before is an event id, limit is 1 to 200", NULL, NULL);
         return;
     }
-    struct store_reader *r = reader(w);
-    answer_begin(a, &j);
+    struct store_reader *r = web_reader(w);
+    web_answer_begin(a, &j);
     web_json_open(&j, "events", '[');
     enum st st = r ? store_each_event(r, before, (int)limit, put_event, &j, &e) : ST_IO;
     web_json_close(&j, ']');
-    answer_end(a, &j, 200);
+    web_answer_end(a, &j, 200);
     if (st != ST_OK && st != ST_NOT_FOUND) {
         buf_done(&a->body);
         http_problem(a, 503, "unavailable", e.text, NULL, NULL);
@@ -423,8 +421,8 @@ void web_api_health(void *web, const struct http_request *q, struct http_answer 
     struct store_stats t;
     (void)q;
     store_stats(w->store, &t);
-    answer_begin(a, &j);
+    web_answer_begin(a, &j);
     web_json_bool(&j, "ok", t.fault[0] == '\0');
     web_json_text(&j, "fault", t.fault);
-    answer_end(a, &j, t.fault[0] ? 503 : 200);
+    web_answer_end(a, &j, t.fault[0] ? 503 : 200);
 }

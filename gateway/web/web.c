@@ -104,6 +104,7 @@ static void page(void *web, const struct http_request *q, struct http_answer *a)
 API(status)
 API(series)
 API(events)
+API(chart)
 API(health)
 
 static const struct http_route routes[] = {
@@ -116,6 +117,7 @@ static const struct http_route routes[] = {
     {"GET", "/api/v1/status", 0, status},
     {"GET", "/api/v1/series", 0, series},
     {"GET", "/api/v1/events", 0, events},
+    {"GET", "/api/v1/chart", 0, chart},
     {"GET", "/healthz", 0, health},
 };
 

@@ -46,9 +46,19 @@ struct web {
 /* Whether a Host header, or a listen address, names this machine's loopback. */
 bool web_is_loopback(const char *host_port);
 
+/* What handlers share: a JSON object as the answer; a reader of the store (NULL: the file cannot be
+ * read now, the next request tries again); a decimal number in a query within [min, max], dflt when
+ * it is absent. */
+void web_answer_begin(struct http_answer *a, struct web_json *j);
+void web_answer_end(struct http_answer *a, struct web_json *j, int status);
+struct store_reader *web_reader(struct web *w);
+bool web_query_int(const struct http_request *q, const char *key, int64_t min, int64_t max,
+                   int64_t dflt, int64_t *out);
+
 void web_api_status(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_series(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_events(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_chart(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_health(void *web, const struct http_request *q, struct http_answer *a);
 
 #endif

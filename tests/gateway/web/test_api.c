@@ -155,6 +155,49 @@ static void events_page_backwards_and_bad_queries_are_told(void **state)
     }
 }
 
+/* The site's readings are in the journal: a chart tells them before any batch or rollup does. */
+static void a_chart_is_columns_of_points_and_bad_questions_are_told(void **state)
+{
+    (void)state;
+    char path[256];
+    int64_t now = clk_now(&site.clk).utc_ms;
+    snprintf(path, sizeof path,
+             "/api/v1/chart?series=meter-1/voltage_l1&from=%lld&to=%lld&points=7",
+             (long long)now - 3600000, (long long)now + 1000);
+    json_t *j = get_json(path, 200);
+    static const char *const columns[] = {"count", "good", "min", "mean", "max"};
+    assert_string_equal(text(j, "series"), "meter-1/voltage_l1");
+    assert_string_equal(text(j, "unit"), "V");
+    assert_string_equal(text(j, "source"), "readings");
+    assert_int_equal(integer(j, "from_ms"), now - 3600000);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        assert_int_equal(json_array_size(json_object_get(j, columns[i])), 7);
+    assert_null(json_object_get(j, "grown")); /* a voltage is no counter */
+    assert_true(json_is_array(json_object_get(j, "gaps")));
+    json_int_t count = 0;
+    for (size_t i = 0; i < 7; i++) {
+        json_int_t n = json_integer_value(json_array_get(json_object_get(j, "count"), i));
+        json_t *mean = json_array_get(json_object_get(j, "mean"), i);
+        count += n;
+        assert_int_equal(json_is_null(mean), n == 0);
+        if (n)
+            assert_true(fabs(json_number_value(mean) - 230.12) < 1e-9);
+    }
+    assert_int_equal(count, 1);
+    json_decref(j);
+    static const char *const bad[] = {"series=meter-1&from=1&to=2",
+                                      "series=a/b&from=x&to=2",
+                                      "series=a/b&from=2026-01-02",
+                                      "",
+                                      "series=a/b&from=2026-01-02&to=2026-01-01",
+                                      "series=a/b&from=2026-01-02&to=2026-01-03&points=2001"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(path, sizeof path, "/api/v1/chart?%s", bad[i]);
+        assert_int_equal(get(path, NULL), 400);
+    }
+    assert_int_equal(get("/api/v1/chart?series=no/such&from=2026-01-01&to=2026-01-02", NULL), 404);
+}
+
 static void health_is_one_word(void **state)
 {
     (void)state;
@@ -181,7 +224,13 @@ static void another_sites_page_gets_nothing(void **state)
 {
     (void)state;
     static const char *const paths[] = {
-        "/", "/app.js", "/api/v1/status", "/api/v1/series", "/healthz", "/api/v1/events"};
+        "/",
+        "/app.js",
+        "/api/v1/status",
+        "/api/v1/series",
+        "/healthz",
+        "/api/v1/events",
+        "/api/v1/chart?series=meter-1/voltage_l1&from=2026-01-01&to=2026-01-02"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         assert_int_equal(get(paths[i], "Host: evil.example"), 421);
         assert_int_equal(get(paths[i], "Host: 127.0.0.1.evil.example:80"), 421);
@@ -261,6 +310,7 @@ int main(void)
         cmocka_unit_test(status_tells_site_devices_store_and_receipts),
         cmocka_unit_test(every_value_has_time_age_and_quality),
         cmocka_unit_test(events_page_backwards_and_bad_queries_are_told),
+        cmocka_unit_test(a_chart_is_columns_of_points_and_bad_questions_are_told),
         cmocka_unit_test(health_is_one_word),
         cmocka_unit_test(the_page_is_served_small_and_whole),
         cmocka_unit_test(another_sites_page_gets_nothing),
