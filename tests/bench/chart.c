@@ -166,12 +166,19 @@ static void measure(const char *name, const char *path, int64_t length_ms)
 
 static void sizes(const char *path)
 {
-    int64_t rows = ask(path, "SELECT count(*) FROM rollup_quarter", NULL, 0);
-    int64_t bytes = ask(path, "SELECT sum(length(bytes)) FROM rollup_quarter", NULL, 0);
+    /* The last day, which is polled each minute. */
+    static const char where[] = "FROM rollup_quarter WHERE id >> 16 > "
+                                "(SELECT max(id) >> 16 FROM rollup_quarter) - 96";
+    char count[160], sum[160];
+    (void)snprintf(count, sizeof count, "SELECT count(*) %s", where);
+    (void)snprintf(sum, sizeof sum, "SELECT sum(length(bytes)) %s", where);
+    int64_t rows = ask(path, count, NULL, 0), bytes = ask(path, sum, NULL, 0);
+    int64_t all = ask(path, "SELECT sum(length(bytes)) FROM rollup_quarter", NULL, 0);
     int64_t days = ask(path, "SELECT sum(length(bytes)) FROM rollup_day", NULL, 0);
-    printf("store.rollup.raw.rows_15min %" PRId64 " 1\nstore.rollup.raw.bytes_15min %" PRId64
-           " B\nstore.rollup.raw.bytes_1day %" PRId64 " B\n",
-           rows, bytes, days);
+    printf("store.rollup.raw.bytes_15min %" PRId64 " B\nstore.rollup.raw.bytes_1day %" PRId64
+           " B\nstore.rollup.raw.last_rows_15min %" PRId64
+           " 1\nstore.rollup.raw.last_bytes_15min %" PRId64 " B\n",
+           all, days, rows, bytes);
     printf("store.rollup.raw.cpu_ms %.1f ms\nstore.rollup.raw.readings %" PRIu64 " 1\n", job.cpu_ms,
            job.readings);
     printf("store.rollup_cpu_s_per_1m %.3f s\nstore.rollup_turn_cpu_ms %.2f ms\n",
