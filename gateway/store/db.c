@@ -17,8 +17,11 @@ static const struct {
     const unsigned char *sql;
     enum st (*fill)(struct store_db *d, struct err *e);
 } schema[] = {
-    {store_schema_001, NULL}, {store_schema_002, NULL},          {store_schema_003, NULL},
-    {store_schema_004, NULL}, {store_schema_005, store_times_fill},
+    {store_schema_001, NULL},
+    {store_schema_002, NULL},
+    {store_schema_003, NULL},
+    {store_schema_004, NULL},
+    {store_schema_005, store_times_fill},
 };
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 

@@ -10,14 +10,14 @@ static const double pow10_of[STORE_ROLL_FLOAT] = {
 
 #define AMOUNTS 7
 /* All amounts of a rollup, which share its scale. */
-static void amounts(struct store_roll *r, union store_amount *a[AMOUNTS])
+static void amounts(struct store_roll *r, union store_roll_value *a[AMOUNTS])
 {
-    union store_amount *all[AMOUNTS] = {&r->min,  &r->max, &r->first, &r->last,
-                                        &r->from, &r->to,  &r->grown};
+    union store_roll_value *all[AMOUNTS] = {&r->min,  &r->max, &r->first, &r->last,
+                                            &r->from, &r->to,  &r->grown};
     memcpy(a, all, sizeof all);
 }
 
-struct num store_roll_num(const struct store_roll *r, union store_amount a)
+struct num store_roll_num(const struct store_roll *r, union store_roll_value a)
 {
     return r->scale == STORE_ROLL_FLOAT ? num_flt(a.f) : num_dec(a.i, -(int)r->scale);
 }
@@ -30,7 +30,7 @@ double store_roll_mean(const struct store_roll *r)
 
 static void to_float(struct store_roll *r)
 {
-    union store_amount *a[AMOUNTS];
+    union store_roll_value *a[AMOUNTS];
     if (r->scale == STORE_ROLL_FLOAT)
         return;
     amounts(r, a);
@@ -51,7 +51,7 @@ static bool scaled(int64_t i, unsigned by, int64_t *out)
 /* Takes all amounts to a finer scale; to binary64 when one of them does not fit. */
 static void to_scale(struct store_roll *r, uint8_t scale)
 {
-    union store_amount *a[AMOUNTS], fine[AMOUNTS];
+    union store_roll_value *a[AMOUNTS], fine[AMOUNTS];
     amounts(r, a);
     if (r->scale == scale)
         return;
@@ -69,9 +69,9 @@ static void to_scale(struct store_roll *r, uint8_t scale)
 }
 
 /* The value in the rollup's scale, which is made fine enough for it. */
-static union store_amount amount_of(struct store_roll *r, struct num v)
+static union store_roll_value amount_of(struct store_roll *r, struct num v)
 {
-    union store_amount a;
+    union store_roll_value a;
     uint8_t scale = v.kind == NUM_DEC ? (uint8_t)-v.exp : STORE_ROLL_FLOAT;
     if (r->count == 0)
         r->scale = scale;
@@ -84,13 +84,13 @@ static union store_amount amount_of(struct store_roll *r, struct num v)
     return a;
 }
 
-static bool less(const struct store_roll *r, union store_amount a, union store_amount b)
+static bool less(const struct store_roll *r, union store_roll_value a, union store_roll_value b)
 {
     return r->scale == STORE_ROLL_FLOAT ? a.f < b.f : a.i < b.i;
 }
 
 /* One step of a counter. */
-static void step(struct store_roll *r, union store_amount a, union store_amount b)
+static void step(struct store_roll *r, union store_roll_value a, union store_roll_value b)
 {
     if (less(r, b, a))
         r->resets++;
@@ -101,7 +101,7 @@ static void step(struct store_roll *r, union store_amount a, union store_amount 
         r->disordered = true; /* beyond 63 bits: not known */
 }
 
-static void add_trusted(struct store_roll *r, uint32_t at_ms, union store_amount a)
+static void add_trusted(struct store_roll *r, uint32_t at_ms, union store_roll_value a)
 {
     if (!r->counter)
         r->from = a;
@@ -116,7 +116,7 @@ static void add_trusted(struct store_roll *r, uint32_t at_ms, union store_amount
 
 void store_roll_add(struct store_roll *r, uint32_t at_ms, struct num v, uint32_t q, bool counter)
 {
-    union store_amount a = amount_of(r, v);
+    union store_roll_value a = amount_of(r, v);
     if (r->count == 0 || less(r, a, r->min))
         r->min = a;
     if (r->count == 0 || less(r, r->max, a))
@@ -193,8 +193,8 @@ void store_roll_recount(struct store_roll *r, const struct store_counted *c, siz
 {
     r->counter = r->disordered = false;
     r->resets = 0;
-    r->grown =
-        r->scale == STORE_ROLL_FLOAT ? (union store_amount){.f = 0} : (union store_amount){.i = 0};
+    r->grown = r->scale == STORE_ROLL_FLOAT ? (union store_roll_value){.f = 0}
+                                            : (union store_roll_value){.i = 0};
     for (size_t i = 0; i < n; i++)
         add_trusted(r, 0, amount_of(r, c[i].v));
 }

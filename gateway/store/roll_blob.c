@@ -40,12 +40,12 @@ static bool grows(const struct store_roll *r)
 
 /* ---- writer ---- */
 
-static enum st put_amount(struct buf *out, const struct store_roll *r, union store_amount a)
+static enum st put_amount(struct buf *out, const struct store_roll *r, union store_roll_value a)
 {
     return is_float(r) ? wire_put_num(out, num_flt(a.f)) : wire_put_int(out, a.i);
 }
 
-static enum st put_above(struct buf *out, const struct store_roll *r, union store_amount a)
+static enum st put_above(struct buf *out, const struct store_roll *r, union store_roll_value a)
 {
     return is_float(r) ? wire_put_num(out, num_flt(a.f))
                        : wire_put_uint(out, (uint64_t)a.i - (uint64_t)r->min.i);
@@ -67,8 +67,8 @@ static enum st put_mean(struct buf *out, const struct store_roll *r)
     return wire_put_num(out, num_flt(mean));
 }
 
-static enum st put_end(struct buf *out, const struct store_roll *r, union store_amount end,
-                       union store_amount like)
+static enum st put_end(struct buf *out, const struct store_roll *r, union store_roll_value end,
+                       union store_roll_value like)
 {
     return end.i == like.i ? wire_put_null(out) : put_amount(out, r, end);
 }
@@ -193,8 +193,8 @@ static enum st next_double(struct wire_reader *r, double *f, struct err *e)
     return ST_OK;
 }
 
-static enum st next_amount(struct wire_reader *r, const struct store_roll *x, union store_amount *a,
-                           struct err *e)
+static enum st next_amount(struct wire_reader *r, const struct store_roll *x,
+                           union store_roll_value *a, struct err *e)
 {
     struct wire_item it;
     if (is_float(x))
@@ -206,8 +206,8 @@ static enum st next_amount(struct wire_reader *r, const struct store_roll *x, un
     return ST_OK;
 }
 
-static enum st next_above(struct wire_reader *r, const struct store_roll *x, union store_amount *a,
-                          struct err *e)
+static enum st next_above(struct wire_reader *r, const struct store_roll *x,
+                          union store_roll_value *a, struct err *e)
 {
     struct wire_item it;
     if (is_float(x)) {
@@ -258,8 +258,8 @@ static enum st next_mean(struct wire_reader *r, struct store_roll *x, struct err
     return ST_OK;
 }
 
-static enum st next_end(struct wire_reader *r, const struct store_roll *x, union store_amount like,
-                        union store_amount *a, struct err *e)
+static enum st next_end(struct wire_reader *r, const struct store_roll *x,
+                        union store_roll_value like, union store_roll_value *a, struct err *e)
 {
     struct wire_reader ahead = *r;
     struct wire_item it;

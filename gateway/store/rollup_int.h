@@ -55,15 +55,15 @@ static inline int64_t store_slot_ms(enum store_span span, int64_t slot)
 
 /* ---- roll.c: one rollup ---- */
 
-union store_amount {
+union store_roll_value {
     int64_t i; /* in 10^-scale */
     double f;  /* scale STORE_ROLL_FLOAT */
 };
 #define STORE_ROLL_FLOAT 25
 struct store_roll {
-    union store_amount min, max, first, last;
-    union store_amount from, to; /* counters: the first and the last trusted reading */
-    union store_amount grown;
+    union store_roll_value min, max, first, last;
+    union store_roll_value from, to; /* counters: the first and the last trusted reading */
+    union store_roll_value grown;
     double sum; /* in 10^-scale too */
     uint32_t count, good;
     uint32_t first_ms, last_ms, to_ms; /* of the slot; while readings are added */
@@ -83,7 +83,7 @@ void store_roll_add(struct store_roll *r, uint32_t at_ms, struct num v, uint32_t
 void store_roll_merge(struct store_roll *r, const struct store_roll *next);
 /* Adds to grown and resets what lies between `before` and r. */
 void store_roll_join(const struct store_roll *before, struct store_roll *r);
-struct num store_roll_num(const struct store_roll *r, union store_amount a);
+struct num store_roll_num(const struct store_roll *r, union store_roll_value a);
 double store_roll_mean(const struct store_roll *r);
 /* Takes the growth anew from readings in order of time. */
 struct store_counted {

@@ -16,8 +16,8 @@ static bool same(double a, double b)
 static void demand_same(const struct store_roll *a, const struct store_roll *b)
 {
     char x[NUM_TEXT_BYTES], y[NUM_TEXT_BYTES];
-    const union store_amount *const va[] = {&a->min, &a->max, &a->first, &a->last, &a->grown};
-    const union store_amount *const vb[] = {&b->min, &b->max, &b->first, &b->last, &b->grown};
+    const union store_roll_value *const va[] = {&a->min, &a->max, &a->first, &a->last, &a->grown};
+    const union store_roll_value *const vb[] = {&b->min, &b->max, &b->first, &b->last, &b->grown};
     demand(a->count == b->count && a->good == b->good && a->scale == b->scale);
     demand(a->counter == b->counter && a->resets == b->resets);
     for (size_t i = 0; i < sizeof va / sizeof *va; i++)
