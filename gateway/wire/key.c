@@ -43,9 +43,9 @@ struct wire_key {
 
 /* One curve for all keys. Version 2.28 computes its table of multiples of G with the first
  * multiplication and only reads it afterwards; doing one here makes the curve safe to share. */
-static pthread_once_t curve_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t curve_lock = PTHREAD_MUTEX_INITIALIZER;
 static mbedtls_ecp_group curve;
-static int curve_failed;
+static bool curve_ready; /* under the lock; where memory was short, the next key tries again */
 
 static int rng(void *ctx, unsigned char *out, size_t n)
 {
@@ -53,7 +53,7 @@ static int rng(void *ctx, unsigned char *out, size_t n)
     return wire_random(out, n, NULL) ? -1 : 0;
 }
 
-static void curve_load(void)
+static bool curve_load(void)
 {
     mbedtls_ecp_point p;
     mbedtls_mpi three;
@@ -61,18 +61,22 @@ static void curve_load(void)
     mbedtls_ecp_group_init(&curve);
     mbedtls_ecp_point_init(&p);
     mbedtls_mpi_init(&three);
-    curve_failed = mbedtls_ecp_group_load(&curve, MBEDTLS_ECP_DP_SECP256R1) ||
-                   mbedtls_mpi_lset(&three, 3) ||
-                   mbedtls_ecp_mul(&curve, &p, &three, &curve.G, rng, NULL);
+    bool good = !mbedtls_ecp_group_load(&curve, MBEDTLS_ECP_DP_SECP256R1) &&
+                !mbedtls_mpi_lset(&three, 3) &&
+                !mbedtls_ecp_mul(&curve, &p, &three, &curve.G, rng, NULL);
+    if (!good)
+        mbedtls_ecp_group_free(&curve);
     mbedtls_mpi_free(&three);
     mbedtls_ecp_point_free(&p);
+    return good;
 }
 
 static enum st need_curve(struct err *e)
 {
-    if (pthread_once(&curve_once, curve_load) || curve_failed)
-        return err_set(e, ST_MEMORY, "cannot set up the curve P-256");
-    return ST_OK;
+    pthread_mutex_lock(&curve_lock);
+    bool good = curve_ready = curve_ready || curve_load();
+    pthread_mutex_unlock(&curve_lock);
+    return good ? ST_OK : err_set(e, ST_MEMORY, "no memory to set up the curve P-256");
 }
 
 /* ---- public keys -------------------------------------------------------------------------- */
@@ -414,7 +418,7 @@ enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYT
         rc = mbedtls_mpi_write_binary(&r, sig, 32);
     mbedtls_mpi_free(&r);
     mbedtls_mpi_free(&s);
-    return rc ? err_set(e, ST_MEMORY, "cannot sign: mbedTLS -0x%04x", (unsigned)-rc) : ST_OK;
+    return rc ? err_set(e, ST_MEMORY, "no memory to sign (mbedTLS -0x%04x)", (unsigned)-rc) : ST_OK;
 }
 
 enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
