@@ -21,18 +21,29 @@ struct http_client {
     char detail[CURL_ERROR_SIZE];
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode global_rc;
+/* Where it fails (no memory), the next client tries again. */
+static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool global_ready; /* under the lock */
 
-static void global_init(void)
+static CURLcode global_init(void)
 {
     /* libcurl starts libssh2, and that OpenSSL with all its engines: 1.6 MiB that HTTPS by GnuTLS
      * never uses. Whoever starts libssh2 first says whether it brings its cryptography up. */
-    if (libssh2_init(LIBSSH2_INIT_NO_CRYPTO) != 0) {
-        global_rc = CURLE_FAILED_INIT;
-        return;
-    }
-    global_rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (libssh2_init(LIBSSH2_INIT_NO_CRYPTO) != 0)
+        return CURLE_FAILED_INIT;
+    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (rc != CURLE_OK)
+        libssh2_exit();
+    return rc;
+}
+
+static CURLcode need_global(void)
+{
+    pthread_mutex_lock(&global_lock);
+    CURLcode rc = global_ready ? CURLE_OK : global_init();
+    global_ready = rc == CURLE_OK;
+    pthread_mutex_unlock(&global_lock);
+    return rc;
 }
 
 static char *copy(const char *prefix, const char *text)
@@ -50,10 +61,9 @@ enum st http_client_open(struct http_client **out, const struct http_client_cfg 
     *out = NULL;
     if (cfg->ca != NULL && access(cfg->ca, R_OK) != 0)
         return err_set(e, ST_NOT_FOUND, "%s: the CA file cannot be read", cfg->ca);
-    pthread_once(&once, global_init);
-    if (global_rc != CURLE_OK)
-        return err_set(e, ST_UNSUPPORTED, "libcurl does not start: %s",
-                       curl_easy_strerror(global_rc));
+    CURLcode rc = need_global();
+    if (rc != CURLE_OK)
+        return err_set(e, ST_MEMORY, "libcurl does not start: %s", curl_easy_strerror(rc));
 
     struct http_client *c = calloc(1, sizeof *c);
     if (c == NULL)
