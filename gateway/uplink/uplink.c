@@ -77,6 +77,7 @@ struct uplink {
     unsigned failures;
     uint64_t random;
     struct log_limit acked_limit;
+    bool of_store; /* status.text tells of the store */
 };
 
 struct uplinks {
@@ -220,17 +221,41 @@ void uplinks_status(const struct uplinks *us, size_t i, struct uplink_status *ou
 
 /* ---- status ---- */
 
+/* What fails on the way to the city and back. */
 static void set_fault(struct uplink *u, const char *text)
 {
     (void)pthread_mutex_lock(&u->lock);
     bool was = u->status.text[0] != '\0';
     u->status.online = false;
+    u->of_store = false;
     (void)snprintf(u->status.text, sizeof(u->status.text), "%s", text);
     (void)pthread_mutex_unlock(&u->lock);
     if (!was) {
         store_event(u->job->store, STORE_WARNING, "uplink.offline", u->id, "%s", text);
         log_warn("uplink %s: %s", u->id, text);
     }
+}
+
+/* What fails here, in the store: it is over when the store works again, batch or no batch. */
+static void set_store_fault(struct uplink *u, const char *text)
+{
+    set_fault(u, text);
+    u->of_store = true;
+}
+
+static void set_store_good(struct uplink *u)
+{
+    if (!u->of_store) {
+        return;
+    }
+    u->of_store = false;
+    u->failures = 0;
+    (void)pthread_mutex_lock(&u->lock);
+    u->status.online = u->status.last_ok_ms != 0;
+    u->status.text[0] = '\0';
+    (void)pthread_mutex_unlock(&u->lock);
+    store_event(u->job->store, STORE_INFO, "uplink.online", u->id, "the store works again");
+    log_info("uplink %s: the store works again", u->id);
 }
 
 static void set_good(struct uplink *u)
@@ -240,6 +265,7 @@ static void set_good(struct uplink *u)
     bool was = u->status.text[0] != '\0';
     u->status.online = true;
     u->status.text[0] = '\0';
+    u->of_store = false;
     u->status.last_ok_ms = now_ms;
     u->status.sent++;
     (void)pthread_mutex_unlock(&u->lock);
@@ -320,7 +346,7 @@ static void settle(struct uplink *u)
         uplink_run_settle(&u->run, u->keys, u->nkeys, u->job->store, u->index, acknowledged, u, &e);
     if (st != ST_OK && st != ST_STOPPED) {
         u->failures++;
-        set_fault(u, e.text);
+        (st == ST_CORRUPT ? set_fault : set_store_fault)(u, e.text);
     }
 }
 
@@ -487,7 +513,7 @@ static void step(struct uplink *u)
             hold(u, b.id);
         }
         u->failures++;
-        set_fault(u, e.text);
+        set_store_fault(u, e.text);
     }
     int64_t age_ms = clk_mono(u->job->clk).ms - u->run.since.ms;
     if (u->run.count == UPLINK_RUN_MAX ||
@@ -495,6 +521,9 @@ static void step(struct uplink *u)
         settle(u);
     }
     take_carried(u);
+    if (u->run.count == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
+        set_store_good(u);
+    }
     if (u->failures > before) {
         pause_for(u, uplink_backoff_ms(u->failures, draw(u), u->reply.retry_after_s));
     }
@@ -530,10 +559,11 @@ void uplink_main(void *uplink_job)
     u->gw = job->uplinks->gw;
     while (open_thread(u, &e) != ST_OK) {
         set_fault(u, e.text);
-        if (thr_stop_wait(job->stop, UPLINK_BACKOFF_MAX_MS)) {
+        if (thr_stop_wait(job->stop, uplink_backoff_ms(++u->failures, UINT32_MAX, -1))) {
             goto out;
         }
     }
+    u->failures = 0;
     while (!thr_stop_wait(job->stop, 0)) {
         step(u);
     }
