@@ -19,6 +19,13 @@ static void align(const struct collect_bus_job *job, struct collect_bus *b, stru
     }
 }
 
+/* Where a bus is too slow for its devices many are equally late: none of them waits for ever. */
+static bool comes_before(const struct collect_device *a, const struct collect_device *b)
+{
+    int64_t a_ms = a->due_ms + a->cfg->every_ms, b_ms = b->due_ms + b->cfg->every_ms;
+    return a_ms != b_ms ? a_ms < b_ms : a->polled.ms < b->polled.ms;
+}
+
 /* The due device whose next tick comes first, or NULL; *wake_ms: the earliest tick of all. */
 static struct collect_device *pick(const struct collect_bus *b, int64_t utc_ms, int64_t *wake_ms)
 {
@@ -28,8 +35,7 @@ static struct collect_device *pick(const struct collect_bus *b, int64_t utc_ms, 
         struct collect_device *d = b->devices[i];
         if (d->due_ms < *wake_ms)
             *wake_ms = d->due_ms;
-        if (d->due_ms <= utc_ms &&
-            (!first || d->due_ms + d->cfg->every_ms < first->due_ms + first->cfg->every_ms))
+        if (d->due_ms <= utc_ms && (!first || comes_before(d, first)))
             first = d;
     }
     return first;
@@ -49,6 +55,7 @@ void collect_bus_main(void *collect_bus_job)
         align(job, b, t, now);
         struct collect_device *d = pick(b, t.utc_ms, &wake_ms);
         if (d) {
+            d->polled = now;
             collect_device_poll(job, b, d);
             collect_tick_next(d, t.utc_ms, now);
         } else {

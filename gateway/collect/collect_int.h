@@ -227,6 +227,8 @@ struct collect_device {
     unsigned failures;   /* in a row */
     int64_t back_off_ms; /* between probes of a sick device */
     struct mono probe_at;
+    struct mono polled; /* its last poll began */
+    int64_t read_ms;    /* the time that its last poll was given */
     struct store_health health;
     struct collect_teller teller;
     char identity[120];

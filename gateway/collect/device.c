@@ -80,13 +80,16 @@ static void clear(struct round *r)
         r->v[i] = (struct store_value){.v = {.kind = NUM_NONE}, .series = plan->items[i].series};
 }
 
-/* A tick may stand for the reading's time within the tolerance. */
-static int64_t reading_ms(const struct collect_device *d, int64_t utc_ms)
+/* A tick may stand for the reading's time within the tolerance, but not where a poll before it was
+ * so late that its reading is younger. */
+static int64_t reading_ms(struct collect_device *d, int64_t utc_ms)
 {
     int64_t late = utc_ms - d->due_ms, tolerance = d->cfg->every_ms / 5;
     if (tolerance > TOLERANCE_MAX_MS)
         tolerance = TOLERANCE_MAX_MS;
-    return late >= 0 && late <= tolerance ? d->due_ms : utc_ms;
+    bool overtaken = d->due_ms <= d->read_ms && d->read_ms < utc_ms;
+    d->read_ms = late >= 0 && late <= tolerance && !overtaken ? d->due_ms : utc_ms;
+    return d->read_ms;
 }
 
 static void put(struct round *r, enum store_cause cause)
@@ -100,6 +103,8 @@ static void put(struct round *r, enum store_cause cause)
                            .cause = cause,
                            .n = (uint32_t)d->plan.nitems};
     int64_t wait_ms = d->cfg->every_ms < PUT_WAIT_MAX_MS ? d->cfg->every_ms : PUT_WAIT_MAX_MS;
+    if (r->b->full) /* one wait bridges a moment; each poll's would slow the bus for good */
+        wait_ms = 0;
     bool full = store_put(r->job->store, &p, r->v, wait_ms) == ST_FULL;
     if (full && !r->b->full)
         store_event(r->job->store, STORE_ERROR, "queue.full", d->cfg->id,

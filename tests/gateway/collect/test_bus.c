@@ -156,6 +156,22 @@ static void a_sick_device_is_probed_seldom_and_the_other_keeps_its_period(void *
     assert_true(fake_wait_events("device.good", 1));
 }
 
+static void a_bus_that_is_too_slow_leaves_none_of_its_devices_out(void **state)
+{
+    (void)state;
+    assert_int_equal(slave_open_tcp(&slave, ""), 0);
+    for (int unit = 1; unit <= 3; unit++)
+        atomic_store(&slave.mood[unit], SLAVE_LATE); /* later than the period */
+    start("2s", "  a: {bus: plant, unit: 1, profile: one, every: 200ms}\n"
+                "  b: {bus: plant, unit: 2, profile: one, every: 200ms}\n"
+                "  c: {bus: plant, unit: 3, profile: one, every: 200ms}\n");
+    for (uint32_t d = 0; d < 3; d++) {
+        size_t at = 0;
+        for (int i = 0; i < 3; i++)
+            at = poll_of(d, true, at) + 1;
+    }
+}
+
 static void a_bus_that_cannot_be_opened_is_the_cause_and_is_tried_again(void **state)
 {
     char port[64];
@@ -266,6 +282,7 @@ int main(void)
         cmocka_unit_test_teardown(a_second_answer_never_meets_the_next_request, end),
         cmocka_unit_test_teardown(a_sick_device_is_probed_seldom_and_the_other_keeps_its_period,
                                   end),
+        cmocka_unit_test_teardown(a_bus_that_is_too_slow_leaves_none_of_its_devices_out, end),
         cmocka_unit_test_teardown(a_bus_that_cannot_be_opened_is_the_cause_and_is_tried_again, end),
         cmocka_unit_test_teardown(a_stop_does_not_wait_for_a_silent_device, end),
         cmocka_unit_test_teardown(a_step_of_the_clock_neither_bursts_nor_stalls, end),
