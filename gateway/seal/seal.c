@@ -6,6 +6,7 @@
 
 #define GRACE_MS 2000            /* a poll of the window may still be on its way */
 #define RECORDS_MAX (950 * 1024) /* encoded records of a batch; header and envelope fit too */
+#define BEHIND_MS 100            /* when to look again for polls that had no room yet */
 #define LOOK_MS 1000             /* how often to look for steps and full windows */
 #define READINGS_LIMIT 65535
 #define ZSTD_LEVEL 3
@@ -455,10 +456,11 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
         to = full;
     else if (seen < waiting) /* behind the last tick that the tracker has seen */
         to = latest(f, seen) >= l->from_ms ? latest(f, seen) + 1 : l->from_ms + 1;
-    else if (store_crowded(l->store))
-        to = now > l->from_ms ? now : l->from_ms + 1;
-    else if (now < to || (now < to + GRACE_MS && !gaps_complete(l->gaps, to))) {
-        int64_t left = now < to ? to - now : to + GRACE_MS - now;
+    else if (store_crowded(l->store)) /* not up to now: there may be no room yet for later polls */
+        to = latest(f, group) >= l->from_ms ? latest(f, group) + 1 : l->from_ms + 1;
+    else if (now < to || store_behind(l->store) ||
+             (now < to + GRACE_MS && !gaps_complete(l->gaps, to))) {
+        int64_t left = now < to ? to - now : now < to + GRACE_MS ? to + GRACE_MS - now : BEHIND_MS;
         *more = false;
         l->due.ms = l->last_mono.ms + (left < LOOK_MS ? left : LOOK_MS);
         return ST_OK;
@@ -497,8 +499,13 @@ static enum st step(struct seal *l, struct err *e)
 
 enum st seal_step(struct seal *l, struct err *e)
 {
-    enum st st = step(l, e);
-    if (st != ST_OK)
-        l->due.ms = clk_mono(l->clk).ms + LOOK_MS;
+    struct err why = {0};
+    enum st st = step(l, &why);
+    store_seal_fault(l->store, st == ST_OK ? "" : why.text);
+    if (st == ST_OK)
+        return ST_OK;
+    l->due.ms = clk_mono(l->clk).ms + LOOK_MS;
+    if (e)
+        *e = why;
     return st;
 }

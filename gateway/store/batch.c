@@ -196,21 +196,11 @@ void store_sealed_tell(struct store *s, const struct store_sealed *b)
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e)
 {
-    struct err why = {0};
     struct store_riders riders;
-    enum st st = store_retention(s, &why);
-    if (st == ST_OK)
-        st = store_room(s, b->packed.n, &why);
-    if (st == ST_OK)
-        st = store_begin(s, b->packed.n, &why);
-    if (st == ST_OK)
-        st = store_db_end(&s->db, seal(s, b, use, plan, nplan, &riders, &why), &why);
-    store_fault(s, st == ST_OK ? "" : why.text);
-    if (st != ST_OK) {
-        if (e)
-            *e = why;
-        return st;
-    }
+    ERR_TRY(store_retention(s, e));
+    ERR_TRY(store_room(s, b->packed.n, e));
+    ERR_TRY(store_begin(s, b->packed.n, e));
+    ERR_TRY(store_db_end(&s->db, seal(s, b, use, plan, nplan, &riders, e), e));
     store_riders_written(s, &riders);
     store_rollup_written(s);
     if (use)
@@ -279,8 +269,11 @@ enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n
 static enum st end_call(struct store *s, void *arg, struct err *e)
 {
     int64_t chain = 0;
-    ERR_TRY(store_chain_row(&s->db, arg, &chain, e));
-    return run_ids(&s->db, SQL_CHAIN_END, chain, 0, e);
+    ERR_TRY(store_db_begin(&s->db, e));
+    enum st st = store_chain_row(&s->db, arg, &chain, e);
+    if (st == ST_OK)
+        st = run_ids(&s->db, SQL_CHAIN_END, chain, 0, e);
+    return store_db_end(&s->db, st, e);
 }
 
 enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e)

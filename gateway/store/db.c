@@ -25,6 +25,7 @@ static const struct {
 };
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 
+#define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
 /* The WAL is folded into the file at this size, or at this part of a small file's limit. */
 #define WAL_BYTES (4 * 1024 * 1024)
 #define WAL_PART 20
@@ -43,16 +44,26 @@ static const char *const sql[STORE_SQLS] = {
 #undef STORE_SQL
 };
 
+/* SQLite tells of a full disk, not of a quota or of a mount that turned read-only. */
+static int better_code(struct store_db *d, int code)
+{
+    int os = sqlite3_system_errno(d->h);
+    if ((code & 0xff) != SQLITE_IOERR && (code & 0xff) != SQLITE_CANTOPEN)
+        return code;
+    return os == EDQUOT || os == ENOSPC ? SQLITE_FULL : os == EROFS ? SQLITE_READONLY : code;
+}
+
 /* What to do, for the mistakes that a technician can mend. */
 static const char *advice(int code)
 {
     switch (code & 0xff) {
     case SQLITE_FULL:
-        return ": the disk or store.max_size is full; free space";
+        return ": the disk, its quota or store.max_size is full; free space";
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-        return ": it cannot be written; check its owner, mode and the mount";
+        return ": it cannot be written; check its owner, its mode and whether the mount is "
+               "read-only";
     case SQLITE_CANTOPEN:
         return ": check that the folder exists and that this user may use it";
     case SQLITE_NOTADB:
@@ -95,7 +106,9 @@ static enum st status_of(int code)
 
 enum st store_db_fail(struct store_db *d, const char *doing, struct err *e)
 {
-    int code = d->h ? sqlite3_extended_errcode(d->h) : SQLITE_NOMEM;
+    int code = d->h ? better_code(d, sqlite3_extended_errcode(d->h)) : SQLITE_NOMEM;
+    if (code == SQLITE_FULL)
+        d->full = sqlite3_system_errno(d->h) == EDQUOT ? EDQUOT : ENOSPC;
     return err_set(e, status_of(code), "store %s: %s: %s%s", d->path ? d->path : "?", doing,
                    d->h ? sqlite3_errmsg(d->h) : "no memory", advice(code));
 }
@@ -130,7 +143,7 @@ enum st store_db_open(struct store_db *d, const char *path, bool readonly, struc
         st = store_db_fail(d, "open", e);
     if (st == ST_OK) {
         sqlite3_extended_result_codes(d->h, 1);
-        sqlite3_busy_timeout(d->h, STORE_BUSY_MS);
+        sqlite3_busy_timeout(d->h, BUSY_MS);
         st = exec(d, readonly ? READER_CACHE : WRITER_CACHE, e);
     }
     /* The first read of the file: tells a database from anything else. */
@@ -214,7 +227,19 @@ enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e)
     (void)snprintf(set, sizeof set, "PRAGMA max_page_count=%lld; PRAGMA wal_autocheckpoint=%lld",
                    (long long)pages, (long long)(wal > 0 ? wal : 1));
     sqlite3_reset(q);
+    d->wal_bytes = wal * page;
     return exec(d, set, e);
+}
+
+enum st store_db_bytes(struct store_db *d, int64_t *bytes, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, SQL_PAGES, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(d, q, e));
+    *bytes = sqlite3_column_int64(q, 2) * sqlite3_column_int64(q, 1);
+    sqlite3_reset(q);
+    return ST_OK;
 }
 
 enum st store_db_own(struct store_db *d, struct err *e)
@@ -263,8 +288,19 @@ enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e)
     return st;
 }
 
+/* What could not be rolled back when it failed (no memory, say) must not hold up all that follows,
+ * nor take it into a transaction that nobody will commit. */
+static enum st roll_back(struct store_db *d, struct err *e)
+{
+    if (sqlite3_get_autocommit(d->h))
+        return ST_OK;
+    sqlite3_stmt *q = store_db_use(d, SQL_ROLLBACK, e);
+    return q ? store_db_run(d, q, e) : ST_IO;
+}
+
 enum st store_db_begin(struct store_db *d, struct err *e)
 {
+    ERR_TRY(roll_back(d, e));
     sqlite3_stmt *q = store_db_use(d, SQL_BEGIN, e);
     return q ? store_db_run(d, q, e) : ST_IO;
 }
@@ -278,7 +314,6 @@ enum st store_db_end(struct store_db *d, enum st st, struct err *e)
             return ST_OK;
     }
     /* A failed COMMIT may or may not have ended the transaction already. */
-    if (!sqlite3_get_autocommit(d->h))
-        sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+    (void)!roll_back(d, NULL);
     return st;
 }

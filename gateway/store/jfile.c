@@ -44,9 +44,13 @@ static void checksum(const uint8_t *record, size_t payload, uint8_t out[WIRE_HAS
 static enum st fail(const struct store_jfile *j, const char *doing, struct err *e)
 {
     int code = errno;
-    return err_set(e, code == ENOSPC || code == EDQUOT ? ST_FULL : ST_IO,
-                   "journal %s: %s: %s: check the free space and the card", j->path, doing,
-                   strerror(code));
+    bool full = code == ENOSPC || code == EDQUOT;
+    return err_set(e, full ? ST_FULL : ST_IO, "journal %s: %s: %s%s", j->path, doing,
+                   strerror(code),
+                   full            ? ": free space"
+                   : code == EROFS ? ": check the mount, the card and the kernel log"
+                   : code == EIO   ? ": the storage fails; check the card and the kernel log"
+                                   : "");
 }
 
 /* The file's name must be as durable as its records. */
@@ -92,14 +96,22 @@ void store_jfile_close(struct store_jfile *j)
 
 /* ---- writing ---- */
 
-static enum st write_all(const struct store_jfile *j, const uint8_t *p, size_t n, struct err *e)
+/* A failure of the disk, remembered where it is full. */
+static enum st fail_write(struct store_jfile *j, const char *doing, struct err *e)
+{
+    if (errno == ENOSPC || errno == EDQUOT)
+        j->full = errno;
+    return fail(j, doing, e);
+}
+
+static enum st write_all(struct store_jfile *j, const uint8_t *p, size_t n, struct err *e)
 {
     for (size_t done = 0; done < n;) {
         ssize_t got = pwrite(j->fd, p + done, n - done, j->end + (int64_t)done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return fail(j, "write", e);
+            return fail_write(j, "write", e);
         done += (size_t)got;
     }
     return ST_OK;
@@ -124,7 +136,7 @@ enum st store_jfile_append(struct store_jfile *j, uint64_t epoch, struct wire_sp
     enum st st = write_all(j, record, n, e);
     free(record);
     if (st == ST_OK && fdatasync(j->fd) != 0)
-        st = fail(j, "sync", e);
+        st = fail_write(j, "sync", e);
     if (st == ST_OK) /* else the next try writes the same slots again, whatever became of them */
         j->end += (int64_t)n;
     return st;

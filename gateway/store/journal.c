@@ -10,16 +10,6 @@
 #define RETRY_MS 1000    /* after a failed commit */
 #define PARKED_MS 600000 /* an acknowledgement waits that long for a commit to ride with */
 
-void store_fault(struct store *s, const char *text)
-{
-    pthread_mutex_lock(&s->board_lock);
-    snprintf(s->stats.fault, sizeof s->stats.fault, "%s", text);
-    pthread_mutex_unlock(&s->board_lock);
-    pthread_mutex_lock(&s->lock);
-    s->faulty = text[0] != 0;
-    pthread_mutex_unlock(&s->lock);
-}
-
 /* ---- queue to frames ---- */
 
 bool store_frame_room(const struct store *s, uint32_t n)
@@ -136,7 +126,9 @@ static void swap_queue(struct store *s)
 /* Takes queued polls into frames while there is room. What does not fit stays queued. */
 static enum st drain(struct store *s, struct err *e)
 {
-    if (s->out_at == s->out_n && !s->any_lost_out)
+    bool all = s->out_at == s->out_n && !s->any_lost_out;
+    s->behind = true;
+    if (all)
         swap_queue(s);
     while (s->out_at < s->out_n) {
         struct store_poll p;
@@ -152,7 +144,13 @@ static enum st drain(struct store *s, struct err *e)
         s->out_at += sizeof p + p.n * sizeof *v;
     }
     enum st st = s->any_lost_out && s->out_at == s->out_n ? drain_lost(s) : ST_OK;
+    s->behind = !all || s->out_at < s->out_n || s->any_lost_out;
     return st == ST_OK ? ST_OK : err_set(e, st, "store %s: a gap could not be noted", s->path);
+}
+
+bool store_behind(const struct store *s)
+{
+    return s->behind;
 }
 
 bool store_crowded(const struct store *s)
@@ -372,12 +370,12 @@ enum st store_step(struct store *s, bool flush, struct err *e)
         st = store_riders_commit(s, &why);
         wanted = true;
     }
-    if (wanted) {
-        store_fault(s, st == ST_OK ? "" : why.text);
-        if (st == ST_OK)
-            store_stats_refresh(s);
-        else
-            s->journal_due.ms = s->events_due.ms = now + RETRY_MS;
+    if (st != ST_OK) {
+        store_fault(s, STORE_JOURNALLING, why.text);
+        s->journal_due.ms = s->events_due.ms = now + RETRY_MS;
+    } else if (wanted) {
+        store_fault(s, STORE_JOURNALLING, "");
+        store_stats_refresh(s);
     }
     pthread_mutex_lock(&s->board_lock);
     s->stats.readings_waiting = (int64_t)s->waiting;

@@ -303,6 +303,7 @@ enum st store_start(struct store *s, struct err *e)
     ERR_TRY(store_figures_start(s, e));
     ERR_TRY(store_rollup_open(s, e));
     store_stats_refresh(s);
+    sqlite3_busy_timeout(s->db.h, STORE_BUSY_MS);
     return ST_OK;
 }
 
@@ -379,5 +380,5 @@ void store_stats(struct store *s, struct store_stats *out)
     out->queue_polls = polls;
     out->queue_dropped = dropped;
     out->db_bytes = store_file_bytes(s->path, "") + store_file_bytes(s->path, "-wal") +
-                    store_file_bytes(s->path, ".journal");
+                    store_file_bytes(s->path, ".journal") + store_file_bytes(s->path, ".reserve");
 }

@@ -182,13 +182,14 @@ struct store_stats {
     int64_t queue_polls, queue_dropped;
     int64_t db_bytes;
     int64_t last_commit_ms;       /* UTC of the last durable commit; 0: none since start */
-    char fault[200];              /* "" or why nothing can be committed now and what to do */
+    char fault[200];              /* "" or why nothing can be stored or sealed, and what to do */
     struct store_figures figures; /* as of the last commit */
     struct store_wear wear;
 };
 
-/* Opens or creates the file, runs migrations, checks it. Messages say what to do (missing folder,
- * permission, not a database, newer schema). boot: this start's id. */
+/* Opens or creates the file, and beside it `<path>.journal` and `<path>.reserve`, runs migrations,
+ * checks it. Messages say what to do (missing folder, permission, not a database, newer schema).
+ * boot: this start's id. */
 enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
                    const struct clk *clk, struct err *e) ST_MUST_CHECK;
 /* Ends the adding; reads back the journal. */
@@ -213,6 +214,10 @@ enum st store_call(struct store *s, enum st (*fn)(struct store *s, void *arg, st
 
 /* Writer, for seal. Frames in order of completion. */
 size_t store_frames(struct store *s, const struct store_frame **frames);
+/* Polls were queued that store_step has not made frames yet: a window must not say they are
+ * missing.
+ */
+bool store_behind(const struct store *s);
 /* Whether the frames near what can wait unsealed (failed polls take room too): seal now. */
 bool store_crowded(const struct store *s);
 /* The latest end of any batch that the store holds; ST_NOT_FOUND when it holds none. */
@@ -273,6 +278,8 @@ struct store_planned {
  * changed. */
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
+/* Writer, for seal: why nothing can be sealed now, "" when it can: shown as stats.fault. */
+void store_seal_fault(struct store *s, const char *text);
 /* Writer: the inventory as last signed into the newest chain, in byte order of the series. */
 enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
                            void *ctx, struct err *e) ST_MUST_CHECK;

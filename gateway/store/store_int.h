@@ -19,15 +19,15 @@
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
 /* How max_size is shared out; what these leave is the reserve's. */
-#define STORE_FILE_PERCENT 84 /* the database */
-#define STORE_SEAL_PERCENT 80 /* no more readings go in; acknowledgements still fit */
-#define STORE_CROWDED_PERCENT                                                                      \
-    75 /* acknowledged history goes before its age, the rest is thinned                            \
-        */
+#define STORE_FILE_PERCENT 83    /* the database */
+#define STORE_SEAL_PERCENT 79    /* no more readings go in; acknowledgements still fit */
+#define STORE_CROWDED_PERCENT 74 /* acknowledged history goes before its age, the rest is thinned */
 #define STORE_WAL_PERCENT 10
 #define STORE_JFILE_PERCENT 5
+/* The writer's patience with another program's lock, where the next turn tries again: a stop must
+ * not wait for several of them. */
+#define STORE_BUSY_MS 500
 #define STORE_UPLINKS 8
-#define STORE_BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
 #define STORE_SEQ_BITS 40  /* batch.id = chain.id << 40 | seq */
 
 /* ---- db.c: the only file that prepares statements by hand ---- */
@@ -42,7 +42,9 @@ struct store_db {
     sqlite3 *h;
     sqlite3_stmt *stmt[STORE_SQLS]; /* prepared at first use */
     char *path;
-    int lock; /* -1: none */
+    int lock;          /* -1: none */
+    int full;          /* ENOSPC or EDQUOT since the reserve looked; 0: neither */
+    int64_t wal_bytes; /* at which the WAL is folded into the file */
 };
 enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e);
 void store_db_close(struct store_db *d);
@@ -51,6 +53,8 @@ enum st store_db_migrate(struct store_db *d, struct err *e);
 enum st store_db_own(struct store_db *d, struct err *e);
 /* The file never grows beyond this. */
 enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e);
+/* What the file has, free pages too. */
+enum st store_db_bytes(struct store_db *d, int64_t *bytes, struct err *e);
 /* A statement, reset and without bindings. NULL: e is set. */
 sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e);
 /* SQLITE_ROW -> ST_OK, SQLITE_DONE -> ST_NOT_FOUND, else an error with the text of SQLite. */
@@ -69,6 +73,7 @@ struct store_jfile {
     char *path;
     int64_t end;     /* where the next record goes */
     int64_t max;     /* no record goes beyond; at most STORE_JFILE_BYTES */
+    int full;        /* as store_db's */
     int64_t damaged; /* bytes that the last walk passed over although records stand behind them */
 };
 /* Opens `<db_path>.journal`; the writer makes it, for its owner alone. */
@@ -137,12 +142,20 @@ struct store_day {
     int64_t since_ms, slot; /* when it began; the newest hour */
     int64_t bytes[STORE_DAY_SLOTS];
 };
+/* What the writer does, each with a fault of its own: the one's success is not the other's. */
+enum store_doing { STORE_JOURNALLING, STORE_SEALING, STORE_SPACE, STORE_DOINGS };
+#define STORE_FAULT_BYTES sizeof(((struct store_stats *)0)->fault)
 
 struct store {
     struct store_cfg cfg;
     char *path, *gateway;
     const struct clk *clk;
     struct store_db db; /* the writer's */
+    char *reserve_path;
+    int64_t reserve_bytes, limit_bytes; /* the limit is max_size, or less on a full disk */
+    int64_t full_bytes;                 /* what the file had when the disk was full; 0: it is not */
+    bool reserve_out, quota;            /* given back; because a quota is used up */
+    struct mono reserve_due;            /* when to look for room again */
     uint8_t boot[WIRE_ID_BYTES];
 
     struct store_dev *dev;
@@ -152,8 +165,9 @@ struct store {
     struct store_up up[STORE_UPLINKS];
     uint32_t nup;
 
-    pthread_mutex_t board_lock; /* ser[].now, dev[].health, stats */
+    pthread_mutex_t board_lock; /* ser[].now, dev[].health, stats, fault */
     struct store_stats stats;
+    char fault[STORE_DOINGS][STORE_FAULT_BYTES];
 
     pthread_mutex_t lock;  /* all below, down to the journal */
     pthread_cond_t work;   /* for the writer */
@@ -176,7 +190,7 @@ struct store {
         bool is;
     } * lost, *lost_out; /* noted by store_put; taken by the writer with the polls before them */
     bool any_lost, any_lost_out;
-    bool faulty;          /* the last commit failed: what is lost now is lost for the storage */
+    bool faulty;          /* there is a fault: what is lost now is lost for the storage */
     struct mono in_since; /* of the oldest poll in `in` */
     struct store_parked parked[STORE_PARKED]; /* changed by the writer only */
     uint32_t nparked;
@@ -186,6 +200,7 @@ struct store {
     uint64_t epoch; /* of the database: records of the file with another are folded */
     size_t out_n, out_at;
     struct mono out_since;
+    bool behind; /* the queue holds polls that are no frames yet */
     struct store_frame *frames;
     size_t nframes, njournalled;
     struct buf senml; /* over reserved memory, never grows: pointers into it stay */
@@ -314,8 +329,14 @@ enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed
 enum st store_times_fill(struct store_db *d, struct err *e);
 /* Size of the file path+suffix; 0 when there is none. */
 int64_t store_file_bytes(const char *path, const char *suffix);
-/* Records why nothing can be committed (or "" again) for the page. */
-void store_fault(struct store *s, const char *text);
+/* Writer: records why this cannot be done (or "" again) for the page, and the change as an event.
+ */
+void store_fault(struct store *s, enum store_doing doing, const char *text);
+/* Takes the reserve, and sets the file's limit. A full disk is no failure: the first turn of the
+ * writer says so. */
+enum st store_reserve_open(struct store *s, struct err *e);
+/* Writer, each turn: gives it back when the disk is full, takes it again when there is room. */
+void store_reserve_step(struct store *s);
 void store_stats_refresh(struct store *s);
 /* Counts batches and what each uplink has not acknowledged, once at the start. */
 enum st store_count(struct store *s, struct err *e);

@@ -76,30 +76,48 @@ int line_teardown(void **state)
     return 0;
 }
 
-void line_start(struct line *l)
+static enum st add_devices(struct line *l, struct err *e)
 {
-    struct err e = {0};
-    ok(store_open(&l->store, &l->store_cfg, "gw-01", &l->clk, &e), &e);
     for (uint32_t d = 0; d < l->devices; d++) {
         char id[64];
         snprintf(id, sizeof id, "%s%u", l->device_name, d);
         struct store_device dev = {
             .id = id, .source = "bus", .period_ms = l->period_ms[d], .legal = l->legal[d]};
         uint32_t at, series;
-        ok(store_add_device(l->store, &dev, &at, &e), &e);
+        ERR_TRY(store_add_device(l->store, &dev, &at, e));
         for (uint32_t p = 0; p < l->points; p++) {
             char point[64];
             snprintf(point, sizeof point, "%s%u", l->point_name, p);
             struct store_series s = {at, point, quantity_by_key("temperature"), l->period_ms[d]};
             assert_non_null(s.quantity);
-            ok(store_add_series(l->store, &s, &series, &e), &e);
+            ERR_TRY(store_add_series(l->store, &s, &series, e));
             assert_int_equal(series, d * l->points + p);
         }
     }
+    return ST_OK;
+}
+
+enum st line_try_start(struct line *l, struct err *e)
+{
     uint32_t up;
-    ok(store_add_uplink(l->store, "city", true, &up, &e), &e);
-    ok(store_start(l->store, &e), &e);
-    ok(seal_open(&l->seal, &l->seal_cfg, "gw-01", l->machine, l->store, &l->clk, &e), &e);
+    enum st st = store_open(&l->store, &l->store_cfg, "gw-01", &l->clk, e);
+    if (st == ST_OK)
+        st = add_devices(l, e);
+    if (st == ST_OK)
+        st = store_add_uplink(l->store, "city", true, &up, e);
+    if (st == ST_OK)
+        st = store_start(l->store, e);
+    if (st == ST_OK)
+        st = seal_open(&l->seal, &l->seal_cfg, "gw-01", l->machine, l->store, &l->clk, e);
+    if (st != ST_OK)
+        line_stop(l);
+    return st;
+}
+
+void line_start(struct line *l)
+{
+    struct err e = {0};
+    ok(line_try_start(l, &e), &e);
 }
 
 void line_stop(struct line *l)
@@ -204,6 +222,8 @@ static bool gather_one(void *ctx, const struct store_batch *b)
 {
     struct gather *g = ctx;
     struct err e = {0};
+    if (g->out->n && b->id <= g->out->v[g->out->n - 1].row.id)
+        return true;
     g->out->v = realloc(g->out->v, (g->out->n + 1) * sizeof *g->out->v);
     assert_non_null(g->out->v);
     struct line_batch *x = &g->out->v[g->out->n++];
@@ -249,10 +269,15 @@ static void apply_times(struct line_batches *b)
 
 void line_batches(struct line *l, struct line_batches *out)
 {
+    memset(out, 0, sizeof *out);
+    line_batches_more(l, out);
+}
+
+void line_batches_more(struct line *l, struct line_batches *out)
+{
     struct err e = {0};
     struct wire_key *key;
     struct store_reader *r;
-    memset(out, 0, sizeof *out);
     ok(wire_key_load(&key, l->key, &e), &e);
     struct wire_span der = wire_pub_der(wire_key_pub(key));
     struct gather g = {.out = out};

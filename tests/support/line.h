@@ -45,6 +45,8 @@ int line_teardown(void **state);
 /* Opens store and seal on the folder as it is; stop leaves them as a killed process does (after
  * the last commit), so the next start finds what was durable. */
 void line_start(struct line *l);
+/* The same where it may fail; all is closed then. */
+enum st line_try_start(struct line *l, struct err *e) ST_MUST_CHECK;
 void line_stop(struct line *l);
 
 /* One good poll of a device at tick t: each point's value is v. */
@@ -77,6 +79,8 @@ struct line_batches {
     size_t n;
 };
 void line_batches(struct line *l, struct line_batches *out);
+/* Adds those behind the last one held. */
+void line_batches_more(struct line *l, struct line_batches *out);
 void line_batches_done(struct line_batches *b);
 /* Readings in batches and in the journal. */
 uint64_t line_sealed_readings(const struct line_batches *b);
