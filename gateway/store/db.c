@@ -27,8 +27,8 @@ static const struct {
 
 #define BUSY_MS 5000 /* a curious technician's sqlite3 may hold the lock for a moment */
 /* The WAL is folded into the file at this size, or at this part of a small file's limit. */
-#define WAL_BYTES (4 * 1024 * 1024)
-#define WAL_PART 20
+#define WAL_BYTES (1024 * 1024)
+#define WAL_PART 64
 /* A file that is made now gets small pages: a batch of 2.6 kB takes six of them and not one of 4
  * KiB for itself, and a commit writes the changed parts only (decision 0008). */
 #define NEW_FILE "PRAGMA page_size=512;"

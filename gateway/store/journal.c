@@ -357,6 +357,7 @@ static enum st commit_journal(struct store *s, struct err *e)
 
 enum st store_step(struct store *s, bool flush, struct err *e)
 {
+    store_reserve_step(s);
     run_calls(s);
     struct err why = {0};
     enum st st = drain(s, &why);

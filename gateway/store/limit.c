@@ -12,7 +12,7 @@
 
 static int64_t percent(const struct store *s, int part)
 {
-    return s->cfg.max_size_bytes / 100 * part;
+    return s->limit_bytes / 100 * part;
 }
 
 /* ---- the WAL ---- */
@@ -160,6 +160,11 @@ enum st store_room(struct store *s, size_t more, struct err *e)
         s->refused_bytes = fits ? 0 : want;
     if (fits)
         return ST_OK;
+    if (s->reserve_out)
+        return err_set(e, ST_FULL,
+                       "store %s: the disk is full, and no uplink has acknowledged what could make "
+                       "way: free space on it",
+                       s->path);
     return err_set(e, ST_FULL,
                    "store %s: store.max_size (%lld bytes) is used up by batches that no uplink has "
                    "acknowledged; bring the uplink back or raise max_size",
@@ -172,7 +177,8 @@ enum st store_space(struct store *s, enum store_space *out, struct err *e)
     ERR_TRY(store_retention(s, e));
     ERR_TRY(used_bytes(s, &bytes, e));
     *out = STORE_ROOMY;
-    if (bytes <= percent(s, STORE_CROWDED_PERCENT))
+    /* A disk that others have filled may be emptied again; what is thinned is thinned for ever. */
+    if (s->reserve_out || bytes <= percent(s, STORE_CROWDED_PERCENT))
         return ST_OK;
     enum st st = next_to_go(s, &id, INT64_MAX, e);
     if (st == ST_NOT_FOUND)

@@ -95,8 +95,10 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
     s->path = strdup(cfg->path);
     s->cfg.path = s->path;
     s->gateway = strdup(gateway);
+    if (asprintf(&s->reserve_path, "%s.reserve", cfg->path) < 0)
+        s->reserve_path = NULL;
     enum st st = ST_OK;
-    if (bad || !s->path || !s->gateway)
+    if (bad || !s->path || !s->gateway || !s->reserve_path)
         st = err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
     if (st == ST_OK)
         st = allocate(s, e);
@@ -113,7 +115,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
     if (cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT < s->jfile.max)
         s->jfile.max = cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT;
     if (st == ST_OK)
-        st = store_db_limit(&s->db, cfg->max_size_bytes / 100 * STORE_FILE_PERCENT, e);
+        st = store_reserve_open(s, e);
     if (st != ST_OK) {
         store_close(s);
         return st;
@@ -163,6 +165,7 @@ void store_close(struct store *s)
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->board_lock);
     free(s->path);
+    free(s->reserve_path);
     free(s->gateway);
     free(s);
 }
