@@ -121,23 +121,25 @@ class C2(GatewayCase):
         until(lambda: not self.gw.fault(), GOOD_S, "the fault to go away by itself", 0.3)
         self.wait_for(len(self.data()) + 2)
 
-    def finish(self, gaps=False):
-        """All is drained; what was served is at the city once, or (with gaps) in one that names the
-        storage, and the chain keeps every rule."""
+    def finish(self):
+        """All is drained; what was served is at the city once, and the chain keeps every rule. What
+        fits into memory is not lost for the storage; an answer that came too late for a busy
+        machine is a gap of its own."""
         self.drain(90)
         self.rules()
         seen = self.truth(self.city.readings())
         end = max(b.to_ms for b in self.data())
-        told = [g for b in self.city.held() for g in b.gaps if g[3] == "storage"]
+        told = [g for b in self.city.held() for g in b.gaps]
+        self.assertEqual([g for g in told if g[3] == "storage"], [])
         lost = [(f"dev-{k}", n, t) for k, u in self.units.items() for n, t in u.log
                 if (f"dev-{k}", n) not in seen and t < end - 300]
         for device, n, t in lost:
-            self.assertTrue(gaps and any(g[0] in ("*", f"{device}/*") and g[1] - 300 <= t <= g[2]
-                                         for g in told), (device, n, t, told))
+            self.assertTrue(any(g[0] in ("*", f"{device}/*") and g[1] - 300 <= t <= g[2] + 300
+                                for g in told), (device, n, t, told))
         dumped = {tuple(r[1:4]) for r in self.real.rows()}
         here = {r[:3] for r in self.exported() if int(r[1]) < end}
         self.assertEqual(here - dumped, set())
-        print(f"served {sum(self.served())} polls, {len(lost)} in gaps `storage`, lost 0", flush=True)
+        print(f"served {sum(self.served())} polls, {len(lost)} answered too late, lost 0", flush=True)
 
     def injected(self, kind, error, pattern):
         self.gw.nth.arm(kind, error)
