@@ -461,7 +461,8 @@ static uint32_t draw(struct uplink *u)
     return (uint32_t)(u->random >> 32);
 }
 
-static void take_carried(struct uplink *u)
+/* Whether that worked. */
+static bool take_carried(struct uplink *u)
 {
     const struct uplink_taker t = {.id = u->id,
                                    .gw = u->gw,
@@ -481,9 +482,11 @@ static void take_carried(struct uplink *u)
         u->status.acknowledged += acked;
         (void)pthread_mutex_unlock(&u->lock);
     }
-    if (st != ST_OK && st != ST_STOPPED) {
-        set_fault(u, e.text);
+    if (st == ST_OK || st == ST_STOPPED) {
+        return true;
     }
+    set_store_fault(u, e.text);
+    return false;
 }
 
 /* Sleeps, but not past a file of receipts; a stop wakes it. */
@@ -492,7 +495,7 @@ static void pause_for(struct uplink *u, int64_t ms)
     for (int64_t part; ms > 0 && !thr_stop_wait(u->job->stop, 0); ms -= part) {
         part = ms < IDLE_MS ? ms : IDLE_MS;
         (void)thr_stop_wait(u->job->stop, part);
-        take_carried(u);
+        (void)take_carried(u);
     }
 }
 
@@ -520,8 +523,7 @@ static void step(struct uplink *u)
         (u->run.count > 0 && (age_ms >= SETTLE_MS || u->failures > before))) {
         settle(u);
     }
-    take_carried(u);
-    if (u->run.count == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
+    if (take_carried(u) && u->run.count == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
         set_store_good(u);
     }
     if (u->failures > before) {

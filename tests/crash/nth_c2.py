@@ -280,7 +280,7 @@ class C2(GatewayCase):
         self.polling()
         self.gw.nth.disarm()
         self.recovered()
-        gaps = until(lambda: [g for b in self.city.held() for g in b.gaps if g[3] == "storage"], 60,
+        gaps = until(lambda: [g for b in self.city.held() for g in b.gaps if g[3] == "storage"], 150,
                      "a gap that names the storage")
         self.assertIn("dev-3/*", {g[0] for g in gaps} | {"dev-3/*" for g in gaps if g[0] == "*"})
         until(lambda: not self.gw.fault(), 30, "no fault", 0.3)
