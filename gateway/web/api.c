@@ -254,7 +254,7 @@ static void put_refused(struct web_json *j, struct web *w)
 {
     struct store_set_aside r;
     char chain[WIRE_ID_TEXT];
-    struct store_reader *from = reader(w);
+    struct store_reader *from = web_reader(w);
     if (!from || store_set_aside_last(from, &r, NULL) != ST_OK) {
         web_json_text(j, "refused", NULL);
         return;
