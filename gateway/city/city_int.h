@@ -44,6 +44,13 @@ bool city_db_blob(sqlite3_stmt *s, int column, void *out, size_t n);
 /* A blob column as it lies; valid until the next step. */
 struct wire_span city_db_span(sqlite3_stmt *s, int column);
 
+/* ---- verify.c: libcrypto, for its speed ----------------------------------------------------- */
+
+/* Whether the message is signed (ES256, low s) by the P-256 key with this SubjectPublicKeyInfo.
+ * ST_CORRUPT: it is not; ST_MEMORY: it could not be told, which refuses nothing. */
+enum st city_signed_by(const struct wire_cose *c, struct wire_span spki,
+                       struct err *e) ST_MUST_CHECK;
+
 /* ---- ingest.c: from received bytes to a batch that may be stored --------------------------- */
 
 /* The closed list of reasons (batch.md rule 22). */

@@ -121,18 +121,14 @@ enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct w
     /* the key id is a hint of 8 bytes: more than one key may bear it */
     while ((st = city_db_step(d, s, e)) == ST_OK && code != CITY_OK) {
         struct wire_span der = city_db_span(s, 1);
-        struct wire_pub *pub = NULL;
-        if (wire_pub_parse(&pub, der.p, der.n, e) != ST_OK) {
+        enum st fits = city_signed_by(&b->cose, der, e);
+        if (fits != ST_OK && fits != ST_CORRUPT) {
             code = CITY_UNAVAILABLE;
             break;
         }
-        if (wire_cose_verify(&b->cose, pub, e) == ST_OK) {
+        code = fits == ST_OK ? CITY_OK : CITY_BAD_SIGNATURE;
+        if (code == CITY_OK)
             *key = sqlite3_column_int64(s, 0);
-            code = CITY_OK;
-        } else {
-            code = CITY_BAD_SIGNATURE;
-        }
-        wire_pub_free(pub);
     }
     sqlite3_reset(s);
     if (st == ST_IO)

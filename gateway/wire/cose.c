@@ -199,10 +199,18 @@ enum st wire_cose_header(const struct wire_cose *c, struct wire_item *type,
     return ST_OK;
 }
 
+enum st wire_cose_digest(const struct wire_cose *c, uint8_t hash[WIRE_HASH_BYTES], struct err *e)
+{
+    if (!wire_sig_is_low(c->signature.p))
+        return err_set(e, ST_CORRUPT, "the signature's s is above n/2");
+    to_be_signed(c->protected_, c->payload, hash);
+    return ST_OK;
+}
+
 enum st wire_cose_verify(const struct wire_cose *c, const struct wire_pub *pub, struct err *e)
 {
     uint8_t hash[WIRE_HASH_BYTES];
 
-    to_be_signed(c->protected_, c->payload, hash);
+    ERR_TRY(wire_cose_digest(c, hash, e));
     return wire_pub_check(pub, hash, c->signature.p, e);
 }

@@ -397,6 +397,11 @@ out:
 
 /* ---- signatures ---------------------------------------------------------------------------- */
 
+bool wire_sig_is_low(const uint8_t sig[64])
+{
+    return memcmp(sig + 32, half_order, 32) <= 0;
+}
+
 enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYTES],
                       uint8_t sig[64], struct err *e)
 {
@@ -409,7 +414,7 @@ enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYT
                                     rng, NULL);
     if (!rc)
         rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
-    if (!rc && memcmp(sig + 32, half_order, 32) > 0) {
+    if (!rc && !wire_sig_is_low(sig)) {
         rc = mbedtls_mpi_sub_mpi(&s, &curve.N, &s);
         if (!rc)
             rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
@@ -427,8 +432,6 @@ enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BY
     mbedtls_mpi r, s;
     int rc;
 
-    if (memcmp(sig + 32, half_order, 32) > 0)
-        return err_set(e, ST_CORRUPT, "the signature's s is above n/2");
     mbedtls_mpi_init(&r);
     mbedtls_mpi_init(&s);
     rc = mbedtls_mpi_read_binary(&r, sig, 32) || mbedtls_mpi_read_binary(&s, sig + 32, 32) ||

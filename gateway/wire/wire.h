@@ -228,6 +228,10 @@ void wire_batch_done(struct wire_batch *b);
  * is read, the payload was walked before it was signed. */
 enum st wire_batch_open_sealed(struct wire_batch *b, const void *p, size_t n,
                                struct err *e) ST_MUST_CHECK;
+/* SHA-256 over what the signature (r and s, 32 bytes each, big endian) is for, for a verifier of
+ * another library. ST_CORRUPT when s is above n/2: no other verifier asks. */
+enum st wire_cose_digest(const struct wire_cose *c, uint8_t hash[WIRE_HASH_BYTES],
+                         struct err *e) ST_MUST_CHECK;
 /* ST_OK or ST_CORRUPT. s must be <= n/2. */
 enum st wire_cose_verify(const struct wire_cose *c, const struct wire_pub *pub,
                          struct err *e) ST_MUST_CHECK;

@@ -93,6 +93,9 @@ void wire_sha256_parts(const struct wire_span *parts, size_t n, uint8_t out[WIRE
 /* r || s over a hash, s <= n/2; RFC 6979, so that equal input gives equal bytes. */
 enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYTES],
                       uint8_t sig[64], struct err *e) ST_MUST_CHECK;
+/* s <= n/2 */
+bool wire_sig_is_low(const uint8_t sig[64]);
+/* Not that s is low. */
 enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
                        const uint8_t sig[64], struct err *e) ST_MUST_CHECK;
 
