@@ -45,6 +45,7 @@ void line_init(struct line *l)
                                       .journal_every_ms = 10000};
     l->seal_cfg = (struct seal_cfg){l->key, 60000, 5000};
     l->machine = "machine-a";
+    l->gateway = "gw-01";
     l->devices = LINE_DEVICES;
     l->points = LINE_POINTS;
     for (uint32_t d = 0; d < LINE_DEVICES_MAX; d++)
@@ -88,7 +89,8 @@ static enum st add_devices(struct line *l, struct err *e)
         for (uint32_t p = 0; p < l->points; p++) {
             char point[64];
             snprintf(point, sizeof point, "%s%u", l->point_name, p);
-            struct store_series s = {at, point, quantity_by_key("temperature"), l->period_ms[d]};
+            const char *key = l->quantity ? l->quantity[d * l->points + p] : "temperature";
+            struct store_series s = {at, point, quantity_by_key(key), l->period_ms[d]};
             assert_non_null(s.quantity);
             ERR_TRY(store_add_series(l->store, &s, &series, e));
             assert_int_equal(series, d * l->points + p);
@@ -100,7 +102,7 @@ static enum st add_devices(struct line *l, struct err *e)
 enum st line_try_start(struct line *l, struct err *e)
 {
     uint32_t up;
-    enum st st = store_open(&l->store, &l->store_cfg, "gw-01", &l->clk, e);
+    enum st st = store_open(&l->store, &l->store_cfg, l->gateway, &l->clk, e);
     if (st == ST_OK)
         st = add_devices(l, e);
     if (st == ST_OK)
@@ -108,7 +110,7 @@ enum st line_try_start(struct line *l, struct err *e)
     if (st == ST_OK)
         st = store_start(l->store, e);
     if (st == ST_OK)
-        st = seal_open(&l->seal, &l->seal_cfg, "gw-01", l->machine, l->store, &l->clk, e);
+        st = seal_open(&l->seal, &l->seal_cfg, l->gateway, l->machine, l->store, &l->clk, e);
     if (st != ST_OK)
         line_stop(l);
     return st;
@@ -418,9 +420,9 @@ static void told_readings(struct told *t, const struct line_batches *all,
     char id[64];
     size_t skip = strlen(t->l->point_name);
     snprintf(id, sizeof id, "%s%u", t->l->device_name, t->device);
-    assert_int_equal(
-        wire_senml_open(&s, b->batch.cose.payload.p, b->batch.cose.payload.n, "gw-01", NULL, NULL),
-        ST_OK);
+    assert_int_equal(wire_senml_open(&s, b->batch.cose.payload.p, b->batch.cose.payload.n,
+                                     t->l->gateway, NULL, NULL),
+                     ST_OK);
     while (wire_senml_next(&s, &r, NULL) == ST_OK) {
         char point[64];
         r.t_ms += b->add_ms;

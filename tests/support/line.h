@@ -30,6 +30,8 @@ struct line {
     int64_t period_ms[LINE_DEVICES_MAX];
     bool legal[LINE_DEVICES_MAX]; /* bound by law */
     const char *device_name, *point_name;
+    const char *gateway;
+    const char *const *quantity; /* keys, one a series; NULL: all are temperatures */
     struct store *store;
     struct seal *seal;
     struct thr writer;
