@@ -37,8 +37,8 @@ KIND = {
 TRACES = ['energy', 'airquality', 'indoorair', 'weather', 'river', 'bins']
 
 
-def trace_series(data):
-    """The first 99 series of the traces that fit a register, the long ones first."""
+def trace_series(data, wanted=REGISTERS - 1):
+    """The first series of the traces that fit a register, the long ones first."""
     found = []
     for trace in TRACES:
         text = subprocess.run(['xz', '-dc', data / f'{trace}.csv.xz'], check=True,
@@ -49,7 +49,7 @@ def trace_series(data):
             count[name] = count.get(name, 0) + 1
         names = [n for n in count if n.rsplit('/', 1)[1] in KIND]
         found += [(trace, n) for n in sorted(names, key=lambda n: (-count[n] if trace == 'bins' else 0, n))]
-    return found[:REGISTERS - 1]
+    return found[:wanted]
 
 
 def write_site(work, series):
@@ -85,9 +85,10 @@ def make_keys(work, binaries):
                                  f'sign_key: {c}/sign.key\ndb: {c}/city.db\n')
 
 
-def start(cmd, wanted, log, stream='stderr'):
+def start(cmd, wanted, log, stream='stderr', env=None):
     """Starts a program and returns it with the first line that holds `wanted`; the rest goes to log."""
     p = subprocess.Popen([str(c) for c in cmd], text=True, stdin=subprocess.DEVNULL,
+                         env={**os.environ, **(env or {})},
                          stdout=subprocess.PIPE if stream == 'stdout' else subprocess.DEVNULL,
                          stderr=subprocess.PIPE if stream == 'stderr' else None)
     lines, pipe = [], getattr(p, stream)
