@@ -1,15 +1,16 @@
 """A city that refuses, lies, drops and stays away must cost no reading, and no batch is ever sent with
 other bytes."""
 import os
+import random
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_contract as fp  # noqa: E402
-from fp_city import DROP, FakeCity, problem  # noqa: E402
+from fp_city import DROP, FakeCity, problem, relay  # noqa: E402
 from fp_gatewaycase import GatewayCase  # noqa: E402
-from fp_proc import main, until, write  # noqa: E402
+from fp_proc import City, main, until, write  # noqa: E402
 
 AGAIN_S = 240  # within this time a batch that met trouble is to be sent again
 
@@ -49,7 +50,7 @@ class Uploads(GatewayCase):
         self.assertEqual([e for b in self.city.held() for e in b.entries if e[0] == "void"], [])
         self.bytes_of()
 
-    def test_answers_that_are_not_final_lose_nothing(self):
+    def test_A4_answers_that_are_not_final_lose_nothing(self):
         self.site()
         self.gw.start()
         self.wait_for(1)
@@ -124,7 +125,7 @@ class Uploads(GatewayCase):
             (b.chain.hex(), b.seq) for b in self.city.held()}, 90, "all the others to arrive")
         self.gw.stop()
 
-    def test_a_reply_lost_after_the_commit_is_a_harmless_repeat(self):
+    def test_A5_a_reply_lost_after_the_commit_is_a_harmless_repeat(self):
         self.site()
         tries = {}
 
@@ -140,7 +141,33 @@ class Uploads(GatewayCase):
         self.bytes_of()
         self.assertIn(200, {r.status for r in self.city.requests})
 
-    def test_after_an_outage_the_newest_goes_first_then_the_backlog_oldest_first(self):
+    def test_B2_every_third_reply_lost_doubles_no_row(self):
+        """The real city commits; its answer is dropped 30 % of the time."""
+        city = City(self.args.bin, os.path.join(self.folder, "real"))
+        city.enroll(self.gw.gw, self.gw.pub_path)
+        city.start()
+        self.stack.callback(city.stop)
+        rng, passing, dropped = random.Random(self.args.seed), relay(self.city, city), []
+
+        def hook(r):
+            answer = passing(r)
+            if rng.random() < 0.3:
+                dropped.append(r.seq)
+                return DROP
+            return answer
+        self.city.hook = hook
+        self.site(city=city, every="1s")
+        self.gw.start()
+        until(lambda: len(dropped) >= 6, 120, "six answers to be dropped")
+        self.city.hook = passing
+        self.drain(90)
+        rows = [tuple(r[1:]) for r in city.rows()]
+        self.assertEqual(len(rows), len(set(rows)))
+        held = {r[4:6] for r in rows}
+        self.assertEqual(sorted(rows), sorted(r for r in self.exported() if r[4:6] in held))
+        self.bytes_of()
+
+    def test_B3_after_an_outage_the_newest_goes_first_then_the_backlog_oldest_first(self):
         self.site()
         self.gw.start()
         self.wait_for(1)
@@ -162,7 +189,7 @@ class Uploads(GatewayCase):
         self.drain(90)
         self.rules()
 
-    def test_a_final_refusal_is_voided_and_the_rest_flows(self):
+    def test_J1_a_final_refusal_is_voided_and_the_rest_flows(self):
         for code in ("bad_cbor", "bad_signature"):
             with self.subTest(code):
                 poison = []
