@@ -68,9 +68,12 @@ void ledger_put(struct ledger *g, uint32_t device, uint32_t points, int64_t t_ms
 
 void ledger_forget(struct ledger *g, size_t at)
 {
-    for (size_t i = g->npoll; i-- > 0 && g->poll[i].put > at;) {
-        *place(g, g->poll[i].device, g->poll[i].t_ms) = 0;
-        g->poll[i].safe = LEDGER_NEVER - 1;
+    for (size_t i = g->npoll; i-- > 0;) {
+        struct ledger_poll *p = &g->poll[i];
+        if (p->put > at)
+            *place(g, p->device, p->t_ms) = 0;
+        if (p->put > at || p->safe == LEDGER_NEVER)
+            p->safe = LEDGER_NEVER - 1; /* nor does a commit after the cut make it safe */
     }
 }
 

@@ -291,7 +291,11 @@ static struct script_run *add_run(struct script_runs *all, const char *name, uin
     assert_true(asprintf(&r->dir, "%s/store", l->dir) > 0);
     assert_true(asprintf(&l->db, "%s/fieldpost.db", r->dir) > 0);
     assert_int_equal(mkdir(r->dir, 0700), 0);
-    l->store_cfg = (struct store_cfg){l->db, 4 << 20, 7 * LINE_MINUTE / 2, 3600 * 1000};
+    l->store_cfg = (struct store_cfg){.path = l->db,
+                                      .max_size_bytes = 4 << 20,
+                                      .keep_ms = 7 * LINE_MINUTE / 2,
+                                      .keep_rollups_ms = INT64_C(3650) * 86400000,
+                                      .journal_every_ms = 3600 * 1000};
     l->devices = 4;
     l->points = 8;
     ledger_init(&r->ledger, l);
