@@ -19,10 +19,11 @@
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
 /* How max_size is shared out; what these leave is the reserve's. */
-#define STORE_FILE_PERCENT 83    /* the database */
-#define STORE_SEAL_PERCENT 79    /* no more readings go in; acknowledgements still fit */
-#define STORE_CROWDED_PERCENT 74 /* acknowledged history goes before its age, the rest is thinned  \
-                                  */
+#define STORE_FILE_PERCENT 83 /* the database */
+#define STORE_SEAL_PERCENT 79 /* no more readings go in; acknowledgements still fit */
+#define STORE_CROWDED_PERCENT                                                                      \
+    74 /* acknowledged history goes before its age, the rest is thinned                            \
+        */
 #define STORE_WAL_PERCENT 10
 #define STORE_JFILE_PERCENT 5
 /* The writer's patience with another program's lock, where the next turn tries again: a stop must

@@ -133,7 +133,11 @@ static void configure(struct line *l, char **argv)
     if (l->period_ms[0] <= 0 || asprintf(&l->db, "%s/fieldpost.db", argv[FOLDER]) < 0)
         refuse("no period, or no memory");
     /* Made at one go: no commit of the journal between the seals. */
-    l->store_cfg = (struct store_cfg){l->db, INT64_C(64) << 30, INT64_C(3650) * 86400000, 3600000};
+    l->store_cfg = (struct store_cfg){.path = l->db,
+                                      .max_size_bytes = INT64_C(64) << 30,
+                                      .keep_ms = INT64_C(3650) * 86400000,
+                                      .keep_rollups_ms = INT64_C(3650) * 86400000,
+                                      .journal_every_ms = 3600000};
     l->seal_cfg = (struct seal_cfg){argv[KEY], strtoll(argv[EVERY_S], NULL, 10) * 1000,
                                     strtoll(argv[MAX_READINGS], NULL, 10)};
     l->point_name = "r";

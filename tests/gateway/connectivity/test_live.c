@@ -74,7 +74,7 @@ static void site_close(struct site *s)
     thr_stop_close(&s->tick);
     free(s->ping[0].host);
     free(s->ping[1].host);
-    static const char *const suffix[] = {"", "-wal", "-shm", ".journal"};
+    static const char *const suffix[] = {"", "-wal", "-shm", ".journal", ".reserve"};
     for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s%s", s->path, suffix[i]);

@@ -238,7 +238,7 @@ static void site_close(struct site *s)
     web_close(s->web);
     store_stop(s->store);
     store_close(s->store);
-    static const char *const suffix[] = {"", "-wal", "-shm", ".journal"};
+    static const char *const suffix[] = {"", "-wal", "-shm", ".journal", ".reserve"};
     for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s%s", s->path, suffix[i]);
