@@ -380,7 +380,9 @@ static int unlinked(const char *path)
 }
 
 /* The definitions that take the place of the C library's; its headers declare them. */
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wnonnull-compare"
+#endif
 
 #define MODE_OF(flags, last)                                                                       \
     unsigned mode = 0;                                                                             \

@@ -123,7 +123,7 @@ static void window(struct script_run *r, unsigned ticks, unsigned flushed, enum 
 {
     int64_t end = (r->line.utc_ms / LINE_MINUTE + 1) * LINE_MINUTE;
     for (unsigned i = 0; r->line.utc_ms < end; i++) {
-        rec_phase(poll);
+        rec_phase((int)poll);
         clock_to(r, r->line.utc_ms / TICK * TICK + TICK);
         if (i < ticks)
             poll_all(r);
