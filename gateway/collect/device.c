@@ -8,6 +8,7 @@
 /* So many failures in a row make a device sick: from then on it is probed, not polled. */
 #define SICK_FAILURES 2
 #define PROBE_MAX_MS 60000
+#define SAME_MS 2 /* that a stamp may be ahead, for polls of one millisecond */
 #define TOLERANCE_MAX_MS 1000
 #define PUT_WAIT_MAX_MS 1000
 /* Events about one device or bus in a minute; the last state is told when the minute is over. */
@@ -81,14 +82,17 @@ static void clear(struct round *r)
 }
 
 /* A tick may stand for the reading's time within the tolerance, but not where a poll before it was
- * so late that its reading is younger. */
+ * so late that its reading is younger. Two polls of one millisecond are told apart by the next; a
+ * reading that is further ahead is of a clock that was set back since. */
 static int64_t reading_ms(struct collect_device *d, int64_t utc_ms)
 {
     int64_t late = utc_ms - d->due_ms, tolerance = d->cfg->every_ms / 5;
     if (tolerance > TOLERANCE_MAX_MS)
         tolerance = TOLERANCE_MAX_MS;
-    bool overtaken = d->due_ms <= d->read_ms && d->read_ms < utc_ms;
-    d->read_ms = late >= 0 && late <= tolerance && !overtaken ? d->due_ms : utc_ms;
+    if (d->due_ms <= d->read_ms && d->read_ms <= utc_ms + SAME_MS)
+        d->read_ms = d->read_ms < utc_ms ? utc_ms : d->read_ms + 1;
+    else
+        d->read_ms = late >= 0 && late <= tolerance ? d->due_ms : utc_ms;
     return d->read_ms;
 }
 
