@@ -312,10 +312,10 @@ static unsigned print_table(const struct sweep *s)
         print_row(fault_name[f], &fault[f]);
     print_row("all", &sum);
     for (size_t i = 0; i < s->runs.n; i++)
-        if (s->runs.v[i]->stuck)
-            printf("figure: crash thinning: NOT TRIED, THE PRODUCT HAS NONE: a full store does not "
-                   "seal on"
-                   "\n");
+        if (s->runs.v[i]->stuck) {
+            printf("figure: crash thinning: NOT TRIED: the full store was never thinned\n");
+            failed++;
+        }
     if (failed)
         printf("%u points failed; %u of %zu were tried\n", failed, done, s->n);
     return failed;
