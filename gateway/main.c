@@ -41,6 +41,7 @@ static void writer_main(void *arg)
 {
     struct line *l = arg;
     struct log_limit store_limit = {0}, seal_limit = {0};
+    bool asked = false;
     while (!atomic_load(&l->writer_stop)) {
         struct err e;
         atomic_fetch_add(&l->writer_beats, 1);
@@ -50,6 +51,11 @@ static void writer_main(void *arg)
             log_limited(&seal_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
         if (store_clock_note(l->store, &e) != ST_OK)
             log_limited(&store_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
+        if (store_damaged(l->store) && !asked) { /* it is set aside when it is opened again */
+            asked = true;
+            log_error("the store is damaged: the line starts over and rescues what is readable");
+            (void)kill(getpid(), SIGHUP);
+        }
         struct mono until = seal_due(l->seal), journal = store_due(l->store);
         store_wait(l->store, journal.ms < until.ms ? journal : until);
     }

@@ -43,7 +43,7 @@ static void resume(struct seal *l, int64_t now_ms)
     l->from_unknown = false;
     l->first = true;
     l->start_ms = now_ms;
-    gaps_off(l->gaps, l->from_ms, now_ms);
+    gaps_off(l->gaps, l->from_ms, now_ms, l->silence);
 }
 
 static void restart(struct seal *l, int64_t now_ms)
@@ -150,7 +150,7 @@ static enum st seal_off(struct seal *l, const uint8_t *boot, int64_t from_ms, in
     l->payload.n = 0;
     if (wire_put_array(&l->payload, 0) != ST_OK)
         return err_set(e, ST_MEMORY, "seal: no memory for a batch");
-    gaps_off_before(l->gaps, from_ms, to_ms);
+    gaps_off_before(l->gaps, from_ms, to_ms, l->silence);
     enum st st = gaps_window(l->gaps, from_ms, to_ms, true, &gaps, &n, e);
     l->step = true;
     if (st == ST_OK)
@@ -184,7 +184,7 @@ static enum st find_time(struct seal *l, struct clk_time now, struct mono mono, 
     if (!l->found.entry && l->known_end_ms && l->known_end_ms <= now.utc_ms)
         l->from_ms = l->known_end_ms; /* one window: what was off, and what was polled since */
     if (!l->found.entry && l->found.off) {
-        gaps_off_before(l->gaps, l->known_end_ms, l->start_ms);
+        gaps_off_before(l->gaps, l->known_end_ms, l->start_ms, l->silence);
         l->found.off = false;
     }
     store_event(l->store, STORE_INFO, "clock.found", NULL,
@@ -272,13 +272,25 @@ static enum st end_window(struct seal *l, bool step, struct err *e)
     return ST_OK;
 }
 
+static int64_t drift_of(const struct seal *l, struct clk_time now, struct mono mono)
+{
+    return (now.utc_ms - l->last.utc_ms) - (mono.ms - l->last_mono.ms);
+}
+
+bool seal_clock_moved(const struct seal *l)
+{
+    struct clk_time now = clk_now(l->clk);
+    int64_t drift = drift_of(l, now, clk_mono(l->clk));
+    return drift > STEP_MS || drift < -STEP_MS || now.grade != l->last.grade;
+}
+
 enum st seal_look_at_clock(struct seal *l, bool *wait, struct err *e)
 {
     if (l->found.open)
         ERR_TRY(settle(l, e));
     struct clk_time now = clk_now(l->clk);
     struct mono mono = clk_mono(l->clk);
-    int64_t drift = (now.utc_ms - l->last.utc_ms) - (mono.ms - l->last_mono.ms);
+    int64_t drift = drift_of(l, now, mono);
     bool step = drift > STEP_MS || drift < -STEP_MS, other = now.grade != l->last.grade;
     bool lost = now.grade == CLK_UNKNOWN && !is_unknown(l);
     bool found = now.grade != CLK_UNKNOWN && is_unknown(l);

@@ -27,8 +27,9 @@ struct gaps {
     uint32_t n;
     struct row *closed;
     size_t nclosed, max_closed;
-    struct row *rows;       /* scratch of gaps_window */
-    struct wire_gap *entry; /* its result */
+    enum store_cause silence; /* of polls that never came */
+    struct row *rows;         /* scratch of gaps_window */
+    struct wire_gap *entry;   /* its result */
     struct buf names;
 };
 
@@ -47,6 +48,7 @@ enum st gaps_open(struct gaps **out, const struct store *s, struct err *e)
         return err_set(e, ST_MEMORY, "seal: no memory");
     g->store = s;
     g->n = store_series_count(s);
+    g->silence = STORE_OVERRUN;
     g->track = calloc(g->n + 1, sizeof *g->track);
     g->max_closed = CLOSED_FULL + 2 * (size_t)g->n;
     g->closed = calloc(g->max_closed, sizeof *g->closed);
@@ -121,10 +123,10 @@ void gaps_shift(struct gaps *g, int64_t add_ms)
     }
 }
 
-void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms)
+void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms, enum store_cause cause)
 {
     for (uint32_t i = 0; i < g->n; i++)
-        note(g, i, from_ms, to_ms, STORE_OFF);
+        note(g, i, from_ms, to_ms, cause);
 }
 
 static void miss(struct gaps *g, uint32_t series, int64_t from, enum store_cause cause)
@@ -139,16 +141,21 @@ static void miss(struct gaps *g, uint32_t series, int64_t from, enum store_cause
     t->cause = cause;
 }
 
-void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms)
+void gaps_silence(struct gaps *g, enum store_cause cause)
+{
+    g->silence = cause;
+}
+
+void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms, enum store_cause cause)
 {
     for (uint32_t i = 0; i < g->n; i++) {
         struct track *t = &g->track[i];
         if (t->missing)
-            miss(g, i, until_ms > t->miss_from ? until_ms : t->miss_from, STORE_OFF);
+            miss(g, i, until_ms > t->miss_from ? until_ms : t->miss_from, cause);
         else if (t->period_ms == 0)
-            note(g, i, until_ms, now_ms, STORE_OFF);
+            note(g, i, until_ms, now_ms, cause);
         else if (t->next_due < now_ms)
-            miss(g, i, t->next_due, STORE_OFF);
+            miss(g, i, t->next_due, cause);
     }
 }
 
@@ -157,8 +164,10 @@ static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
     struct track *t = &g->track[series];
     if (t->missing)
         note(g, series, t->miss_from, f->t_ms, t->cause);
-    else if (t->period_ms && f->t_ms > t->next_due + t->period_ms)
-        note(g, series, t->next_due, f->t_ms, STORE_OVERRUN); /* polls that never happened */
+    else if (t->period_ms &&
+             (f->t_ms > t->next_due + t->period_ms ||
+              (g->silence == STORE_STORAGE && f->due_ms > t->next_due))) /* each one was recorded */
+        note(g, series, t->next_due, f->t_ms, g->silence); /* polls that never happened */
     t->missing = false;
     if (f->due_ms + t->period_ms > t->next_due)
         t->next_due = f->due_ms + t->period_ms;
@@ -231,7 +240,7 @@ static size_t collect_rows(struct gaps *g, int64_t from, int64_t to)
     for (uint32_t i = 0; i < g->n; i++) {
         struct track *t = &g->track[i];
         if (!t->missing && t->period_ms && t->next_due + t->period_ms <= to)
-            miss(g, i, t->next_due, STORE_OVERRUN);
+            miss(g, i, t->next_due, g->silence);
         if (t->missing)
             clip(g, &n, (struct row){t->miss_from, INT64_MAX, i, t->cause}, from, to);
     }

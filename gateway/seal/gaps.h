@@ -16,10 +16,13 @@ void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms);
 void gaps_restart(struct gaps *g, int64_t now_ms);
 /* The clock was found: all times of the tracker move by add_ms. */
 void gaps_shift(struct gaps *g, int64_t add_ms);
-/* The program was not running in [from, to), which lies before all that the tracker knows. */
-void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms);
-/* The program was not running from until_ms (its last sign of life) to now_ms. */
-void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms);
+/* The program was not running in [from, to), which lies before all that the tracker knows, or what
+ * it recorded is lost: the cause says which. */
+void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms, enum store_cause cause);
+/* The same from until_ms (its last sign of life) to now_ms. */
+void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms, enum store_cause cause);
+/* The cause of polls that nothing tells of: STORE_OVERRUN unless their records may be lost. */
+void gaps_silence(struct gaps *g, enum store_cause cause);
 /* Looks at one poll. ST_FULL: so many short gaps that a window must end now. */
 enum st gaps_frame(struct gaps *g, const struct store_frame *f) ST_MUST_CHECK;
 

@@ -78,11 +78,17 @@ static void diff_old(void *ctx, const struct store_planned *p)
         d->st = diff_add(d, &gone);
 }
 
+/* Whether the chain takes over where an earlier one ended, known or lost. */
+static bool takes_over(const struct seal *l)
+{
+    return l->chain.last_seq == 0 && (l->chain.after || l->silence == STORE_STORAGE);
+}
+
 /* From when a series that the chain does not know yet is due: a later chain takes over where the
  * one before ended; an addition is due from this start. */
 static int64_t plan_from(const struct seal *l)
 {
-    return l->chain.last_seq == 0 && l->chain.after ? l->from_ms : known_start(l);
+    return takes_over(l) ? l->from_ms : known_start(l);
 }
 
 static enum st diff_new(struct plan_diff *d)
@@ -179,7 +185,7 @@ static void owe_one(void *ctx, const struct store_planned *p)
  * of a new store, from this start. A chain that follows another has no plan of its own yet. */
 enum st seal_owe(struct seal *l, struct err *e)
 {
-    bool follows = l->chain.last_seq == 0 && l->chain.after;
+    bool follows = takes_over(l);
     for (uint32_t i = 0; i < store_series_count(l->store); i++)
         gaps_owe(l->gaps, i, follows ? l->from_ms : l->start_ms);
     if (l->chain.last_seq == 0)

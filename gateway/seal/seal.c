@@ -34,74 +34,6 @@ static const struct cfg_field fields[] = {
     {.key = NULL}};
 const struct cfg_table seal_cfg_table = {sizeof(struct seal_cfg), fields};
 
-/* ---- birth of a chain ---- */
-
-static enum st chain_begin(struct seal *l, struct err *e)
-{
-    struct store_chain c = {.last_to_ms = l->from_ms, .window_to_ms = l->from_ms};
-    ERR_TRY(wire_random(c.id, sizeof c.id, e));
-    memcpy(c.kid, wire_pub_kid(wire_key_pub(l->key)), sizeof c.kid);
-    if (l->chain.last_seq) {
-        c.after = true;
-        memcpy(c.after_chain, l->chain.id, sizeof c.after_chain);
-        c.after_seq = l->chain.last_seq;
-        memcpy(c.after_hash, l->chain.last_hash, sizeof c.after_hash);
-    } else if (l->chain.after) { /* a chain that never sealed: follow the one that it followed */
-        c.after = true;
-        memcpy(c.after_chain, l->chain.after_chain, sizeof c.after_chain);
-        c.after_seq = l->chain.after_seq;
-        memcpy(c.after_hash, l->chain.after_hash, sizeof c.after_hash);
-    }
-    ERR_TRY(store_chain_begin(l->store, &c, e));
-    l->chain = c;
-    l->planned = false;
-    l->blind = l->moved[0] = l->moved[1] = (struct seal_moved){0}; /* no entry reaches back */
-    char hex[WIRE_ID_TEXT];
-    wire_hex(c.id, sizeof c.id, hex);
-    store_event(l->store, STORE_INFO, "chain.begin", hex, "a new chain of batches begins%s",
-                c.after ? ", linked to the one before" : "");
-    return ST_OK;
-}
-
-/* Whether the store was written on this machine; ST_NOT_FOUND: by none yet. */
-static enum st same_machine(struct seal *l, const char *machine_id, bool *same, struct err *e)
-{
-    struct buf was;
-    buf_init(&was, 4096);
-    enum st st = store_meta_get(l->store, STORE_META_MACHINE, &was, e);
-    size_t n = strlen(machine_id);
-    *same = st == ST_OK && was.n == n && memcmp(was.p, machine_id, n) == 0;
-    buf_done(&was);
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
-{
-    bool same = false;
-    ERR_TRY(same_machine(l, machine_id, &same, e));
-    enum st st = store_chain_last(l->store, &l->chain, e);
-    if (st == ST_NOT_FOUND) {
-        seal_begin_at(l, l->start_ms);
-        ERR_TRY(chain_begin(l, e));
-    } else if (st != ST_OK) {
-        return st;
-    } else {
-        l->from_ms = l->chain.window_to_ms;
-        l->from_unknown = l->from_ms < SEAL_KNOWN_MS;
-        bool other_key =
-            memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
-        if (!same || other_key || l->chain.ended)
-            ERR_TRY(chain_begin(l, e));
-    }
-    /* The identity comes last: a kill before it begins one more chain, never a shared one. */
-    if (!same)
-        ERR_TRY(store_meta_set(l->store, STORE_META_MACHINE, machine_id, strlen(machine_id), e));
-    st = store_latest_end(l->store, &l->known_end_ms, e);
-    if (st == ST_NOT_FOUND || l->known_end_ms < SEAL_KNOWN_MS)
-        l->known_end_ms = 0;
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
 /* ---- open, close ---- */
 
 enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gateway,
@@ -120,7 +52,8 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->start_ms = l->last.utc_ms;
     buf_init(&l->payload, WIRE_BATCH_MAX);
     l->gateway = strdup(gateway);
-    enum st st = l->gateway ? ST_OK : err_set(e, ST_MEMORY, "seal: no memory");
+    l->machine = strdup(machine_id);
+    enum st st = l->gateway && l->machine ? ST_OK : err_set(e, ST_MEMORY, "seal: no memory");
     if (st == ST_OK)
         st = wire_key_load(&l->key, cfg->key, e);
     if (st == ST_NOT_FOUND)
@@ -128,10 +61,10 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
                      cfg->key, cfg->key);
     if (st == ST_OK)
         st = gaps_open(&l->gaps, s, e);
-    if (st == ST_OK)
-        st = find_chain(l, machine_id, e);
-    if (st == ST_OK)
-        st = seal_owe(l, e);
+    if (st == ST_OK) {
+        store_key(s, wire_key_pub(l->key));
+        st = seal_enter(l, false, e);
+    }
     if (st != ST_OK) {
         seal_close(l);
         return st;
@@ -144,12 +77,14 @@ void seal_close(struct seal *l)
 {
     if (!l)
         return;
+    store_key(l->store, NULL);
     wire_key_free(l->key);
     gaps_close(l->gaps);
     buf_done(&l->payload);
     free(l->use);
     free(l->parts);
     free(l->gateway);
+    free(l->machine);
     free(l);
 }
 
@@ -397,6 +332,8 @@ enum st seal_cut_group(struct seal *l, int64_t to_ms, struct err *e)
 static enum st seal_old(struct seal *l, struct err *e)
 {
     ERR_TRY(seal_last_boot(l, e));
+    if (l->silence == STORE_STORAGE)
+        gaps_silence(l->gaps, STORE_STORAGE);
     for (;;) {
         const struct store_frame *f;
         size_t n = store_frames(l->store, &f);
@@ -409,13 +346,14 @@ static enum st seal_old(struct seal *l, struct err *e)
             l->from_ms = !unknown && l->known_end_ms ? l->known_end_ms : f->t_ms;
             l->from_unknown = unknown;
             l->step = true;
-            gaps_off(l->gaps, l->from_ms, f->t_ms);
+            gaps_off(l->gaps, l->from_ms, f->t_ms, l->silence);
         }
         ERR_TRY(seal_cut_group(l, INT64_MIN, e));
     }
     l->old_done = true;
     if (l->chain.last_seq || l->chain.after)
         seal_go_on(l, l->start_ms);
+    gaps_silence(l->gaps, STORE_OVERRUN);
     return ST_OK;
 }
 
@@ -436,6 +374,17 @@ static int64_t full_at(const struct seal *l, const struct store_frame *f, size_t
     for (size_t i = 0; i < k; i++)
         before = before || f[i].t_ms < t;
     return before ? t : t + 1;
+}
+
+/* A window in UTC has said what is missing before this start; one in time since boot cannot. */
+static enum st tell_silence(struct seal *l, struct err *e)
+{
+    if (l->from_unknown)
+        return ST_OK;
+    if (l->silence == STORE_STORAGE)
+        ERR_TRY(store_silence_told(l->store, e));
+    l->silence = STORE_OFF;
+    return ST_OK;
 }
 
 /* Seals the next window that is due; *more says whether there may be another. */
@@ -467,21 +416,37 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
     }
     ERR_TRY(seal_voids(l, e));
     ERR_TRY(seal_thin(l, e));
+    if (!l->first) /* a chain begins with its own time */
+        ERR_TRY(seal_holes(l, e));
     ERR_TRY(seal_data_window(l, group, to, e));
     l->first = false;
-    return ST_OK;
+    return tell_silence(l, e);
 }
 
 static enum st step(struct seal *l, struct err *e)
 {
     bool wait = false;
-    ERR_TRY(seal_look_at_clock(l, &wait, e));
+    /* A step of the clock ends the waiting: what was polled before it is sealed in the old time. */
+    bool moved = !l->entered && seal_clock_moved(l);
+    if (!l->entered)
+        ERR_TRY(seal_enter(l, moved, e));
+    if (!l->entered) {
+        l->due.ms = clk_mono(l->clk).ms + LOOK_MS;
+        return ST_OK;
+    }
+    if (!moved)
+        ERR_TRY(seal_look_at_clock(l, &wait, e));
     if (wait)
         return ST_OK;
     struct store_chain c;
     ERR_TRY(store_chain_last(l->store, &c, e));
-    if (c.ended)
-        ERR_TRY(chain_begin(l, e));
+    if (c.ended) {
+        if (c.last_seq > l->chain.last_seq) { /* the city knew more of it */
+            l->chain.last_seq = c.last_seq;
+            memcpy(l->chain.last_hash, c.last_hash, sizeof c.last_hash);
+        }
+        ERR_TRY(seal_chain_begin(l, e));
+    }
     if (!l->planned && l->chain.last_seq == 0)
         ERR_TRY(seal_plan(l, e));
     if (!l->old_done)

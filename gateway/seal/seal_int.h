@@ -16,7 +16,7 @@ struct seal_moved {
 };
 struct seal {
     struct seal_cfg cfg;
-    char *gateway;
+    char *gateway, *machine;
     struct store *store;
     const struct clk *clk;
     struct wire_key *key;
@@ -24,6 +24,8 @@ struct seal {
     struct store_chain chain; /* id all zero: none yet */
     int64_t from_ms;          /* of the next window */
     int64_t start_ms;         /* this start, in the time base of then */
+    bool entered;             /* the chain is known; before, nothing is sealed */
+    enum store_cause silence; /* of what is missing before this start */
     bool old_done;            /* frames of earlier runs are sealed */
     bool first;               /* no window of this run is sealed yet */
     bool step;                /* the next window does not abut */
@@ -95,11 +97,22 @@ enum st seal_cut_group(struct seal *l, int64_t to_ms, struct err *e);
 bool seal_same_group(const struct store_frame *a, const struct store_frame *b);
 enum st seal_room_for(struct seal *l, size_t nframes, struct err *e);
 
+/* chain.c */
+/* A new chain, which follows the one before when there is one. */
+enum st seal_chain_begin(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* Begins or goes on with a chain: l->entered. Waits while the store may still find the one to
+ * follow, unless it must be now. */
+enum st seal_enter(struct seal *l, bool now, struct err *e) ST_MUST_CHECK;
+/* Seals, each as a window of its own, the times of which a damaged store has lost all. */
+enum st seal_holes(struct seal *l, struct err *e) ST_MUST_CHECK;
+
 /* clock.c: what steps of the clock, and a clock that comes late, do to windows. */
 /* The next window begins here and does not abut: a new store, another time base, a step back. */
 void seal_begin_at(struct seal *l, int64_t now_ms);
 /* Where the windows go on at now_ms, after a start or a step of the clock. */
 void seal_go_on(struct seal *l, int64_t now_ms);
+/* Whether seal_look_at_clock would find a step or another grade. */
+bool seal_clock_moved(const struct seal *l);
 /* Ends windows at steps and changes of grade; gives what was polled under an unknown clock its
  * time. *wait: nothing more this turn, which must be followed by another at once. */
 enum st seal_look_at_clock(struct seal *l, bool *wait, struct err *e);

@@ -62,8 +62,8 @@ static void bind_range(sqlite3_stmt *q, const char *uplink, int64_t chain, uint6
 }
 
 /* Adds a..z, merged with the ranges that overlap or touch it. */
-static enum st ack_add(struct store *s, const char *uplink, int64_t chain, uint64_t a, uint64_t z,
-                       struct err *e)
+enum st store_ack_add(struct store *s, const char *uplink, int64_t chain, uint64_t a, uint64_t z,
+                      struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_ACK_NEAR, e);
     if (!q)
@@ -234,7 +234,7 @@ enum st store_parked_write(struct store *s, uint32_t *n, struct err *e)
     for (uint32_t i = 0; i < *n; i++) {
         const struct store_parked *p = &s->parked[i];
         ERR_TRY(note(s, p, e));
-        ERR_TRY(ack_add(s, s->up[p->uplink].id, p->chain, p->a, p->z, e));
+        ERR_TRY(store_ack_add(s, s->up[p->uplink].id, p->chain, p->a, p->z, e));
     }
     return ST_OK;
 }

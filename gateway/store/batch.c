@@ -93,7 +93,7 @@ enum st store_chain_begin(struct store *s, const struct store_chain *c, struct e
 
 /* ---- sealing ---- */
 
-static enum st batch_add(struct store *s, int64_t id, const struct store_sealed *b, struct err *e)
+enum st store_batch_put(struct store *s, int64_t id, const struct store_sealed *b, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_ADD, e);
     if (!q)
@@ -137,7 +137,7 @@ static enum st chain_move(struct store *s, int64_t chain, const struct store_sea
 enum st store_batch_add(struct store *s, int64_t chain, const struct store_sealed *b, struct err *e)
 {
     ERR_TRY(chain_move(s, chain, b, e));
-    return batch_add(s, store_batch_id(chain, b->seq), b, e);
+    return store_batch_put(s, store_batch_id(chain, b->seq), b, e);
 }
 
 static enum st plan_write(struct store *s, const struct store_planned *p, struct err *e)
@@ -197,6 +197,8 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
                    const struct store_planned *plan, size_t nplan, struct err *e)
 {
     struct store_riders riders;
+    if (atomic_load(&s->suspect))
+        return err_set(e, ST_CORRUPT, "store %s: damaged", s->path);
     ERR_TRY(store_retention(s, e));
     ERR_TRY(store_room(s, b->packed.n, e));
     ERR_TRY(store_begin(s, b->packed.n, e));

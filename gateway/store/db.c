@@ -8,6 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "gateway/store/page.h"
+
 extern const unsigned char store_schema_001[], store_schema_002[], store_schema_003[],
     store_schema_004[], store_schema_005[];
 
@@ -69,7 +71,7 @@ static const char *advice(int code)
     case SQLITE_NOTADB:
         return ": not a fieldpost database; move it away or name another store.path";
     case SQLITE_CORRUPT:
-        return ": damaged; keep a copy and start with a new store.path";
+        return ": damaged; start the gateway, which sets it aside and rescues what is readable";
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return ": another program holds it; close that one";
@@ -109,6 +111,8 @@ enum st store_db_fail(struct store_db *d, const char *doing, struct err *e)
     int code = d->h ? better_code(d, sqlite3_extended_errcode(d->h)) : SQLITE_NOMEM;
     if (code == SQLITE_FULL)
         d->full = sqlite3_system_errno(d->h) == EDQUOT ? EDQUOT : ENOSPC;
+    if (d->suspect && status_of(code) == ST_CORRUPT)
+        atomic_store(d->suspect, true);
     return err_set(e, status_of(code), "store %s: %s: %s%s", d->path ? d->path : "?", doing,
                    d->h ? sqlite3_errmsg(d->h) : "no memory", advice(code));
 }
@@ -144,6 +148,8 @@ enum st store_db_open(struct store_db *d, const char *path, bool readonly, struc
     if (st == ST_OK) {
         sqlite3_extended_result_codes(d->h, 1);
         sqlite3_busy_timeout(d->h, BUSY_MS);
+        /* Until it is known to be whole, closing it leaves database and WAL as they are. */
+        sqlite3_db_config(d->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         st = exec(d, readonly ? READER_CACHE : WRITER_CACHE, e);
     }
     /* The first read of the file: tells a database from anything else. */
@@ -181,6 +187,11 @@ static enum st user_version(struct store_db *d, int *v, struct err *e)
     return ST_OK;
 }
 
+int store_db_version(void)
+{
+    return SCHEMA_VERSION;
+}
+
 enum st store_db_migrate(struct store_db *d, struct err *e)
 {
     int have = 0;
@@ -193,8 +204,11 @@ enum st store_db_migrate(struct store_db *d, struct err *e)
                        "install that version again, the file is untouched",
                        d->path, have, SCHEMA_VERSION);
     for (int v = have; v < SCHEMA_VERSION; v++) {
-        char set[64];
-        snprintf(set, sizeof set, "PRAGMA user_version=%d", v + 1);
+        char set[256]; /* the version once more, in a table: a flipped head contradicts it */
+        snprintf(set, sizeof set,
+                 "PRAGMA user_version=%d; PRAGMA application_id=%d; "
+                 "INSERT OR REPLACE INTO meta VALUES ('schema', %d)",
+                 v + 1, STORE_APPLICATION_ID, v + 1);
         st = exec(d, "BEGIN IMMEDIATE", e);
         if (st != ST_OK)
             return st;

@@ -160,7 +160,7 @@ static enum st read_at(const struct store_jfile *j, int64_t at, uint8_t *p, size
     return ST_OK;
 }
 
-/* The record at `at` into b; ST_CORRUPT: no whole record of this epoch stands there. */
+/* The record at `at` into b; ST_CORRUPT: no whole record of this epoch (0: of any) stands there. */
 static enum st read_record(const struct store_jfile *j, int64_t at, uint64_t epoch, struct buf *b,
                            struct err *e)
 {
@@ -168,7 +168,7 @@ static enum st read_record(const struct store_jfile *j, int64_t at, uint64_t epo
     b->n = 0;
     ERR_TRY(read_at(j, at, (uint8_t *)&h, sizeof h, e));
     size_t n = le32toh(h.n);
-    if (memcmp(h.magic, magic, sizeof magic) != 0 || le64toh(h.epoch) != epoch ||
+    if (memcmp(h.magic, magic, sizeof magic) != 0 || (epoch && le64toh(h.epoch) != epoch) ||
         n > STORE_BLOB_MAX)
         return ST_CORRUPT;
     enum st st = buf_reserve(b, sizeof h + n);
@@ -211,5 +211,27 @@ enum st store_jfile_each(struct store_jfile *j, uint64_t epoch,
     buf_done(&b);
     if (told != ST_OK)
         return told;
+    return st == ST_NOT_FOUND || st == ST_CORRUPT ? ST_OK : st;
+}
+
+enum st store_jfile_newest(struct store_jfile *j, uint64_t *epoch, struct err *e)
+{
+    struct buf b;
+    enum st st = ST_OK;
+    *epoch = 0;
+    buf_init(&b, sizeof(struct head) + STORE_BLOB_MAX);
+    for (int64_t at = 0; j->fd >= 0 && at < STORE_JFILE_BYTES; at += SLOT_BYTES) {
+        struct head h;
+        st = read_record(j, at, 0, &b, e);
+        if (st != ST_OK && st != ST_CORRUPT)
+            break;
+        if (st != ST_OK)
+            continue;
+        memcpy(&h, b.p, sizeof h);
+        if (le64toh(h.epoch) > *epoch)
+            *epoch = le64toh(h.epoch);
+        at += (int64_t)record_bytes(b.n - sizeof h) - SLOT_BYTES;
+    }
+    buf_done(&b);
     return st == ST_NOT_FOUND || st == ST_CORRUPT ? ST_OK : st;
 }

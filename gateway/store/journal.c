@@ -1,12 +1,14 @@
 /* The journal: polls that wait to be sealed, as frames in RAM and as blobs in a file beside the
  * database (jfile.c). What was journalled and outlives a seal moves into the database, in the table
  * `journal`, with that seal. */
+#include "gateway/store/damage.h"
 #include "gateway/store/rollup_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define RESCUE_MS 10     /* between two parts of a rescue: the rest has its turn */
 #define RETRY_MS 1000    /* after a failed commit */
 #define PARKED_MS 600000 /* an acknowledgement waits that long for a commit to ride with */
 
@@ -348,11 +350,25 @@ enum st store_riders_commit(struct store *s, struct err *e)
 
 static enum st commit_journal(struct store *s, struct err *e)
 {
-    ERR_TRY(store_room(s, 0, e));
+    if (!atomic_load(&s->suspect)) /* a damaged database cannot say */
+        ERR_TRY(store_room(s, 0, e));
     ERR_TRY(append(s, e));
     s->njournalled = s->nframes;
     s->journal_due.ms = INT64_MAX;
     return ST_OK;
+}
+
+/* One part of a rescue, or of the look at what is held. */
+static enum st beside(struct store *s, struct err *e)
+{
+    int64_t now = clk_mono(s->clk).ms;
+    if (!s->rescue)
+        return store_scrub(s, e);
+    if (now < s->rescue_due.ms)
+        return ST_OK;
+    enum st st = store_rescue_step(s, e);
+    s->rescue_due.ms = st == ST_OK ? now : now + RETRY_MS;
+    return st;
 }
 
 enum st store_step(struct store *s, bool flush, struct err *e)
@@ -367,10 +383,14 @@ enum st store_step(struct store *s, bool flush, struct err *e)
         st = commit_journal(s, &why);
         wanted = true;
     }
-    if (st == ST_OK && riders_due(s, flush)) {
+    if (st == ST_OK && !atomic_load(&s->suspect) && riders_due(s, flush)) {
         st = store_riders_commit(s, &why);
         wanted = true;
     }
+    if (st == ST_OK && !atomic_load(&s->suspect))
+        st = beside(s, &why);
+    if (atomic_load(&s->suspect))
+        st = store_suspect(s, &why);
     if (st != ST_OK) {
         store_fault(s, STORE_JOURNALLING, why.text);
         s->journal_due.ms = s->events_due.ms = now + RETRY_MS;
@@ -380,8 +400,10 @@ enum st store_step(struct store *s, bool flush, struct err *e)
     }
     pthread_mutex_lock(&s->board_lock);
     s->stats.readings_waiting = (int64_t)s->waiting;
+    s->stats.rescuing = s->rescue != NULL;
     pthread_mutex_unlock(&s->board_lock);
-    store_rollup_step(s);
+    if (!s->rescue && !atomic_load(&s->suspect)) /* rescued batches come in no order */
+        store_rollup_step(s);
     if (st != ST_OK && e)
         *e = why;
     return st;
@@ -389,5 +411,10 @@ enum st store_step(struct store *s, bool flush, struct err *e)
 
 struct mono store_due(const struct store *s)
 {
-    return s->journal_due.ms < s->events_due.ms ? s->journal_due : s->events_due;
+    struct mono due = s->journal_due.ms < s->events_due.ms ? s->journal_due : s->events_due;
+    int64_t rest = clk_mono(s->clk).ms + RESCUE_MS;
+    struct mono beside = !s->rescue                ? s->scrub_due
+                         : s->rescue_due.ms > rest ? s->rescue_due
+                                                   : (struct mono){rest};
+    return due.ms < beside.ms ? due : beside;
 }

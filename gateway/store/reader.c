@@ -1,5 +1,5 @@
 /* Read-only connections: uplinks pick what to send, the page and the CLI read history. */
-#include "gateway/store/store_int.h"
+#include "gateway/store/damage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@ enum st store_reader_open(struct store_reader **out, const char *path, struct er
     if (!r)
         return err_set(e, ST_MEMORY, "store %s: no memory", path);
     buf_init(&r->bytes, 2 * WIRE_BATCH_MAX);
+    buf_init(&r->raw, WIRE_BATCH_MAX);
     enum st st = store_db_open(&r->db, path, true, e);
     if (st != ST_OK) {
         free(r);
@@ -31,6 +32,7 @@ enum st store_reader_open_in(struct store_reader **out, struct store *s, struct 
 {
     ERR_TRY(store_reader_open(out, s->path, e));
     (*out)->store = s;
+    (*out)->db.suspect = &s->suspect;
     return ST_OK;
 }
 
@@ -50,6 +52,7 @@ void store_reader_close(struct store_reader *r)
     journal_done(r);
     store_db_close(&r->db);
     buf_done(&r->bytes);
+    buf_done(&r->raw);
     free(r);
 }
 
@@ -223,7 +226,13 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
         if (st == ST_NOT_FOUND)
             continue;
         sqlite3_reset(q);
-        return st == ST_OK ? store_reader_load(r, id, out, e) : st;
+        if (st == ST_OK)
+            st = store_reader_load(r, id, out, e);
+        if (st == ST_OK) /* what goes out is what was sealed, or the store is rescued first */
+            st = store_batch_check(out->packed, out->hash, &r->raw, e);
+        if (st == ST_CORRUPT && r->store)
+            atomic_store(&r->store->suspect, true);
+        return st;
     }
     return st;
 }

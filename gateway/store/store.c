@@ -1,3 +1,4 @@
+#include "gateway/store/damage.h"
 #include "gateway/store/rollup_int.h"
 
 #include <stdio.h>
@@ -105,11 +106,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
     if (st == ST_OK)
         st = wire_random(s->boot, sizeof s->boot, e);
     if (st == ST_OK)
-        st = store_db_open(&s->db, s->path, false, e);
-    if (st == ST_OK)
-        st = store_db_own(&s->db, e);
-    if (st == ST_OK)
-        st = store_db_migrate(&s->db, e);
+        st = store_whole_open(s, e);
     if (st == ST_OK)
         st = store_jfile_open(&s->jfile, s->path, false, e);
     if (cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT < s->jfile.max)
@@ -120,6 +117,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
         store_close(s);
         return st;
     }
+    s->db.suspect = &s->suspect;
     *out = s;
     return ST_OK;
 }
@@ -137,6 +135,7 @@ void store_close(struct store *s)
     if (!s)
         return;
     store_rollup_close(s);
+    store_rescue_close(s);
     store_db_close(&s->db);
     store_jfile_close(&s->jfile);
     for (uint32_t i = 0; i < s->nparked; i++)
@@ -297,7 +296,12 @@ enum st store_start(struct store *s, struct err *e)
     s->journal_due.ms = INT64_MAX;
     s->events_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
     ERR_TRY(store_epoch_get(s, e));
+    ERR_TRY(store_rescue_open(s, e));
     ERR_TRY(store_journal_read(s, e));
+    if (s->storage_lost)
+        store_event(s, STORE_ERROR, "journal.lost", s->path,
+                    "%s was gone; what had not been sealed is lost", s->jfile.path);
+    s->storage_lost = s->storage_lost || s->jfile.damaged;
     if (s->jfile.damaged)
         store_event(s, STORE_ERROR, "journal.damaged", s->path,
                     "%lld bytes in the middle of %s could not be read; what stands behind them was",
@@ -384,4 +388,5 @@ void store_stats(struct store *s, struct store_stats *out)
     out->queue_dropped = dropped;
     out->db_bytes = store_file_bytes(s->path, "") + store_file_bytes(s->path, "-wal") +
                     store_file_bytes(s->path, ".journal") + store_file_bytes(s->path, ".reserve");
+    store_aside_sum(s->path, &out->aside_sets, &out->aside_bytes);
 }

@@ -185,6 +185,8 @@ struct store_stats {
     char fault[200];              /* "" or why nothing can be stored or sealed, and what to do */
     struct store_figures figures; /* as of the last commit */
     struct store_wear wear;
+    int64_t aside_sets, aside_bytes; /* dated files of damaged stores beside this one */
+    bool rescuing;                   /* batches of a damaged store are being brought over */
 };
 
 /* Opens or creates the file, and beside it `<path>.journal` and `<path>.reserve`, runs migrations,
@@ -378,6 +380,41 @@ enum st store_unsent_next(struct store *s, enum store_level level, int64_t *id,
  * nothing has changed. */
 enum st store_seal_thinned(struct store *s, const struct store_sealed *b, size_t n,
                            uint64_t seq_from, uint64_t seq_to, struct err *e) ST_MUST_CHECK;
+/* ---- damage -------------------------------------------------------------------------------- */
+
+/* store_open sets files aside that are damaged, under dated names beside them, and begins a new
+ * database; what is readable follows in bounded parts of store_step. The chains of the damaged
+ * store are ended; the next begins behind the newest of them. */
+
+/* Writer: whether the chain to follow is not known yet: a rescue runs, or the city may still tell.
+ * Nothing is sealed meanwhile, unless the frames crowd. */
+bool store_unsettled(struct store *s);
+/* Writer: the cause of what is missing before this start: STORE_STORAGE after damage, else
+ * STORE_OFF; and that a sealed window has said so. */
+enum store_cause store_silence(struct store *s);
+enum st store_silence_told(struct store *s, struct err *e) ST_MUST_CHECK;
+/* Writer: a time of which batches were lost; ST_NOT_FOUND. It comes again until it is told. */
+enum st store_hole_next(struct store *s, int64_t *from_ms, int64_t *to_ms,
+                        struct err *e) ST_MUST_CHECK;
+enum st store_hole_told(struct store *s, struct err *e) ST_MUST_CHECK;
+/* Writer: the key that proves rescued batches where their hash is lost; borrowed until NULL. */
+void store_key(struct store *s, const struct wire_pub *pub);
+/* Any thread: damage was met while it ran. Close the store and open it again. */
+bool store_damaged(struct store *s);
+
+/* What the city's signed head says of this gateway's chains: each without a hole up to `through`,
+ * and the ranges that are missing behind. Acknowledges what the city holds, takes back what it does
+ * not hold, and tells a store that lost its chain what to follow. `all`: there are no others. Any
+ * thread. */
+struct store_held {
+    const uint8_t *chain;
+    uint64_t through_seq; /* 0: nothing */
+    const uint8_t *through_hash;
+    const uint64_t (*missing)[2];
+    size_t nmissing;
+};
+enum st store_city_holds(struct store *s, uint32_t uplink, const struct store_held *v, size_t n,
+                         bool all, struct err *e) ST_MUST_CHECK;
 
 /* ---- for uplinks -------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "gateway/base/thr.h"
 #include "gateway/store/store.h"
@@ -44,13 +45,15 @@ struct store_db {
     sqlite3 *h;
     sqlite3_stmt *stmt[STORE_SQLS]; /* prepared at first use */
     char *path;
-    int lock;          /* -1: none */
-    int full;          /* ENOSPC or EDQUOT since the reserve looked; 0: neither */
-    int64_t wal_bytes; /* at which the WAL is folded into the file */
+    int lock;             /* -1: none */
+    int full;             /* ENOSPC or EDQUOT since the reserve looked; 0: neither */
+    int64_t wal_bytes;    /* at which the WAL is folded into the file */
+    atomic_bool *suspect; /* set when SQLite meets damage; may be NULL */
 };
 enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e);
 void store_db_close(struct store_db *d);
 enum st store_db_migrate(struct store_db *d, struct err *e);
+int store_db_version(void); /* that migrating leads to */
 /* One writer at a time: ST_BUSY when another process has the file. */
 enum st store_db_own(struct store_db *d, struct err *e);
 /* The file never grows beyond this. */
@@ -90,6 +93,9 @@ enum st store_jfile_append(struct store_jfile *j, uint64_t epoch, struct wire_sp
 enum st store_jfile_each(struct store_jfile *j, uint64_t epoch,
                          enum st (*each)(void *ctx, struct wire_span payload, struct err *e),
                          void *ctx, struct err *e);
+
+/* The newest epoch of any whole record in the file; 0: there is none. */
+enum st store_jfile_newest(struct store_jfile *j, uint64_t *epoch, struct err *e);
 
 /* ---- store.c, queue.c, journal.c, blob.c, batch.c, ack.c ---- */
 
@@ -220,6 +226,19 @@ struct store {
     int64_t refused_bytes; /* what the last batch wanted that there was no room for; 0: it fitted */
     struct store_day sealed_day, written_day;
     int64_t written_bytes; /* by this process so far, as the kernel counts; -1: it does not say */
+
+    /* Damage (damage.c, rescue.c, held.c): writer only, but for the atomics. */
+    atomic_bool suspect;         /* a connection met damage */
+    atomic_bool marked;          /* and the next start sets the files aside */
+    atomic_bool rescued;         /* this start had something to rescue: ask the city what it has */
+    struct store_rescue *rescue; /* NULL: none runs */
+    struct mono rescue_due;      /* after a part of it failed */
+    const struct wire_pub *pub;  /* the gateway's; borrowed from seal; NULL: not known */
+    bool storage_lost;           /* silence before this start is the storage's fault */
+    bool blank;                  /* the rescue found no chain: wait a moment for the city's word */
+    struct mono blank_until;
+    int64_t scrub_id; /* the last batch that was compared with its hash */
+    struct mono scrub_due;
 };
 
 /* Whether a poll of n series fits behind the frames in RAM. */
@@ -277,6 +296,8 @@ void store_gone_tell(struct store *s, const struct store_gone *gone);
 /* Inside a transaction: stores b as the chain's next, without its journal and plan. */
 enum st store_batch_add(struct store *s, int64_t chain, const struct store_sealed *b,
                         struct err *e);
+/* Inside a transaction: a batch's row and its bytes, whatever its chain says. */
+enum st store_batch_put(struct store *s, int64_t id, const struct store_sealed *b, struct err *e);
 /* Behind the commit of a batch: wakes the uplinks, brings the figures up to date. */
 void store_sealed_tell(struct store *s, const struct store_sealed *b);
 /* Begins a transaction that writes about `bytes` beside the small things. ST_FULL: it might push
@@ -328,9 +349,14 @@ struct store_db *store_reader_db(struct store_reader *r);
 /* times.c, inside a transaction: what a control batch says about sealed readings, into the tables;
  * and the same of all control batches that the store holds. */
 enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed, struct err *e);
+/* The same, of one whose batches may come later. */
+enum st store_times_add(struct store_db *d, int64_t id, struct wire_span packed, struct err *e);
 enum st store_times_fill(struct store_db *d, struct err *e);
 /* Size of the file path+suffix; 0 when there is none. */
 int64_t store_file_bytes(const char *path, const char *suffix);
+/* Inside a transaction: adds a..z, merged with the ranges that overlap or touch it. */
+enum st store_ack_add(struct store *s, const char *uplink, int64_t chain, uint64_t a, uint64_t z,
+                      struct err *e);
 /* Writer: records why this cannot be done (or "" again) for the page, and the change as an event.
  */
 void store_fault(struct store *s, enum store_doing doing, const char *text);
@@ -349,6 +375,7 @@ struct store_reader {
     struct store_db db;
     struct store *store; /* of this process: also what is parked there; NULL: another's file */
     struct buf bytes;    /* of the last batch */
+    struct buf raw;      /* and what it unpacks to */
     bool view;           /* between begin and end */
     struct buf *journal; /* records of the journal's file in this view */
     size_t njournal;

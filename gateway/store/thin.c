@@ -165,6 +165,8 @@ enum st store_seal_thinned(struct store *s, const struct store_sealed *b, size_t
 {
     struct store_gone gone = {0};
     size_t bytes = 0;
+    if (atomic_load(&s->suspect))
+        return err_set(e, ST_CORRUPT, "store %s: damaged", s->path);
     for (size_t i = 0; i < n; i++)
         bytes += b[i].packed.n;
     ERR_TRY(store_begin(s, bytes, e));

@@ -110,9 +110,14 @@ static enum st keep(void *ctx, int64_t id, uint64_t n, const struct wire_entry *
     return store_db_run(d, q, e);
 }
 
+enum st store_times_add(struct store_db *d, int64_t id, struct wire_span packed, struct err *e)
+{
+    return walk_packed(id, packed, keep, d, e);
+}
+
 enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed, struct err *e)
 {
-    ERR_TRY(walk_packed(id, packed, keep, d, e));
+    ERR_TRY(store_times_add(d, id, packed, e));
     sqlite3_stmt *q = store_db_use(d, SQL_MOVED_TRIM, e); /* of batches that are gone */
     return q ? store_db_run(d, q, e) : ST_IO;
 }

@@ -207,6 +207,9 @@ static void put_store(struct web_json *j, struct store *s, int64_t now_ms)
     web_json_int(j, "last_commit_ms", t.last_commit_ms);
     web_json_text(j, "fault", t.fault);
     put_limits(j, &t.figures, now_ms);
+    web_json_bool(j, "rescuing", t.rescuing);
+    web_json_int(j, "damaged_files", t.aside_sets);
+    web_json_int(j, "damaged_bytes", t.aside_bytes);
     web_json_close(j, '}');
     put_flash(j, &t);
 }

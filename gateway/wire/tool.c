@@ -134,6 +134,8 @@ enum st wire_zstd_pack(struct wire_zstd *z, int level, const void *p, size_t n, 
     if (st)
         return err_set(e, st, "no room for %zu bytes to compress", n);
     got = ZSTD_CCtx_setParameter(z->c, ZSTD_c_compressionLevel, level);
+    if (!ZSTD_isError(got)) /* a batch has its hash; a journal may have nothing else */
+        got = ZSTD_CCtx_setParameter(z->c, ZSTD_c_checksumFlag, level == 1);
     if (!ZSTD_isError(got))
         got = ZSTD_compress2(z->c, out->p + out->n, bound, p, n);
     if (ZSTD_isError(got))

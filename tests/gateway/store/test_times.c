@@ -31,8 +31,9 @@ static void put_correct(struct buf *b, const char *series, int64_t from_ms, int6
     assert_int_equal(st, ST_OK);
 }
 
-/* Seals a control batch with that payload into the newest chain. */
-static void seal_control(struct line *l, const struct buf *payload)
+/* Seals a batch with that payload into the newest chain: one that stands for the thinned batch with
+ * that number, or with 0 a control batch. */
+static void seal_as(struct line *l, uint64_t thinned, const struct buf *payload)
 {
     struct err e = {0};
     struct store_chain c;
@@ -43,11 +44,13 @@ static void seal_control(struct line *l, const struct buf *payload)
     buf_init(&packed, WIRE_BATCH_MAX);
     assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
     assert_int_equal(wire_key_load(&key, l->key, &e), ST_OK);
-    struct wire_header h = {.kind = WIRE_CONTROL,
+    struct wire_header h = {.kind = thinned ? WIRE_DATA : WIRE_CONTROL,
+                            .for_from = thinned,
+                            .for_to = thinned,
                             .gw = "gw-01",
                             .seq = c.last_seq + 1,
                             .from_ms = c.last_to_ms,
-                            .to_ms = c.last_to_ms};
+                            .to_ms = c.last_to_ms + (thinned ? 1 : 0)};
     memcpy(h.kid, c.kid, sizeof h.kid);
     memcpy(h.chain, c.id, sizeof h.chain);
     memcpy(h.prev, c.last_hash, sizeof h.prev);
@@ -57,7 +60,8 @@ static void seal_control(struct line *l, const struct buf *payload)
     assert_int_equal(wire_zstd_pack(z, 3, cose.p, cose.n, &packed, &e), ST_OK);
     struct store_sealed b = {.chain = c.id,
                              .seq = h.seq,
-                             .kind = WIRE_CONTROL,
+                             .kind = h.kind,
+                             .level = thinned ? STORE_15MIN : STORE_RAW,
                              .from_ms = h.from_ms,
                              .to_ms = h.to_ms,
                              .packed = {packed.p, packed.n}};
@@ -67,6 +71,11 @@ static void seal_control(struct line *l, const struct buf *payload)
     wire_key_free(key);
     buf_done(&cose);
     buf_done(&packed);
+}
+
+static void seal_control(struct line *l, const struct buf *payload)
+{
+    seal_as(l, 0, payload);
 }
 
 static struct wire_reading reading(const char *point, int64_t t_ms, uint32_t q)
@@ -121,6 +130,57 @@ static void run_sql(struct line *l, const char *text)
     sqlite3_close(h);
 }
 
+static int64_t ask_sql(struct line *l, const char *text)
+{
+    sqlite3 *h = NULL;
+    sqlite3_stmt *q = NULL;
+    assert_int_equal(sqlite3_open(l->db, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(h, text, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    int64_t v = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(h);
+    return v;
+}
+
+/* No table of a database without its head can be read: all comes from the batches. */
+static void C1_what_batches_say_of_each_other_is_rescued_with_them(void **state)
+{
+    struct line *l = *state;
+    struct buf b;
+    struct err e = {0};
+    struct store_chain c;
+    static const uint8_t zero[512];
+    buf_init(&b, 4096);
+    line_start(l);
+    line_run(l, LINE_M1 + 3000);
+    assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
+    assert_int_equal(wire_put_array(&b, 2), ST_OK);
+    assert_int_equal(wire_put_time(&b, boot_a, 3, 9, ADD, 900), ST_OK);
+    put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "invalidate");
+    seal_control(l, &b);
+    b.n = 0;
+    assert_int_equal(wire_put_array(&b, 2), ST_OK);
+    assert_int_equal(wire_put_time(&b, boot_a, 5, 9, ADD + 5, 2), ST_OK);
+    assert_int_equal(wire_put_time(&b, boot_a, 11, 12, 40, 2), ST_OK);
+    seal_control(l, &b);
+    b.n = 0;
+    assert_int_equal(wire_put_array(&b, 0), ST_OK);
+    seal_as(l, 2, &b);
+    line_stop(l);
+    int64_t bytes = ask_sql(l, "SELECT sum(bytes) FROM batch");
+    FILE *f = fopen(l->db, "r+b");
+    assert_true(f && fwrite(zero, sizeof zero, 1, f) == 1 && fclose(f) == 0);
+    line_start(l);
+    for (int i = 0; i < 50; i++)
+        line_step(l, false);
+    check(l, c.id);
+    assert_int_equal(ask_sql(l, "SELECT sum(bytes) FROM batch WHERE id >> 40 = 1"), bytes);
+    assert_int_equal(ask_sql(l, "SELECT count(*) FROM batch WHERE kind > 1"), 1);
+    line_stop(l);
+    buf_done(&b);
+}
+
 static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **state)
 {
     struct line *l = *state;
@@ -145,7 +205,8 @@ static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **sta
 
     run_sql(l, "DROP TABLE moved; DROP TABLE corrected; CREATE TABLE v AS SELECT 1");
     check(l, c.id); /* an older store, not migrated yet: scanned */
-    run_sql(l, "DROP TABLE v; PRAGMA user_version = 4"); /* as of schema/004 */
+    run_sql(l, "DROP TABLE v; PRAGMA user_version = 4; " /* as of schema/004 */
+               "UPDATE meta SET value = 4 WHERE key = 'schema'");
     line_start(l);
     check(l, c.id); /* the migration found them */
 
@@ -192,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
+        T(C1_what_batches_say_of_each_other_is_rescued_with_them),
         T(H1_entries_hold_in_tables_by_scan_and_through_a_migration),
         T(the_clock_of_this_boot_is_remembered),
     };
