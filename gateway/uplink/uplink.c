@@ -12,8 +12,6 @@
 #define HELD_MS 60000
 #define SETTLE_MS 10000 /* how long accepted batches wait for others to share a verification */
 #define IDLE_MS 1000    /* also how fast a stop is noticed */
-#define CONNECT_MS 10000
-#define CALL_MS 60000
 #define ANSWER_MAX_BYTES 16384
 
 enum uplink_type { TYPE_CITY };
@@ -73,6 +71,7 @@ struct uplink {
     struct held held[HELD_MAX];
     size_t nheld;
     int64_t live_id; /* newest data batch that was sent */
+    bool asked;      /* the city has been asked what it holds */
     uint8_t ended[WIRE_ID_BYTES];
     unsigned failures;
     uint64_t random;
@@ -489,6 +488,23 @@ static bool take_carried(struct uplink *u)
     return false;
 }
 
+/* Once, before anything is sent. A city that answers without a head is no reason to wait. */
+static void ask_head(struct uplink *u)
+{
+    struct err e = {0};
+    const struct uplink_head_call call = {u->url,  u->ca,    u->gw,
+                                          u->keys, u->nkeys, u->job->stop->fd};
+    enum st st = uplink_head_ask(&call, u->job->store, u->index, &e);
+    u->asked = st == ST_OK || st == ST_NOT_FOUND || st == ST_CORRUPT;
+    if (st == ST_CORRUPT) {
+        store_event(u->job->store, STORE_WARNING, "uplink.head", u->id, "%s", e.text);
+        log_warn("uplink %s: %s", u->id, e.text);
+    } else if (!u->asked && st != ST_STOPPED) {
+        u->failures++;
+        set_fault(u, e.text);
+    }
+}
+
 /* Sleeps, but not past a file of receipts; a stop wakes it. */
 static void pause_for(struct uplink *u, int64_t ms)
 {
@@ -501,17 +517,23 @@ static void pause_for(struct uplink *u, int64_t ms)
 
 static void step(struct uplink *u)
 {
-    struct store_batch b;
+    struct store_batch b = {.id = 0};
     struct err e = {0};
     bool backfill;
     unsigned before = u->failures;
-    enum st st = pick(u, &b, &backfill, &e);
+    enum st st = ST_BUSY;
+    u->reply.retry_after_s = -1;
+    if (!u->asked) {
+        ask_head(u);
+    }
+    if (u->asked) {
+        st = pick(u, &b, &backfill, &e);
+    }
     if (st == ST_OK) {
-        u->reply.retry_after_s = -1;
         send_one(u, &b, backfill);
     } else if (st == ST_NOT_FOUND) {
         store_wait_sealed(u->job->store, IDLE_MS);
-    } else {
+    } else if (u->asked) {
         if (st == ST_CORRUPT) { /* a damaged batch does not keep the others back */
             hold(u, b.id);
         }
@@ -534,8 +556,8 @@ static void step(struct uplink *u)
 static enum st open_thread(struct uplink *u, struct err *e)
 {
     const struct http_client_cfg cfg = {.ca = u->ca,
-                                        .connect_ms = CONNECT_MS,
-                                        .total_ms = CALL_MS,
+                                        .connect_ms = UPLINK_CONNECT_MS,
+                                        .total_ms = UPLINK_CALL_MS,
                                         .max_answer = ANSWER_MAX_BYTES,
                                         .user_agent = "fieldpost"};
     enum st st = ST_OK;
@@ -558,6 +580,7 @@ void uplink_main(void *uplink_job)
     struct uplink *u = &job->uplinks->v[job->i];
     struct err e = {0};
     u->job = job;
+    u->asked = false;
     u->gw = job->uplinks->gw;
     while (open_thread(u, &e) != ST_OK) {
         set_fault(u, e.text);

@@ -109,6 +109,26 @@ enum st uplink_carried_take(const struct uplink_taker *t, const char *path,
 enum st uplink_carried_all(const struct uplink_taker *t, uint64_t *acked,
                            struct err *e) ST_MUST_CHECK;
 
+/* ---- what the city holds (head.c) ---- */
+
+#define UPLINK_CONNECT_MS 10000
+#define UPLINK_CALL_MS 60000
+struct uplink_head_call {
+    const char *url, *ca, *gw;
+    struct wire_pub *const *keys;
+    size_t nkeys;
+    int stop_fd;
+};
+/* Asks for the signed head with a fresh nonce and gives what it says to the store. Nothing is
+ * applied unverified. ST_NOT_FOUND: the city answers, but not with a head; ST_CORRUPT: with one
+ * that does not verify; else there was no answer (http_client_do) or the store could not. */
+enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
+                        struct err *e) ST_MUST_CHECK;
+/* ST_OK when it answers this question and one of the keys signed it. */
+enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
+                          const char *nonce, struct wire_pub *const *keys, size_t nkeys,
+                          struct err *e) ST_MUST_CHECK;
+
 /* ---- feeds (format/<name>.c) ---- */
 
 #define UPLINK_URL_BYTES 512

@@ -1,0 +1,91 @@
+/* The city's word on what it holds, asked once at each start: it restores what a damaged store has
+ * forgotten, and shows what a restored city has lost. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/uplink/uplink_int.h"
+
+#define NONCE_BYTES 16
+#define HEAD_CHAINS 1024 /* a head with fewer lists all chains of the gateway */
+
+enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
+                          const char *nonce, struct wire_pub *const *keys, size_t nkeys,
+                          struct err *e)
+{
+    if (strcmp(h->gw, gw) != 0 || h->nonce_n != strlen(nonce) ||
+        memcmp(h->nonce, nonce, h->nonce_n) != 0) {
+        return err_set(e, ST_CORRUPT, "the head is not the answer to this question");
+    }
+    for (size_t i = 0; i < nkeys; i++) {
+        if (wire_cose_verify(cose, keys[i], NULL) == ST_OK) {
+            return ST_OK;
+        }
+    }
+    return err_set(e, ST_CORRUPT,
+                   "the head is not signed by the city: see receipt_keys, and who answers at url");
+}
+
+static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink, struct err *e)
+{
+    struct store_held *v = calloc(h->nchains + 1, sizeof(*v));
+    if (!v) {
+        return err_set(e, ST_MEMORY, "no memory for a head");
+    }
+    for (size_t i = 0; i < h->nchains; i++) {
+        const struct wire_head_chain *c = &h->chains[i];
+        v[i] = (struct store_held){c->chain, c->through_seq, c->through_hash,
+                                   (const uint64_t(*)[2])c->missing, c->nmissing};
+    }
+    enum st st = store_city_holds(s, uplink, v, h->nchains, h->nchains < HEAD_CHAINS, e);
+    free(v);
+    return st;
+}
+
+enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
+                        struct err *e)
+{
+    const struct http_client_cfg cfg = {.ca = c->ca,
+                                        .connect_ms = UPLINK_CONNECT_MS,
+                                        .total_ms = UPLINK_CALL_MS,
+                                        .max_answer = WIRE_BATCH_MAX,
+                                        .user_agent = "fieldpost"};
+    uint8_t random[NONCE_BYTES];
+    char nonce[2 * NONCE_BYTES + 1], url[UPLINK_URL_BYTES];
+    struct http_client *client = NULL; /* of its own: its answers are larger than receipts */
+    struct http_reply reply = {.retry_after_s = -1};
+    struct wire_head h = {.owned = NULL};
+    struct wire_cose cose;
+    size_t base = strlen(c->url);
+    while (base > 0 && c->url[base - 1] == '/') {
+        base--;
+    }
+    ERR_TRY(wire_random(random, sizeof(random), e));
+    wire_hex(random, sizeof(random), nonce);
+    int n = snprintf(url, sizeof(url), "%.*s/v1/gateways/%s/head?nonce=%s", (int)base, c->url,
+                     c->gw, nonce);
+    if (n < 0 || (size_t)n >= sizeof(url)) {
+        return err_set(e, ST_BAD, "%s: the address is too long", c->url);
+    }
+    ERR_TRY(http_client_open(&client, &cfg, e));
+    buf_init(&reply.body, WIRE_BATCH_MAX);
+    const struct http_call call = {.method = "GET", .url = url};
+    enum st st = http_client_do(client, &call, c->stop_fd, &reply, e);
+    if (st == ST_OK && reply.status != 200) {
+        st = err_set(e, ST_NOT_FOUND, "answer %d to the question for the head", reply.status);
+    }
+    if (st == ST_OK) {
+        st = wire_head_open(&h, &cose, reply.body.p, reply.body.n, e);
+        st = st == ST_BAD ? ST_CORRUPT : st;
+    }
+    if (st == ST_OK) {
+        st = uplink_head_check(&h, &cose, c->gw, nonce, c->keys, c->nkeys, e);
+    }
+    if (st == ST_OK) {
+        st = apply(&h, s, uplink, e);
+    }
+    wire_head_done(&h);
+    buf_done(&reply.body);
+    http_client_close(client);
+    return st;
+}
