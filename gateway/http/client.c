@@ -56,6 +56,25 @@ static char *copy(const char *prefix, const char *text)
     return p;
 }
 
+static void drop_handles(struct http_client *c)
+{
+    curl_easy_cleanup(c->easy);
+    curl_multi_cleanup(c->multi);
+    c->easy = NULL;
+    c->multi = NULL;
+}
+
+static bool make_handles(struct http_client *c)
+{
+    c->multi = curl_multi_init();
+    c->easy = curl_easy_init();
+    if (c->multi != NULL && c->easy != NULL &&
+        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK)
+        return true;
+    drop_handles(c);
+    return false;
+}
+
 enum st http_client_open(struct http_client **out, const struct http_client_cfg *cfg, struct err *e)
 {
     *out = NULL;
@@ -72,14 +91,11 @@ enum st http_client_open(struct http_client **out, const struct http_client_cfg 
     c->ca = cfg->ca != NULL ? copy("", cfg->ca) : NULL;
     c->auth = cfg->bearer != NULL ? copy("Authorization: Bearer ", cfg->bearer) : NULL;
     c->agent = copy("", cfg->user_agent != NULL ? cfg->user_agent : "fieldpost");
-    c->multi = curl_multi_init();
-    c->easy = curl_easy_init();
     if ((cfg->ca != NULL && c->ca == NULL) || (cfg->bearer != NULL && c->auth == NULL) ||
-        c->agent == NULL || c->multi == NULL || c->easy == NULL) {
+        c->agent == NULL || !make_handles(c)) {
         http_client_close(c);
         return err_set(e, ST_MEMORY, "no memory for a client");
     }
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, 1L);
     *out = c;
     return ST_OK;
 }
@@ -88,10 +104,7 @@ void http_client_close(struct http_client *c)
 {
     if (c == NULL)
         return;
-    if (c->easy != NULL)
-        curl_easy_cleanup(c->easy);
-    if (c->multi != NULL)
-        curl_multi_cleanup(c->multi);
+    drop_handles(c);
     if (c->auth != NULL)
         explicit_bzero(c->auth, strlen(c->auth));
     free(c->auth);
@@ -234,6 +247,7 @@ static enum st failure(struct http_client *c, const struct http_call *call, CURL
         st = ST_CORRUPT;
         break;
     case CURLE_OUT_OF_MEMORY:
+    case CURLE_FAILED_INIT: /* the multi handle gave up */
         st = ST_MEMORY;
         break;
     case CURLE_URL_MALFORMAT:
@@ -287,7 +301,8 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     reply->body.n = 0;
     reply->body.max = c->cfg.max_answer;
     c->detail[0] = '\0';
-    if (!make_headers(c, call, &headers) || !set_options(c, call, headers, reply) ||
+    if ((c->easy == NULL && !make_handles(c)) || !make_headers(c, call, &headers) ||
+        !set_options(c, call, headers, reply) ||
         curl_multi_add_handle(c->multi, c->easy) != CURLM_OK) {
         st = err_set(e, ST_MEMORY, "%s: the call cannot be made", call->url);
         goto out;
@@ -306,6 +321,8 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     }
     curl_multi_remove_handle(c->multi, c->easy);
 out:
+    if (st == ST_MEMORY) /* what ran out of memory half-way takes no call any more */
+        drop_handles(c);
     curl_slist_free_all(headers);
     return st;
 }

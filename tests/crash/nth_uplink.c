@@ -25,7 +25,7 @@
 #define WINDOWS 3
 #define POLLS (WINDOWS * 6) /* of each device */
 #define READINGS (POLLS * LINE_DEVICES * LINE_POINTS)
-#define STEPS_MAX 20000 /* of 1 ms and more */
+#define STEPS_MAX 60000 /* of 1 ms and more */
 #define SICK_STEPS 1500 /* how long a fault for ever lasts when it does not show */
 
 static const struct nth_fault faults[] = {
