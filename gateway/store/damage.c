@@ -11,6 +11,8 @@
 #include "gateway/store/page.h"
 
 #define NOT_OURS "not a fieldpost database; move it away or name another store.path"
+#define UNREAD "the storage does not hand out what it holds; check the card and the kernel log"
+#define ONE_PAGE 512 /* a database of no more has no table: one that we began to make */
 #define EPOCHS_AHEAD (UINT64_C(1) << 20) /* more: it is the journal of another store */
 #define SCRUB_MS 1000                    /* between two looks at batches */
 #define SCRUB_BATCHES 4
@@ -105,9 +107,11 @@ static enum st look_at_table(struct store *s, const char *name, struct err *e)
     bool good = sqlite3_prepare_v2(s->db.h, text, -1, &q, NULL) == SQLITE_OK;
     int code = good ? sqlite3_step(q) : sqlite3_errcode(s->db.h);
     good = code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0), "ok") == 0;
-    bool damaged =
-        code == SQLITE_ROW || (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_ERROR;
-    enum st st = good ? ST_OK : damaged ? ST_CORRUPT : store_db_fail(&s->db, "check", e);
+    bool damaged = code == SQLITE_ROW || (code & 0xff) == SQLITE_ERROR;
+    enum st st = good                      ? ST_OK
+                 : store_db_unread(&s->db) ? err_set(e, ST_IO, "store %s: %s", s->path, UNREAD)
+                 : damaged                 ? ST_CORRUPT
+                                           : store_db_fail(&s->db, "check", e);
     sqlite3_finalize(q);
     return st == ST_CORRUPT ? broken(s, "a table is damaged", e) : st;
 }
@@ -218,7 +222,7 @@ static enum st look_at_stranger(struct store *s, struct err *e)
     struct store_page_head h;
     struct store_db d;
     store_page_head(s->path, &h);
-    if (h.file_bytes <= 0 || is_ours(s))
+    if (h.file_bytes <= ONE_PAGE || is_ours(s))
         return ST_OK;
     ERR_TRY(store_db_open(&d, s->path, true, e));
     enum st st = look_at_version(s, &d, e);
@@ -248,13 +252,24 @@ static enum st open_new(struct store *s, struct err *e)
     return store_db_migrate(&s->db, e);
 }
 
+/* A read that the storage refuses may go well the next time; refused twice, it is lost. */
+static enum st open_twice(struct store *s, struct err *e)
+{
+    enum st st = open_whole(s, e);
+    if (st != ST_OK && s->db.unread) {
+        store_db_close(&s->db);
+        st = open_whole(s, e);
+    }
+    return st != ST_OK && s->db.unread ? broken(s, UNREAD, e) : st;
+}
+
 enum st store_whole_open(struct store *s, struct err *e)
 {
     struct err why = {0};
     char reason[sizeof why.text];
     bool asked = false;
     ERR_TRY(store_aside_asked(s->path, &asked, reason, sizeof reason, e));
-    enum st st = asked ? err_set(&why, ST_CORRUPT, "%s", reason) : open_whole(s, &why);
+    enum st st = asked ? err_set(&why, ST_CORRUPT, "%s", reason) : open_twice(s, &why);
     if (st == ST_CORRUPT && (asked || is_ours(s))) {
         store_db_close(&s->db);
         ERR_TRY(store_aside_move(s->path, clk_now(s->clk).utc_ms, why.text, e));

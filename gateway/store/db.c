@@ -46,10 +46,39 @@ static const char *const sql[STORE_SQLS] = {
 #undef STORE_SQL
 };
 
-/* SQLite tells of a full disk, not of a quota or of a mount that turned read-only. */
+/* Whether a read of this file has failed since the last such question. The file keeps the errno of
+ * its last failed read, and a read behind its end puts it back to none. */
+static bool read_failed(sqlite3_file *f)
+{
+    int os = 0;
+    sqlite3_int64 end = 0;
+    char nothing;
+    if (!f || !f->pMethods || f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &os) ||
+        !(os == EIO || os == ENXIO))
+        return false;
+    if (f->pMethods->xFileSize(f, &end) == SQLITE_OK)
+        (void)f->pMethods->xRead(f, &nothing, 1, end);
+    return true;
+}
+
+bool store_db_unread(struct store_db *d)
+{
+    sqlite3_file *db = NULL, *wal = NULL;
+    (void)sqlite3_file_control(d->h, "main", SQLITE_FCNTL_FILE_POINTER, &db);
+    (void)sqlite3_file_control(d->h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    bool failed = read_failed(db);
+    failed = read_failed(wal) || failed;
+    d->unread = d->unread || failed;
+    return failed;
+}
+
+/* SQLite tells of a full disk, not of a quota or of a mount that turned read-only; and of damage
+ * where a read failed, which may go better the next time. */
 static int better_code(struct store_db *d, int code)
 {
     int os = sqlite3_system_errno(d->h);
+    if ((code & 0xff) == SQLITE_CORRUPT && store_db_unread(d))
+        return SQLITE_IOERR_CORRUPTFS;
     if ((code & 0xff) != SQLITE_IOERR && (code & 0xff) != SQLITE_CANTOPEN)
         return code;
     return os == EDQUOT || os == ENOSPC ? SQLITE_FULL : os == EROFS ? SQLITE_READONLY : code;
@@ -108,13 +137,15 @@ static enum st status_of(int code)
 
 enum st store_db_fail(struct store_db *d, const char *doing, struct err *e)
 {
-    int code = d->h ? better_code(d, sqlite3_extended_errcode(d->h)) : SQLITE_NOMEM;
+    int told = d->h ? sqlite3_extended_errcode(d->h) : SQLITE_NOMEM;
+    int code = d->h ? better_code(d, told) : told;
     if (code == SQLITE_FULL)
         d->full = sqlite3_system_errno(d->h) == EDQUOT ? EDQUOT : ENOSPC;
     if (d->suspect && status_of(code) == ST_CORRUPT)
         atomic_store(d->suspect, true);
     return err_set(e, status_of(code), "store %s: %s: %s%s", d->path ? d->path : "?", doing,
-                   d->h ? sqlite3_errmsg(d->h) : "no memory", advice(code));
+                   d->h && code == told ? sqlite3_errmsg(d->h) : sqlite3_errstr(code),
+                   advice(code));
 }
 
 static enum st exec(struct store_db *d, const char *text, struct err *e)
@@ -171,7 +202,7 @@ void store_db_close(struct store_db *d)
     if (d->lock >= 0) /* only now: closing any descriptor drops SQLite's own locks on the file */
         close(d->lock);
     free(d->path);
-    *d = (struct store_db){.lock = -1};
+    *d = (struct store_db){.lock = -1, .unread = d->unread};
 }
 
 static enum st user_version(struct store_db *d, int *v, struct err *e)

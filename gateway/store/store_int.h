@@ -49,11 +49,15 @@ struct store_db {
     int full;             /* ENOSPC or EDQUOT since the reserve looked; 0: neither */
     int64_t wal_bytes;    /* at which the WAL is folded into the file */
     atomic_bool *suspect; /* set when SQLite meets damage; may be NULL */
+    bool unread;          /* the storage has refused a read */
 };
 enum st store_db_open(struct store_db *d, const char *path, bool readonly, struct err *e);
 void store_db_close(struct store_db *d);
 enum st store_db_migrate(struct store_db *d, struct err *e);
 int store_db_version(void); /* that migrating leads to */
+/* Whether the storage has refused a read since the last such question: SQLite calls a page that it
+ * is not handed a corrupt one. */
+bool store_db_unread(struct store_db *d);
 /* One writer at a time: ST_BUSY when another process has the file. */
 enum st store_db_own(struct store_db *d, struct err *e);
 /* The file never grows beyond this. */
