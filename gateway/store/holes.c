@@ -1,6 +1,7 @@
 /* The times of which a rescue could bring no batch: they become gaps of the new chain. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/store/damage.h"
@@ -232,13 +233,13 @@ static enum st hole_next(struct store *s, char *key, size_t n, int64_t *from_ms,
     if (!q)
         return ST_IO;
     ERR_TRY(store_db_row(&s->db, q, e));
-    long long a = 0, z = 0;
     const char *text = (const char *)sqlite3_column_text(q, 1);
+    char *end = NULL;
+    *from_ms = text ? strtoll(text, &end, 10) : 0;
+    *to_ms = end && *end == ' ' ? strtoll(end, &end, 10) : 0;
+    bool sane = end && end != text && !*end && *from_ms < *to_ms;
     (void)snprintf(key, n, "%s", (const char *)sqlite3_column_text(q, 0));
-    bool sane = text && sscanf(text, "%lld %lld", &a, &z) == 2 && a < z;
     sqlite3_reset(q);
-    *from_ms = a;
-    *to_ms = z;
     return sane ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a hole's times are damaged", s->path);
 }
 

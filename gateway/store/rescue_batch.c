@@ -32,7 +32,7 @@ static void mark_poll(struct store_rescue *r, const struct wire_header *h,
         struct wire_reading x;
         wire_senml_open_records(&it, f->senml, f->senml_n, f->n, NULL);
         r->sealed[i] = wire_senml_next(&it, &x, NULL) == ST_OK && x.device.n == w->device.n &&
-                       memcmp(x.device.p, w->device.p, x.device.n) == 0;
+                       w->device.p && memcmp(x.device.p, w->device.p, x.device.n) == 0;
     }
 }
 
