@@ -43,7 +43,7 @@ static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink
 }
 
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
-                        struct err *e)
+                        struct http_reply *reply, struct err *e)
 {
     const struct http_client_cfg cfg = {.ca = c->ca,
                                         .connect_ms = UPLINK_CONNECT_MS,
@@ -53,7 +53,6 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
     uint8_t random[NONCE_BYTES];
     char nonce[2 * NONCE_BYTES + 1], url[UPLINK_URL_BYTES];
     struct http_client *client = NULL; /* of its own: its answers are larger than receipts */
-    struct http_reply reply = {.retry_after_s = -1};
     struct wire_head h = {.owned = NULL};
     struct wire_cose cose;
     size_t base = strlen(c->url);
@@ -68,14 +67,13 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
         return err_set(e, ST_BAD, "%s: the address is too long", c->url);
     }
     ERR_TRY(http_client_open(&client, &cfg, e));
-    buf_init(&reply.body, WIRE_BATCH_MAX);
     const struct http_call call = {.method = "GET", .url = url};
-    enum st st = http_client_do(client, &call, c->stop_fd, &reply, e);
-    if (st == ST_OK && reply.status != 200) {
-        st = err_set(e, ST_NOT_FOUND, "answer %d to the question for the head", reply.status);
+    enum st st = http_client_do(client, &call, c->stop_fd, reply, e);
+    if (st == ST_OK && reply->status != 200) {
+        st = err_set(e, ST_NOT_FOUND, "answer %d to the question for the head", reply->status);
     }
     if (st == ST_OK) {
-        st = wire_head_open(&h, &cose, reply.body.p, reply.body.n, e);
+        st = wire_head_open(&h, &cose, reply->body.p, reply->body.n, e);
         st = st == ST_BAD ? ST_CORRUPT : st;
     }
     if (st == ST_OK) {
@@ -85,7 +83,6 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
         st = apply(&h, s, uplink, e);
     }
     wire_head_done(&h);
-    buf_done(&reply.body);
     http_client_close(client);
     return st;
 }

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_UPLINK_UPLINK_INT_H
 #define GATEWAY_UPLINK_UPLINK_INT_H
 
+#include "gateway/base/log.h"
 #include "gateway/http/http.h"
 #include "gateway/uplink/uplink.h"
 
@@ -120,10 +121,11 @@ struct uplink_head_call {
     int stop_fd;
 };
 /* Asks for the signed head with a fresh nonce and gives what it says to the store. Nothing is
- * applied unverified. ST_NOT_FOUND: the city answers, but not with a head; ST_CORRUPT: with one
- * that does not verify; else there was no answer (http_client_do) or the store could not. */
+ * applied unverified. reply: how the call went (status 0: no answer, for the reason that
+ * http_client_do gave); its body is scratch. With an answer: ST_NOT_FOUND: it is not a head;
+ * ST_CORRUPT: one that does not verify; else the store could not take it. */
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
-                        struct err *e) ST_MUST_CHECK;
+                        struct http_reply *reply, struct err *e) ST_MUST_CHECK;
 /* ST_OK when it answers this question and one of the keys signed it. */
 enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
                           const char *nonce, struct wire_pub *const *keys, size_t nkeys,
@@ -136,5 +138,48 @@ enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cos
 enum st uplink_city_put(struct http_client *c, const char *url, const char *gw,
                         const struct store_batch *b, bool backfill, int stop_fd,
                         struct http_reply *r, struct err *e) ST_MUST_CHECK;
+
+/* ---- an uplink (uplink.c opens it, send.c runs it) ---- */
+
+#define UPLINK_HELD_MAX 16
+#define UPLINK_ANSWER_MAX 16384
+/* A batch that the city cannot take now; others pass it. */
+struct uplink_held {
+    int64_t id;
+    struct mono until;
+};
+
+struct uplink {
+    char *id, *url, *ca;
+    bool required;
+    struct wire_pub **keys;
+    size_t nkeys;
+    uint32_t index; /* in the store */
+    pthread_mutex_t lock;
+    struct uplink_status status; /* under lock */
+
+    /* The thread's own. */
+    struct uplink_job *job;
+    const char *gw;
+    struct store_reader *reader;
+    struct http_client *client;
+    struct http_reply reply;
+    struct uplink_run run;
+    struct uplink_held held[UPLINK_HELD_MAX];
+    size_t nheld;
+    int64_t live_id; /* newest data batch that was sent */
+    bool asked;      /* the city has been asked what it holds */
+    uint8_t ended[WIRE_ID_BYTES];
+    unsigned failures;
+    uint64_t random;
+    struct log_limit acked_limit;
+    bool of_store; /* status.text tells of the store */
+};
+
+struct uplinks {
+    char *gw;
+    struct uplink *v;
+    size_t n;
+};
 
 #endif

@@ -274,9 +274,13 @@ static void run(struct rig *r)
     for (int i = 0;; i++) {
         struct store_stats stats;
         store_stats(r->l.store, &stats);
-        if (i == STEPS_MAX)
-            fail_msg("%lld batches are not acknowledged, or its fault stays: \"%s\"",
-                     (long long)stats.batches_unsent, status_of(r).text);
+        if (i == STEPS_MAX) {
+            const struct uplink *u = &r->uplinks->v[0];
+            fail_msg("%lld batches are not acknowledged, or its fault stays: \"%s\"; asked %d, "
+                     "sent %llu, failures %u, held %zu, in its run %zu",
+                     (long long)stats.batches_unsent, status_of(r).text, u->asked,
+                     (unsigned long long)status_of(r).sent, u->failures, u->nheld, u->run.count);
+        }
         sick += was_hit();
         if (sick > 0 && (r->shown || sick > SICK_STEPS))
             nth_disarm();

@@ -36,6 +36,10 @@ struct city {
     uint64_t through_seq;
     uint8_t through_hash[WIRE_HASH_BYTES];
     bool damaged; /* some bytes were not what the store holds */
+    /* The head: signed by this key it says that 1 and 2 are here; NULL: there is none. */
+    const struct wire_key *head_key;
+    uint8_t two[WIRE_HASH_BYTES];
+    unsigned heads; /* how often it was asked for; under lock */
 };
 
 struct rig {
@@ -129,7 +133,34 @@ static void on_put(void *ctx, const struct http_request *q, struct http_answer *
     c->answer(c, seq, hash, again, a);
 }
 
+static void on_head(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    struct wire_head_chain chain = {.through_seq = 2};
+    struct wire_head h = {.gw = GW, .chains = &chain, .nchains = 1};
+    const char *nonce = http_query(q, "nonce");
+    struct err e = {0};
+    (void)pthread_mutex_lock(&c->lock);
+    c->heads++;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (!c->head_key || !nonce || strlen(nonce) > sizeof(h.nonce)) {
+        problem(a, 404, "no_head", c->two);
+        return;
+    }
+    memset(chain.chain, 7, WIRE_ID_BYTES);
+    memcpy(chain.through_hash, c->two, WIRE_HASH_BYTES);
+    h.nonce_n = strlen(nonce);
+    memcpy(h.nonce, nonce, h.nonce_n);
+    a->status = 200;
+    a->content_type = "application/cose; cose-type=\"cose-sign1\"";
+    buf_init(&a->body, 4096);
+    if (wire_head_sign(&h, c->head_key, &a->body, &e) != ST_OK) {
+        a->status = 500;
+    }
+}
+
 static const struct http_route routes[] = {
+    {"GET", "/v1/gateways/{gw}/head", 0, on_head},
     {"PUT", "/v1/gateways/{gw}/batches/{chain}/{seq}", WIRE_BATCH_MAX, on_put}};
 
 static void city_open(struct city *c)
@@ -163,7 +194,7 @@ static void city_open(struct city *c)
                                         .threads = 1,
                                         .max_connections = 8,
                                         .timeout_s = 30};
-    ok(http_server_open(&c->server, &cfg, routes, 1, c, &e), &e);
+    ok(http_server_open(&c->server, &cfg, routes, 2, c, &e), &e);
     (void)snprintf(c->url, sizeof(c->url), "https://127.0.0.1:%u/", http_server_port(c->server));
 }
 
@@ -623,6 +654,84 @@ static void a_city_with_another_certificate_gets_nothing(void **state)
     rig_close(&r);
 }
 
+/* The hash of batch 2, for the head. */
+static void know_two(struct rig *r)
+{
+    struct err e = {0};
+    struct store_reader *reader = NULL;
+    struct store_batch b;
+    ok(store_reader_open(&reader, r->db, &e), &e);
+    ok(store_pick_batch_but(reader, "city", STORE_PICK_OLDEST, NULL, 0, &b, &e), &e);
+    const int64_t but[] = {b.id};
+    ok(store_pick_batch_but(reader, "city", STORE_PICK_OLDEST, but, 1, &b, &e), &e);
+    assert_int_equal(b.seq, 2);
+    memcpy(r->city.two, b.hash, sizeof(b.hash));
+    store_reader_close(reader);
+}
+
+static void what_the_signed_head_holds_is_not_sent_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 4);
+    know_two(&r);
+    r.city.head_key = r.city.sign;
+    r.city.through_seq = 2;
+    memcpy(r.city.through_hash, r.city.two, WIRE_HASH_BYTES);
+    rig_go(&r);
+    rig_until_sent(&r, 2);
+    rig_stop(&r);
+    assert_int_equal(city_seen(&r.city), 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(r.city.seen[i].seq > 2);
+    }
+    assert_int_equal(r.city.heads, 1);
+    ASSERT_UNSENT(&r);
+    rig_close(&r);
+}
+
+static void a_head_that_another_key_signed_changes_nothing(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 3);
+    know_two(&r);
+    r.city.head_key = r.city.other;
+    rig_go(&r);
+    rig_until_sent(&r, 3);
+    rig_stop(&r);
+    assert_int_equal(city_seen(&r.city), 3);
+    rig_close(&r);
+}
+
+static void the_head_is_asked_for_again_when_the_certificate_is_right(void **state)
+{
+    (void)state;
+    struct rig r;
+    char cert[160], key[160], good[160];
+    rig_open(&r, 3);
+    know_two(&r);
+    r.city.head_key = r.city.sign;
+    (void)snprintf(cert, sizeof(cert), "%s/other.pem", r.city.dir);
+    (void)snprintf(key, sizeof(key), "%s/other-tls.key", r.city.dir);
+    (void)snprintf(good, sizeof(good), "%s/good.pem", r.city.dir);
+    assert_true(cert_make(cert, key));
+    assert_int_equal(rename(r.city.cert, good), 0);
+    assert_int_equal(rename(cert, r.city.cert), 0);
+    rig_go(&r);
+    for (int i = 0; !status_of(&r).text[0]; i++) {
+        assert_true(i < STEPS_MAX);
+        rig_step(&r);
+    }
+    assert_int_equal(rename(good, r.city.cert), 0);
+    rig_until_sent(&r, 1);
+    rig_stop(&r);
+    assert_int_equal(r.city.heads, 1);
+    assert_int_equal(city_seen(&r.city), 1);
+    assert_int_equal(r.city.seen[0].seq, 3);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -636,6 +745,9 @@ int main(void)
         cmocka_unit_test(a_conflict_ends_the_chain_and_loses_nothing),
         cmocka_unit_test(a_city_that_is_not_ready_gets_the_same_bytes_later),
         cmocka_unit_test(a_city_with_another_certificate_gets_nothing),
+        cmocka_unit_test(what_the_signed_head_holds_is_not_sent_again),
+        cmocka_unit_test(a_head_that_another_key_signed_changes_nothing),
+        cmocka_unit_test(the_head_is_asked_for_again_when_the_certificate_is_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
