@@ -288,6 +288,8 @@ static bool sqlite_fails(enum nth_class class, sqlite3 *h)
 
 STAND_IN(int, last.code, FROM_PRODUCT &&sqlite_fails(NTH_STEP, sqlite3_db_handle(q)), sqlite3_step,
          (sqlite3_stmt * q), (q))
+/* sqlite3_open asks for its own error: of a connection that may stand where the last one stood. */
+#define IS_LAST(h) (last.h && last.h == (h) && FROM_PRODUCT)
 #define NO_STATEMENT(q) (*(q) = NULL, last.code)
 STAND_IN(int, NO_STATEMENT(q), FROM_PRODUCT &&sqlite_fails(NTH_PREPARE, h), sqlite3_prepare_v2,
          (sqlite3 * h, const char *sql, int n, sqlite3_stmt **q, const char **tail),
@@ -299,7 +301,6 @@ STAND_IN(int, last.code, FROM_PRODUCT &&sqlite_fails(NTH_STEP, h), sqlite3_exec,
          (sqlite3 * h, const char *sql, int (*each)(void *, int, char **, char **), void *ctx,
           char **message),
          (h, sql, each, ctx, message))
-STAND_IN(int, last.code & 0xff, last.h &&last.h == h, sqlite3_errcode, (sqlite3 * h), (h))
-STAND_IN(int, last.code, last.h &&last.h == h, sqlite3_extended_errcode, (sqlite3 * h), (h))
-STAND_IN(const char *, sqlite3_errstr(last.code), last.h &&last.h == h, sqlite3_errmsg,
-         (sqlite3 * h), (h))
+STAND_IN(int, last.code & 0xff, IS_LAST(h), sqlite3_errcode, (sqlite3 * h), (h))
+STAND_IN(int, last.code, IS_LAST(h), sqlite3_extended_errcode, (sqlite3 * h), (h))
+STAND_IN(const char *, sqlite3_errstr(last.code), IS_LAST(h), sqlite3_errmsg, (sqlite3 * h), (h))
