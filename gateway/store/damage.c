@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/log.h"
 #include "gateway/store/page.h"
 
 #define NOT_OURS "not a fieldpost database; move it away or name another store.path"
@@ -273,8 +274,10 @@ enum st store_whole_open(struct store *s, struct err *e)
     if (st == ST_CORRUPT && (asked || is_ours(s))) {
         store_db_close(&s->db);
         ERR_TRY(store_aside_move(s->path, clk_now(s->clk).utc_ms, why.text, e));
+        store_db_cut_advice(why.text);
         store_event(s, STORE_ERROR, "store.damaged", s->path, "%.200s; the files are set aside",
                     why.text);
+        log_error("%s; the files are set aside", why.text);
         st = open_new(s, &why);
     }
     if (st == ST_OK)

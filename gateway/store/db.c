@@ -111,6 +111,16 @@ static const char *advice(int code)
     }
 }
 
+void store_db_cut_advice(char *text)
+{
+    static const int of[] = {SQLITE_NOTADB, SQLITE_CORRUPT};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char *at = strstr(text, advice(of[i]));
+        if (at)
+            *at = '\0';
+    }
+}
+
 static enum st status_of(int code)
 {
     switch (code & 0xff) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/log.h"
 #include "gateway/store/rescue_int.h"
 
 #define PART_PAGES 1024  /* a turn of the writer looks at so many pages, */
@@ -138,6 +139,8 @@ static void tell_end(struct store_rescue *r, int64_t holes)
                 "the city's were left for want of room; %lld times are lost and told as gaps",
                 (long long)r->sum.batches, (long long)r->sum.readings, (long long)r->sum.unreadable,
                 (long long)r->sum.skipped, (long long)holes);
+    log_warn("%s: %lld batches with %lld readings are rescued, %lld could not be read", r->path,
+             (long long)r->sum.batches, (long long)r->sum.readings, (long long)r->sum.unreadable);
     store_aside_trim(s->path, SETS_KEPT, s->cfg.max_size_bytes, &gone, &over);
     if (gone)
         store_event(s, STORE_WARNING, "rescue.trim", s->path,

@@ -55,6 +55,8 @@ enum st store_db_open(struct store_db *d, const char *path, bool readonly, struc
 void store_db_close(struct store_db *d);
 enum st store_db_migrate(struct store_db *d, struct err *e);
 int store_db_version(void); /* that migrating leads to */
+/* Takes off what a message of the store tells a technician to do about damage. */
+void store_db_cut_advice(char *text);
 /* Whether the storage has refused a read since the last such question: SQLite calls a page that it
  * is not handed a corrupt one. */
 bool store_db_unread(struct store_db *d);
