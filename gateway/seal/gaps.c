@@ -165,7 +165,7 @@ static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
     if (t->missing)
         note(g, series, t->miss_from, f->t_ms, t->cause);
     else if (t->period_ms &&
-             (f->t_ms > t->next_due + t->period_ms ||
+             (f->t_ms >= t->next_due + t->period_ms ||
               (g->silence == STORE_STORAGE && f->due_ms > t->next_due))) /* each one was recorded */
         note(g, series, t->next_due, f->t_ms, g->silence); /* polls that never happened */
     t->missing = false;

@@ -110,12 +110,6 @@ static void poll_all(struct script_run *r)
     }
 }
 
-static void miss_all(struct script_run *r)
-{
-    for (uint32_t d = 0; d < r->line.devices; d++)
-        line_miss(&r->line, d, r->line.utc_ms, STORE_BUS);
-}
-
 /* To behind the end of the next window. The first `flushed` ticks are journalled one by one; the
  * last tick already belongs to the window behind it, and is there when this one is sealed. */
 static void window(struct script_run *r, unsigned ticks, unsigned flushed, enum script_phase poll,
@@ -126,9 +120,7 @@ static void window(struct script_run *r, unsigned ticks, unsigned flushed, enum 
         rec_phase((int)poll);
         clock_to(r, r->line.utc_ms / TICK * TICK + TICK);
         if (i < ticks)
-            poll_all(r);
-        else if (r->stays)
-            miss_all(r);
+            poll_all(r); /* else it is as if the collector stood still: nothing tells of it */
         if (i < flushed)
             flush(r);
         rec_phase((int)(r->line.utc_ms < end ? poll : seal));

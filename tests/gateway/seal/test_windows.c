@@ -112,6 +112,30 @@ static void a_silent_collector_is_an_overrun(void **state)
     line_batches_done(&b);
 }
 
+/* The window with the open gap is sealed, and a restart forgets that the gap was open: the first
+ * tick behind the edge is still part of it (rule 18). */
+static void an_overrun_across_a_window_and_a_restart_loses_no_tick(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, LINE_M1 + 30000);
+    for (int64_t t = l->utc_ms; t < LINE_M1 + LINE_MINUTE + 10000; t += 1000)
+        line_to(l, t);
+    line_to(l, LINE_M1 + LINE_MINUTE + 10000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 25000);
+    line_step(l, true);
+    line_stop(l);
+    line_start(l);
+    line_run(l, LINE_M1 + 3 * LINE_MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    line_assert_chain(&b);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + 3 * LINE_MINUTE);
+    assert_string_equal(line_cause(l, &b, 0, 0, LINE_M1 + LINE_MINUTE - 1), "overrun");
+    assert_string_equal(line_cause(l, &b, 0, 0, LINE_M1 + LINE_MINUTE), "overrun");
+    line_batches_done(&b);
+}
+
 static void a_restart_is_a_gap_off_and_keeps_the_journal(void **state)
 {
     struct line *l = *state;
@@ -316,6 +340,7 @@ int main(void)
         T(an_empty_window_is_sealed_with_its_gap),
         T(a_missed_poll_is_a_gap_to_the_next_reading),
         T(a_silent_collector_is_an_overrun),
+        T(an_overrun_across_a_window_and_a_restart_loses_no_tick),
         T(a_restart_is_a_gap_off_and_keeps_the_journal),
         T(boots_never_share_a_batch),
         T(a_kill_loses_at_most_what_no_commit_held),
