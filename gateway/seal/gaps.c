@@ -169,13 +169,19 @@ static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
               (g->silence == STORE_STORAGE && f->due_ms > t->next_due))) /* each one was recorded */
         note(g, series, t->next_due, f->t_ms, g->silence); /* polls that never happened */
     t->missing = false;
-    if (f->due_ms + t->period_ms > t->next_due)
-        t->next_due = f->due_ms + t->period_ms;
+    /* An answer that took longer than the period: what was due meanwhile is told by its gap. */
+    int64_t due = f->due_ms + t->period_ms;
+    if (t->period_ms && due < f->t_ms)
+        due += gaps_align_up(f->t_ms - due, t->period_ms);
+    if (due > t->next_due)
+        t->next_due = due;
 }
 
 static void missed(struct gaps *g, uint32_t series, const struct store_frame *f)
 {
     struct track *t = &g->track[series];
+    if (!t->missing && f->cause == STORE_OVERRUN && f->due_ms < t->next_due)
+        return; /* a late answer has told of it */
     bool behind = !t->missing && t->period_ms && f->due_ms >= t->next_due + t->period_ms;
     miss(g, series, behind ? t->next_due : f->due_ms, f->cause);
     if (f->due_ms + t->period_ms > t->next_due)

@@ -136,6 +136,36 @@ static void an_overrun_across_a_window_and_a_restart_loses_no_tick(void **state)
     line_batches_done(&b);
 }
 
+/* An answer that comes after later ticks were due: they lie in the gap before it, and in none over
+ * it or behind it, though the collector tells of them, too. */
+static void a_late_answer_lies_in_no_gap(void **state)
+{
+    struct line *l = *state;
+    line_start(l);
+    line_run(l, LINE_M1);
+    struct store_value v[LINE_POINTS];
+    for (uint32_t i = 0; i < LINE_POINTS; i++)
+        v[i] = (struct store_value){num_dec(7, -1), i, 0};
+    struct store_poll late = {0, LINE_M1, LINE_M1 + 33000, CLK_SYNCED, STORE_DEVICE, LINE_POINTS};
+    for (int64_t t = LINE_M1; t < LINE_M1 + 33000; t += 1000) {
+        if (t % 10000 == LINE_M1 % 10000)
+            line_poll(l, 1, t, 7);
+        line_to(l, t + 1000);
+    }
+    assert_int_equal(store_put(l->store, &late, v, 0), ST_OK);
+    line_miss(l, 0, LINE_M1 + 20000, STORE_OVERRUN);
+    line_miss(l, 0, LINE_M1 + 30000, STORE_OVERRUN);
+    line_to(l, LINE_M1 + 40000);
+    line_run(l, LINE_M1 + LINE_MINUTE + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    line_assert_all_told(l, &b, LINE_T0, LINE_M1 + LINE_MINUTE);
+    assert_string_equal(line_cause(l, &b, 0, 0, LINE_M1 + 30000), "overrun");
+    assert_null(line_cause(l, &b, 0, 0, LINE_M1 + 33000));
+    assert_null(line_cause(l, &b, 0, 0, LINE_M1 + 39999));
+    line_batches_done(&b);
+}
+
 static void a_restart_is_a_gap_off_and_keeps_the_journal(void **state)
 {
     struct line *l = *state;
@@ -341,6 +371,7 @@ int main(void)
         T(a_missed_poll_is_a_gap_to_the_next_reading),
         T(a_silent_collector_is_an_overrun),
         T(an_overrun_across_a_window_and_a_restart_loses_no_tick),
+        T(a_late_answer_lies_in_no_gap),
         T(a_restart_is_a_gap_off_and_keeps_the_journal),
         T(boots_never_share_a_batch),
         T(a_kill_loses_at_most_what_no_commit_held),
