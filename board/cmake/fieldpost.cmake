@@ -54,6 +54,45 @@ function(fp_embed sources file symbol)
   set(${sources} ${${sources}} ${out} PARENT_SCOPE)
 endfunction()
 
+# fp_test(NAME LABEL TIMEOUT COMMAND...): one ctest test. tests/takes.txt says what it takes of the
+# machine, in slots of which ctest gives four a processor (tests/run): what waits takes one, what
+# computes two, what keeps two processors busy five, so that others always go on beside it. The widest
+# start first, for they never find room behind the narrow, then the long. What computes is nice to
+# what waits, whose times are judged. Exit code 77: a part of it was skipped.
+set(FP_TAKES ${PROJECT_SOURCE_DIR}/tests/takes.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${FP_TAKES})
+set(FP_SLOTS_waits 1)
+set(FP_SLOTS_computes 2)
+set(FP_SLOTS_both 5)
+function(fp_test name label timeout)
+  set(how waits)
+  set(seconds 1)
+  if(label MATCHES "^(unit|fuzz)$")
+    set(how computes)
+  endif()
+  string(REPLACE "." "\\." pattern ${name})
+  file(STRINGS ${FP_TAKES} line REGEX "^${pattern} ")
+  if(line)
+    separate_arguments(line UNIX_COMMAND "${line}")
+    list(GET line 1 how)
+    list(GET line 2 seconds)
+  endif()
+  set(slots ${FP_SLOTS_${how}})
+  math(EXPR cost "${slots} / 5 * 10000 + ${seconds}")
+  set(command ${ARGN})
+  if(NOT how STREQUAL waits AND NOT name MATCHES "^unit")
+    list(GET command 0 program)
+    if(TARGET ${program})
+      list(REMOVE_AT command 0)
+      list(PREPEND command ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${program}>)
+    endif()
+    list(PREPEND command nice -n 10)
+  endif()
+  add_test(NAME ${name} COMMAND ${command})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+    PROCESSORS ${slots} COST ${cost})
+endfunction()
+
 # fp_unit_tests(DEPS room...): each test_*.c of this folder becomes one cmocka program and one
 # ctest test named after its path, label unit.
 function(fp_unit_tests)
@@ -70,7 +109,6 @@ function(fp_unit_tests)
     target_link_libraries(${target} PRIVATE ${T_DEPS} ${T_LIBS} fp_flags PkgConfig::cmocka
       Threads::Threads m)
     target_compile_definitions(${target} PRIVATE FP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    add_test(NAME ${target} COMMAND ${target})
-    set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 600)
+    fp_test(${target} unit 600 ${target})
   endforeach()
 endfunction()

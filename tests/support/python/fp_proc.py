@@ -284,6 +284,16 @@ web: {{listen: "{listen}"}}
                              "csv"], 120).stdout, EXPORT)
 
 
+SKIP_CODE = 77  # fp_test in board/cmake/fieldpost.cmake
+not_tried = []
+
+
+def skipped(case, why):
+    """Says that a part of a test cannot be tried here; the program then ends with SKIP_CODE."""
+    not_tried.append(case)
+    print(f"skipped: {case}: {why}", flush=True)
+
+
 class Case(unittest.TestCase):
     """A test with a folder of its own that is removed when all went well."""
     args = None
@@ -331,4 +341,7 @@ def main(needs=("fieldpost", "fieldpost-city"), extra=lambda parser: None):
     class Loader(unittest.TestLoader):
         def getTestCaseNames(self, case):
             return [n for n in super().getTestCaseNames(case) if not any(b in n for b in a.but)]
-    unittest.main(module="__main__", argv=argv, testLoader=Loader())
+    result = unittest.main(module="__main__", argv=argv, testLoader=Loader(), exit=False).result
+    for test, why in result.skipped:
+        skipped(test.id().removeprefix("__main__."), why)
+    sys.exit(1 if not result.wasSuccessful() else SKIP_CODE if not_tried else 0)
