@@ -82,7 +82,7 @@ class ClockCase(Case):
         devices = "\n".join(f"  dev-{n}: {{bus: plant, unit: {n}, profile: ./counter.yaml, "
                             f"every: {PERIOD_MS}ms}}" for n in self.units)
         self.gw.config(f"""buses:
-  plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 100ms}}
+  plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 1s}}
 devices:
 {devices}
 uplinks:

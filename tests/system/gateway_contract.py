@@ -126,7 +126,7 @@ class Seals(GatewayCase):
 
 class Restarts(GatewayCase):
     def restart(self, how):
-        self.site()
+        self.site(timeout="1s")
         self.gw.start()
         self.wait_for(2)
         how()

@@ -49,11 +49,6 @@ class Month(LineCase):
             self.assertEqual(self.gw.stop(), 0)
             self.sleeps(7200)
             self.gw.start()
-        elif what == OFF:
-            self.assertEqual(self.gw.stop(), 0)
-            end = self.warp.elapsed_s() + 7200
-            until(lambda: self.warp.elapsed_s() >= end, 60, "two hours")
-            self.gw.start()
         elif what in (AHEAD, BACK):
             self.warp.step(600 if what == AHEAD else -1800)
 

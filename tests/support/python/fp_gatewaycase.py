@@ -26,12 +26,13 @@ class GatewayCase(Case):
         self.city.start()
         self.stack.callback(self.city.stop)
 
-    def site(self, devices=(1, 2), city=None, every="2s", **more):
+    def site(self, devices=(1, 2), city=None, every="2s", timeout="100ms", **more):
+        """With a longer timeout no answer comes too late, however busy the machine is."""
         city = city or self.city
         lines = [f"  dev-{n}: {{bus: plant, unit: {n}, profile: ./counter.yaml, every: 200ms}}"
                  for n in devices]
         self.gw.config(f"""buses:
-  plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 100ms}}
+  plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: {timeout}}}
 devices:
 {chr(10).join(lines)}
 uplinks:

@@ -86,7 +86,7 @@ uplinks:
         finally:
             db.close()
 
-    def compare_at_the_end(self, seconds=60):
+    def compare_at_the_end(self, seconds=240):
         """Nothing new to read: what is committed gets sealed and sent, and the gateway and the city
         hold the same, once. Their rows: (series, ts, value, quality, chain, seq)."""
         self.slave.stop()
