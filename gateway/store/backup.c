@@ -46,27 +46,16 @@ static enum st make_new(struct copy *c, struct err *e)
     return exec(&c->to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", e);
 }
 
-static enum st pages_of(struct store_db *d, int *pages, int *page_bytes, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(d, SQL_PAGES, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(d, q, e));
-    *pages = sqlite3_column_int(q, 0);
-    *page_bytes = sqlite3_column_int(q, 1);
-    sqlite3_reset(q);
-    return ST_OK;
-}
-
 static enum st copy_pages(struct copy *c, struct err *e)
 {
-    int pages = 0, page_bytes = 0, rc = SQLITE_OK;
-    ERR_TRY(pages_of(&c->from, &pages, &page_bytes, e));
-    int step = STEP_BYTES / page_bytes;
+    struct store_pages pages;
+    int rc = SQLITE_OK;
+    ERR_TRY(store_db_pages(&c->from, &pages, e));
+    int step = (int)(STEP_BYTES / pages.bytes);
     sqlite3_backup *b = sqlite3_backup_init(c->to.h, "main", c->from.h, "main");
     if (!b)
         return store_db_fail(&c->to, "copy", e);
-    for (int64_t left = (int64_t)STARTS * pages; rc == SQLITE_OK; left -= step)
+    for (int64_t left = STARTS * pages.used; rc == SQLITE_OK; left -= step)
         rc = sqlite3_backup_step(b, left > 0 ? step : -1);
     (void)sqlite3_backup_finish(b); /* its error is the step's */
     if (rc == SQLITE_DONE)

@@ -268,32 +268,37 @@ enum st store_db_migrate(struct store_db *d, struct err *e)
     return ST_OK;
 }
 
-enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e)
+enum st store_db_pages(struct store_db *d, struct store_pages *out, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(d, SQL_PAGES, e);
     if (!q)
         return ST_IO;
-    enum st st = store_db_row(d, q, e);
-    if (st != ST_OK)
-        return st;
-    int64_t page = sqlite3_column_int64(q, 1), pages = bytes / page;
+    ERR_TRY(store_db_row(d, q, e));
+    *out = (struct store_pages){.used = sqlite3_column_int64(q, 0),
+                                .bytes = sqlite3_column_int64(q, 1),
+                                .all = sqlite3_column_int64(q, 2)};
+    sqlite3_reset(q);
+    return ST_OK;
+}
+
+enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e)
+{
+    struct store_pages p;
+    ERR_TRY(store_db_pages(d, &p, e));
+    int64_t page = p.bytes, pages = bytes / page;
     int64_t wal = pages / WAL_PART < WAL_BYTES / page ? pages / WAL_PART : WAL_BYTES / page;
     char set[96];
     (void)snprintf(set, sizeof set, "PRAGMA max_page_count=%lld; PRAGMA wal_autocheckpoint=%lld",
                    (long long)pages, (long long)(wal > 0 ? wal : 1));
-    sqlite3_reset(q);
     d->wal_bytes = wal * page;
     return exec(d, set, e);
 }
 
 enum st store_db_bytes(struct store_db *d, int64_t *bytes, struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(d, SQL_PAGES, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(d, q, e));
-    *bytes = sqlite3_column_int64(q, 2) * sqlite3_column_int64(q, 1);
-    sqlite3_reset(q);
+    struct store_pages p;
+    ERR_TRY(store_db_pages(d, &p, e));
+    *bytes = p.all * p.bytes;
     return ST_OK;
 }
 

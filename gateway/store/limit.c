@@ -45,12 +45,9 @@ enum st store_begin(struct store *s, size_t bytes, struct err *e)
 
 static enum st used_bytes(struct store *s, int64_t *bytes, struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_PAGES, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(&s->db, q, e));
-    *bytes = sqlite3_column_int64(q, 0) * sqlite3_column_int64(q, 1);
-    sqlite3_reset(q);
+    struct store_pages p;
+    ERR_TRY(store_db_pages(&s->db, &p, e));
+    *bytes = p.used * p.bytes;
     return ST_OK;
 }
 

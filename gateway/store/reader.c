@@ -251,26 +251,6 @@ enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batche
     return ST_OK;
 }
 
-enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
-                         bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
-                         struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCHES, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_int64(q, 1, from_ms);
-    sqlite3_bind_int64(q, 2, to_ms);
-    enum st st;
-    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
-        struct store_batch b;
-        st = store_reader_load(r, sqlite3_column_int64(q, 0), &b, e);
-        if (st != ST_OK || !each(ctx, &b))
-            break;
-    }
-    sqlite3_reset(q);
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
 struct pending_ctx {
     bool (*each)(void *ctx, const struct wire_reading *w);
     void *ctx;

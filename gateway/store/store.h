@@ -472,10 +472,6 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
                              struct err *e) ST_MUST_CHECK;
 enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
                      int64_t *readings, struct err *e) ST_MUST_CHECK;
-/* All batches in order of (chain birth, seq); each() returns false to stop. */
-enum st store_each_batch(struct store_reader *r, int64_t from_ms, int64_t to_ms,
-                         bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
-                         struct err *e) ST_MUST_CHECK;
 /* Journalled readings that no batch holds yet, as wire_reading, in order. Outside of begin and end
  * it makes a view of its own. */
 enum st store_each_pending(struct store_reader *r,

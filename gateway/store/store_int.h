@@ -64,6 +64,11 @@ bool store_db_unread(struct store_db *d);
 enum st store_db_own(struct store_db *d, struct err *e);
 /* The file never grows beyond this. */
 enum st store_db_limit(struct store_db *d, int64_t bytes, struct err *e);
+/* The pages of the file: those in use, all of them, and the size of one. */
+struct store_pages {
+    int64_t used, all, bytes;
+};
+enum st store_db_pages(struct store_db *d, struct store_pages *out, struct err *e);
 /* What the file has, free pages too. */
 enum st store_db_bytes(struct store_db *d, int64_t *bytes, struct err *e);
 /* A statement, reset and without bindings. NULL: e is set. */

@@ -260,11 +260,9 @@ static void read_store(struct judge *j, struct store_reader *r)
 {
     struct err e = {0};
     int64_t batches = 0, readings = 0;
-    enum st st = store_reader_begin(r, &e);
-    if (st == ST_OK)
-        st = store_each_batch(r, INT64_MIN, INT64_MAX, find_voids, j, &e);
+    enum st st = line_each_batch(r, find_voids, j, &e); /* nobody writes meanwhile */
     if (st == ST_OK && !j->out->wrong)
-        st = store_each_batch(r, INT64_MIN, INT64_MAX, judge_batch, j, &e);
+        st = line_each_batch(r, judge_batch, j, &e);
     if (st == ST_OK)
         st = store_each_pending(r, judge_pending, j, &e);
     if (st == ST_OK)
@@ -274,7 +272,6 @@ static void read_store(struct judge *j, struct store_reader *r)
     else if (batches < j->unaccepted)
         wrong(j, LEDGER_LOST, "%lld batches will never be sent",
               (long long)(j->unaccepted - batches));
-    store_reader_end(r);
 }
 
 void ledger_judge(struct ledger *g, size_t at, struct ledger_view *out)

@@ -70,10 +70,17 @@ void ledger_forget(struct ledger *g, size_t at)
 {
     for (size_t i = g->npoll; i-- > 0;) {
         struct ledger_poll *p = &g->poll[i];
-        if (p->put > at)
-            *place(g, p->device, p->t_ms) = 0;
-        if (p->put > at || p->safe == LEDGER_NEVER)
+        uint32_t *there = place(g, p->device, p->t_ms);
+        if (p->put > at && *there == i + 1) /* not of one behind an earlier cut */
+            *there = 0;
+        if (p->safe > at)
             p->safe = LEDGER_NEVER - 1; /* nor does a commit after the cut make it safe */
+    }
+    for (size_t i = 0; i < g->nbatch; i++) {
+        struct ledger_batch *x = &g->batch[i];
+        x->handed = x->handed > at ? LEDGER_NEVER : x->handed;
+        x->accepted = x->accepted > at ? LEDGER_NEVER : x->accepted;
+        x->past = x->noted > at && x->handed == LEDGER_NEVER;
     }
 }
 
@@ -112,12 +119,15 @@ bool ledger_reading(struct ledger *g, const struct wire_reading *w, uint32_t *ou
 
 /* ---- batches ---- */
 
-static struct ledger_batch *find_batch(struct ledger *g, const uint8_t *chain, uint64_t seq)
+/* The batch of that number that b must be. */
+static struct ledger_batch *find_batch(struct ledger *g, const struct store_batch *b)
 {
-    for (size_t i = g->nbatch; i-- > 0;)
-        if (g->batch[i].seq == seq &&
-            memcmp(g->batch[i].batch.header.chain, chain, WIRE_ID_BYTES) == 0)
-            return &g->batch[i];
+    for (size_t i = g->nbatch; i-- > 0;) {
+        struct ledger_batch *x = &g->batch[i];
+        if (x->seq == b->seq && memcmp(x->batch.header.chain, b->chain, WIRE_ID_BYTES) == 0 &&
+            (!x->past || ledger_same(x, b)))
+            return x;
+    }
     return NULL;
 }
 
@@ -182,18 +192,20 @@ struct harvest {
 static bool harvest_one(void *ctx, const struct store_batch *b)
 {
     struct harvest *h = ctx;
-    struct ledger_batch *x = find_batch(h->g, b->chain, b->seq);
+    struct ledger_batch *x = find_batch(h->g, b);
     if (x) {
         assert_true(ledger_same(x, b));
+        x->past = false;
         return true;
     }
     const char *why;
     x = ledger_note(h->g, b, &why);
     if (!x)
         fail_msg("batch %llu: %s", (unsigned long long)b->seq, why);
+    x->noted = h->at;
     for (size_t i = 0; i < x->n; i++) {
         struct ledger_poll *p = &h->g->poll[x->reading[i] / LEDGER_POINTS];
-        p->safe = p->safe == LEDGER_NEVER ? h->at : p->safe;
+        p->safe = p->safe >= LEDGER_NEVER - 1 ? h->at : p->safe;
     }
     return true;
 }
@@ -202,12 +214,12 @@ void ledger_harvest(struct ledger *g, struct store_reader *r, size_t at)
 {
     struct err e = {0};
     struct harvest h = {g, at};
-    ok(store_each_batch(r, INT64_MIN, INT64_MAX, harvest_one, &h, &e), &e);
+    ok(line_each_batch(r, harvest_one, &h, &e), &e);
 }
 
 void ledger_hand(struct ledger *g, const struct store_batch *b, size_t at)
 {
-    struct ledger_batch *x = find_batch(g, b->chain, b->seq);
+    struct ledger_batch *x = find_batch(g, b);
     if (x && !ledger_same(x, b))
         fail_msg("the city was handed two batches %llu", (unsigned long long)b->seq);
     const char *why = NULL;
@@ -215,6 +227,8 @@ void ledger_hand(struct ledger *g, const struct store_batch *b, size_t at)
         x = ledger_note(g, b, &why);
     if (!x)
         fail_msg("the city was handed batch %llu: %s", (unsigned long long)b->seq, why);
+    x->past = false;
+    x->noted = x->noted ? x->noted : at;
     if (x->handed == LEDGER_NEVER)
         x->handed = at;
 }

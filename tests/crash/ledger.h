@@ -24,11 +24,13 @@ struct ledger_batch {
     uint8_t hash[WIRE_HASH_BYTES];
     uint32_t *reading; /* poll * LEDGER_POINTS + point */
     size_t n;
+    size_t noted;    /* first seen, by the script */
     size_t handed;   /* to the city */
     size_t accepted; /* by its receipt; or refused for ever */
     bool held;       /* by the store that is judged */
     bool voided;     /* by a control batch of that store */
     bool fresh;      /* only an image's store has it */
+    bool past;       /* of before a cut that nobody has seen: its number may come again */
 };
 struct ledger {
     struct ledger_poll *poll;
@@ -44,7 +46,8 @@ void ledger_init(struct ledger *g, const struct line *l);
 void ledger_done(struct ledger *g);
 void ledger_put(struct ledger *g, uint32_t device, uint32_t points, int64_t t_ms, int64_t v,
                 size_t at);
-/* Polls that were put behind `at` may be put again, with other values. */
+/* What came behind `at` has not come to be: polls may be put again, with other values, and the city
+ * was not handed what it was handed then. */
 void ledger_forget(struct ledger *g, size_t at);
 /* All polls that were put are safe. */
 void ledger_safe(struct ledger *g, size_t at);

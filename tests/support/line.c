@@ -215,6 +215,18 @@ void line_writer_stop(struct line *l)
     thr_join(&l->writer);
 }
 
+enum st line_each_batch(struct store_reader *r,
+                        bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
+                        struct err *e)
+{
+    struct store_batch b = {0};
+    enum st st;
+    while ((st = store_batch_behind(r, b.id, INT64_MIN, INT64_MAX, &b, e)) == ST_OK &&
+           each(ctx, &b))
+        ;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 struct gather {
     struct line_batches *out;
     struct wire_pub *pub;
@@ -285,7 +297,7 @@ void line_batches_more(struct line *l, struct line_batches *out)
     struct gather g = {.out = out};
     ok(wire_pub_parse(&g.pub, der.p, der.n, &e), &e);
     ok(store_reader_open(&r, l->db, &e), &e);
-    ok(store_each_batch(r, INT64_MIN, INT64_MAX, gather_one, &g, &e), &e);
+    ok(line_each_batch(r, gather_one, &g, &e), &e);
     apply_times(out);
     store_reader_close(r);
     wire_pub_free(g.pub);

@@ -68,6 +68,11 @@ void line_step(struct line *l, bool flush);
 void line_writer_start(struct line *l);
 void line_writer_stop(struct line *l);
 
+/* All batches that the reader's store holds, in order of (chain birth, seq); each() returns false
+ * to stop. Not between store_reader_begin and _end. */
+enum st line_each_batch(struct store_reader *r,
+                        bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
+                        struct err *e) ST_MUST_CHECK;
 /* All sealed batches, opened and their signatures verified. */
 struct line_batch {
     struct store_batch row;
