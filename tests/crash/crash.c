@@ -25,7 +25,7 @@
 
 static const char *const phase_name[PHASES] = {
 #define X(id, text) [PHASE_##id] = text,
-    SCRIPT_PHASES(X)
+    SITE_PHASES(X)
 #undef X
 };
 
@@ -34,7 +34,7 @@ struct point {
     size_t at; /* calls before the cut */
     enum fault fault;
     uint64_t seed;
-    enum script_phase phase;
+    enum site_phase phase;
 };
 struct tally {
     unsigned points, lost, doubled, corrupt;
@@ -52,7 +52,7 @@ struct sweep {
 struct worker {
     struct tally cell[PHASES][FAULTS];
     unsigned failed, done;
-    char image[512], said[512];
+    char image[512], again[512], said[512];
 };
 
 /* Linked into a sanitized build: each image is a fork, whose cost is the parent's memory. */
@@ -66,18 +66,43 @@ const char *__asan_default_options(void)
 /* ---- one point ---- */
 
 struct back {
-    struct script_run *run;
+    struct site *run;
+    const struct point *point;
     size_t at;
-    const char *dir;
+    const char *dir, *again; /* the image; where the image of a second cut goes */
     int wrong;
 };
+
+/* Comes back from the image, and the power is cut once more on the way. */
+static void cut_again(struct back *b)
+{
+    uint64_t random = b->point->seed;
+    size_t taken;
+    script_play_back(b->run, b->at, b->dir, b->point->seed, &taken);
+    size_t more = 1 + rec_next(&random) % (b->run->log.n - taken);
+    struct disk d;
+    disk_init(&d, &b->run->log);
+    disk_to(&d, b->run->log.n);
+    assert_true(disk_same(&d, b->dir)); /* the recorder has seen everything */
+    disk_done(&d);
+    disk_init(&d, &b->run->log);
+    disk_to(&d, taken + more);
+    disk_image(&d, b->point->fault, rec_next(&random), b->again);
+    disk_done(&d);
+    b->at += more;
+    b->dir = b->again;
+}
 
 /* A test of cmocka's, so that a failed assertion of the line's says why. */
 static void come_back(void **state)
 {
     struct back *b = *state;
-    struct script_run *r = b->run;
+    struct site *r = b->run;
     struct ledger_view first, then;
+    /* before its first plan is signed a store owes nothing */
+    bool owes = r->stays && script_phase_of(r, b->at - 1) != PHASE_BIRTH;
+    if (b->point->phase == PHASE_AGAIN)
+        cut_again(b);
     script_come_back(r, b->at, b->dir);
     ledger_judge(&r->ledger, b->at, &first);
     b->wrong = first.wrong;
@@ -90,14 +115,13 @@ static void come_back(void **state)
     assert_true(then.sealed > 1); /* it seals on */
     if (then.pending)             /* and what the journal held is sealed */
         assert_true(then.oldest_pending_ms >= start_ms);
-    /* before its first plan is signed a store owes nothing */
-    if (r->stays && !b->wrong && script_phase_of(r, b->at - 1) != PHASE_BIRTH)
+    if (owes && !b->wrong)
         script_assert_told(r);
     line_stop(&r->line);
 }
 
 /* The exit code of a process that brings the image back. */
-static int try_image(const struct worker *w, struct script_run *r, size_t at)
+static int try_image(const struct worker *w, struct site *r, const struct point *p)
 {
     (void)fflush(NULL);
     pid_t pid = fork();
@@ -110,7 +134,7 @@ static int try_image(const struct worker *w, struct script_run *r, size_t at)
         if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
             _exit(LEDGER_CORRUPT);
         alarm(CHILD_SECONDS);
-        struct back b = {r, at, w->image, 0};
+        struct back b = {r, p, p->at, w->image, w->again, 0};
         const struct CMUnitTest test[] = {cmocka_unit_test_prestate(come_back, &b)};
         int failed = cmocka_run_group_tests(test, NULL, NULL);
         (void)fflush(NULL);
@@ -124,11 +148,12 @@ static int try_image(const struct worker *w, struct script_run *r, size_t at)
 
 static void show(const struct sweep *s, const struct worker *w, const struct point *p)
 {
-    const struct script_run *r = s->runs.v[p->run];
+    const struct site *r = s->runs.v[p->run];
     printf("FAILED %s %s: %s %u behind call %zu of %zu; again with --seed %llu --point "
-           "%u:%zu:%d:%llu\n",
+           "%u:%zu:%d:%llu%s\n",
            phase_name[p->phase], fault_name[p->fault], r->name, r->number, p->at, r->log.n,
-           (unsigned long long)s->seed, p->run, p->at, (int)p->fault, (unsigned long long)p->seed);
+           (unsigned long long)s->seed, p->run, p->at, (int)p->fault, (unsigned long long)p->seed,
+           p->phase == PHASE_AGAIN ? ":again" : "");
     char line[1024];
     FILE *f = fopen(w->said, "r");
     while (f && fgets(line, sizeof line, f))
@@ -141,9 +166,10 @@ static void show(const struct sweep *s, const struct worker *w, const struct poi
 static void try_point(struct sweep *s, struct worker *w, const struct disk *d,
                       const struct point *p)
 {
-    struct script_run *r = s->runs.v[p->run];
-    disk_image(d, p->fault, p->seed, w->image);
-    int wrong = try_image(w, r, p->at);
+    struct site *r = s->runs.v[p->run];
+    enum fault first = p->phase == PHASE_AGAIN ? (enum fault)(p->seed % FAULTS) : p->fault;
+    disk_image(d, first, p->seed, w->image);
+    int wrong = try_image(w, r, p);
     struct tally *t = &w->cell[p->phase][p->fault];
     t->points++;
     t->lost += (wrong & LEDGER_LOST) != 0;
@@ -175,13 +201,15 @@ static void add_point(struct sweep *s, struct point p)
 }
 
 /* Every cut of a phase, as points without a fault. */
-static void cuts_of(const struct sweep *s, enum script_phase phase, struct sweep *out)
+static void cuts_of(const struct sweep *s, enum site_phase phase, struct sweep *out)
 {
     for (uint32_t i = 0; i < s->runs.n; i++) {
-        const struct script_run *r = s->runs.v[i];
-        for (size_t k = 0; !r->stuck && k < r->log.n; k++)
-            if (script_phase_of(r, k) == phase)
+        const struct site *r = s->runs.v[i];
+        for (size_t k = 0; !r->stuck && k < r->log.n; k++) {
+            enum site_phase of = script_phase_of(r, k);
+            if (of == phase || (phase == PHASE_AGAIN && of != PHASE_NONE))
                 add_point(out, (struct point){.run = i, .at = k + 1, .phase = phase});
+        }
     }
 }
 
@@ -191,7 +219,7 @@ static void choose(struct sweep *s, unsigned each)
     uint64_t random = s->seed;
     for (int phase = PHASE_NONE + 1; phase < PHASES; phase++) {
         struct sweep cuts = {0};
-        cuts_of(s, (enum script_phase)phase, &cuts);
+        cuts_of(s, (enum site_phase)phase, &cuts);
         for (int fault = 0; fault < FAULTS && cuts.n; fault++)
             for (unsigned i = 0; i < each; i++) {
                 size_t from = cuts.n * i / each, to = cuts.n * (i + 1) / each;
@@ -209,7 +237,7 @@ static void choose(struct sweep *s, unsigned each)
 /* Points from … to - 1. */
 static void try_some(struct sweep *s, struct worker *w, size_t from, size_t to)
 {
-    if (mkdir(w->image, 0700) != 0) {
+    if (mkdir(w->image, 0700) != 0 || mkdir(w->again, 0700) != 0) {
         perror(w->image);
         exit(2);
     }
@@ -237,6 +265,7 @@ static bool try_all(struct sweep *s)
     for (unsigned i = 0; i < s->jobs; i++) {
         struct worker *w = &s->worker[i];
         snprintf(w->image, sizeof w->image, "%s/image-%u", s->dir, i);
+        snprintf(w->again, sizeof w->again, "%s/again-%u", s->dir, i);
         snprintf(w->said, sizeof w->said, "%s/said-%u", s->dir, i);
         pid[i] = fork();
         if (pid[i] == 0) {
@@ -332,11 +361,14 @@ static bool read_point(const char *text, struct sweep *s)
 {
     unsigned run, fault;
     unsigned long long at, seed;
-    if (sscanf(text, "%u:%llu:%u:%llu", &run, &at, &fault, &seed) != 4 || run >= s->runs.n ||
-        fault >= FAULTS || at == 0 || at > s->runs.v[run]->log.n)
+    char again[8] = "";
+    if (sscanf(text, "%u:%llu:%u:%llu:%7s", &run, &at, &fault, &seed, again) < 4 ||
+        (*again && strcmp(again, "again") != 0) || run >= s->runs.n || fault >= FAULTS || at == 0 ||
+        at > s->runs.v[run]->log.n)
         return false;
-    add_point(s, (struct point){run, (size_t)at, (enum fault)fault, seed,
-                                script_phase_of(s->runs.v[run], (size_t)at - 1)});
+    add_point(
+        s, (struct point){run, (size_t)at, (enum fault)fault, seed,
+                          *again ? PHASE_AGAIN : script_phase_of(s->runs.v[run], (size_t)at - 1)});
     return true;
 }
 
@@ -361,7 +393,7 @@ int main(int argc, char **argv)
     if (!good)
         return 1;
     if (one && !read_point(one, &s)) {
-        fprintf(stderr, "crash: --point RUN:CALL:FAULT:SEED\n");
+        fprintf(stderr, "crash: --point RUN:CALL:FAULT:SEED[:again]\n");
         return 2;
     }
     if (!one)
