@@ -1,7 +1,12 @@
 """kill -9 of the gateway at random points while it polls and uploads, its city out of reach a third of
 the time, on a clock that runs faster, so that each short life holds seals and uploads. At the end:
 what was served contains what is exported, exported equals dumped, no poll is there twice, and a
-poll that is missing lies in a gap and, but for a few, was lost within journal_every of a kill."""
+poll that is missing lies in a gap and behind all that its life had committed: it went with the kill.
+
+How long before the kill the last commit was is journal_every and the time that a commit takes, which
+is the disk's and, on a busy machine, that of whoever has its turn; it is told, and judged where the
+machine had time."""
+import bisect
 import os
 import random
 import sys
@@ -15,6 +20,7 @@ from fp_proc import Proc, main, until  # noqa: E402
 
 JOURNAL_MS = 500
 SLACK_MS = 1500  # of the gateway's time: what is under way between slave, queue and journal
+PROMPT = 0.9  # so many kills cost no more than these two
 POINTS, ALL_POINTS = 100, 1000
 
 
@@ -46,14 +52,33 @@ class Sweep(LineCase):
         for unit in self.units.values():
             until(lambda u=unit, n=unit.n: u.n > n + 10, 60, "polls of the last run")
         rows = self.compare_at_the_end(120)
-        lost = {k: self.lost(rows, k, unit, 100 * k) for k, unit in self.units.items()}
-        away = [(k, n, t) for k, x in lost.items() for n, t in x if not any(
-            at - JOURNAL_MS - SLACK_MS <= t <= at for at in kills)]
+        lost = sorted((t, self.units[k].asked_by[n], k, n) for k, unit in self.units.items()
+                      for n, t in self.lost(rows, k, unit, 100 * k))
+        committed = self.last_of_each_life(rows)
+        early = [x for x in lost if x[0] < committed.get(x[1], 0)]
+        first = {}  # of what each life lost; the last one was not killed
+        for t, life, _, _ in lost:
+            first.setdefault(life, t)
+        cost = sorted(kills[bisect.bisect_left(kills, t)] - t for t in first.values()
+                      if t <= kills[-1])
+        prompt = len(kills) - sum(x > JOURNAL_MS + SLACK_MS for x in cost)
         print(f"points {len(kills)} served {sum(len(u.log) for u in self.units.values())} polls, "
-              f"held {len(rows) // 3}, lost at kills {sum(map(len, lost.values())) - len(away)}, "
-              f"away from kills {len(away)}", flush=True)
-        # All of them lie in gaps; on a busy machine a commit may come later than the slack.
-        self.assertLess(200 * len(away), len(rows) // 3)
+              f"held {len(rows) // 3}, lost at kills {len(lost) - len(early)}, before a commit of "
+              f"their life {len(early)}; a kill cost {cost[len(cost) // 2]} ms in the middle, "
+              f"{cost[-1]} ms at most, {prompt} within {JOURNAL_MS + SLACK_MS} ms", flush=True)
+        self.assertEqual(early, [], "lost, though something later was committed")
+        self.assertGreaterEqual(prompt, PROMPT * len(kills))
+
+    def last_of_each_life(self, rows):
+        """When the slave answered the last poll of each life that was committed. A life is known by
+        its connection: what was asked before a kill may be answered behind it."""
+        last = {}
+        for k, unit in self.units.items():
+            served = unit.served()
+            for n, _ in self.polls(rows, k, unit):
+                life = unit.asked_by[n]
+                last[life] = max(last.get(life, 0), served[n])
+        return last
 
 
 if __name__ == "__main__":

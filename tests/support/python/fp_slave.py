@@ -27,12 +27,12 @@ class Bank:
 class Counter:
     """A unit whose every poll is one request: u32 number of the poll at 0, s32 derived from it at
     2, f32 at 4. `log` is what was served, in order: (number, utc ms after answering), by the clock
-    now_ms()."""
+    now_ms(); asked_by[number] is the connection that asked, by its thread."""
     REGISTERS = 6
 
     def __init__(self, salt, now_ms=lambda: time.time_ns() // 1_000_000):
         self.salt, self.n, self.log, self.sick, self.lock = salt, 0, [], None, threading.Lock()
-        self.now_ms = now_ms
+        self.now_ms, self.asked_by = now_ms, {}
 
     def derived(self, n):
         return (n * 7919 + self.salt) % 200001 - 100000
@@ -49,6 +49,7 @@ class Counter:
             if address == 0 and count == self.REGISTERS:
                 self.n += 1
                 self.log.append((self.n, self.now_ms()))
+                self.asked_by[self.n] = threading.current_thread().name
             raw = struct.pack(">Iif", self.n, self.derived(self.n), self.real(self.n))
         return list(struct.unpack(">6H", raw))[address:address + count]
 
