@@ -194,25 +194,25 @@ void line_run(struct line *l, int64_t t_ms)
 static void writer_main(void *arg)
 {
     struct line *l = arg;
-    while (!atomic_load(&l->writer_stop)) {
+    do { /* the clock stands: store_wait would not end */
         struct err e;
         enum st st = store_step(l->store, false, &e);
         assert_true(st == ST_OK || st == ST_FULL);
-        store_wait(l->store, (struct mono){0}); /* the clock stands: do not sleep on it */
-    }
+    } while (!thr_stop_wait(&l->writer_stop, 1));
 }
 
 void line_writer_start(struct line *l)
 {
     struct err e = {0};
-    atomic_store(&l->writer_stop, false);
+    ok(thr_stop_open(&l->writer_stop, &e), &e);
     ok(thr_start(&l->writer, "writer", writer_main, l, &e), &e);
 }
 
 void line_writer_stop(struct line *l)
 {
-    atomic_store(&l->writer_stop, true);
+    thr_stop_now(&l->writer_stop);
     thr_join(&l->writer);
+    thr_stop_close(&l->writer_stop);
 }
 
 enum st line_each_batch(struct store_reader *r,

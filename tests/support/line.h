@@ -35,7 +35,7 @@ struct line {
     struct store *store;
     struct seal *seal;
     struct thr writer;
-    atomic_bool writer_stop;
+    struct thr_stop writer_stop;
 };
 
 /* Sets up folder, key and clock; periods are 10 s, windows 60 s, names dev-0/p0 …. */
