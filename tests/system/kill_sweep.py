@@ -20,7 +20,7 @@ from fp_proc import Proc, main, until  # noqa: E402
 
 JOURNAL_MS = 500
 SLACK_MS = 1500  # of the gateway's time: what is under way between slave, queue and journal
-PROMPT = 0.9  # so many kills cost no more than these two
+PROMPT = 0.75  # so many kills cost no more than these two
 POINTS, ALL_POINTS = 100, 1000
 
 
