@@ -153,7 +153,7 @@ class C2(GatewayCase):
         """A small file system of our own under the store; why not, where that is not allowed."""
         done = subprocess.run(["mount", *options, self.gw.store], capture_output=True, text=True)
         if done.returncode != 0:
-            return f"no mount here: {done.stderr.strip()}"
+            return f"no mount here: {done.stderr.splitlines()[0]}"
         self.stack.callback(subprocess.run, ["umount", "-l", self.gw.store], capture_output=True)
         return ""
 
