@@ -139,6 +139,7 @@ struct city_query {
     int64_t after_row, after_index; /* where the last page ended */
     uint64_t limit;
     bool json;
+    bool raw; /* readings as sealed: nothing moved or taken back */
 };
 /* Opens a batch as it is stored. cose keeps its bytes; free b with wire_batch_done in any case. */
 enum st city_batch_read(struct wire_span stored, struct buf *cose, struct wire_batch *b,
@@ -151,20 +152,29 @@ enum st city_gaps(struct city_db *d, const struct city_query *q, struct buf *out
 
 /* ---- correct.c: what later entries say about sealed readings ------------------------------- */
 
-/* Temporary tables t and invalid(series, from_ms, to_ms) of one gateway at a time. */
-struct city_corrections {
-    struct city_db *db;
-    sqlite3_stmt *add_time, *add_invalid, *find_time;
+struct city_entry_at { /* where an entry stands: */
+    int64_t batch, n;  /* row, place in it */
+    int64_t chain, seq;
 };
-enum st city_corrections_open(struct city_corrections *c, struct city_db *d,
-                              struct err *e) ST_MUST_CHECK;
-void city_corrections_close(struct city_corrections *c); /* takes a zeroed one */
-/* ST_UNSUPPORTED when there is one that this version cannot apply. */
-enum st city_corrections_load(struct city_corrections *c, int64_t gateway, struct buf *cose,
-                              struct err *e) ST_MUST_CHECK;
-/* Whether, and by how much, the times of a batch are moved; the latest entry wins. */
-enum st city_corrections_time(struct city_corrections *c, int64_t chain, struct wire_span boot,
-                              int64_t seq, bool *moved, int64_t *add_ms,
-                              struct err *e) ST_MUST_CHECK;
+/* Inside a transaction: keeps a `time` or `correct` entry; others are passed over. */
+enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
+                          const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
+/* Inside a transaction: keeps those of all control batches that are held already. */
+enum st city_correct_fill(struct city_db *d, struct err *e) ST_MUST_CHECK;
+/* Whether readings of this gateway were taken back. ST_UNSUPPORTED: it has a `correct` entry that
+ * this version cannot apply. */
+enum st city_correct_can(struct city_db *d, int64_t gateway, bool *any,
+                         struct err *e) ST_MUST_CHECK;
+struct city_correction {
+    int64_t gateway;
+    bool any_taken; /* by city_correct_can */
+    bool moved;     /* the batch, by the latest `time` entry for it */
+    int64_t add_ms;
+};
+/* What moves the batch in this row of SQL_READ_BATCHES. */
+void city_correction_of(struct city_correction *c, sqlite3_stmt *row);
+/* Moves the reading and turns its flag 64 into 128. *taken: it was taken back. */
+enum st city_reading_correct(struct city_db *d, const struct city_correction *c,
+                             struct wire_reading *r, bool *taken, struct err *e) ST_MUST_CHECK;
 
 #endif

@@ -1,116 +1,108 @@
 #include "gateway/city/city_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What control batches say about sealed readings: `time` moves the times of a boot, `correct`
- * takes readings back (batch.md rules 16, 19 and 23). */
+ * takes readings back (batch.md rules 16, 19 and 23). Kept in tables as they come; SQL_READ_BATCHES
+ * finds what moves a batch, and city_reading_correct applies all of it to a reading. */
 
 static bool span_is(struct wire_span s, const char *text)
 {
     return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
-static enum st add_time(struct city_corrections *c, int64_t chain, const struct wire_entry *x,
-                        struct err *e)
+enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
+                          const struct wire_entry *x, struct err *e)
 {
-    sqlite3_reset(c->add_time);
-    sqlite3_bind_int64(c->add_time, 1, chain);
-    sqlite3_bind_blob(c->add_time, 2, x->boot.p, (int)x->boot.n, SQLITE_STATIC);
-    sqlite3_bind_int64(c->add_time, 3, (int64_t)x->seq_from);
-    sqlite3_bind_int64(c->add_time, 4, (int64_t)x->seq_to);
-    sqlite3_bind_int64(c->add_time, 5, x->add_ms);
-    return city_db_run(c->db, c->add_time, e);
+    if (x->kind == WIRE_ENTRY_TIME)
+        return city_db_run(d,
+                           city_db_bind(d, SQL_MOVED_ADD, "iiiibiiii", at->batch, at->n, at->chain,
+                                        at->seq, x->boot.p, x->boot.n, (int64_t)x->seq_from,
+                                        (int64_t)x->seq_to, x->add_ms, x->err_ms),
+                           e);
+    if (x->kind == WIRE_ENTRY_CORRECT)
+        return city_db_run(d,
+                           city_db_bind(d, SQL_CORRECTED_ADD, "iibiibi", at->batch, at->n,
+                                        x->series.p, x->series.n, x->at_ms, x->to_ms, x->text.p,
+                                        x->text.n, (int64_t)span_is(x->text, "invalidate")),
+                           e);
+    return ST_OK;
 }
 
-static enum st add_correct(struct city_corrections *c, const struct wire_entry *x, struct err *e)
+static enum st fill_batch(struct city_db *d, sqlite3_stmt *row, struct buf *cose, struct err *e)
 {
-    if (!span_is(x->text, "invalidate"))
-        return err_set(e, ST_UNSUPPORTED,
-                       "this version cannot apply a correct entry to %.*s; --raw "
-                       "prints the readings as sealed",
-                       (int)x->text.n, (const char *)x->text.p);
-    sqlite3_reset(c->add_invalid);
-    sqlite3_bind_text(c->add_invalid, 1, (const char *)x->series.p, (int)x->series.n,
-                      SQLITE_STATIC);
-    sqlite3_bind_int64(c->add_invalid, 2, x->at_ms);
-    sqlite3_bind_int64(c->add_invalid, 3, x->to_ms);
-    return city_db_run(c->db, c->add_invalid, e);
-}
-
-static enum st add_entries(struct city_corrections *c, int64_t chain, struct wire_span payload,
-                           struct err *e)
-{
-    struct wire_control entries;
+    struct city_entry_at at = {sqlite3_column_int64(row, 0), 0, sqlite3_column_int64(row, 1),
+                               sqlite3_column_int64(row, 2)};
+    struct wire_batch b;
+    struct wire_control c;
     struct wire_entry x;
-    enum st st = wire_control_open(&entries, payload.p, payload.n, e);
+    enum st st = city_batch_read(city_db_span(row, 3), cose, &b, e);
 
-    while (st == ST_OK && (st = wire_control_next(&entries, &x, e)) == ST_OK) {
-        if (x.kind == WIRE_ENTRY_TIME)
-            st = add_time(c, chain, &x, e);
-        else if (x.kind == WIRE_ENTRY_CORRECT)
-            st = add_correct(c, &x, e);
-    }
+    if (st == ST_OK)
+        st = wire_control_open(&c, b.cose.payload.p, b.cose.payload.n, e);
+    for (; st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK; at.n++)
+        st = city_correct_keep(d, &at, &x, e);
+    wire_batch_done(&b);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st city_corrections_open(struct city_corrections *c, struct city_db *d, struct err *e)
+enum st city_correct_fill(struct city_db *d, struct err *e)
 {
-    *c = (struct city_corrections){.db = d};
-    enum st st = city_db_exec(
-        d,
-        "CREATE TEMP TABLE t(chain INTEGER, boot BLOB, seq_from INTEGER, seq_to INTEGER,"
-        " add_ms INTEGER);"
-        "CREATE TEMP TABLE invalid(series TEXT, from_ms INTEGER, to_ms INTEGER);",
-        e);
-    if (st == ST_OK &&
-        (sqlite3_prepare_v2(d->db, "INSERT INTO temp.t VALUES(?1, ?2, ?3, ?4, ?5)", -1,
-                            &c->add_time, NULL) != SQLITE_OK ||
-         sqlite3_prepare_v2(d->db, "INSERT INTO temp.invalid VALUES(?1, ?2, ?3)", -1,
-                            &c->add_invalid, NULL) != SQLITE_OK ||
-         sqlite3_prepare_v2(d->db,
-                            "SELECT add_ms FROM temp.t WHERE chain = ?1 AND boot = ?2 AND "
-                            "seq_from <= ?3 AND seq_to >= ?3 ORDER BY rowid DESC LIMIT 1",
-                            -1, &c->find_time, NULL) != SQLITE_OK))
-        st = city_db_fail(d, e);
-    return st;
+    struct buf cose;
+    enum st st;
+    sqlite3_stmt *s = city_db_bind(d, SQL_READ_CONTROL, "");
+
+    buf_init(&cose, WIRE_BATCH_MAX);
+    while ((st = city_db_step(d, s, e)) == ST_OK && (st = fill_batch(d, s, &cose, e)) == ST_OK)
+        ;
+    sqlite3_reset(s);
+    buf_done(&cose);
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-void city_corrections_close(struct city_corrections *c)
+enum st city_correct_can(struct city_db *d, int64_t gateway, bool *any, struct err *e)
 {
-    sqlite3_finalize(c->add_time);
-    sqlite3_finalize(c->add_invalid);
-    sqlite3_finalize(c->find_time);
-}
+    sqlite3_stmt *s = city_db_bind(d, SQL_CORRECTED_ANY, "i", gateway);
+    enum st st = city_db_step(d, s, e);
 
-enum st city_corrections_load(struct city_corrections *c, int64_t gateway, struct buf *cose,
-                              struct err *e)
-{
-    enum st st = city_db_exec(c->db, "DELETE FROM temp.t; DELETE FROM temp.invalid", e);
-    sqlite3_stmt *s = city_db_bind(c->db, SQL_READ_CONTROL, "i", gateway);
-
-    while (st == ST_OK && (st = city_db_step(c->db, s, e)) == ST_OK) {
-        struct wire_batch b;
-        st = city_batch_read(city_db_span(s, 1), cose, &b, e);
-        if (st == ST_OK)
-            st = add_entries(c, sqlite3_column_int64(s, 0), b.cose.payload, e);
-        wire_batch_done(&b);
+    *any = st == ST_OK;
+    if (st == ST_OK && sqlite3_column_int(s, 0) == 0) {
+        struct wire_span what = city_db_span(s, 1);
+        st =
+            err_set(e, ST_UNSUPPORTED,
+                    "this version cannot apply a correct entry to %.*s; raw readings are as sealed",
+                    (int)what.n, (const char *)what.p);
     }
     sqlite3_reset(s);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st city_corrections_time(struct city_corrections *c, int64_t chain, struct wire_span boot,
-                              int64_t seq, bool *moved, int64_t *add_ms, struct err *e)
+enum st city_reading_correct(struct city_db *d, const struct city_correction *c,
+                             struct wire_reading *r, bool *taken, struct err *e)
 {
-    sqlite3_stmt *s = c->find_time;
+    char series[2 * WIRE_POINT_MAX + 2];
 
-    sqlite3_reset(s);
-    sqlite3_bind_int64(s, 1, chain);
-    sqlite3_bind_blob(s, 2, boot.p, (int)boot.n, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 3, seq);
-    enum st st = city_db_step(c->db, s, e);
-    *moved = st == ST_OK;
-    *add_ms = st == ST_OK ? sqlite3_column_int64(s, 0) : 0;
+    *taken = false;
+    r->t_ms += c->add_ms;
+    /* rule 19: what is moved is corrected, and no longer unknown */
+    if (c->moved && r->q & WIRE_Q_TIME_UNKNOWN)
+        r->q = (r->q & ~(uint32_t)WIRE_Q_TIME_UNKNOWN) | WIRE_Q_TIME_CORRECTED;
+    if (!c->any_taken)
+        return ST_OK;
+    int n = snprintf(series, sizeof series, "%.*s/%.*s", (int)r->device.n,
+                     (const char *)r->device.p, (int)r->point.n, (const char *)r->point.p);
+    if (n < 0 || (size_t)n >= sizeof series)
+        return err_set(e, ST_CORRUPT, "a series name that is too long");
+    sqlite3_stmt *s = city_db_bind(d, SQL_CORRECTED_AT, "iti", c->gateway, series, r->t_ms);
+    enum st st = city_db_step(d, s, e);
+    *taken = st == ST_OK;
     sqlite3_reset(s);
     return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+void city_correction_of(struct city_correction *c, sqlite3_stmt *row)
+{
+    c->moved = sqlite3_column_type(row, 6) != SQLITE_NULL;
+    c->add_ms = sqlite3_column_int64(row, 6);
 }

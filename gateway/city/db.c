@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define BUSY_MS 10000 /* enroll beside serve: wait for the other's transaction */
 
 static const char schema[] =
@@ -52,6 +52,19 @@ static const char schema_2[] =
     "CREATE INDEX thinned_for ON thinned(chain, for_to);"
     "PRAGMA user_version = 2;";
 
+/* Version 3: what control batches say about sealed readings; the version is told when it is filled.
+ */
+static const char schema_3[] =
+    "CREATE TABLE IF NOT EXISTS moved(batch INTEGER NOT NULL REFERENCES batch(id),"
+    " n INTEGER NOT NULL, chain INTEGER NOT NULL, seq INTEGER NOT NULL, boot BLOB NOT NULL,"
+    " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, add_ms INTEGER NOT NULL,"
+    " err_ms INTEGER NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
+    "CREATE INDEX IF NOT EXISTS moved_chain ON moved(chain, boot, seq_from);"
+    "CREATE TABLE IF NOT EXISTS corrected(batch INTEGER NOT NULL REFERENCES batch(id),"
+    " n INTEGER NOT NULL, series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
+    " what TEXT NOT NULL, applies INTEGER NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
+    "CREATE INDEX IF NOT EXISTS corrected_series ON corrected(series, from_ms);";
+
 static const char *const sql_text[SQL_COUNT] = {
 #define SQL(name, text) [SQL_##name] = text,
 #include "gateway/city/sql.def"
@@ -93,10 +106,26 @@ static enum st schema_make(struct city_db *d, struct err *e)
     st = version_of(d, &version, e);
     if (st == ST_OK && version == 0)
         st = city_db_exec(d, schema, e);
-    if (st == ST_OK && version < SCHEMA_VERSION)
+    if (st == ST_OK && version < 2)
         st = city_db_exec(d, schema_2, e);
     if (st == ST_OK)
+        st = city_db_exec(d, schema_3, e);
+    if (st == ST_OK)
         st = city_db_exec(d, "COMMIT", e);
+    if (st != ST_OK)
+        sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}
+
+static enum st schema_fill(struct city_db *d, struct err *e)
+{
+    enum st st = city_db_exec(d, "BEGIN IMMEDIATE", e);
+
+    if (st != ST_OK)
+        return st;
+    st = city_correct_fill(d, e);
+    if (st == ST_OK)
+        st = city_db_exec(d, "PRAGMA user_version = 3; COMMIT", e);
     if (st != ST_OK)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
     return st;
@@ -132,6 +161,8 @@ enum st city_db_open(struct city_db *d, const char *path, enum city_mode mode, s
                                NULL) != SQLITE_OK)
             st = city_db_fail(d, e);
     }
+    if (st == ST_OK && version < SCHEMA_VERSION)
+        st = schema_fill(d, e);
     if (st != ST_OK) {
         city_db_close(d);
         err_wrap(e, st, "%s", path);

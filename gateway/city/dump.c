@@ -13,26 +13,17 @@ static const char add_text[] = "INSERT INTO temp.r VALUES(?1, ?2, ?3, ?4, ?5, ?6
 static const char list_text[] =
     "SELECT series, ts, value, q, lower(hex(c.chain)), seq FROM "
     "(SELECT *, min(chain) OVER (PARTITION BY series, ts, value, q, boot) AS first FROM temp.r) "
-    "r JOIN main.chain c ON c.id = r.chain WHERE r.chain = first AND NOT EXISTS (SELECT 1 FROM "
-    "temp.invalid v WHERE r.series = v.series AND r.ts >= v.from_ms AND r.ts < v.to_ms) "
-    "ORDER BY series, ts, r.chain, seq, i";
+    "r JOIN main.chain c ON c.id = r.chain WHERE r.chain = first ORDER BY series, ts, r.chain, "
+    "seq, i";
 
 struct dump {
     struct city_db db;
-    struct city_corrections corrections;
+    struct city_correction correction;
     sqlite3_stmt *add, *list;
     struct buf cose;
     FILE *out;
     bool raw;
 };
-
-/* batch.md rule 19: what is moved is corrected, and no longer unknown. */
-static void move(struct wire_reading *r, int64_t add_ms)
-{
-    r->t_ms += add_ms;
-    if (r->q & WIRE_Q_TIME_UNKNOWN)
-        r->q = (r->q & ~(uint32_t)WIRE_Q_TIME_UNKNOWN) | WIRE_Q_TIME_CORRECTED;
-}
 
 static enum st add_reading(struct dump *d, const struct wire_reading *r, sqlite3_stmt *row,
                            int64_t i, struct err *e)
@@ -56,31 +47,21 @@ static enum st add_reading(struct dump *d, const struct wire_reading *r, sqlite3
     return city_db_run(&d->db, d->add, e);
 }
 
-/* The number that a time entry knows the batch by: a thinned one has the times of what it stands
- * for. */
-static int64_t sealed_as(const struct wire_batch *b, sqlite3_stmt *row)
-{
-    return b->header.for_from ? (int64_t)b->header.for_from : sqlite3_column_int64(row, 2);
-}
-
 static enum st add_batch(struct dump *d, sqlite3_stmt *row, struct err *e)
 {
     struct wire_batch b;
     struct wire_senml m;
     struct wire_reading r;
-    bool moved = false;
-    int64_t add_ms = 0;
+    bool taken = false;
     enum st st = city_batch_read(city_db_span(row, 3), &d->cose, &b, e);
 
     if (st == ST_OK)
         st = wire_senml_open(&m, b.cose.payload.p, b.cose.payload.n, b.header.gw, NULL, e);
-    if (st == ST_OK && !d->raw)
-        st = city_corrections_time(&d->corrections, sqlite3_column_int64(row, 4),
-                                   city_db_span(row, 5), sealed_as(&b, row), &moved, &add_ms, e);
+    city_correction_of(&d->correction, row);
     for (int64_t i = 0; st == ST_OK && (st = wire_senml_next(&m, &r, e)) == ST_OK; i++) {
-        if (moved)
-            move(&r, add_ms);
-        st = add_reading(d, &r, row, i, e);
+        st = city_reading_correct(&d->db, &d->correction, &r, &taken, e);
+        if (st == ST_OK && !taken)
+            st = add_reading(d, &r, row, i, e);
     }
     if (st != ST_OK && st != ST_NOT_FOUND)
         st = err_wrap(e, st, "batch seq %lld", (long long)sqlite3_column_int64(row, 2));
@@ -112,8 +93,9 @@ static enum st print(struct dump *d, const char *gw, struct err *e)
 static enum st dump_gateway(struct dump *d, int64_t gateway, const char *gw, struct err *e)
 {
     enum st st = city_db_exec(&d->db, "DELETE FROM temp.r", e);
+    d->correction = (struct city_correction){.gateway = gateway};
     if (st == ST_OK && !d->raw)
-        st = city_corrections_load(&d->corrections, gateway, &d->cose, e);
+        st = city_correct_can(&d->db, gateway, &d->correction.any_taken, e);
     sqlite3_stmt *s = city_db_bind(&d->db, SQL_READ_BATCHES, "iiiii", gateway, INT64_MIN, INT64_MAX,
                                    (int64_t)0, (int64_t)d->raw);
 
@@ -132,8 +114,6 @@ enum st city_dump(const struct city_cfg *cfg, bool raw, FILE *out, struct err *e
         return st;
     buf_init(&d.cose, WIRE_BATCH_MAX);
     st = city_db_exec(&d.db, tables, e);
-    if (st == ST_OK)
-        st = city_corrections_open(&d.corrections, &d.db, e);
     if (st == ST_OK && (sqlite3_prepare_v2(d.db.db, add_text, -1, &d.add, NULL) != SQLITE_OK ||
                         sqlite3_prepare_v2(d.db.db, list_text, -1, &d.list, NULL) != SQLITE_OK))
         st = city_db_fail(&d.db, e);
@@ -151,7 +131,6 @@ enum st city_dump(const struct city_cfg *cfg, bool raw, FILE *out, struct err *e
         st = fflush(out) == 0 ? ST_OK : err_set(e, ST_IO, "output: %s", strerror(errno));
     sqlite3_finalize(d.add);
     sqlite3_finalize(d.list);
-    city_corrections_close(&d.corrections);
     buf_done(&d.cose);
     city_db_close(&d.db);
     return st;

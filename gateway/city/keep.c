@@ -184,13 +184,14 @@ static enum st add_entries(struct city_db *d, const struct row *r, const struct 
     const struct wire_span *p = &b->batch.cose.payload;
     struct wire_control c;
     struct wire_entry x;
+    struct city_entry_at at = {r->batch, 0, r->chain, (int64_t)b->batch.header.seq};
     char series[160], a[160], unit[64];
     enum st st;
 
     if (b->batch.header.kind != WIRE_CONTROL)
         return ST_OK;
     st = wire_control_open(&c, p->p, p->n, e);
-    while (st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK) {
+    for (; st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK; at.n++) {
         sqlite3_stmt *s = NULL;
         text_of(series, sizeof series, x.series);
         if (x.kind == WIRE_ENTRY_PLAN)
@@ -204,6 +205,8 @@ static enum st add_entries(struct city_db *d, const struct row *r, const struct 
             st = city_db_run(d, s, e);
         else if (x.kind == WIRE_ENTRY_VOID)
             st = add_void(d, r, &x, b->batch.header.seq, e);
+        else
+            st = city_correct_keep(d, &at, &x, e);
     }
     return st == ST_NOT_FOUND ? ST_OK : st;
 }

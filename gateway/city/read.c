@@ -17,19 +17,22 @@ enum st city_batch_read(struct wire_span stored, struct buf *cose, struct wire_b
     return st;
 }
 
+/* moved_ms: what a `time` entry has added. */
 static enum st put_reading(const struct city_query *q, const struct wire_reading *r,
-                           const char *chain, int64_t seq, bool first, struct buf *out)
+                           const char *chain, int64_t seq, int64_t moved_ms, bool first,
+                           struct buf *out)
 {
     char value[NUM_TEXT_BYTES];
 
     num_text(r->v, value);
     return buf_printf(out,
                       q->json ? "%s{\"series\":\"%.*s/%.*s\",\"ts_ms\":%lld,\"value\":%s,"
-                                "\"quality\":%u,\"chain\":\"%s\",\"seq\":%lld}"
-                              : "%s%.*s/%.*s,%lld,%s,%u,%s,%lld\n",
+                                "\"quality\":%u,\"chain\":\"%s\",\"seq\":%lld,"
+                                "\"moved_ms\":%lld}"
+                              : "%s%.*s/%.*s,%lld,%s,%u,%s,%lld,%lld\n",
                       q->json && !first ? ",\n" : "", (int)r->device.n, (const char *)r->device.p,
                       (int)r->point.n, (const char *)r->point.p, (long long)r->t_ms, value, r->q,
-                      chain, (long long)seq);
+                      chain, (long long)seq, (long long)moved_ms);
 }
 
 static bool wanted(const struct city_query *q, const struct wire_reading *r)
@@ -46,10 +49,11 @@ struct page {
     struct buf *out;
     uint64_t rows;
     int64_t stopped_at; /* index in the batch where the page is full; -1: not yet */
+    struct city_correction correction;
 };
 
-static enum st read_batch(const struct city_query *q, sqlite3_stmt *s, struct buf *cose,
-                          struct page *p, struct err *e)
+static enum st read_batch(struct city_db *d, const struct city_query *q, sqlite3_stmt *s,
+                          struct buf *cose, struct page *p, struct err *e)
 {
     int64_t skip = sqlite3_column_int64(s, 0) == q->after_row ? q->after_index : 0;
     struct wire_span id = city_db_span(s, 1);
@@ -57,6 +61,7 @@ static enum st read_batch(const struct city_query *q, sqlite3_stmt *s, struct bu
     struct wire_batch b;
     struct wire_senml m;
     struct wire_reading r;
+    bool taken = false;
     enum st st = city_batch_read(city_db_span(s, 3), cose, &b, e);
 
     if (st == ST_OK && id.n != WIRE_ID_BYTES)
@@ -65,14 +70,19 @@ static enum st read_batch(const struct city_query *q, sqlite3_stmt *s, struct bu
         wire_hex(id.p, WIRE_ID_BYTES, chain);
         st = wire_senml_open(&m, b.cose.payload.p, b.cose.payload.n, b.header.gw, NULL, e);
     }
+    city_correction_of(&p->correction, s);
     for (int64_t i = 0; st == ST_OK && (st = wire_senml_next(&m, &r, e)) == ST_OK; i++) {
-        if (i < skip || !wanted(q, &r))
+        if (i < skip)
+            continue;
+        st = city_reading_correct(d, &p->correction, &r, &taken, e);
+        if (st != ST_OK || taken || !wanted(q, &r))
             continue;
         if (p->rows == q->limit) {
             p->stopped_at = i;
             break;
         }
-        st = put_reading(q, &r, chain, sqlite3_column_int64(s, 2), p->rows == 0, p->out);
+        st = put_reading(q, &r, chain, sqlite3_column_int64(s, 2), p->correction.add_ms,
+                         p->rows == 0, p->out);
         p->rows++;
     }
     wire_batch_done(&b);
@@ -82,23 +92,26 @@ static enum st read_batch(const struct city_query *q, sqlite3_stmt *s, struct bu
 enum st city_readings(struct city_db *d, const struct city_query *q, struct buf *out,
                       int64_t *next_row, int64_t *next_index, struct err *e)
 {
-    struct page p = {.out = out, .stopped_at = -1};
+    struct page p = {.out = out, .stopped_at = -1, .correction.gateway = q->gateway};
     struct buf cose;
     int batches = 0;
-    enum st st = buf_printf(
-        out, "%s", q->json ? "{\"readings\":[\n" : "series,ts_ms,value,quality,chain,seq\n");
+    enum st st = buf_printf(out, "%s",
+                            q->json ? "{\"readings\":[\n"
+                                    : "series,ts_ms,value,quality,chain,seq,moved_ms\n");
     sqlite3_stmt *s = city_db_bind(d, SQL_READ_BATCHES, "iiiii", q->gateway, q->from_ms, q->to_ms,
-                                   q->after_row, (int64_t)0);
+                                   q->after_row, (int64_t)q->raw);
 
     buf_init(&cose, WIRE_BATCH_MAX);
     *next_row = *next_index = 0;
+    if (st == ST_OK && !q->raw)
+        st = city_correct_can(d, q->gateway, &p.correction.any_taken, e);
     while (st == ST_OK && (st = city_db_step(d, s, e)) == ST_OK) {
         int64_t row = sqlite3_column_int64(s, 0);
         if (batches++ == BATCHES_PER_PAGE) {
             *next_row = row;
             break;
         }
-        st = read_batch(q, s, &cose, &p, e);
+        st = read_batch(d, q, s, &cose, &p, e);
         if (p.stopped_at >= 0) {
             *next_row = row;
             *next_index = p.stopped_at;

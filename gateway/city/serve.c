@@ -186,6 +186,7 @@ static bool query_of(const struct http_request *q, struct city_query *out, struc
 {
     const char *from = http_query(q, "from"), *to = http_query(q, "to");
     const char *limit = http_query(q, "limit"), *after = http_query(q, "after");
+    const char *raw = http_query(q, "raw");
     const char *format = http_query(q, "format"), *accept = http_header(q, "Accept");
     const char *wrong = NULL;
     char row[24] = "";
@@ -201,6 +202,9 @@ static bool query_of(const struct http_request *q, struct city_query *out, struc
         wrong = "limit: 1 to 10000";
     if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0)
         wrong = "format: csv or json";
+    if (raw != NULL && strcmp(raw, "0") != 0 && strcmp(raw, "1") != 0)
+        wrong = "raw: 0 or 1";
+    out->raw = raw != NULL && raw[0] == '1';
     out->json = format != NULL ? strcmp(format, "json") == 0
                                : accept != NULL && strstr(accept, "application/json") != NULL;
     if (after != NULL) {

@@ -1,6 +1,8 @@
 /* Chains, holes, broken links, heads, and the readings that come back. */
 #include "tests/gateway/city/site.h"
 
+#include <sqlite3.h>
+
 static int start(void **state)
 {
     *state = site_open();
@@ -210,11 +212,11 @@ static void a_repeat_in_a_later_chain_stands_once(void **state)
     sealed_done(&twice);
 }
 
-static void later_entries_move_times_and_take_readings_back(void **state)
+/* Batch 2: moves batch 1 by 5 s and then by 9 s, and takes one reading back; `what` is done to it.
+ */
+static struct sealed entries_make(struct site *s, const struct sealed *one, const char *what)
 {
-    struct site *s = *state;
-    struct sealed one = batch_make(s, 0xaa, 1, NULL);
-    struct wire_header h = header_of(0xaa, 2, &one);
+    struct wire_header h = header_of(0xaa, 2, one);
     struct buf p;
 
     h.kind = WIRE_CONTROL;
@@ -237,27 +239,42 @@ static void later_entries_move_times_and_take_readings_back(void **state)
     assert_int_equal(wire_put_text(&p, "air-1/count"), ST_OK);
     assert_int_equal(wire_put_int(&p, 1795000309250), ST_OK);
     assert_int_equal(wire_put_int(&p, 1795000309251), ST_OK);
-    assert_int_equal(wire_put_text(&p, "invalidate"), ST_OK);
+    assert_int_equal(wire_put_text(&p, what), ST_OK);
     assert_int_equal(wire_put_null(&p), ST_OK);
     assert_int_equal(wire_put_text(&p, "cleaning"), ST_OK);
     assert_int_equal(wire_put_text(&p, "an"), ST_OK);
     struct sealed two = seal(&h, &p, s->key);
+    buf_done(&p);
+    return two;
+}
+
+static const char *const moved_rows[] = {
+    "air-1/count,1795000310250,1001,1,aaaaaaaaaaaaaaaa,1",
+    "air-1/count,1795000311250,1002,1,aaaaaaaaaaaaaaaa,1",
+    "air-1/temperature,1795000309250,23.5,0,aaaaaaaaaaaaaaaa,1",
+    "air-1/temperature,1795000310250,23.6,0,aaaaaaaaaaaaaaaa,1",
+    "air-1/temperature,1795000311250,23.7,0,aaaaaaaaaaaaaaaa,1",
+};
+#define MOVED_ROWS (sizeof moved_rows / sizeof *moved_rows)
+
+static void later_entries_move_times_and_take_readings_back(void **state)
+{
+    struct site *s = *state;
+    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, "invalidate");
+    char want[1024] = "gateway,series,ts_ms,value,quality,chain,seq\n";
+
     assert_int_equal(site_put(s, &one), 201);
     char *sealed = site_dump(s, false);
     if (site_put(s, &two) != 201)
         fail_msg("%.*s", (int)s->reply.body.n, (const char *)s->reply.body.p);
     char *raw = site_dump(s, true), *text = site_dump(s, false);
     assert_string_equal(raw, sealed);
-    assert_string_equal(text, "gateway,series,ts_ms,value,quality,chain,seq\n"
-                              "gw-1,air-1/count,1795000310250,1001,1,aaaaaaaaaaaaaaaa,1\n"
-                              "gw-1,air-1/count,1795000311250,1002,1,aaaaaaaaaaaaaaaa,1\n"
-                              "gw-1,air-1/temperature,1795000309250,23.5,0,aaaaaaaaaaaaaaaa,1\n"
-                              "gw-1,air-1/temperature,1795000310250,23.6,0,aaaaaaaaaaaaaaaa,1\n"
-                              "gw-1,air-1/temperature,1795000311250,23.7,0,aaaaaaaaaaaaaaaa,1\n");
+    for (size_t i = 0; i < MOVED_ROWS; i++)
+        snprintf(want + strlen(want), sizeof want - strlen(want), "gw-1,%s\n", moved_rows[i]);
+    assert_string_equal(text, want);
     free(sealed);
     free(raw);
     free(text);
-    buf_done(&p);
     sealed_done(&one);
     sealed_done(&two);
 }
@@ -265,6 +282,76 @@ static void later_entries_move_times_and_take_readings_back(void **state)
 static bool body_is(const struct site *s, const char *text)
 {
     return s->reply.body.n == strlen(text) && memcmp(s->reply.body.p, text, strlen(text)) == 0;
+}
+
+/* The dump and the answer are made of the same: whole, by the moved time, one by one, and raw. */
+static void assert_served_as_moved(struct site *s)
+{
+    static const char path[] = "/v1/gateways/gw-1/readings";
+    char url[160];
+
+    assert_int_equal(site_call(s, "GET", path, NULL, 0, NULL), 200);
+    for (size_t i = 0; i < MOVED_ROWS; i++) {
+        char row[128];
+        snprintf(row, sizeof row, "%s,9000\n", moved_rows[i]);
+        assert_true(site_answered(s, row));
+    }
+    assert_false(site_answered(s, "air-1/count,1795000309250"));
+    snprintf(url, sizeof url, "%s?series=air-1/count&from=1795000311250", path);
+    assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 200); /* sealed as 302250 */
+    assert_true(body_is(s, "series,ts_ms,value,quality,chain,seq,moved_ms\n"
+                           "air-1/count,1795000311250,1002,1,aaaaaaaaaaaaaaaa,1,9000\n"));
+    snprintf(url, sizeof url, "%s?to=1795000309250", path);
+    assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 200);
+    assert_true(body_is(s, "series,ts_ms,value,quality,chain,seq,moved_ms\n"));
+    snprintf(url, sizeof url, "%s?raw=1&series=air-1/count&to=1795000301250", path);
+    assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 200);
+    assert_true(body_is(s, "series,ts_ms,value,quality,chain,seq,moved_ms\n"
+                           "air-1/count,1795000300250,1000,1,aaaaaaaaaaaaaaaa,1,0\n"));
+    snprintf(url, sizeof url, "%s?format=json&limit=1&series=air-1/count", path);
+    assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 200);
+    assert_true(site_answered(s, "\"ts_ms\":1795000310250"));
+    assert_true(site_answered(s, "\"moved_ms\":9000"));
+}
+
+static void readings_are_served_as_later_entries_move_them(void **state)
+{
+    struct site *s = *state;
+    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, "invalidate");
+
+    assert_int_equal(site_put(s, &two), 201); /* in any order */
+    assert_int_equal(site_put(s, &one), 201);
+    assert_served_as_moved(s);
+    /* a database of before is brought up to it */
+    city_close(s->city);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(s->cfg.db, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "DROP TABLE moved; DROP TABLE corrected; "
+                                  "PRAGMA user_version = 2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    site_run(s);
+    assert_served_as_moved(s);
+    sealed_done(&one);
+    sealed_done(&two);
+}
+
+static void a_correction_that_cannot_be_applied_is_said(void **state)
+{
+    struct site *s = *state;
+    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, "rescale");
+    struct err e = {.text = ""};
+
+    assert_int_equal(site_put(s, &one), 201);
+    assert_int_equal(site_put(s, &two), 201);
+    assert_int_equal(site_call(s, "GET", "/v1/gateways/gw-1/readings", NULL, 0, NULL), 503);
+    assert_true(site_answered(s, "rescale"));
+    assert_int_equal(site_call(s, "GET", "/v1/gateways/gw-1/readings?raw=1", NULL, 0, NULL), 200);
+    assert_int_equal(city_dump(&s->cfg, false, stdout, &e), ST_UNSUPPORTED);
+    sealed_done(&one);
+    sealed_done(&two);
 }
 
 static void readings_come_in_pages(void **state)
@@ -278,15 +365,16 @@ static void readings_come_in_pages(void **state)
     assert_int_equal(site_put(s, &two), 201);
     snprintf(url, sizeof url, "%s?series=air-1/count&from=1795000301250&to=1795000601250", path);
     assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 200);
-    assert_true(body_is(s, "series,ts_ms,value,quality,chain,seq\n"
-                           "air-1/count,1795000301250,1001,1,aaaaaaaaaaaaaaaa,1\n"
-                           "air-1/count,1795000302250,1002,1,aaaaaaaaaaaaaaaa,1\n"
-                           "air-1/count,1795000600250,2000,1,aaaaaaaaaaaaaaaa,2\n"));
+    assert_true(body_is(s, "series,ts_ms,value,quality,chain,seq,moved_ms\n"
+                           "air-1/count,1795000301250,1001,1,aaaaaaaaaaaaaaaa,1,0\n"
+                           "air-1/count,1795000302250,1002,1,aaaaaaaaaaaaaaaa,1,0\n"
+                           "air-1/count,1795000600250,2000,1,aaaaaaaaaaaaaaaa,2,0\n"));
     snprintf(url, sizeof url, "%s?format=json&limit=1&series=air-1/temperature", path);
     assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 200);
     assert_true(body_is(s, "{\"readings\":[\n{\"series\":\"air-1/temperature\",\"ts_ms\":"
                            "1795000300250,\"value\":23.5,\"quality\":0,\"chain\":"
-                           "\"aaaaaaaaaaaaaaaa\",\"seq\":1}\n],\"next\":\"1.2\"}\n"));
+                           "\"aaaaaaaaaaaaaaaa\",\"seq\":1,\"moved_ms\":0}\n],\"next\":"
+                           "\"1.2\"}\n"));
     /* all pages together are all readings */
     size_t rows = 0, pages = 0;
     char after[32] = "0";
@@ -305,8 +393,8 @@ static void readings_come_in_pages(void **state)
     } while (after[0] != '\0' && pages < 10);
     assert_int_equal(rows, 12);
     assert_int_equal(pages, 3);
-    static const char *const wrong[] = {"?limit=0",  "?limit=99999", "?from=x",    "?to=-",
-                                        "?after=1x", "?after=1.y",   "?format=xml"};
+    static const char *const wrong[] = {"?limit=0",  "?limit=99999", "?from=x",     "?to=-",
+                                        "?after=1x", "?after=1.y",   "?format=xml", "?raw=yes"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         snprintf(url, sizeof url, "%s%s", path, wrong[i]);
         assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 400);
@@ -443,6 +531,8 @@ int main(void)
         TEST(the_dump_is_sorted_and_exact),
         TEST(a_repeat_in_a_later_chain_stands_once),
         TEST(later_entries_move_times_and_take_readings_back),
+        TEST(readings_are_served_as_later_entries_move_them),
+        TEST(a_correction_that_cannot_be_applied_is_said),
         TEST(readings_come_in_pages),
         TEST(gaps_come_back),
         TEST(reading_needs_the_token_when_there_is_one),
