@@ -23,9 +23,11 @@ struct clk_time {
     int64_t err_ms; /* what utc_ms may be off, as far as is known; of no use when unknown */
 };
 
+#define CLK_BOOT_BYTES 40
 struct clk {
     struct clk_time (*now)(void *ctx);
     struct mono (*mono)(void *ctx);
+    void (*boot)(void *ctx, char id[CLK_BOOT_BYTES]); /* see clk_boot; may be NULL */
     void *ctx;
 };
 
@@ -52,9 +54,6 @@ struct clk_past {
     int64_t offset_ms;
 };
 void clk_recall(const struct clk_past *p);
-/* The kernel's id of this boot of the machine; "" when it has none. */
-#define CLK_BOOT_BYTES 40
-void clk_machine_boot(char id[CLK_BOOT_BYTES]);
 
 /* What a person's watch or a clock on battery is taken to be off. */
 #define CLK_HOLDOVER_ERR_MS 60000
@@ -87,6 +86,14 @@ static inline struct clk_time clk_now(const struct clk *c)
 static inline struct mono clk_mono(const struct clk *c)
 {
     return c->mono(c->ctx);
+}
+/* The id of this boot of the machine (the kernel's boot_id), within which the time since boot goes
+ * on whatever is started and ended; "" when it is not known, which is like no other. */
+static inline void clk_boot(const struct clk *c, char id[CLK_BOOT_BYTES])
+{
+    id[0] = '\0';
+    if (c->boot)
+        c->boot(c->ctx, id);
 }
 
 /* "2026-11-22T03:05:10.250Z"; buf of at least CLK_TEXT_BYTES. Years 0 to 9999. */

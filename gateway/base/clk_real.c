@@ -111,8 +111,9 @@ bool clk_vouched(const char *root, int64_t utc_ms)
     return rc == GLOB_NOMATCH ? is_pc(root) : yes;
 }
 
-void clk_machine_boot(char id[CLK_BOOT_BYTES])
+static void real_boot(void *ctx, char id[CLK_BOOT_BYTES])
 {
+    (void)ctx;
     if (!read_line("/proc/sys/kernel/random/boot_id", id, CLK_BOOT_BYTES))
         id[0] = '\0';
 }
@@ -177,6 +178,6 @@ void clk_recall(const struct clk_past *p)
 
 const struct clk *clk_real(void)
 {
-    static const struct clk real = {real_now, real_mono, NULL};
+    static const struct clk real = {real_now, real_mono, real_boot, NULL};
     return &real;
 }

@@ -22,7 +22,7 @@ enum st seal_chain_begin(struct seal *l, struct err *e)
     ERR_TRY(store_chain_begin(l->store, &c, e));
     l->chain = c;
     l->planned = false;
-    l->blind = l->moved[0] = l->moved[1] = (struct seal_moved){0}; /* no entry reaches back */
+    seal_starts_chain(l);
     char hex[WIRE_ID_TEXT];
     wire_hex(c.id, sizeof c.id, hex);
     store_event(l->store, STORE_INFO, "chain.begin", hex, "a new chain of batches begins%s",
@@ -68,6 +68,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
     } else {
         l->from_ms = l->chain.window_to_ms;
         l->from_unknown = l->from_ms < SEAL_KNOWN_MS;
+        l->step = l->from_unknown != (l->chain.last_to_ms < SEAL_KNOWN_MS); /* by control batches */
         bool other_key =
             memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
         if (!same || other_key || l->chain.ended)
@@ -88,6 +89,7 @@ enum st seal_enter(struct seal *l, bool now, struct err *e)
         return ST_OK;
     l->silence = store_silence(l->store);
     ERR_TRY(find_chain(l, l->machine, e));
+    ERR_TRY(seal_starts_open(l, e));
     ERR_TRY(seal_owe(l, e));
     l->entered = true;
     return ST_OK;

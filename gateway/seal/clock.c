@@ -10,8 +10,7 @@
 
 #include "gateway/seal/seal_int.h"
 
-#define STEP_MS 1000     /* UTC against time since boot: more than this is a step */
-#define DRIFT_PART 10000 /* 100 ppm: what a clock that nobody steers may gain or lose */
+#define STEP_MS 1000 /* UTC against time since boot: more than this is a step */
 
 static int64_t align_down(int64_t t, int64_t step)
 {
@@ -34,13 +33,13 @@ void seal_begin_at(struct seal *l, int64_t now_ms)
 
 /* The time between known_end_ms and now carries no reading: one window covers it with a gap. Also
  * after a clock that was behind was set: what was polled meanwhile has other times. */
-static void resume(struct seal *l, int64_t now_ms)
+static void resume(struct seal *l, int64_t now_ms, bool abut)
 {
-    if (l->from_ms < l->known_end_ms || l->from_unknown) {
+    if (!abut && (l->from_ms < l->known_end_ms || l->from_unknown)) {
         l->from_ms = l->known_end_ms;
         l->step = true;
     }
-    l->from_unknown = false;
+    l->from_unknown = abut && l->from_unknown;
     l->first = true;
     l->start_ms = now_ms;
     gaps_off(l->gaps, l->from_ms, now_ms, l->silence);
@@ -57,88 +56,66 @@ static void restart(struct seal *l, int64_t now_ms)
 
 void seal_go_on(struct seal *l, int64_t now_ms)
 {
-    if (!is_unknown(l) && l->known_end_ms && l->known_end_ms <= now_ms)
-        resume(l, now_ms);
+    bool abut = seal_starts_abut(l) && l->from_ms <= now_ms;
+    if (abut || (!is_unknown(l) && l->known_end_ms && l->known_end_ms <= now_ms))
+        resume(l, now_ms, abut);
     else
         restart(l, now_ms); /* the time before cannot be told on this clock */
 }
 
 /* ---- `time` entries ---- */
 
-void seal_note_range(struct seal *l, const struct seal_window *w, uint64_t seq)
+enum st seal_entries(struct seal *l, const struct seal_moved *m, size_t n, struct err *e)
 {
-    struct seal_moved *m = w->grade == CLK_UNKNOWN     ? &l->blind
-                           : w->grade == CLK_CORRECTED ? &l->moved[1]
-                                                       : NULL;
-    if (!m || memcmp(w->boot, store_boot(l->store), WIRE_ID_BYTES) != 0)
-        return;
-    if (!m->seq_from)
-        m->seq_from = seq;
-    else if (m->seq_to != seq - 1)
-        return; /* a stray behind others: it keeps the time that it has */
-    m->seq_to = seq;
-}
-
-/* One control batch that moves the n ranges. */
-static enum st seal_entries(struct seal *l, const uint8_t *boot, const struct seal_moved *m,
-                            size_t n, struct err *e)
-{
-    size_t some = 0;
-    for (size_t i = 0; i < n; i++)
-        some += m[i].seq_from != 0;
     l->payload.n = 0;
-    enum st st = wire_put_array(&l->payload, some);
+    enum st st = wire_put_array(&l->payload, n);
     for (size_t i = 0; i < n && st == ST_OK; i++)
-        if (m[i].seq_from)
-            st = wire_put_time(&l->payload, boot, m[i].seq_from, m[i].seq_to,
-                               m[i].add_ms - m[i].base_ms, m[i].err_ms);
+        st = wire_put_time(&l->payload, m[i].boot, m[i].seq_from, m[i].seq_to,
+                           m[i].add_ms - m[i].base_ms, m[i].err_ms);
     if (st != ST_OK)
         return err_set(e, st, "seal: a time entry could not be encoded");
     struct seal_window w = seal_control_window(l);
     return seal_batch(l, &w, NULL, 0, e);
 }
 
-static int64_t offset_ms(struct clk_time now, struct mono mono)
+int64_t seal_offset_ms(struct clk_time now, struct mono mono)
 {
     return now.utc_ms - (CLK_UNKNOWN_BASE_MS + mono.ms);
-}
-
-/* What the offset may be off for the oldest time that it moves: the clock's own error, and what the
- * time since boot has drifted meanwhile. */
-static int64_t offset_err_ms(const struct seal *l, struct clk_time now, struct mono mono)
-{
-    return now.err_ms + (mono.ms - l->blind_since.ms) / DRIFT_PART + 1;
 }
 
 /* A clock that is known better than when it was found, and says something else. */
 static enum st improve(struct seal *l, struct clk_time now, struct mono mono, struct err *e)
 {
-    struct seal_moved m[2] = {l->moved[0], l->moved[1]};
-    int64_t add_ms = offset_ms(now, mono), err_ms = offset_err_ms(l, now, mono), off_ms = 0;
+    struct seal_moved m[SEAL_MOVED];
+    size_t at[SEAL_MOVED], n = 0;
+    int64_t add_ms = seal_offset_ms(now, mono), off_ms = 0, worst_ms = 0;
     bool better = false;
-    for (size_t i = 0; i < 2; i++) {
-        if (!m[i].seq_from || err_ms >= m[i].err_ms)
+    for (size_t i = 0; i < l->nmoved; i++) {
+        int64_t err_ms = seal_offset_err_ms(now, mono, l->moved[i].since_ms);
+        if (err_ms >= l->moved[i].err_ms)
             continue;
-        off_ms = add_ms - m[i].add_ms;
+        off_ms = add_ms - l->moved[i].add_ms;
         better = better || off_ms > err_ms || off_ms < -err_ms;
-        m[i].add_ms = add_ms;
-        m[i].err_ms = err_ms;
+        worst_ms = err_ms > worst_ms ? err_ms : worst_ms;
+        m[n] = l->moved[i];
+        m[n].add_ms = add_ms;
+        m[n].err_ms = err_ms;
+        at[n++] = i;
     }
     if (!better)
         return ST_OK;
-    ERR_TRY(seal_entries(l, store_boot(l->store), m, 2, e));
-    memcpy(l->moved, m, sizeof m);
+    ERR_TRY(seal_entries(l, m, n, e));
+    for (size_t i = 0; i < n; i++)
+        l->moved[at[i]] = m[i];
     store_event(l->store, STORE_INFO, "clock.better", NULL,
                 "the time since boot is known better: readings move by %lld ms (+-%lld ms)",
-                (long long)off_ms, (long long)err_ms);
+                (long long)off_ms, (long long)worst_ms);
     return ST_OK;
 }
 
 /* ---- a clock that was found ---- */
 
-/* A window without readings, in which the program was off. */
-static enum st seal_off(struct seal *l, const uint8_t *boot, int64_t from_ms, int64_t to_ms,
-                        struct err *e)
+enum st seal_off(struct seal *l, const uint8_t *boot, int64_t from_ms, int64_t to_ms, struct err *e)
 {
     const struct wire_gap *gaps;
     size_t n = 0;
@@ -162,35 +139,36 @@ static enum st seal_off(struct seal *l, const uint8_t *boot, int64_t from_ms, in
 /* Everything that waits gets its UTC; what is to be sealed because of it is noted. */
 static enum st find_time(struct seal *l, struct clk_time now, struct mono mono, struct err *e)
 {
-    int64_t add_ms = offset_ms(now, mono);
+    int64_t add_ms = seal_offset_ms(now, mono), since_ms = seal_starts_since_ms(l);
+    int64_t start_ms = seal_starts_from_ms(l) + add_ms;
     size_t n = 0;
     ERR_TRY(store_restamp(l->store, store_boot(l->store), add_ms, &n, e));
     gaps_shift(l->gaps, add_ms);
     l->from_ms += add_ms;
     l->start_ms += add_ms;
     l->from_unknown = false;
-    l->found.add_ms = add_ms;
-    l->found.err_ms = offset_err_ms(l, now, mono);
-    l->found.start_ms = l->start_ms;
+    l->offset.add_ms = add_ms;
+    l->offset.err_ms = seal_offset_err_ms(now, mono, since_ms);
+    l->offset.since_ms = since_ms;
+    l->found.start_ms = start_ms;
     l->found.now = now;
     l->found.mono = mono;
-    l->found.entry = l->blind.seq_from != 0;
-    l->found.off = !l->known && l->known_end_ms && l->known_end_ms < l->start_ms;
+    l->found.entry = seal_starts_wait(l);
+    l->found.off = !l->known && l->known_end_ms && l->known_end_ms < l->found.start_ms;
     l->found.open = true;
     l->step = true;
-    l->last = (struct clk_time){now.utc_ms, CLK_CORRECTED, l->found.err_ms};
+    l->last = (struct clk_time){now.utc_ms, CLK_CORRECTED, l->offset.err_ms};
     l->last_mono = mono;
-    l->moved[1] = (struct seal_moved){0};
     if (!l->found.entry && l->known_end_ms && l->known_end_ms <= now.utc_ms)
         l->from_ms = l->known_end_ms; /* one window: what was off, and what was polled since */
     if (!l->found.entry && l->found.off) {
-        gaps_off_before(l->gaps, l->known_end_ms, l->start_ms, l->silence);
+        gaps_off_before(l->gaps, l->known_end_ms, l->found.start_ms, l->silence);
         l->found.off = false;
     }
     store_event(l->store, STORE_INFO, "clock.found", NULL,
                 "the time is known: readings since this start get theirs (+-%lld ms), %llu polls "
                 "that wait and %s",
-                (long long)l->found.err_ms, (unsigned long long)n,
+                (long long)l->offset.err_ms, (unsigned long long)n,
                 l->found.entry ? "what is sealed already" : "none that is sealed");
     return ST_OK;
 }
@@ -221,14 +199,9 @@ static bool any_corrected(const struct seal *l)
 static enum st settle(struct seal *l, struct err *e)
 {
     if (l->found.entry) {
-        struct seal_moved m = l->blind;
-        m.add_ms = l->found.add_ms;
-        m.err_ms = l->found.err_ms;
-        ERR_TRY(seal_entries(l, store_boot(l->store), &m, 1, e));
-        l->moved[0] = m;
+        ERR_TRY(seal_starts_move(l, l->offset.add_ms, l->found.now, l->found.mono, e));
         l->found.entry = false;
     }
-    l->blind = (struct seal_moved){0};
     if (l->found.off) {
         int64_t known_ms = l->known_end_ms;
         ERR_TRY(seal_off(l, store_boot(l->store), known_ms, l->found.start_ms, e));
@@ -241,11 +214,10 @@ static enum st settle(struct seal *l, struct err *e)
     if (l->from_ms < to_ms)
         ERR_TRY(seal_data_window(l, 0, to_ms, e));
     l->first = false;
-    l->moved[1].base_ms = l->moved[1].add_ms = l->found.add_ms;
-    l->moved[1].err_ms = l->found.err_ms;
     l->last = l->found.now;
     l->last_mono = l->found.mono;
     l->found.open = false;
+    l->told = true;
     return ST_OK;
 }
 
@@ -255,6 +227,7 @@ static enum st start_again(struct seal *l, struct clk_time now, struct mono mono
     l->start_ms = now.utc_ms - (mono.ms - l->last_mono.ms);
     l->last = now;
     l->last_mono = mono;
+    seal_starts_own(l, mono.ms);
     if (l->chain.last_seq == 0 && !l->chain.after)
         seal_begin_at(l, l->start_ms);
     return seal_owe(l, e);
@@ -316,7 +289,7 @@ enum st seal_look_at_clock(struct seal *l, bool *wait, struct err *e)
     l->last = now;
     l->last_mono = mono;
     if (lost)
-        l->blind_since = mono;
+        seal_starts_own(l, mono.ms);
     if (moved) {
         seal_go_on(l, now.utc_ms);
         l->step = true;
@@ -381,8 +354,8 @@ enum st seal_strays(struct seal *l, struct err *e)
 {
     if (!l->from_unknown) { /* polled under the unknown clock, and late: its UTC is known */
         size_t n = 0;
-        ERR_TRY(
-            store_restamp(l->store, store_boot(l->store), offset_ms(l->last, l->last_mono), &n, e));
+        ERR_TRY(store_restamp(l->store, store_boot(l->store), seal_offset_ms(l->last, l->last_mono),
+                              &n, e));
         while (n && any_corrected(l))
             ERR_TRY(seal_cut_group(l, INT64_MIN, e));
     }
@@ -399,19 +372,25 @@ enum st seal_strays(struct seal *l, struct err *e)
 enum st seal_last_boot(struct seal *l, struct err *e)
 {
     struct store_offset o;
+    uint8_t boot[WIRE_ID_BYTES];
     if (l->chain.last_seq == 0)
         return ST_OK;
-    enum st st = store_boot_offset(l->store, l->chain.last_boot, &o, e);
+    enum st st = seal_starts_offset(l, boot, &o, e);
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? ST_OK : st;
     int64_t end_ms = l->from_unknown ? l->chain.last_to_ms + o.add_ms : o.to_ms;
     if (!l->from_unknown && l->from_ms >= end_ms)
         return ST_OK;       /* all of it is sealed */
     if (end_ms > o.to_ms) { /* that boot lost its clock again: the same offset holds */
-        struct seal_moved m = {o.utc_seq + 1, l->chain.last_seq, 0, o.add_ms, o.err_ms};
-        ERR_TRY(seal_entries(l, l->chain.last_boot, &m, 1, e));
+        struct seal_moved m = {.seq_from = o.utc_seq + 1,
+                               .seq_to = l->chain.last_seq,
+                               .add_ms = o.add_ms,
+                               .err_ms = o.err_ms};
+        memcpy(m.boot, boot, sizeof m.boot);
+        ERR_TRY(seal_entries(l, &m, 1, e));
+        seal_starts_told(l, m.boot, o.add_ms);
     } else if (l->from_unknown && l->known_end_ms && l->known_end_ms < o.from_ms) {
-        ERR_TRY(seal_off(l, l->chain.last_boot, l->known_end_ms, o.from_ms, e));
+        ERR_TRY(seal_off(l, boot, l->known_end_ms, o.from_ms, e));
     }
     l->from_ms = end_ms;
     l->known_end_ms = end_ms > l->known_end_ms ? end_ms : l->known_end_ms;
@@ -419,16 +398,4 @@ enum st seal_last_boot(struct seal *l, struct err *e)
     l->step = true;
     gaps_restart(l->gaps, end_ms);
     return ST_OK;
-}
-
-enum st seal_restamp_old(struct seal *l, const uint8_t *boot, struct err *e)
-{
-    struct store_offset o;
-    size_t n;
-    uint8_t id[WIRE_ID_BYTES];
-    memcpy(id, boot, sizeof id); /* the frames move */
-    enum st st = store_boot_offset(l->store, id, &o, e);
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    return store_restamp(l->store, id, o.add_ms, &n, e);
 }

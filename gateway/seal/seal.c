@@ -48,7 +48,6 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->first = true;
     l->last = clk_now(clk);
     l->last_mono = clk_mono(clk);
-    l->blind_since = l->last_mono;
     l->start_ms = l->last.utc_ms;
     buf_init(&l->payload, WIRE_BATCH_MAX);
     l->gateway = strdup(gateway);
@@ -331,6 +330,7 @@ enum st seal_cut_group(struct seal *l, int64_t to_ms, struct err *e)
  * a gap. */
 static enum st seal_old(struct seal *l, struct err *e)
 {
+    ERR_TRY(seal_starts_past(l, e));
     ERR_TRY(seal_last_boot(l, e));
     if (l->silence == STORE_STORAGE)
         gaps_silence(l->gaps, STORE_STORAGE);
@@ -351,6 +351,7 @@ static enum st seal_old(struct seal *l, struct err *e)
         ERR_TRY(seal_cut_group(l, INT64_MIN, e));
     }
     l->old_done = true;
+    seal_starts_done(l);
     if (l->chain.last_seq || l->chain.after)
         seal_go_on(l, l->start_ms);
     gaps_silence(l->gaps, STORE_OVERRUN);
@@ -447,10 +448,13 @@ static enum st step(struct seal *l, struct err *e)
         }
         ERR_TRY(seal_chain_begin(l, e));
     }
+    ERR_TRY(seal_starts_save(l, e));
     if (!l->planned && l->chain.last_seq == 0)
         ERR_TRY(seal_plan(l, e));
-    if (!l->old_done)
+    if (!l->old_done) {
         ERR_TRY(seal_old(l, e));
+        ERR_TRY(seal_starts_save(l, e));
+    }
     if (!l->planned)
         ERR_TRY(seal_plan(l, e));
     l->running = true;

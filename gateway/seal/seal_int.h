@@ -8,12 +8,15 @@
 #define SEAL_A_STEP 64                          /* bounded work: the rest at the next step */
 #define SEAL_KNOWN_MS (2 * CLK_UNKNOWN_BASE_MS) /* earlier times count from boot: 8 years of it */
 
-/* Batches of this start whose times a `time` entry may move, or has moved. */
+/* Batches of one start whose times are no longer those that they were stamped with. */
 struct seal_moved {
-    uint64_t seq_from, seq_to; /* 0: none */
-    int64_t base_ms;           /* what was added already before they were sealed */
-    int64_t add_ms, err_ms;    /* as the last entry says, with base_ms; err 0: none was sealed */
+    uint8_t boot[WIRE_ID_BYTES];
+    uint64_t seq_from, seq_to;
+    int64_t since_ms;       /* time since boot of the oldest reading in them, or before */
+    int64_t base_ms;        /* what was added already before they were sealed */
+    int64_t add_ms, err_ms; /* as the last entry says, or with base_ms; in all */
 };
+#define SEAL_MOVED (2 * STORE_STARTS)
 struct seal {
     struct seal_cfg cfg;
     char *gateway, *machine;
@@ -37,14 +40,19 @@ struct seal {
     struct clk_time last;     /* at the last look */
     struct mono last_mono;
     struct mono due;
-    bool known;                 /* windows of this run were in UTC once */
-    bool paused;                /* one turn waits for polls that are on their way */
-    struct mono blind_since;    /* since when the clock is, or was, unknown */
-    struct seal_moved blind;    /* sealed in time since boot; no entry moves them yet */
-    struct seal_moved moved[2]; /* moved by an entry; sealed with corrected times */
-    struct {                    /* a clock that was found: what is to be sealed because of it */
+    bool known;                /* windows of this run were in UTC once */
+    bool paused;               /* one turn waits for polls that are on their way */
+    struct store_starts blind; /* sealed in time since boot, by this start and those before it */
+    bool blind_unsaved;        /* the store does not know it yet */
+    bool told;                 /* all in blind have their time */
+    struct seal_moved moved[SEAL_MOVED]; /* moved by an entry, or sealed with corrected times */
+    size_t nmoved;
+    struct {
+        int64_t add_ms, err_ms, since_ms; /* of this run; err 0: none yet */
+    } offset;
+    struct { /* a clock that was found: what is to be sealed because of it */
         bool open, entry, off;
-        int64_t add_ms, err_ms, start_ms; /* start: of what the unknown time covers, in UTC */
+        int64_t start_ms; /* of what the unknown time covers, in UTC */
         struct clk_time now;
         struct mono mono;
     } found;
@@ -120,6 +128,46 @@ enum st seal_look_at_clock(struct seal *l, bool *wait, struct err *e);
 enum st seal_strays(struct seal *l, struct err *e);
 /* A boot before this one found its time and was cut before all of that was sealed. */
 enum st seal_last_boot(struct seal *l, struct err *e);
+/* One control batch with a `time` entry for each of the n ranges. */
+enum st seal_entries(struct seal *l, const struct seal_moved *m, size_t n, struct err *e);
+/* A window without readings, in which the program was off. */
+enum st seal_off(struct seal *l, const uint8_t *boot, int64_t from_ms, int64_t to_ms,
+                 struct err *e);
+/* What time since boot wants to be UTC. */
+int64_t seal_offset_ms(struct clk_time now, struct mono mono);
+
+/* starts.c: starts in one boot of the machine whose time is unknown. */
+/* What the offset may be off for times from since_ms on: the clock's own error, and what the time
+ * since boot has drifted meanwhile. */
+int64_t seal_offset_err_ms(struct clk_time now, struct mono mono, int64_t since_ms);
+enum st seal_starts_open(struct seal *l, struct err *e);
+/* The grade at the last look is new: this start is one of them now, or is none. */
+void seal_starts_own(struct seal *l, int64_t since_ms);
+/* A chain begins: no entry reaches back. */
+void seal_starts_chain(struct seal *l);
+/* Before anything is sealed in time since boot: the next start must know of it. */
+enum st seal_starts_save(struct seal *l, struct err *e);
+/* Whether a `time` entry has to be sealed once the clock is found. */
+bool seal_starts_wait(const struct seal *l);
+/* Where the windows in time since boot begin that wait for it. */
+int64_t seal_starts_from_ms(const struct seal *l);
+/* Time since boot of the oldest reading that may wait for it. */
+int64_t seal_starts_since_ms(const struct seal *l);
+enum st seal_starts_move(struct seal *l, int64_t add_ms, struct clk_time now, struct mono mono,
+                         struct err *e);
+/* An entry from elsewhere moves all that this start has sealed. */
+void seal_starts_told(struct seal *l, const uint8_t *boot, int64_t add_ms);
+/* Before what they left is sealed: tells the starts before this one their time, where it is known
+ * now. And behind that. */
+enum st seal_starts_past(struct seal *l, struct err *e);
+void seal_starts_done(struct seal *l);
+/* As store_boot_offset, of the start before this one that was the last to seal readings, whose id
+ * goes to boot; from_ms is of the first of those that were moved with it. */
+enum st seal_starts_offset(struct seal *l, uint8_t boot[WIRE_ID_BYTES], struct store_offset *o,
+                           struct err *e);
+/* The windows of a start before this one ended on the same time since boot. */
+bool seal_starts_abut(const struct seal *l);
+/* Frames of a start before this one get their time, where it is known. */
 enum st seal_restamp_old(struct seal *l, const uint8_t *boot, struct err *e);
 /* A batch was sealed: remembers it where a `time` entry may have to name it. */
 void seal_note_range(struct seal *l, const struct seal_window *w, uint64_t seq);

@@ -317,6 +317,28 @@ struct store_offset {
 };
 enum st store_boot_offset(struct store *s, const uint8_t boot[WIRE_ID_BYTES],
                           struct store_offset *out, struct err *e) ST_MUST_CHECK;
+/* Starts of the program in one boot of the machine (clk_boot) whose time was unknown: what the next
+ * start needs to tell it still. */
+struct store_start {
+    uint8_t boot[WIRE_ID_BYTES];
+    uint64_t seq_from, seq_to; /* its batches in time since boot; 0: none is sealed */
+    bool data;                 /* readings are among them */
+    int64_t since_ms;          /* time since boot when it began */
+    bool moved;                /* by a `time` entry, which adds: */
+    int64_t add_ms;
+};
+#define STORE_STARTS 64
+struct store_starts {
+    bool same_boot; /* the machine has not booted since: its time since boot went on */
+    size_t n;       /* in order; 0: there are none in the newest chain */
+    struct store_start v[STORE_STARTS];
+};
+/* Writer: what store_starts_note kept, and what the newest chain says of it now. */
+enum st store_starts_recall(struct store *s, struct store_starts *out, struct err *e) ST_MUST_CHECK;
+/* Writer: keeps boot, seq_from and since_ms of these n starts, at most STORE_STARTS, in the place
+ * of those before. A transaction of its own. */
+enum st store_starts_note(struct store *s, const struct store_start *v, size_t n,
+                          struct err *e) ST_MUST_CHECK;
 /* For clk_real, before its first look: the newest known time in the store, and whether this boot of
  * the machine knew the time already. After store_start. */
 enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e) ST_MUST_CHECK;

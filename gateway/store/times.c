@@ -170,7 +170,7 @@ enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e)
     st = store_meta_get(s, CLOCK_KEY, &text, e);
     if (st == ST_OK)
         st = buf_put(&text, "", 1);
-    clk_machine_boot(boot);
+    clk_boot(s->clk, boot);
     size_t n = strlen(boot);
     out->same_boot = st == ST_OK && n && text.n > n + 1 && memcmp(text.p, boot, n) == 0 &&
                      clk_parse((const char *)text.p + n + 1, &out->offset_ms);
@@ -187,7 +187,7 @@ enum st store_clock_note(struct store *s, struct err *e)
     char boot[CLK_BOOT_BYTES], text[CLK_BOOT_BYTES + 32];
     if (now.grade == CLK_UNKNOWN || (s->clock_known && moved <= STEP_MS && moved >= -STEP_MS))
         return ST_OK;
-    clk_machine_boot(boot);
+    clk_boot(s->clk, boot);
     int n = snprintf(text, sizeof text, "%s %lld", boot[0] ? boot : "?", (long long)offset_ms);
     ERR_TRY(store_meta_set(s, CLOCK_KEY, text, (size_t)n, e));
     s->clock_known = true;

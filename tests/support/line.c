@@ -21,6 +21,12 @@ static struct mono mono(void *ctx)
     return (struct mono){l->mono_ms};
 }
 
+static void boot(void *ctx, char id[CLK_BOOT_BYTES])
+{
+    struct line *l = ctx;
+    (void)snprintf(id, CLK_BOOT_BYTES, "machine-boot-%d", l->boots);
+}
+
 static void ok(enum st st, const struct err *e)
 {
     if (st != ST_OK)
@@ -38,7 +44,7 @@ void line_init(struct line *l)
     ok(wire_key_make(l->key, &e), &e);
     l->utc_ms = LINE_T0;
     l->mono_ms = 1000000;
-    l->clk = (struct clk){now, mono, l};
+    l->clk = (struct clk){now, mono, boot, l};
     l->store_cfg = (struct store_cfg){.path = l->db,
                                       .max_size_bytes = INT64_C(1) << 30,
                                       .keep_ms = INT64_C(60) * 86400000,

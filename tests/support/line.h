@@ -19,6 +19,7 @@ struct line {
     char *dir, *db, *key;
     int64_t utc_ms, mono_ms, err_ms; /* err_ms: of utc_ms, 0 as set up */
     enum clk_grade grade;
+    int boots; /* of the machine; with another, mono_ms begins anew */
     struct clk clk;
     struct store_cfg store_cfg;
     struct seal_cfg seal_cfg;

@@ -12,7 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_contract as fp  # noqa: E402
 from fp_clock import Clock  # noqa: E402
-from fp_proc import Case, City, Gateway, main, until, write  # noqa: E402
+from fp_linecase import LineCase  # noqa: E402
+from fp_proc import Case, City, Gateway, Https, main, until, write  # noqa: E402
 from fp_rules import links_and_windows, series_and_gaps  # noqa: E402
 from fp_slave import COUNTER_PROFILE, Counter, Slave  # noqa: E402
 
@@ -154,7 +155,24 @@ uplinks:
         self.assertEqual(rows, sorted(ours))
         raw = sorted(tuple(r[1:]) for r in self.city.rows("--raw"))
         self.assertEqual(raw, sorted(r for r in map(tuple, self.gw.export("--raw")) if r[4:6] in held))
+        answered = sorted(self.answers())
+        self.assertEqual(rows, [r[:6] for r in answered])
+        add = {(b.chain.hex(), str(b.seq)): getattr(b, "add", 0) for b in self.applied()}
+        self.assertEqual([int(r[6]) for r in answered], [add[r[4:6]] for r in answered])
         return rows
+
+    def answers(self):
+        """All that GET /readings brings, page by page."""
+        out, after = [], "0"
+        client = Https(self.city.port, self.city.ca)
+        while after:
+            status, head, body = client.request(
+                "GET", f"/v1/gateways/{self.gw.gw}/readings?limit=500&after={after}")
+            self.assertEqual(status, 200, body)
+            out += [tuple(x.split(",")) for x in body.decode().splitlines()[1:]]
+            after = head.get("fieldpost-next")
+        client.close()
+        return out
 
     def judge(self, rows, shift=lambda t: 0):
         """Every reading whose time is told is told right: (n, true ms, quality) of dev-1/n and
@@ -242,6 +260,52 @@ class H1(ClockCase):
         self.assertEqual(len(entries), 1)
         self.assertIn(3, {b.clk for b in self.batches()}, "what was sealed stays as it was")
 
+    def kills_before_sync(self, off):
+        """Two starts within one boot of the machine are killed, and the clock is found by the third,
+        or (off) while none runs. All that they polled has its time, and each downtime its gap."""
+        cut = self.a_life_before()
+        self.clock.boot(20_000)
+        boot = now_ms()
+        downs = []
+        for _ in range(2):
+            self.gw.start()
+            self.seals_more(2)
+            self.gw.kill()
+            downs.append(now_ms())
+            until(lambda: now_ms() > downs[-1] + 2 * EVERY_MS, 30, "a downtime")
+        if off:
+            self.clock.set(synced=True)
+            self.gw.start()
+        else:
+            self.gw.start()
+            self.seals_more(1)
+            self.clock.set(synced=True)
+        sync = now_ms()
+        self.seals_more(3)
+        self.drain()
+        rows = self.agree()
+        self.assertEqual([r for r in rows if int(r[1]) < UNKNOWN_END], [])
+        judged = self.judge(rows)
+        for series, n, true, q in judged:
+            if boot < true < sync - NEAR_MS:
+                self.assertEqual(q, 128, (series, n))
+            elif true < cut or true > sync + 2 * NEAR_MS:
+                self.assertEqual(q, 0, (series, n))
+        self.assertGreater(len([x for x in judged if x[3] == 128]), 4 * EVERY_MS // PERIOD_MS)
+        self.rules()
+        self.in_order()
+        off = self.off()
+        for down in downs:
+            middle = down + EVERY_MS
+            self.assertTrue(any(a < middle < z for a, z in off), (down, off))
+        self.assertTrue(any(a < boot - NEAR_MS < z and z < boot + 3 * NEAR_MS for a, z in off), off)
+
+    def test_H1_killed_twice_before_the_sync(self):
+        self.kills_before_sync(False)
+
+    def test_H1_synced_while_the_program_was_off(self):
+        self.kills_before_sync(True)
+
     def test_H1_a_new_store_at_1970(self):
         self.clock.boot(20_000)
         self.gw.start()
@@ -268,6 +332,64 @@ class H1(ClockCase):
         self.judge(rows)
         self.rules()
         self.in_order()
+
+
+class H1TwoHours(LineCase):
+    """600 times as fast as the world; a poll may be off by what a busy machine takes."""
+    SPEED, PERIOD_S, NEAR_MS = 600, 20, 180_000
+
+    def setUp(self):
+        super().setUp()
+        utc_ms = self.warp.utc // 10 ** 6
+        self.true_ms = lambda: utc_ms + int(self.warp.elapsed_s() * 1000)
+        for unit in self.units.values():
+            unit.now_ms = self.true_ms
+        self.clock = Clock(self.args.bin, os.path.join(self.folder, "clock"))
+        self.gw.env = {**self.clock.env, **self.warp.env, "LD_PRELOAD":
+                       f"{self.warp.env['LD_PRELOAD']}:{self.clock.env['LD_PRELOAD']}"}
+
+    def boot_at_1970(self):
+        self.clock.boots += 1
+        self.clock.set(20_000)
+        self.warp.step(-self.warp.now_ms() // 1000 + 20)
+
+    def sync(self):
+        self.warp.step((self.true_ms() - self.warp.now_ms()) // 1000)
+        self.clock.set(synced=True)
+
+    def test_H1_two_hours_at_1970_and_a_kill(self):
+        began = time.monotonic()
+        self.site(period=lambda k: f"{self.PERIOD_S}s", every="5min")
+        self.gw.start()
+        self.lives(900)
+        self.gw.kill()
+        cut = self.true_ms()
+        self.sleeps(1200)
+        self.boot_at_1970()
+        boot = self.true_ms()
+        self.gw.start()
+        self.lives(3600)
+        self.gw.kill()
+        self.gw.start()
+        self.lives(3600)
+        self.sync()
+        sync = self.true_ms()
+        self.lives(900)
+        rows = self.compare_at_the_end()
+        print(f"wall {time.monotonic() - began:.0f} s", flush=True)
+        q = {0: 0, 64: 0, 128: 0}
+        for series, ts, value, quality, *_ in rows:
+            if not series.endswith("/n"):
+                continue
+            true = self.units[int(series[4])].served()[int(value)]
+            self.assertLess(abs(int(ts) - true), self.NEAR_MS, (series, ts, value, quality))
+            q[int(quality)] += 1
+            if boot < true < sync - self.NEAR_MS:
+                self.assertEqual(quality, "128", (series, value))
+            elif true < cut:
+                self.assertEqual(quality, "0", (series, value))
+        print(f"synced {q[0]}, unknown {q[64]}, corrected {q[128]} polls", flush=True)
+        self.assertGreater(q[128], len(self.units) * 7200 // self.PERIOD_S * 0.8)
 
 
 class H2(ClockCase):

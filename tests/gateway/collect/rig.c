@@ -69,7 +69,7 @@ void rig_start(struct rig *r, const char *text)
     fake_reset();
     assert_int_equal(collect_declare(r->room, NULL, &e), ST_OK);
     assert_int_equal(thr_stop_open(&r->stop, &e), ST_OK);
-    r->clk = (struct clk){shifted_now, real_mono, r};
+    r->clk = (struct clk){shifted_now, real_mono, NULL, r};
     r->job = (struct collect_bus_job){.collect = r->room, .clk = &r->clk, .stop = &r->stop};
     assert_int_equal(thr_start(&r->thread, "bus", collect_bus_main, &r->job, &e), ST_OK);
 }

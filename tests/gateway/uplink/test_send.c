@@ -278,7 +278,7 @@ static void rig_open(struct rig *r, int batches)
     memset(r, 0, sizeof(*r));
     city_open(&r->city);
     atomic_init(&r->mono_ms, 1000000);
-    r->clk = (struct clk){now, mono, r};
+    r->clk = (struct clk){now, mono, NULL, r};
     (void)snprintf(r->db, sizeof(r->db), "%s/fieldpost.db", r->city.dir);
     (void)snprintf(r->key_path, sizeof(r->key_path), "%s/device.key", r->city.dir);
     ok(wire_key_make(r->key_path, &e), &e);

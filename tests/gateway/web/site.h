@@ -200,7 +200,7 @@ static void site_open(struct site *s, const char *listen)
     strcpy(s->dir, "/tmp/fp-web-XXXXXX");
     SITE_TRY(mkdtemp(s->dir) ? ST_OK : ST_IO);
     snprintf(s->path, sizeof s->path, "%s/store.db", s->dir);
-    s->clk = (struct clk){site_now, site_mono, s};
+    s->clk = (struct clk){site_now, site_mono, NULL, s};
     s->uplink = (struct web_uplink){.id = "city",
                                     .online = true,
                                     .required = true,
