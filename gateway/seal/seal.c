@@ -49,6 +49,7 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->last = clk_now(clk);
     l->last_mono = clk_mono(clk);
     l->start_ms = l->last.utc_ms;
+    store_windows(s, cfg->every_ms);
     buf_init(&l->payload, WIRE_BATCH_MAX);
     l->gateway = strdup(gateway);
     l->machine = strdup(machine_id);

@@ -184,6 +184,7 @@ void store_sealed_tell(struct store *s, const struct store_sealed *b)
         s->up[i].unsent.n++;
         s->up[i].unsent.bytes += bytes;
     }
+    store_age_sealed(s, b);
     if (b->level == STORE_RAW)
         store_day_add(&s->sealed_day, clk_mono(s->clk).ms, bytes);
     store_stats_refresh(s);
@@ -315,6 +316,9 @@ enum st store_batch_drop(struct store *s, int64_t id, struct store_gone *gone, s
     sqlite3_bind_int64(q, 1, id);
     enum st st = store_db_row(&s->db, q, e);
     int64_t bytes = st == ST_OK ? sqlite3_column_int64(q, 0) : 0;
+    if (st == ST_OK && sqlite3_column_int(q, 3) == 0)
+        gone->lived_ms +=
+            store_age_gone(s, id, sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2));
     sqlite3_reset(q);
     if (st == ST_OK)
         st = gone_add(s, id, bytes, gone, e);
@@ -327,6 +331,7 @@ enum st store_batch_drop(struct store *s, int64_t id, struct store_gone *gone, s
 
 void store_gone_tell(struct store *s, const struct store_gone *gone)
 {
+    s->age.behind_ms -= gone->lived_ms;
     s->held.n -= gone->all.n;
     s->held.bytes -= gone->all.bytes;
     for (uint32_t i = 0; i < s->nup; i++) {

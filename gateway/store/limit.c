@@ -87,9 +87,10 @@ static enum st is_open_refusal(struct store *s, int64_t id, struct err *e)
     return st;
 }
 
-/* The oldest batch behind *id that may be forgotten; ST_NOT_FOUND. Unsent ones, however many, are
- * passed over by the acknowledged ranges, so that none of them hides what may go. */
-static enum st next_to_go(struct store *s, int64_t *id, int64_t keep_from, struct err *e)
+/* The oldest batch behind *id that may be forgotten, not behind `last`; ST_NOT_FOUND. Unsent ones,
+ * however many, are passed over by the acknowledged ranges, so that none of them hides what may go.
+ */
+static enum st next_to_go(struct store *s, int64_t *id, int64_t last, struct err *e)
 {
     for (int looks = 0; looks < LOOKS; looks++) {
         sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_AFTER, e);
@@ -97,7 +98,7 @@ static enum st next_to_go(struct store *s, int64_t *id, int64_t keep_from, struc
             return ST_IO;
         sqlite3_bind_int64(q, 1, *id);
         ERR_TRY(store_db_row(&s->db, q, e));
-        int64_t found = sqlite3_column_int64(q, 0), to_ms = sqlite3_column_int64(q, 1);
+        int64_t found = sqlite3_column_int64(q, 0);
         sqlite3_reset(q);
         int64_t chain = found >> STORE_SEQ_BITS;
         uint64_t seq = store_batch_seq(found);
@@ -113,7 +114,7 @@ static enum st next_to_go(struct store *s, int64_t *id, int64_t keep_from, struc
             continue;
         }
         *id = found;
-        if (to_ms >= keep_from)
+        if (found > last)
             return ST_NOT_FOUND;
         st = is_open_refusal(s, found, e);
         if (st != ST_OK)
@@ -124,15 +125,12 @@ static enum st next_to_go(struct store *s, int64_t *id, int64_t keep_from, struc
 
 enum st store_retention(struct store *s, struct err *e)
 {
-    struct clk_time now = clk_now(s->clk);
     int64_t bytes = 0, id = 0;
     ERR_TRY(used_bytes(s, &bytes, e));
+    ERR_TRY(store_age_step(s, e));
     bool crowded = bytes > percent(s, STORE_CROWDED_PERCENT);
-    /* Nothing is old when the date is not known. */
-    int64_t keep_from = crowded                    ? INT64_MAX
-                        : now.grade == CLK_UNKNOWN ? INT64_MIN
-                                                   : now.utc_ms - s->cfg.keep_ms;
-    enum st st = next_to_go(s, &id, keep_from, e);
+    int64_t last = crowded ? INT64_MAX : s->age.old_id;
+    enum st st = next_to_go(s, &id, last, e);
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? ST_OK : st;
     ERR_TRY(store_begin(s, 0, e));
@@ -140,7 +138,7 @@ enum st store_retention(struct store *s, struct err *e)
     for (int i = 0; i < DROPPED_A_SEAL && st == ST_OK; i++) {
         st = store_batch_drop(s, id, &gone, e);
         if (st == ST_OK)
-            st = next_to_go(s, &id, keep_from, e);
+            st = next_to_go(s, &id, last, e);
     }
     st = store_db_end(&s->db, st == ST_NOT_FOUND ? ST_OK : st, e);
     if (st == ST_OK)

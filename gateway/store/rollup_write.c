@@ -110,9 +110,11 @@ static enum st expire(struct store *s, struct err *e)
 {
     struct clk_time now = clk_now(s->clk);
     ERR_TRY(store_db_do(&s->db, SQL_LATE_EXPIRE, 0, NULL, e));
-    if (s->cfg.keep_rollups_ms == 0 || now.grade == CLK_UNKNOWN)
-        return ST_OK; /* nothing is old when the date is not known */
-    int64_t t_ms = now.utc_ms - s->cfg.keep_rollups_ms;
+    /* A date has to hold for as long as batches are kept before it makes anything old. */
+    int64_t then_ms = s->age.old_to_ms;
+    if (s->cfg.keep_rollups_ms == 0 || now.grade == CLK_UNKNOWN || then_ms < STORE_KNOWN_MS)
+        return ST_OK;
+    int64_t t_ms = (then_ms < now.utc_ms ? then_ms : now.utc_ms) - s->cfg.keep_rollups_ms;
     int64_t quarter[] = {store_roll_key(store_slot_of(STORE_QUARTER, t_ms), 0), EXPIRED_A_WRITE};
     int64_t day[] = {store_roll_key(store_slot_of(STORE_DAY, t_ms), 0), EXPIRED_A_WRITE};
     ERR_TRY(store_db_do(&s->db, SQL_QUARTER_EXPIRE, 2, quarter, e));

@@ -280,6 +280,9 @@ struct store_planned {
  * changed. */
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
+/* For seal, before its first batch: windows are this long. Acknowledged batches leave when windows
+ * of keep_ms in all stand behind them, whatever the date says. Without this call none is old. */
+void store_windows(struct store *s, int64_t every_ms);
 /* Writer, for seal: why nothing can be sealed now, "" when it can: shown as stats.fault. */
 void store_seal_fault(struct store *s, const char *text);
 /* Writer: the inventory as last signed into the newest chain, in byte order of the series. */

@@ -165,6 +165,13 @@ struct store_day {
 enum store_doing { STORE_JOURNALLING, STORE_SEALING, STORE_SPACE, STORE_DOINGS };
 #define STORE_FAULT_BYTES sizeof(((struct store_stats *)0)->fault)
 
+/* Behind the batch old_id, keep has been lived through. */
+struct store_age {
+    int64_t window_ms;         /* the longest window that counts; 0: none is old */
+    bool known;                /* the store was looked through */
+    int64_t old_id, old_to_ms; /* 0: none */
+    int64_t behind_ms;         /* of windows behind it */
+};
 struct store {
     struct store_cfg cfg;
     char *path, *gateway;
@@ -236,6 +243,7 @@ struct store {
     int64_t clock_offset_ms;
     int64_t refused_bytes; /* what the last batch wanted that there was no room for; 0: it fitted */
     struct store_day sealed_day, written_day;
+    struct store_age age;  /* writer only */
     int64_t written_bytes; /* by this process so far, as the kernel counts; -1: it does not say */
 
     /* Damage (damage.c, rescue.c, held.c): writer only, but for the atomics. */
@@ -300,7 +308,12 @@ enum st store_room(struct store *s, size_t more, struct err *e);
 /* What a transaction forgets: taken off the figures behind its commit. */
 struct store_gone {
     struct store_amount all, unsent[STORE_UPLINKS];
+    int64_t lived_ms; /* of windows that are not old */
 };
+/* age.c, writer: brings s->age up to date; and what a sealed and a forgotten window do to it. */
+enum st store_age_step(struct store *s, struct err *e);
+void store_age_sealed(struct store *s, const struct store_sealed *b);
+int64_t store_age_gone(const struct store *s, int64_t id, int64_t from_ms, int64_t to_ms);
 /* Inside a transaction: forgets one batch, if it is there, and all that is kept of it. */
 enum st store_batch_drop(struct store *s, int64_t id, struct store_gone *gone, struct err *e);
 void store_gone_tell(struct store *s, const struct store_gone *gone);

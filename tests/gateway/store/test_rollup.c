@@ -420,9 +420,11 @@ static void rollups_leave_after_their_own_time(void **state)
     live(l, &(struct life){DAY0 + 3 * STORE_DAY_MS, 0, 0, 0});
     int64_t quarter = ask(l, "SELECT min(id) >> 16 FROM rollup_quarter");
     int64_t day = ask(l, "SELECT min(id) >> 16 FROM rollup_day");
-    int64_t from = store_slot_of(STORE_QUARTER, l->utc_ms - STORE_DAY_MS);
+    int64_t now_ms = l->utc_ms - l->store_cfg.keep_ms; /* a date that has held for so long */
+    int64_t from = store_slot_of(STORE_QUARTER, now_ms - STORE_DAY_MS);
     assert_in_range(quarter, from - 3, from);
-    assert_int_equal(day, store_slot_of(STORE_DAY, l->utc_ms - STORE_DAY_MS));
+    int64_t day_from = store_slot_of(STORE_DAY, now_ms - STORE_DAY_MS);
+    assert_in_range(day, day_from - 1, day_from);
 }
 
 static void a_gap_is_a_gap_with_its_cause(void **state)

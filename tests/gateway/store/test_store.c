@@ -19,6 +19,8 @@ static void assert_ok(enum st st, const struct err *e)
         fail_msg("%s", e->text);
 }
 
+#define DAY_MS INT64_C(86400000)
+
 static void ack(struct line *l, const uint8_t *chain, uint64_t seq, bool prefix)
 {
     struct err e = {0};
@@ -224,6 +226,46 @@ static void only_acknowledged_batches_leave_after_keep(void **state)
     line_batches(l, &b);
     assert_int_equal(b.v[0].row.seq, 6);
     line_batches_done(&b);
+}
+
+static uint64_t oldest(struct line *l)
+{
+    struct line_batches b;
+    line_batches(l, &b);
+    uint64_t seq = b.v[0].row.seq;
+    line_batches_done(&b);
+    return seq;
+}
+
+/* Dates that jump ahead, by a day, two weeks, a year, and back, and a boot ten years later. */
+static void H2_no_jump_of_the_clock_makes_history_old(void **state)
+{
+    static const int64_t jump_ms[] = {DAY_MS, 14 * DAY_MS, 365 * DAY_MS};
+    struct line *l = *state;
+    struct err e = {0};
+    struct store_chain c;
+    uint8_t chain[WIRE_ID_BYTES];
+    l->store_cfg.keep_ms = 60 * LINE_MINUTE;
+    six_batches(l, chain);
+    for (size_t i = 0; i < sizeof jump_ms / sizeof *jump_ms; i++) {
+        l->utc_ms += jump_ms[i];
+        line_run(l, l->utc_ms + 5 * LINE_MINUTE);
+        assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
+        ack(l, chain, c.last_seq, true);
+        line_run(l, l->utc_ms + 5 * LINE_MINUTE);
+        assert_int_equal(oldest(l), 1);
+        l->utc_ms -= jump_ms[i];
+        line_run(l, l->utc_ms + 2 * LINE_MINUTE);
+    }
+    line_stop(l);
+    l->utc_ms += 3650 * DAY_MS;
+    l->mono_ms = 20000;
+    l->boots++;
+    line_start(l);
+    line_run(l, l->utc_ms + 2 * LINE_MINUTE);
+    assert_int_equal(oldest(l), 1);
+    line_run(l, l->utc_ms + 80 * LINE_MINUTE); /* lived through */
+    assert_true(oldest(l) > 6);
 }
 
 /* Seals windows until the file is `bytes` long, or the store says that it is full: `polls` in each
@@ -488,6 +530,7 @@ int main(void)
         T(many_acknowledgements_are_committed_at_once),
         T(a_refused_batch_is_voided_in_the_chain),
         T(only_acknowledged_batches_leave_after_keep),
+        T(H2_no_jump_of_the_clock_makes_history_old),
         T(history_makes_room_before_its_age),
         T(a_full_store_keeps_what_is_not_sent_and_says_so),
         T(a_full_queue_drops_the_newest_and_writes_a_gap),
