@@ -128,7 +128,9 @@ enum st store_retention(struct store *s, struct err *e)
     int64_t bytes = 0, id = 0;
     ERR_TRY(used_bytes(s, &bytes, e));
     ERR_TRY(store_age_step(s, e));
-    bool crowded = bytes > percent(s, STORE_CROWDED_PERCENT);
+    /* or a batch waits that is larger than what is left below */
+    bool crowded = bytes > percent(s, STORE_CROWDED_PERCENT) ||
+                   bytes + s->refused_bytes > percent(s, STORE_SEAL_PERCENT);
     int64_t last = crowded ? INT64_MAX : s->age.old_id;
     enum st st = next_to_go(s, &id, last, e);
     if (st != ST_OK)
