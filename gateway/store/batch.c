@@ -158,13 +158,16 @@ static enum st plan_write(struct store *s, const struct store_planned *p, struct
 
 static enum st seal(struct store *s, const struct store_sealed *b, const bool *use,
                     const struct store_planned *plan, size_t nplan, struct store_riders *r,
-                    struct err *e)
+                    int64_t *id, struct err *e)
 {
     int64_t chain = 0;
     ERR_TRY(store_chain_row(&s->db, b->chain, &chain, e));
     ERR_TRY(store_batch_add(s, chain, b, e));
-    if (b->kind == WIRE_CONTROL)
-        ERR_TRY(store_times_note(&s->db, store_batch_id(chain, b->seq), b->packed, e));
+    *id = store_batch_id(chain, b->seq);
+    if (b->kind == WIRE_CONTROL) {
+        ERR_TRY(store_times_note(&s->db, *id, b->packed, e));
+        ERR_TRY(store_rollup_noted(s, *id, e));
+    }
     for (size_t i = 0; i < nplan; i++)
         ERR_TRY(plan_write(s, &plan[i], e));
     for (size_t i = 0; i < b->nvoided; i++)
@@ -198,14 +201,16 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
                    const struct store_planned *plan, size_t nplan, struct err *e)
 {
     struct store_riders riders;
+    int64_t id = 0;
     if (atomic_load(&s->suspect))
         return err_set(e, ST_CORRUPT, "store %s: damaged", s->path);
     ERR_TRY(store_retention(s, e));
     ERR_TRY(store_room(s, b->packed.n, e));
     ERR_TRY(store_begin(s, b->packed.n, e));
-    ERR_TRY(store_db_end(&s->db, seal(s, b, use, plan, nplan, &riders, e), e));
+    ERR_TRY(store_db_end(&s->db, seal(s, b, use, plan, nplan, &riders, &id, e), e));
     store_riders_written(s, &riders);
     store_rollup_written(s);
+    store_rollup_sealed(s, b, id, use);
     if (use)
         store_frames_drop(s, use);
     store_sealed_tell(s, b);

@@ -21,6 +21,8 @@ struct chart {
     int64_t to_ms;        /* the end of the last point */
     int64_t read_from_ms; /* from here on readings are taken from batches */
     bool counter;
+    struct store_taken *taken; /* what `correct` entries take back */
+    uint32_t ntaken;
     int64_t number;   /* of the series; -1: it has no rollups */
     struct buf bytes; /* of a batch or row */
     int64_t view_ms;
@@ -192,7 +194,7 @@ static enum st add_rollups(struct chart *c, struct err *e)
 
 static void add_reading(struct chart *c, int64_t t_ms, struct num v, uint32_t q)
 {
-    if (t_ms < c->read_from_ms || t_ms >= c->to_ms)
+    if (t_ms < c->read_from_ms || t_ms >= c->to_ms || store_taken_has(c->taken, c->ntaken, 0, t_ms))
         return;
     int64_t at = (t_ms - c->out->from_ms) % c->out->step_ms;
     store_roll_add(roll_at(c, t_ms), (uint32_t)at, v, q, c->counter);
@@ -278,10 +280,11 @@ static enum st add_batch(struct chart *c, int64_t id, int64_t from_ms, struct er
 }
 
 /* Where to look: quarters know the batches that made them, and batches come in order of time but
- * for those that came late. */
+ * for those that came late, and those that were moved. */
 struct range {
-    int64_t lo, hi; /* ids: behind lo, up to hi */
-    int64_t late;   /* the next of table rollup_late; INT64_MAX: no more */
+    int64_t lo, hi;          /* ids: behind lo, up to hi */
+    int64_t late;            /* the next of table rollup_late; INT64_MAX: no more */
+    int64_t moved, moved_to; /* may be moved and not among the late yet; INT64_MAX: none */
 };
 
 static enum st next_late(struct chart *c, struct range *x, int64_t behind, struct err *e)
@@ -309,7 +312,18 @@ static enum st find_range(struct chart *c, struct range *x, struct err *e)
         x->hi = INT64_MAX;
     else if (st != ST_OK)
         return st;
+    ERR_TRY(store_moved_pending(c->db, &x->moved, &x->moved_to, e));
     return next_late(c, x, 0, e);
+}
+
+/* Whether a `time` entry has brought the batch here. */
+static enum st is_moved_here(struct chart *c, int64_t id, int64_t from_ms, int64_t to_ms, bool *is,
+                             struct err *e)
+{
+    struct store_moved m;
+    ERR_TRY(store_batch_moved(c->db, id, from_ms, &m, e));
+    *is = m.known && from_ms + m.add_ms < c->to_ms + LATE_MS && to_ms + m.add_ms > c->read_from_ms;
+    return ST_OK;
 }
 
 /* The next batch behind `at` that may have something to tell; ST_NOT_FOUND. */
@@ -329,8 +343,25 @@ static enum st next_batch(struct chart *c, struct range *x, int64_t at, int64_t 
         ERR_TRY(next_late(c, x, *id - 1, e));
     bool inside = *id <= x->hi && *from_ms < c->to_ms && to_ms > c->read_from_ms;
     bool unseen = *id > c->at.seen && *from_ms < c->to_ms + LATE_MS && to_ms > c->read_from_ms;
-    *wanted = !control && (inside || unseen || *id == x->late);
+    bool moved = *id >= x->moved && *id <= x->moved_to;
+    if (moved)
+        ERR_TRY(is_moved_here(c, *id, *from_ms, to_ms, &moved, e));
+    *wanted = !control && (inside || unseen || moved || *id == x->late);
     return ST_OK;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Behind the range only what came late, what was moved, and what was not looked at yet. */
+static int64_t skip(const struct chart *c, const struct range *x, int64_t at)
+{
+    int64_t next = least(x->late - 1, c->at.seen);
+    if (at < x->moved_to)
+        next = least(next, x->moved - 1);
+    return at >= x->hi && at < next ? next : at;
 }
 
 static enum st add_batches(struct chart *c, struct err *e)
@@ -339,11 +370,8 @@ static enum st add_batches(struct chart *c, struct err *e)
     bool wanted = false;
     int64_t id = 0, from_ms = 0;
     ERR_TRY(find_range(c, &x, e));
-    for (int64_t at = x.late - 1 < x.lo ? x.late - 1 : x.lo;; at = id) {
-        /* behind the range only what came late, and what was not looked at yet */
-        int64_t behind = x.late - 1 < c->at.seen ? x.late - 1 : c->at.seen;
-        if (at >= x.hi && at < behind)
-            at = behind;
+    for (int64_t at = least(x.lo, least(x.late, x.moved) - 1);; at = id) {
+        at = skip(c, &x, at);
         enum st st = next_batch(c, &x, at, &id, &from_ms, &wanted, e);
         if (st == ST_OK && wanted)
             st = add_batch(c, id, from_ms, e);
@@ -430,6 +458,7 @@ static enum st read_all(struct chart *c, struct err *e)
     c->out->gap = calloc(STORE_CHART_GAPS, sizeof *c->out->gap);
     if (!c->roll || !c->out->point || !c->out->gap)
         return err_set(e, ST_MEMORY, "no memory for a chart");
+    ERR_TRY(store_taken_of(c->db, c->series, c->out->from_ms, c->to_ms, &c->taken, &c->ntaken, e));
     ERR_TRY(add_rollups(c, e));
     return add_readings(c, e);
 }
@@ -451,6 +480,7 @@ enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *a
     if (st == ST_OK)
         answer(&c);
     free(c.roll);
+    free(c.taken);
     buf_done(&c.bytes);
     return st;
 }

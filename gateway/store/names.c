@@ -167,10 +167,24 @@ enum st store_names_find(struct store_names *x, const struct wire_skimmed *w, ui
     if (ser == UINT32_MAX)
         return find_old(x, w, number, e);
     x->next = ser + 1;
+    return store_names_of(x, ser, number, e);
+}
+
+enum st store_names_of(struct store_names *x, uint32_t ser, uint32_t *number, struct err *e)
+{
     if (!x->number[ser])
         ERR_TRY(add(x, ser, NULL, -1, e));
     *number = x->number[ser] - 1;
     return ST_OK;
+}
+
+enum st store_names_text(const struct store_names *x, const char *text, uint32_t *number)
+{
+    char buf[TEXT_BYTES];
+    for (*number = 0; *number < x->n; ++*number)
+        if (strcmp(text_of(x, *number, buf), text) == 0)
+            return ST_OK;
+    return ST_NOT_FOUND;
 }
 
 bool store_names_counter(const struct store_names *x, uint32_t number)

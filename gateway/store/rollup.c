@@ -10,115 +10,11 @@
 #include <string.h>
 
 #define READY_BYTES (256 * 1024)
-#define COSE_KEPT (64 * 1024) /* a larger buffer is given back after use */
 #define RETRY_MS 10000
-
-/* ---- rollups by number ---- */
-
-enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e)
-{
-    if (number < x->cap) {
-        x->n = number < x->n ? x->n : number + 1;
-        return ST_OK;
-    }
-    /* In steps of a group, so that encoding sees whole ones. */
-    uint32_t cap = (number / STORE_ROLL_GROUP + 1) * STORE_ROLL_GROUP;
-    struct store_roll *r = reallocarray(x->r, cap, sizeof *r);
-    if (!r)
-        return err_set(e, ST_MEMORY, "no memory for rollups");
-    memset(r + x->cap, 0, (cap - x->cap) * sizeof *r);
-    x->r = r;
-    x->cap = cap;
-    x->n = number + 1;
-    return ST_OK;
-}
-
-void store_rolls_clear(struct store_rolls *x, int64_t slot)
-{
-    if (x->r)
-        memset(x->r, 0, x->cap * sizeof *x->r);
-    *x = (struct store_rolls){.slot = slot, .r = x->r, .cap = x->cap};
-}
-
-void store_rolls_done(struct store_rolls *x)
-{
-    free(x->r);
-    *x = (struct store_rolls){.r = NULL};
-}
-
-enum st store_rolls_add(struct store *s, struct store_rolls *x, const struct wire_skimmed *w,
-                        int64_t t_ms, struct num v, int64_t batch, struct err *e)
-{
-    struct store_names *names = &s->rollup->names;
-    uint32_t number = 0;
-    ERR_TRY(store_names_find(names, w, &number, e));
-    ERR_TRY(store_rolls_room(x, number, e));
-    struct store_roll *r = &x->r[number];
-    store_roll_add(r, (uint32_t)(t_ms - store_slot_ms(STORE_QUARTER, x->slot)), v, w->q,
-                   store_names_counter(names, number));
-    x->disordered |= r->disordered;
-    x->any = true;
-    x->first = x->first && x->first < batch ? x->first : batch;
-    x->last = x->last > batch ? x->last : batch;
-    return ST_OK;
-}
-
-/* ---- one batch ---- */
-
-/* A value that stands for many, of a batch that was thinned: its slots were done long before. */
-static bool is_thinned(struct wire_span point)
-{
-    return memchr(point.p, ':', point.n) != NULL;
-}
-
-static enum st readings(struct store *s, const struct wire_batch *b, const struct store_moved *m,
-                        int64_t id, store_rollup_each *each, int64_t *left, struct err *e)
-{
-    struct wire_skim it;
-    struct wire_skimmed w;
-    struct num v;
-    ERR_TRY(wire_skim_open(&it, b->cose.payload.p, b->cose.payload.n, e));
-    enum st st;
-    while ((st = wire_skim_next(&it, NULL, &w, e)) == ST_OK) {
-        --*left;
-        if (w.opens)
-            store_names_device(&s->rollup->names, w.device);
-        if (is_thinned(w.point))
-            continue;
-        ERR_TRY(wire_skim_value(&it, &w, &v, e));
-        ERR_TRY(each(s, &w, w.t_ms + m->add_ms, v, id, e));
-    }
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-enum st store_rollup_readings(struct store *s, int64_t id, int64_t from_ms, const uint8_t *hash,
-                              store_rollup_each *each, int64_t *left, struct err *e)
-{
-    struct buf *cose = &s->rollup->cose;
-    struct store_moved m;
-    struct wire_batch b;
-    --*left;
-    ERR_TRY(store_batch_moved(&s->db, id, from_ms, &m, e));
-    if (!m.known)
-        return ST_OK;
-    ERR_TRY(store_batch_bytes(&s->db, id, hash, cose, e));
-    enum st st = wire_batch_open_sealed(&b, cose->p, cose->n, e);
-    if (st == ST_OK) {
-        if (b.header.kind == WIRE_DATA)
-            st = readings(s, &b, &m, id, each, left, e);
-        wire_batch_done(&b);
-    }
-    if (cose->cap > COSE_KEPT) {
-        buf_done(cose);
-        buf_init(cose, WIRE_BATCH_MAX);
-    }
-    return st == ST_BAD ? ST_CORRUPT : st;
-}
 
 /* ---- the walk ---- */
 
-/* Starts the open slot over: what is in it was not seen whole. */
-static void reopen(struct store_rollup *r)
+void store_rollup_reopen(struct store_rollup *r)
 {
     store_rolls_clear(&r->open, r->at.slot);
     r->cursor = r->consumed = r->at.done;
@@ -131,21 +27,20 @@ static enum st mark_late(struct store_rollup *r, int64_t slot, int64_t batch, st
     return store_rollup_mark(r, STORE_ROLL_DIRTY, slot, 0, e);
 }
 
-static enum st place(struct store *s, const struct wire_skimmed *w, int64_t t_ms, struct num v,
-                     int64_t batch, struct err *e)
+static enum st place(struct store *s, const struct store_rollup_reading *x, struct err *e)
 {
     struct store_rollup *r = s->rollup;
-    int64_t slot = store_slot_of(STORE_QUARTER, t_ms);
+    int64_t slot = store_slot_of(STORE_QUARTER, x->t_ms);
     if (r->at.slot < 0) {
         r->at.slot = slot;
-        reopen(r);
+        store_rollup_reopen(r);
     }
     if (slot == r->at.slot)
-        return store_rolls_add(s, &r->open, w, t_ms, v, batch, e);
+        return store_rolls_add(s, &r->open, x, e);
     if (slot > r->at.slot)
         r->later = slot < r->later ? slot : r->later;
-    else if (batch > r->at.seen)
-        return mark_late(r, slot, batch, e);
+    else if (x->batch > r->at.seen)
+        return mark_late(r, slot, x->batch, e);
     return ST_OK;
 }
 
@@ -194,7 +89,7 @@ static enum st close_slot(struct store *s, int64_t next, int64_t *left, struct e
         ERR_TRY(store_rollup_mark(r, STORE_ROLL_DIRTY, store_dirty_id(STORE_DAY, day), 0, e));
     r->at.slot = next;
     r->at.done = r->consumed;
-    reopen(r);
+    store_rollup_reopen(r);
     return ST_OK;
 }
 
@@ -220,45 +115,81 @@ static enum st next_batch(struct store *s, int64_t after, struct step *out, stru
     return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: a batch's row is damaged", s->path);
 }
 
-/* ST_NOT_FOUND: no batch is left. */
-static enum st forward(struct store *s, int64_t *left, struct err *e)
+/* Its readings into the open slot. use: which frames they are; NULL: they are in the file only. */
+static enum st add_batch(struct store *s, const struct step *b, const bool *use, int64_t *left,
+                         struct err *e)
+{
+    if (use)
+        return b->from_ms < STORE_KNOWN_MS ? ST_OK : store_rollup_frames(s, use, b->id, place, e);
+    const uint8_t *hash =
+        b->id <= s->rollup->newest_at_start ? b->hash : NULL; /* else just sealed */
+    enum st st = store_rollup_readings(s, b->id, b->from_ms, hash, place, left, e);
+    if (st != ST_CORRUPT)
+        return st;
+    store_event(s, STORE_ERROR, "rollup.damaged", NULL, /* its good readings are in */
+                "a batch is damaged and missing in the charts: %s", e->text);
+    return ST_OK;
+}
+
+/* Closes the open slot when the batch begins behind it, else takes the batch in. */
+static enum st go_on(struct store *s, const struct step *b, const bool *use, int64_t *left,
+                     struct err *e)
 {
     struct store_rollup *r = s->rollup;
-    struct step b;
-    struct store_moved m;
-    ERR_TRY(next_batch(s, r->cursor, &b, e));
-    ERR_TRY(store_batch_moved(&s->db, b.id, b.from_ms, &m, e));
-    if (m.known && b.data && r->at.slot >= 0) {
-        int64_t from_ms = b.from_ms + m.add_ms, to_ms = b.to_ms + m.add_ms;
+    struct store_moved m = {b->from_ms >= STORE_KNOWN_MS, 0};
+    if (!use) /* none can name what is just sealed */
+        ERR_TRY(store_batch_moved(&s->db, b->id, b->from_ms, &m, e));
+    if (m.known && b->data && r->at.slot >= 0) {
+        int64_t from_ms = b->from_ms + m.add_ms, to_ms = b->to_ms + m.add_ms;
         int64_t slot = store_slot_of(STORE_QUARTER, from_ms);
         if (slot > r->at.slot)
             return close_slot(s, r->later < slot ? r->later : slot, left, e);
-        if (b.id > r->at.seen && to_ms <= store_slot_ms(STORE_QUARTER, r->at.slot))
+        if (b->id > r->at.seen && to_ms <= store_slot_ms(STORE_QUARTER, r->at.slot))
             return close_slot(s, slot, left, e); /* the clock was set back */
     }
     --*left;
-    if (b.data) {
-        const uint8_t *hash = b.id <= r->newest_at_start ? b.hash : NULL; /* else just sealed */
-        enum st st = store_rollup_readings(s, b.id, b.from_ms, hash, place, left, e);
-        if (st == ST_CORRUPT) /* its good readings are in */
-            store_event(s, STORE_ERROR, "rollup.damaged", NULL,
-                        "a batch is damaged and missing in the charts: %s", e->text);
-        else if (st != ST_OK)
-            return st;
-    }
-    r->cursor = b.id;
-    r->at.seen = b.id > r->at.seen ? b.id : r->at.seen;
+    if (b->data)
+        ERR_TRY(add_batch(s, b, use, left, e));
+    r->cursor = b->id;
+    r->at.seen = b->id > r->at.seen ? b->id : r->at.seen;
     if (r->later == INT64_MAX)
-        r->consumed = b.id;
+        r->consumed = b->id;
     if (!r->open.any)
         r->at.done = r->consumed;
     return ST_OK;
+}
+
+/* ST_NOT_FOUND: no batch is left. */
+static enum st forward(struct store *s, int64_t *left, struct err *e)
+{
+    struct step b;
+    ERR_TRY(next_batch(s, s->rollup->cursor, &b, e));
+    return go_on(s, &b, NULL, left, e);
 }
 
 static bool is_full(const struct store_rollup *r)
 {
     return r->nrows >= STORE_ROLL_READY_ROWS || r->nmarks >= STORE_ROLL_READY_MARKS ||
            r->bytes.n >= READY_BYTES;
+}
+
+/* A compressor is large: it is not kept between turns. */
+static void pack_done(struct store_rollup *r)
+{
+    wire_zstd_close(r->zstd);
+    r->zstd = NULL;
+}
+
+static void fail(struct store *s, const struct err *e)
+{
+    struct store_rollup *r = s->rollup;
+    if (!r->broken)
+        store_event(s, STORE_WARNING, "rollup.late", NULL, "the long-term charts stand still: %s",
+                    e->text);
+    r->broken = true;
+    r->retry.ms = clk_mono(s->clk).ms + RETRY_MS;
+    store_rollup_reopen(r);
+    store_rollup_forget(r);
 }
 
 void store_rollup_step(struct store *s)
@@ -274,19 +205,34 @@ void store_rollup_step(struct store *s)
         if (st == ST_NOT_FOUND)
             st = store_rollup_redo(s, &left, &e);
     }
-    if (st == ST_NOT_FOUND)
+    pack_done(r);
+    if (st == ST_NOT_FOUND) {
         r->idle_since = s->seals; /* nothing comes but by a seal */
-    if (st == ST_OK || st == ST_NOT_FOUND) {
-        r->broken = false;
-        return;
+        r->given_up = false;
     }
-    if (!r->broken)
-        store_event(s, STORE_WARNING, "rollup.late", NULL, "the long-term charts stand still: %s",
-                    e.text);
-    r->broken = true;
-    r->retry.ms = clk_mono(s->clk).ms + RETRY_MS;
-    reopen(r);
-    store_rollup_forget(r);
+    if (st == ST_OK || st == ST_NOT_FOUND)
+        r->broken = false;
+    else
+        fail(s, &e);
+}
+
+void store_rollup_sealed(struct store *s, const struct store_sealed *b, int64_t id, const bool *use)
+{
+    struct store_rollup *r = s->rollup;
+    if (!r)
+        return;
+    struct step x = {id, b->from_ms, b->to_ms, store_kind(b->kind, b->level) == 0, {0}};
+    struct err e = {.text = ""};
+    int64_t left = 0;
+    enum st st = ST_OK;
+    int64_t at = r->cursor; /* a slot that is closed may ask for batches before this one again */
+    bool next = at >= r->newest && !r->broken && (use || !x.data);
+    r->newest = id;
+    while (next && r->cursor == at && st == ST_OK && !is_full(r))
+        st = go_on(s, &x, use, &left, &e);
+    pack_done(r);
+    if (st != ST_OK)
+        fail(s, &e);
 }
 
 /* ---- open, close ---- */
@@ -302,9 +248,11 @@ enum st store_rollup_open(struct store *s, struct err *e)
     buf_init(&r->raw, STORE_ROLL_BLOB_MAX);
     ERR_TRY(store_names_open(&r->names, s, e));
     ERR_TRY(store_roll_progress_get(&s->db, &r->at, e));
-    reopen(r);
+    store_rollup_reopen(r);
     r->idle_since = UINT64_MAX;
+    r->dirty_cursor = INT64_MIN;
     enum st st = store_db_int(&s->db, SQL_BATCH_NEWEST, 0, NULL, &r->newest_at_start, e);
+    r->newest = r->newest_at_start;
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
@@ -322,6 +270,7 @@ void store_rollup_close(struct store *s)
     buf_done(&r->bytes);
     buf_done(&r->cose);
     buf_done(&r->raw);
+    pack_done(r);
     free(r);
     s->rollup = NULL;
 }

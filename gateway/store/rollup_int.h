@@ -114,6 +114,9 @@ struct store_moved {
 enum st store_batch_moved(struct store_db *d, int64_t id, int64_t from_ms, struct store_moved *out,
                           struct err *e);
 
+/* Batches between the two may be moved and not be in rollup_late yet; INT64_MAX: none. */
+enum st store_moved_pending(struct store_db *d, int64_t *first, int64_t *last, struct err *e);
+
 /* The batches of a quarter: first … first + past, `n` of them in the store then, and `late` ones
  * of table rollup_late. */
 struct store_sources {
@@ -148,6 +151,25 @@ enum st store_roll_progress_get(struct store_db *d, struct store_roll_progress *
 enum st store_batch_bytes(struct store_db *d, int64_t id, const uint8_t *hash, struct buf *cose,
                           struct err *e);
 
+/* What `correct` entries take back. A slot or a chart applies that many, which are more than anyone
+ * has signed for it; an event or an error says when there are more. */
+#define STORE_TAKEN_MAX 1024
+struct store_taken {
+    uint32_t number;
+    int64_t from_ms, to_ms;
+};
+/* Of one series, within a time: to be freed. ST_FULL: more. */
+enum st store_taken_of(struct store_db *d, const char *series, int64_t from_ms, int64_t to_ms,
+                       struct store_taken **out, uint32_t *n, struct err *e);
+static inline bool store_taken_has(const struct store_taken *v, uint32_t n, uint32_t number,
+                                   int64_t t_ms)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (v[i].number == number && v[i].from_ms <= t_ms && t_ms < v[i].to_ms)
+            return true;
+    return false;
+}
+
 /* ---- names.c: the numbers of series ---- */
 
 struct store_names {
@@ -166,14 +188,43 @@ enum st store_names_open(struct store_names *x, struct store *s, struct err *e);
 void store_names_close(struct store_names *x);
 /* A poll of that device begins: its records follow. */
 void store_names_device(struct store_names *x, struct wire_span device);
-/* The number of a record's series; a new name gets the next one. ST_FULL, ST_MEMORY. */
+/* The number of a record's series, or of a configured one; a new name gets the next one. ST_FULL,
+ * ST_MEMORY. */
 enum st store_names_find(struct store_names *x, const struct wire_skimmed *w, uint32_t *number,
                          struct err *e);
+enum st store_names_of(struct store_names *x, uint32_t ser, uint32_t *number, struct err *e);
+/* The number of "device/point"; ST_NOT_FOUND. */
+enum st store_names_text(const struct store_names *x, const char *text, uint32_t *number);
 bool store_names_counter(const struct store_names *x, uint32_t number);
 /* Inside a transaction: writes the new ones. */
 enum st store_names_write(struct store_names *x, struct err *e);
 
-/* ---- rollup.c, rollup_redo.c, rollup_write.c: the job, on the writer thread ---- */
+/* ---- rollup_read.c: the readings of a batch, and rollups of one slot in the making ---- */
+
+struct store_rollup_reading {
+    uint32_t number;
+    int64_t t_ms; /* UTC */
+    struct num v;
+    uint32_t q;
+    int64_t batch;
+};
+typedef enum st store_rollup_each(struct store *s, const struct store_rollup_reading *x,
+                                  struct err *e);
+/* A batch of the store, unpacked into s->rollup->cose; with hash (NULL: not asked) ST_CORRUPT when
+ * its bytes are not those that were sealed. */
+enum st store_rollup_load(struct store *s, int64_t id, const uint8_t *hash, struct wire_batch *b,
+                          struct err *e);
+void store_rollup_unload(struct store *s, struct wire_batch *b);
+/* Its readings, add_ms on top of their times; takes their number from *left. ST_CORRUPT: it is
+ * damaged, and each() may have seen some of it. */
+enum st store_rollup_pass(struct store *s, const struct wire_batch *b, int64_t id, int64_t add_ms,
+                          store_rollup_each *each, int64_t *left, struct err *e);
+/* All of it, with what the latest `time` entry adds; none of one whose times are not known. */
+enum st store_rollup_readings(struct store *s, int64_t id, int64_t from_ms, const uint8_t *hash,
+                              store_rollup_each *each, int64_t *left, struct err *e);
+/* The readings of these frames, which are batch id's. */
+enum st store_rollup_frames(struct store *s, const bool *use, int64_t id, store_rollup_each *each,
+                            struct err *e);
 
 /* Rollups of one slot in the making, by number. */
 struct store_rolls {
@@ -182,13 +233,22 @@ struct store_rolls {
     uint32_t n, cap;
     bool any, disordered;
     int64_t first, last; /* batches with readings of it; 0: none */
+    /* What `correct` entries take back of the slot, read with its first reading. */
+    struct store_taken *taken;
+    uint32_t ntaken;
+    bool asked;
 };
 enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e);
 void store_rolls_clear(struct store_rolls *x, int64_t slot);
 void store_rolls_done(struct store_rolls *x);
-/* Adds a reading of x->slot. */
-enum st store_rolls_add(struct store *s, struct store_rolls *x, const struct wire_skimmed *w,
-                        int64_t t_ms, struct num v, int64_t batch, struct err *e);
+/* Adds a reading of x->slot, unless it was taken back. */
+enum st store_rolls_add(struct store *s, struct store_rolls *x,
+                        const struct store_rollup_reading *w, struct err *e);
+/* Reads these entries anew. */
+enum st store_rolls_ask(struct store *s, struct store_rolls *x, struct err *e);
+
+/* ---- rollup.c, rollup_redo.c, rollup_place.c, rollup_write.c: the job, on the writer thread ----
+ */
 
 /* What the next seal writes. No more work is taken up from so many on; what was begun ends. */
 #define STORE_ROLL_READY_ROWS 64
@@ -208,7 +268,7 @@ enum store_roll_marks {
 };
 struct store_roll_mark {
     enum store_roll_marks what;
-    int64_t slot; /* store_dirty_id */
+    int64_t slot; /* a row of rollup_dirty */
     int64_t batch;
 };
 #define STORE_ROLL_COUNTED 65536 /* readings of counters out of order in one slot */
@@ -222,6 +282,7 @@ struct store_rollup {
     /* A quarter that is computed again. */
     struct store_rolls redo;
     struct store_sources sources;
+    int64_t late_was; /* of its row */
     bool redoing, in_late;
     int64_t redo_cursor, dirty_cursor;
     struct store_counted *counted; /* the second pass: readings of disordered counters */
@@ -235,16 +296,31 @@ struct store_rollup {
     size_t nrows, row_cap;
     struct store_roll_mark *mark;
     size_t nmarks, mark_cap;
+    /* What an entry said of sealed readings and is not worked off yet: the row of the file that
+     * says so, and the one that it becomes. */
+    int64_t todo_row, todo;
+    bool placing, place_late;
+    bool given_up; /* said once, until all is done */
     struct buf bytes, cose, raw;
+    struct wire_zstd *zstd;  /* while a turn makes rows */
     int64_t newest_at_start; /* batches up to here may have been damaged since they were sealed */
+    int64_t newest;          /* the last raw or control batch */
     uint64_t idle_since;     /* s->seals when nothing was left to do */
     struct mono retry;
     bool broken; /* said once */
 };
+/* Rows of table rollup_dirty: quarters as they are, days + 2^40; below zero what entries left to
+ * do:
+ * -(batch): the batches from this one on, as far as `time` entries that name it go, are to be
+ * looked at again; from STORE_DIRTY_RANGE to its half: a quarter and another (24 bits each), all
+ * between which are to be marked, for a `correct` entry. */
 static inline int64_t store_dirty_id(enum store_span span, int64_t slot)
 {
     return ((int64_t)span << 40) + slot;
 }
+#define STORE_DIRTY_DAYS (INT64_C(1) << 40)
+#define STORE_DIRTY_RANGE (INT64_MIN + 1)
+#define STORE_DIRTY_SLOT_BITS 24
 enum st store_rollup_open(struct store *s, struct err *e);
 void store_rollup_close(struct store *s);
 /* A bounded piece of work: at most STORE_ROLL_TURN readings, or one batch. What it finds rides in
@@ -264,14 +340,20 @@ enum st store_rollup_mark(struct store_rollup *r, enum store_roll_marks what, in
                           int64_t batch, struct err *e);
 /* After a failure: whatever is computed again starts over. */
 void store_rollup_forget(struct store_rollup *r);
-/* The readings of one batch whose times are known, each at its time (UTC); takes their number from
- * *left. ST_CORRUPT: the batch is damaged, and each() may have seen some of it. */
-typedef enum st store_rollup_each(struct store *s, const struct wire_skimmed *w, int64_t t_ms,
-                                  struct num v, int64_t batch, struct err *e);
-enum st store_rollup_readings(struct store *s, int64_t id, int64_t from_ms, const uint8_t *hash,
-                              store_rollup_each *each, int64_t *left, struct err *e);
+/* Inside the transaction of a seal, when control batch id was noted (store_times_note): what its
+ * entries leave to do. */
+enum st store_rollup_noted(struct store *s, int64_t id, struct err *e);
+/* Takes up such a row; a bounded piece of what it asks. */
+void store_rollup_place_begin(struct store_rollup *r, int64_t row);
+enum st store_rollup_place(struct store *s, int64_t *left, struct err *e);
+/* Starts the open slot over: what is in it was not seen whole. */
+void store_rollup_reopen(struct store_rollup *r);
 /* Inside the transaction of a seal; `written` after its commit. */
 enum st store_rollup_write(struct store *s, struct err *e);
 void store_rollup_written(struct store *s);
+/* After the commit of a raw or control batch and before its frames go: takes the readings from them
+ * when all before it are in, which spares unpacking the batch. */
+void store_rollup_sealed(struct store *s, const struct store_sealed *b, int64_t id,
+                         const bool *use);
 
 #endif

@@ -45,14 +45,71 @@ static void end(struct store_rollup *r)
     r->ncounted = 0;
 }
 
-/* Not all that made the slot is held any more: its row says what it was, and stays. */
+/* The rows of the slot as they are, into r->redo. */
+static enum st load_rows(struct store *s, struct err *e)
+{
+    struct store_rollup *r = s->rollup;
+    int64_t slot = r->redo.slot;
+    enum st st = ST_NOT_FOUND;
+    store_rolls_clear(&r->redo, slot);
+    for (uint32_t g = 0; g * STORE_ROLL_GROUP < r->names.n; g++) {
+        int64_t at = slot;
+        st = store_rolls_next(&s->db, STORE_QUARTER, g, &at, slot + 1, &r->raw, e);
+        if (st == ST_NOT_FOUND)
+            continue;
+        ERR_TRY(st);
+        ERR_TRY(store_rolls_room(&r->redo, (g + 1) * STORE_ROLL_GROUP - 1, e));
+        ERR_TRY(store_rolls_decode(r->raw.p, r->raw.n, -1, r->redo.r + (size_t)g * STORE_ROLL_GROUP,
+                                   e));
+    }
+    return ST_OK;
+}
+
+/* Takes the series out that `correct` entries take back for the whole slot; *whole: that is all
+ * they take back of it. */
+static enum st take_out(struct store *s, bool *whole, struct err *e)
+{
+    struct store_rollup *r = s->rollup;
+    int64_t from_ms = store_slot_ms(STORE_QUARTER, r->redo.slot);
+    ERR_TRY(load_rows(s, e));
+    ERR_TRY(store_rolls_ask(s, &r->redo, e));
+    *whole = r->redo.ntaken > 0;
+    for (uint32_t i = 0; i < r->redo.ntaken; i++) {
+        const struct store_taken *t = &r->redo.taken[i];
+        if (t->number >= r->redo.n || r->redo.r[t->number].count == 0)
+            continue;
+        if (t->from_ms > from_ms || t->to_ms < from_ms + STORE_QUARTER_MS)
+            *whole = false;
+        else
+            r->redo.r[t->number].count = 0;
+    }
+    return ST_OK;
+}
+
+static enum st replace(struct store *s, struct err *e);
+
+/* Not all that made the slot is held any more: its rows say what it was, and stay, but for series
+ * that were taken back. */
 static enum st give_up(struct store *s, const char *why, struct err *e)
 {
     struct store_rollup *r = s->rollup;
-    char when[CLK_TEXT_BYTES];
-    store_event(s, STORE_WARNING, "rollup.late", NULL,
-                "the rollup of %s stays without what came late: %s",
-                clk_text(store_slot_ms(STORE_QUARTER, r->redo.slot), when), why);
+    struct err bad = {.text = ""};
+    bool whole = false, more = r->sources.late > r->late_was;
+    enum st st = take_out(s, &whole, &bad);
+    if (st != ST_OK && st != ST_CORRUPT && e)
+        *e = bad;
+    if (st != ST_OK && st != ST_CORRUPT)
+        return st;
+    if ((!whole || more) && !r->given_up) {
+        char when[CLK_TEXT_BYTES];
+        store_event(s, STORE_WARNING, "rollup.late", NULL,
+                    "the rollup of %s, and maybe of other times, stays without what came late: %s",
+                    clk_text(store_slot_ms(STORE_QUARTER, r->redo.slot), when), why);
+        r->given_up = true;
+    }
+    r->sources.late = r->late_was;
+    if (st == ST_OK && r->redo.ntaken > 0)
+        return replace(s, e);
     int64_t slot = r->redo.slot;
     end(r);
     return store_rollup_mark(r, STORE_ROLL_CLEAN, slot, 0, e);
@@ -66,33 +123,31 @@ static enum st is_whole(struct store *s, bool *whole, struct err *e)
     ERR_TRY(store_db_int(&s->db, SQL_BATCH_BETWEEN, 2, ids, &n, e));
     ERR_TRY(store_db_int(&s->db, SQL_LATE_COUNT, 1, &r->redo.slot, &late, e));
     *whole = n == r->sources.n && late >= r->sources.late;
+    r->late_was = r->sources.late;
     r->sources.late = late;
     return ST_OK;
 }
 
-static enum st add(struct store *s, const struct wire_skimmed *w, int64_t t_ms, struct num v,
-                   int64_t batch, struct err *e)
+static enum st add(struct store *s, const struct store_rollup_reading *x, struct err *e)
 {
-    struct store_rolls *x = &s->rollup->redo;
-    if (store_slot_of(STORE_QUARTER, t_ms) != x->slot)
+    struct store_rolls *to = &s->rollup->redo;
+    if (store_slot_of(STORE_QUARTER, x->t_ms) != to->slot)
         return ST_OK;
-    return store_rolls_add(s, x, w, t_ms, v, batch, e);
+    return store_rolls_add(s, to, x, e);
 }
 
 /* The second pass: gathers what is to be put in order. */
-static enum st gather(struct store *s, const struct wire_skimmed *w, int64_t t_ms, struct num v,
-                      int64_t batch, struct err *e)
+static enum st gather(struct store *s, const struct store_rollup_reading *x, struct err *e)
 {
     struct store_rollup *r = s->rollup;
-    uint32_t number = 0;
-    (void)batch;
-    if (store_slot_of(STORE_QUARTER, t_ms) != r->redo.slot || !store_roll_trusts(w->q))
+    (void)e;
+    if (store_slot_of(STORE_QUARTER, x->t_ms) != r->redo.slot || !store_roll_trusts(x->q) ||
+        store_taken_has(r->redo.taken, r->redo.ntaken, x->number, x->t_ms))
         return ST_OK;
-    ERR_TRY(store_names_find(&r->names, w, &number, e));
-    if (number >= r->redo.n || !r->redo.r[number].disordered)
+    if (x->number >= r->redo.n || !r->redo.r[x->number].disordered)
         return ST_OK;
     if (r->ncounted < STORE_ROLL_COUNTED)
-        r->counted[r->ncounted] = (struct store_counted){t_ms, number, r->ncounted, v};
+        r->counted[r->ncounted] = (struct store_counted){x->t_ms, x->number, r->ncounted, x->v};
     r->ncounted++;
     return ST_OK;
 }
@@ -121,6 +176,20 @@ static void recount(struct store_rollup *r)
     }
 }
 
+/* The slot's new rows are r->redo's. */
+static enum st replace(struct store *s, struct err *e)
+{
+    struct store_rollup *r = s->rollup;
+    int64_t slot = r->redo.slot, day = day_of(slot);
+    ERR_TRY(store_rollup_mark(r, STORE_ROLL_CLEAR, slot, 0, e));
+    ERR_TRY(store_rollup_keep(r, &r->redo, &r->sources, e));
+    ERR_TRY(store_rollup_mark(r, STORE_ROLL_CLEAN, slot, 0, e));
+    if (day < day_of(r->at.slot))
+        ERR_TRY(store_rollup_mark(r, STORE_ROLL_DIRTY, store_dirty_id(STORE_DAY, day), 0, e));
+    end(r);
+    return ST_OK;
+}
+
 static enum st finish(struct store *s, struct err *e)
 {
     struct store_rollup *r = s->rollup;
@@ -136,16 +205,10 @@ static enum st finish(struct store *s, struct err *e)
         r->redo_cursor = r->in_late ? 0 : r->sources.first - 1;
         return ST_OK;
     }
-    if (made > 0) {
-        ERR_TRY(store_rollup_mark(r, STORE_ROLL_CLEAR, slot, 0, e));
-        ERR_TRY(store_rollup_keep(r, &r->redo, &r->sources, e));
-    }
-    ERR_TRY(store_rollup_mark(r, STORE_ROLL_CLEAN, slot, 0, e));
-    int64_t day = day_of(slot);
-    if (day < day_of(r->at.slot))
-        ERR_TRY(store_rollup_mark(r, STORE_ROLL_DIRTY, store_dirty_id(STORE_DAY, day), 0, e));
+    if (made > 0)
+        return replace(s, e);
     end(r);
-    return ST_OK;
+    return store_rollup_mark(r, STORE_ROLL_CLEAN, slot, 0, e);
 }
 
 /* The next batch of the slot: those that made it, then those that came late. */
@@ -260,7 +323,17 @@ static bool waits(const struct store_rollup *r, int64_t day)
         if (r->row[i].span == STORE_QUARTER && day_of(r->row[i].key >> 16) == day)
             return true;
     for (size_t i = 0; i < r->nmarks; i++)
-        if (r->mark[i].slot < store_dirty_id(STORE_DAY, 0) && day_of(r->mark[i].slot) == day)
+        if (r->mark[i].slot >= 0 && r->mark[i].slot < STORE_DIRTY_DAYS &&
+            day_of(r->mark[i].slot) == day)
+            return true;
+    return false;
+}
+
+/* Whether new rows of that quarter wait for a seal: what is in the file is not what they say. */
+static bool is_new(const struct store_rollup *r, int64_t slot)
+{
+    for (size_t i = 0; i < r->nrows; i++)
+        if (r->row[i].span == STORE_QUARTER && r->row[i].key >> 16 == slot)
             return true;
     return false;
 }
@@ -270,10 +343,14 @@ static enum st take_up(struct store *s, struct err *e)
     struct store_rollup *r = s->rollup;
     int64_t id = 0;
     ERR_TRY(store_db_int(&s->db, SQL_DIRTY_NEXT, 1, &r->dirty_cursor, &id, e));
-    bool day = id >= store_dirty_id(STORE_DAY, 0);
-    int64_t slot = day ? id - store_dirty_id(STORE_DAY, 0) : id;
+    bool day = id >= STORE_DIRTY_DAYS;
+    int64_t slot = day ? id - STORE_DIRTY_DAYS : id;
     r->dirty_cursor = id;
-    if (slot >= (day ? day_of(r->at.slot) : r->at.slot) || (day && waits(r, slot)))
+    if (id < 0) {
+        store_rollup_place_begin(r, id);
+        return ST_OK;
+    }
+    if (slot >= (day ? day_of(r->at.slot) : r->at.slot) || (day ? waits : is_new)(r, slot))
         return ST_OK; /* time came back to it, or it is not whole in the file: later */
     if (!day)
         return begin(s, slot, e);
@@ -290,12 +367,17 @@ enum st store_rollup_redo(struct store *s, int64_t *left, struct err *e)
         return quarter_step(s, left, e);
     if (r->in_day)
         return day_step(s, left, e);
+    if (r->placing)
+        return store_rollup_place(s, left, e);
     return take_up(s, e);
 }
 
 void store_rollup_forget(struct store_rollup *r)
 {
     end(r);
-    r->in_day = false;
-    r->dirty_cursor = -1;
+    r->in_day = r->placing = false;
+    r->dirty_cursor = INT64_MIN;
+    for (size_t i = 0; i < r->nmarks; i++) /* an entry's row stays until it is worked off anew */
+        if (r->mark[i].what == STORE_ROLL_CLEAN && r->mark[i].slot < 0)
+            r->mark[i--] = r->mark[--r->nmarks];
 }

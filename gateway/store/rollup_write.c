@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define ZSTD_LEVEL 3
-#define EXPIRED_A_WRITE 256 /* rows beyond keep_rollups that one seal drops */
+#define BYTES_KEPT (16 * 1024) /* more is given back after use */
+#define EXPIRED_A_WRITE 256    /* rows beyond keep_rollups that one seal drops */
 
 static enum st grow(void **items, size_t n, size_t *cap, size_t size, struct err *e)
 {
@@ -51,11 +52,9 @@ enum st store_rollup_keep_group(struct store_rollup *r, enum store_span span, in
     r->row = items;
     r->raw.n = 0;
     ERR_TRY(store_rolls_encode(group, &r->raw, e));
-    struct wire_zstd *z = NULL;
-    ERR_TRY(wire_zstd_open(&z, e));
-    enum st st = wire_zstd_pack(z, ZSTD_LEVEL, r->raw.p, r->raw.n, &r->bytes, e);
-    wire_zstd_close(z);
-    ERR_TRY(st);
+    if (!r->zstd)
+        ERR_TRY(wire_zstd_open(&r->zstd, e));
+    ERR_TRY(wire_zstd_pack(r->zstd, ZSTD_LEVEL, r->raw.p, r->raw.n, &r->bytes, e));
     r->row[r->nrows++] = (struct store_roll_row){
         span, key, from ? *from : (struct store_sources){0}, at, r->bytes.n - at};
     return ST_OK;
@@ -87,14 +86,20 @@ static enum st write_row(struct store *s, const struct store_roll_row *row, stru
     return store_db_run(&s->db, q, e);
 }
 
+static enum st clear(struct store *s, int64_t id, struct err *e)
+{
+    bool day = id >= STORE_DIRTY_DAYS;
+    int64_t slot = day ? id - STORE_DIRTY_DAYS : id;
+    int64_t range[] = {store_roll_key(slot, 0), store_roll_key(slot + 1, 0)};
+    return store_db_do(&s->db, day ? SQL_DAY_CLEAR : SQL_QUARTER_CLEAR, 2, range, e);
+}
+
 static enum st write_mark(struct store *s, const struct store_roll_mark *m, struct err *e)
 {
-    int64_t v[] = {m->slot, m->batch}, day = m->slot - store_dirty_id(STORE_DAY, 0);
-    int64_t slot = day >= 0 ? day : m->slot;
-    int64_t range[] = {store_roll_key(slot, 0), store_roll_key(slot + 1, 0)};
+    int64_t v[] = {m->slot, m->batch};
     switch (m->what) {
     case STORE_ROLL_CLEAR:
-        return store_db_do(&s->db, day >= 0 ? SQL_DAY_CLEAR : SQL_QUARTER_CLEAR, 2, range, e);
+        return clear(s, m->slot, e);
     case STORE_ROLL_CLEAN:
         return store_db_do(&s->db, SQL_DIRTY_DROP, 1, v, e);
     case STORE_ROLL_LATE:
@@ -104,6 +109,22 @@ static enum st write_mark(struct store *s, const struct store_roll_mark *m, stru
     default:
         return ST_BAD;
     }
+}
+
+/* How far the job of an entry got. */
+static enum st write_todo(struct store *s, struct err *e)
+{
+    struct store_rollup *r = s->rollup;
+    if (!r->placing || r->todo == r->todo_row)
+        return ST_OK;
+    ERR_TRY(store_db_do(&s->db, SQL_DIRTY_DROP, 1, &r->todo_row, e));
+    return store_db_do(&s->db, SQL_DIRTY_ADD, 1, &r->todo, e);
+}
+
+/* Whether there is anything to write. */
+static bool has_news(const struct store_rollup *r)
+{
+    return r && (r->nrows > 0 || r->nmarks > 0 || (r->placing && r->todo != r->todo_row));
 }
 
 static enum st expire(struct store *s, struct err *e)
@@ -124,7 +145,7 @@ static enum st expire(struct store *s, struct err *e)
 enum st store_rollup_write(struct store *s, struct err *e)
 {
     struct store_rollup *r = s->rollup;
-    if (!r || (r->nrows == 0 && r->nmarks == 0))
+    if (!has_news(r))
         return ST_OK;
     ERR_TRY(store_names_write(&r->names, e));
     for (enum store_roll_marks what = STORE_ROLL_CLEAR; what < STORE_ROLL_MARKS; what++) {
@@ -134,6 +155,7 @@ enum st store_rollup_write(struct store *s, struct err *e)
         for (size_t i = 0; i < r->nrows && what == STORE_ROLL_CLEAR; i++)
             ERR_TRY(write_row(s, &r->row[i], e));
     }
+    ERR_TRY(write_todo(s, e));
     int64_t v[] = {r->at.slot, r->at.done, r->at.seen};
     ERR_TRY(store_db_do(&s->db, SQL_ROLL_PROGRESS_SET, 3, v, e));
     return expire(s, e);
@@ -142,10 +164,15 @@ enum st store_rollup_write(struct store *s, struct err *e)
 void store_rollup_written(struct store *s)
 {
     struct store_rollup *r = s->rollup;
-    if (!r || (r->nrows == 0 && r->nmarks == 0))
+    if (!has_news(r))
         return;
     r->nrows = r->nmarks = 0;
     r->bytes.n = 0;
-    r->dirty_cursor = -1;
+    if (r->bytes.cap > BYTES_KEPT) {
+        buf_done(&r->bytes);
+        buf_init(&r->bytes, SIZE_MAX / 2);
+    }
+    r->dirty_cursor = INT64_MIN;
+    r->todo_row = r->todo;
     r->names.saved = r->names.n;
 }

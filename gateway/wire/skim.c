@@ -77,6 +77,11 @@ enum st wire_skim_open(struct wire_skim *s, const void *payload, size_t n, struc
     return s->p && major == 4 ? ST_OK : err_set(e, ST_CORRUPT, "a payload that is no array");
 }
 
+void wire_skim_records(struct wire_skim *s, const void *records, size_t bytes, uint64_t n)
+{
+    *s = (struct wire_skim){.p = records, .end = (const uint8_t *)records + bytes, .left = n};
+}
+
 /* What a record has but its value, and where that stands. */
 struct parts {
     struct wire_span bn;

@@ -294,6 +294,8 @@ struct wire_skimmed {
 };
 enum st wire_skim_open(struct wire_skim *s, const void *payload, size_t n,
                        struct err *e) ST_MUST_CHECK;
+/* The same for n encoded records without an array's head. */
+void wire_skim_records(struct wire_skim *s, const void *records, size_t bytes, uint64_t n);
 /* The next record, or with `only` the next of that device. ST_NOT_FOUND at the end, ST_CORRUPT. */
 enum st wire_skim_next(struct wire_skim *s, const struct wire_span *only, struct wire_skimmed *out,
                        struct err *e) ST_MUST_CHECK;

@@ -69,6 +69,15 @@ void line_step(struct line *l, bool flush);
 void line_writer_start(struct line *l);
 void line_writer_stop(struct line *l);
 
+/* Appends a `correct` entry; what is "invalidate" and so on. */
+void line_put_correct(struct buf *b, const char *series, int64_t from_ms, int64_t to_ms,
+                      const char *what);
+/* Seals a batch with that payload into the newest chain: one that stands for the thinned batch with
+ * that number, or with 0 a control batch. The seal does not know of it: it must be opened again
+ * before it seals on. */
+void line_seal_as(struct line *l, uint64_t thinned, const struct buf *payload);
+void line_seal_control(struct line *l, const struct buf *payload);
+
 /* All batches that the reader's store holds, in order of (chain birth, seq); each() returns false
  * to stop. Not between store_reader_begin and _end. */
 enum st line_each_batch(struct store_reader *r,

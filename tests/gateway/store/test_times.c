@@ -15,69 +15,6 @@
 
 static const uint8_t boot_a[] = "boot-no1", boot_b[] = "boot-no2";
 
-static void put_correct(struct buf *b, const char *series, int64_t from_ms, int64_t to_ms,
-                        const char *what)
-{
-    enum st st = wire_put_array(b, 9);
-    st = st == ST_OK ? wire_put_text(b, "correct") : st;
-    st = st == ST_OK ? wire_put_uint(b, 1) : st;
-    st = st == ST_OK ? wire_put_text(b, series) : st;
-    st = st == ST_OK ? wire_put_int(b, from_ms) : st;
-    st = st == ST_OK ? wire_put_int(b, to_ms) : st;
-    st = st == ST_OK ? wire_put_text(b, what) : st;
-    st = st == ST_OK ? wire_put_null(b) : st;
-    st = st == ST_OK ? wire_put_text(b, "spider") : st;
-    st = st == ST_OK ? wire_put_text(b, "an") : st;
-    assert_int_equal(st, ST_OK);
-}
-
-/* Seals a batch with that payload into the newest chain: one that stands for the thinned batch with
- * that number, or with 0 a control batch. */
-static void seal_as(struct line *l, uint64_t thinned, const struct buf *payload)
-{
-    struct err e = {0};
-    struct store_chain c;
-    struct wire_key *key = NULL;
-    struct wire_zstd *z = NULL;
-    struct buf cose, packed;
-    buf_init(&cose, WIRE_BATCH_MAX);
-    buf_init(&packed, WIRE_BATCH_MAX);
-    assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
-    assert_int_equal(wire_key_load(&key, l->key, &e), ST_OK);
-    struct wire_header h = {.kind = thinned ? WIRE_DATA : WIRE_CONTROL,
-                            .for_from = thinned,
-                            .for_to = thinned,
-                            .gw = "gw-01",
-                            .seq = c.last_seq + 1,
-                            .from_ms = c.last_to_ms,
-                            .to_ms = c.last_to_ms + (thinned ? 1 : 0)};
-    memcpy(h.kid, c.kid, sizeof h.kid);
-    memcpy(h.chain, c.id, sizeof h.chain);
-    memcpy(h.prev, c.last_hash, sizeof h.prev);
-    memcpy(h.boot, store_boot(l->store), sizeof h.boot);
-    assert_int_equal(wire_batch_sign(&h, payload->p, payload->n, key, &cose, &e), ST_OK);
-    assert_int_equal(wire_zstd_open(&z, &e), ST_OK);
-    assert_int_equal(wire_zstd_pack(z, 3, cose.p, cose.n, &packed, &e), ST_OK);
-    struct store_sealed b = {.chain = c.id,
-                             .seq = h.seq,
-                             .kind = h.kind,
-                             .level = thinned ? STORE_15MIN : STORE_RAW,
-                             .from_ms = h.from_ms,
-                             .to_ms = h.to_ms,
-                             .packed = {packed.p, packed.n}};
-    wire_sha256(cose.p, cose.n, b.hash);
-    assert_int_equal(store_seal(l->store, &b, NULL, NULL, 0, &e), ST_OK);
-    wire_zstd_close(z);
-    wire_key_free(key);
-    buf_done(&cose);
-    buf_done(&packed);
-}
-
-static void seal_control(struct line *l, const struct buf *payload)
-{
-    seal_as(l, 0, payload);
-}
-
 static struct wire_reading reading(const char *point, int64_t t_ms, uint32_t q)
 {
     return (struct wire_reading){.device = {(const uint8_t *)"dev-0", 5},
@@ -157,16 +94,16 @@ static void C1_what_batches_say_of_each_other_is_rescued_with_them(void **state)
     assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
     assert_int_equal(wire_put_array(&b, 2), ST_OK);
     assert_int_equal(wire_put_time(&b, boot_a, 3, 9, ADD, 900), ST_OK);
-    put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "invalidate");
-    seal_control(l, &b);
+    line_put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "invalidate");
+    line_seal_control(l, &b);
     b.n = 0;
     assert_int_equal(wire_put_array(&b, 2), ST_OK);
     assert_int_equal(wire_put_time(&b, boot_a, 5, 9, ADD + 5, 2), ST_OK);
     assert_int_equal(wire_put_time(&b, boot_a, 11, 12, 40, 2), ST_OK);
-    seal_control(l, &b);
+    line_seal_control(l, &b);
     b.n = 0;
     assert_int_equal(wire_put_array(&b, 0), ST_OK);
-    seal_as(l, 2, &b);
+    line_seal_as(l, 2, &b);
     line_stop(l);
     int64_t bytes = ask_sql(l, "SELECT sum(bytes) FROM batch");
     FILE *f = fopen(l->db, "r+b");
@@ -193,13 +130,13 @@ static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **sta
     assert_int_equal(store_chain_last(l->store, &c, &e), ST_OK);
     assert_int_equal(wire_put_array(&b, 2), ST_OK);
     assert_int_equal(wire_put_time(&b, boot_a, 3, 9, ADD, 900), ST_OK);
-    put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "invalidate");
-    seal_control(l, &b);
+    line_put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "invalidate");
+    line_seal_control(l, &b);
     b.n = 0;
     assert_int_equal(wire_put_array(&b, 2), ST_OK);
     assert_int_equal(wire_put_time(&b, boot_a, 5, 9, ADD + 5, 2), ST_OK);
     assert_int_equal(wire_put_time(&b, boot_a, 11, 12, 40, 2), ST_OK);
-    seal_control(l, &b);
+    line_seal_control(l, &b);
     check(l, c.id);
     line_stop(l);
 
@@ -212,8 +149,8 @@ static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **sta
 
     b.n = 0;
     assert_int_equal(wire_put_array(&b, 1), ST_OK);
-    put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "rescale");
-    seal_control(l, &b);
+    line_put_correct(&b, "dev-0/p1", LINE_T0, LINE_T0 + 1000, "rescale");
+    line_seal_control(l, &b);
     struct store_reader *r = NULL;
     struct store_times *t = NULL;
     assert_int_equal(store_reader_open(&r, l->db, &e), ST_OK);

@@ -1,0 +1,201 @@
+/* The readings of batches for the rollups' job, and the rollups of one slot that they go into. */
+#include "gateway/store/rollup_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COSE_KEPT (64 * 1024) /* a larger buffer is given back after use */
+
+/* ---- rollups by number ---- */
+
+enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e)
+{
+    if (number < x->cap) {
+        x->n = number < x->n ? x->n : number + 1;
+        return ST_OK;
+    }
+    /* In steps of a group, so that encoding sees whole ones. */
+    uint32_t cap = (number / STORE_ROLL_GROUP + 1) * STORE_ROLL_GROUP;
+    struct store_roll *r = reallocarray(x->r, cap, sizeof *r);
+    if (!r)
+        return err_set(e, ST_MEMORY, "no memory for rollups");
+    memset(r + x->cap, 0, (cap - x->cap) * sizeof *r);
+    x->r = r;
+    x->cap = cap;
+    x->n = number + 1;
+    return ST_OK;
+}
+
+void store_rolls_clear(struct store_rolls *x, int64_t slot)
+{
+    if (x->r)
+        memset(x->r, 0, x->cap * sizeof *x->r);
+    free(x->taken);
+    *x = (struct store_rolls){.slot = slot, .r = x->r, .cap = x->cap};
+}
+
+void store_rolls_done(struct store_rolls *x)
+{
+    free(x->r);
+    free(x->taken);
+    *x = (struct store_rolls){.r = NULL};
+}
+
+/* Adds the row's entry to those of the slot. */
+static enum st take(struct store *s, struct store_rolls *x, sqlite3_stmt *q, struct err *e)
+{
+    uint32_t number = 0;
+    const char *series = (const char *)sqlite3_column_text(q, 0);
+    if (!series || store_names_text(&s->rollup->names, series, &number) != ST_OK)
+        return ST_OK; /* no reading of it so far */
+    struct store_taken *p = reallocarray(x->taken, x->ntaken + 1, sizeof *p);
+    if (!p)
+        return err_set(e, ST_MEMORY, "no memory for rollups");
+    x->taken = p;
+    p[x->ntaken++] =
+        (struct store_taken){number, sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2)};
+    return ST_OK;
+}
+
+enum st store_rolls_ask(struct store *s, struct store_rolls *x, struct err *e)
+{
+    int64_t v[] = {store_slot_ms(STORE_QUARTER, x->slot),
+                   store_slot_ms(STORE_QUARTER, x->slot + 1)};
+    sqlite3_stmt *q = store_db_ask(&s->db, SQL_TAKEN, 2, v, e);
+    enum st st = q ? ST_OK : ST_IO;
+    free(x->taken);
+    x->taken = NULL;
+    x->ntaken = 0;
+    while (st == ST_OK && (st = store_db_row(&s->db, q, e)) == ST_OK && x->ntaken < STORE_TAKEN_MAX)
+        st = take(s, x, q, e);
+    if (q)
+        sqlite3_reset(q);
+    if (st == ST_OK) {
+        char when[CLK_TEXT_BYTES];
+        store_event(s, STORE_WARNING, "rollup.uncorrected", NULL,
+                    "the rollup of %s applies %d correct entries, there are more",
+                    clk_text(v[0], when), STORE_TAKEN_MAX);
+    }
+    x->asked = st == ST_OK || st == ST_NOT_FOUND;
+    return x->asked ? ST_OK : st;
+}
+
+enum st store_rolls_add(struct store *s, struct store_rolls *x,
+                        const struct store_rollup_reading *w, struct err *e)
+{
+    ERR_TRY(store_rolls_room(x, w->number, e));
+    if (!x->asked)
+        ERR_TRY(store_rolls_ask(s, x, e));
+    x->any = true;
+    x->first = x->first && x->first < w->batch ? x->first : w->batch;
+    x->last = x->last > w->batch ? x->last : w->batch;
+    if (store_taken_has(x->taken, x->ntaken, w->number, w->t_ms))
+        return ST_OK;
+    struct store_roll *r = &x->r[w->number];
+    store_roll_add(r, (uint32_t)(w->t_ms - store_slot_ms(STORE_QUARTER, x->slot)), w->v, w->q,
+                   store_names_counter(&s->rollup->names, w->number));
+    x->disordered |= r->disordered;
+    return ST_OK;
+}
+
+/* ---- one batch ---- */
+
+enum st store_rollup_load(struct store *s, int64_t id, const uint8_t *hash, struct wire_batch *b,
+                          struct err *e)
+{
+    struct buf *cose = &s->rollup->cose;
+    ERR_TRY(store_batch_bytes(&s->db, id, hash, cose, e));
+    enum st st = wire_batch_open_sealed(b, cose->p, cose->n, e);
+    return st == ST_BAD ? ST_CORRUPT : st;
+}
+
+void store_rollup_unload(struct store *s, struct wire_batch *b)
+{
+    struct buf *cose = &s->rollup->cose;
+    wire_batch_done(b);
+    if (cose->cap > COSE_KEPT) {
+        buf_done(cose);
+        buf_init(cose, WIRE_BATCH_MAX);
+    }
+}
+
+/* A value that stands for many, of a batch that was thinned: its slots were done long before. */
+static bool is_thinned(struct wire_span point)
+{
+    return memchr(point.p, ':', point.n) != NULL;
+}
+
+enum st store_rollup_pass(struct store *s, const struct wire_batch *b, int64_t id, int64_t add_ms,
+                          store_rollup_each *each, int64_t *left, struct err *e)
+{
+    struct store_names *names = &s->rollup->names;
+    struct store_rollup_reading x = {.batch = id};
+    struct wire_skim it;
+    struct wire_skimmed w;
+    if (b->header.kind != WIRE_DATA)
+        return ST_OK;
+    ERR_TRY(wire_skim_open(&it, b->cose.payload.p, b->cose.payload.n, e));
+    enum st st;
+    while ((st = wire_skim_next(&it, NULL, &w, e)) == ST_OK) {
+        --*left;
+        if (w.opens)
+            store_names_device(names, w.device);
+        if (is_thinned(w.point))
+            continue;
+        ERR_TRY(wire_skim_value(&it, &w, &x.v, e));
+        ERR_TRY(store_names_find(names, &w, &x.number, e));
+        x.t_ms = w.t_ms + add_ms;
+        x.q = w.q;
+        ERR_TRY(each(s, &x, e));
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_rollup_readings(struct store *s, int64_t id, int64_t from_ms, const uint8_t *hash,
+                              store_rollup_each *each, int64_t *left, struct err *e)
+{
+    struct store_moved m;
+    struct wire_batch b;
+    --*left;
+    ERR_TRY(store_batch_moved(&s->db, id, from_ms, &m, e));
+    if (!m.known)
+        return ST_OK;
+    ERR_TRY(store_rollup_load(s, id, hash, &b, e));
+    enum st st = store_rollup_pass(s, &b, id, m.add_ms, each, left, e);
+    store_rollup_unload(s, &b);
+    return st;
+}
+
+/* ---- the same, while the frames are still there ---- */
+
+static enum st frame(struct store *s, const struct store_frame *f, int64_t id,
+                     store_rollup_each *each, struct err *e)
+{
+    struct store_names *names = &s->rollup->names;
+    struct store_rollup_reading x = {.batch = id};
+    bool known = f->ngot == f->n; /* the configuration still has them all */
+    struct wire_skim it;
+    struct wire_skimmed w;
+    enum st st;
+    wire_skim_records(&it, f->senml, f->senml_n, f->n);
+    for (uint32_t i = 0; (st = wire_skim_next(&it, NULL, &w, e)) == ST_OK; i++) {
+        if (!known && w.opens)
+            store_names_device(names, w.device);
+        ERR_TRY(wire_skim_value(&it, &w, &x.v, e));
+        ERR_TRY(known ? store_names_of(names, f->got[i], &x.number, e)
+                      : store_names_find(names, &w, &x.number, e));
+        x.t_ms = w.t_ms;
+        x.q = w.q;
+        ERR_TRY(each(s, &x, e));
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_rollup_frames(struct store *s, const bool *use, int64_t id, store_rollup_each *each,
+                            struct err *e)
+{
+    for (size_t i = 0; i < s->nframes; i++)
+        if (use[i])
+            ERR_TRY(frame(s, &s->frames[i], id, each, e));
+    return ST_OK;
+}
