@@ -46,11 +46,13 @@ static enum st add(struct store_names *x, uint32_t ser, const char *text, int32_
 {
     if (x->n == NUMBERS_MAX)
         return err_set(e, ST_FULL, "store %s: more than %u series", x->s->path, NUMBERS_MAX);
-    if ((x->n & (x->n - 1)) == 0) {
-        struct store_name *of = reallocarray(x->of, x->n ? 2 * (size_t)x->n : 1, sizeof *of);
+    if (x->n == x->cap) { /* at first all that is configured */
+        uint32_t cap = x->cap ? 2 * x->cap : x->s->nser + 1;
+        struct store_name *of = reallocarray(x->of, cap, sizeof *of);
         if (!of)
             return no_memory(x, e);
         x->of = of;
+        x->cap = cap;
     }
     struct store_name *to = &x->of[x->n];
     *to = (struct store_name){NULL, ser, quantity};

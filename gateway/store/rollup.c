@@ -248,6 +248,9 @@ enum st store_rollup_open(struct store *s, struct err *e)
     buf_init(&r->raw, STORE_ROLL_BLOB_MAX);
     ERR_TRY(store_names_open(&r->names, s, e));
     ERR_TRY(store_roll_progress_get(&s->db, &r->at, e));
+    r->open.cap_wanted = r->redo.cap_wanted =
+        (r->names.n > s->nser ? r->names.n : s->nser) / STORE_ROLL_GROUP * STORE_ROLL_GROUP +
+        STORE_ROLL_GROUP;
     store_rollup_reopen(r);
     r->idle_since = UINT64_MAX;
     r->dirty_cursor = INT64_MIN;

@@ -179,8 +179,8 @@ struct store_names {
         uint32_t ser;     /* UINT32_MAX: the configuration has it no more */
         int32_t quantity; /* index into quantity_table; -1: not known */
     } * of;
-    uint32_t n, saved; /* those from `saved` on are not in the file yet */
-    uint32_t *number;  /* of each configured series, + 1; 0: none yet */
+    uint32_t n, cap, saved; /* those from `saved` on are not in the file yet */
+    uint32_t *number;       /* of each configured series, + 1; 0: none yet */
     /* Where the last one stood: what comes next is likely. */
     uint32_t device, next, old;
 };
@@ -226,11 +226,25 @@ enum st store_rollup_readings(struct store *s, int64_t id, int64_t from_ms, cons
 enum st store_rollup_frames(struct store *s, const bool *use, int64_t id, store_rollup_each *each,
                             struct err *e);
 
-/* Rollups of one slot in the making, by number. */
+/* Rollups of one slot in the making, by number; each as narrow as can be, for there are thousands:
+ * what only counters have stands apart. */
 struct store_rolls {
     int64_t slot;
-    struct store_roll *r;
-    uint32_t n, cap;
+    struct store_cell {
+        union store_roll_value min, max, first, last;
+        double sum;
+        uint32_t count, good, first_ms, last_ms;
+        uint32_t growth; /* index + 1; 0: none */
+        uint8_t scale;
+        bool counts; /* of a counter; once count is not 0 */
+    } * cell;
+    struct store_growth {
+        union store_roll_value from, to, grown;
+        uint32_t to_ms, resets;
+        bool counter, disordered;
+    } * growth;
+    uint32_t n, cap, ngrowth, growth_cap;
+    uint32_t cap_wanted; /* of all that is configured */
     bool any, disordered;
     int64_t first, last; /* batches with readings of it; 0: none */
     /* What `correct` entries take back of the slot, read with its first reading. */
@@ -238,6 +252,9 @@ struct store_rolls {
     uint32_t ntaken;
     bool asked;
 };
+void store_rolls_get(const struct store_rolls *x, uint32_t number, struct store_roll *out);
+enum st store_rolls_set(struct store_rolls *x, uint32_t number, const struct store_roll *r,
+                        struct err *e);
 enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e);
 void store_rolls_clear(struct store_rolls *x, int64_t slot);
 void store_rolls_done(struct store_rolls *x);

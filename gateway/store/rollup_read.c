@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROWTH_STEP 32
 #define COSE_KEPT (64 * 1024) /* a larger buffer is given back after use */
 
 /* ---- rollups by number ---- */
@@ -14,13 +15,15 @@ enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e)
         x->n = number < x->n ? x->n : number + 1;
         return ST_OK;
     }
-    /* In steps of a group, so that encoding sees whole ones. */
+    /* In steps of a group, so that encoding sees whole ones; large enough at once for all that is
+     * configured. */
     uint32_t cap = (number / STORE_ROLL_GROUP + 1) * STORE_ROLL_GROUP;
-    struct store_roll *r = reallocarray(x->r, cap, sizeof *r);
-    if (!r)
+    cap = cap > x->cap_wanted ? cap : x->cap_wanted;
+    struct store_cell *cell = reallocarray(x->cell, cap, sizeof *cell);
+    if (!cell)
         return err_set(e, ST_MEMORY, "no memory for rollups");
-    memset(r + x->cap, 0, (cap - x->cap) * sizeof *r);
-    x->r = r;
+    memset(cell + x->cap, 0, (cap - x->cap) * sizeof *cell);
+    x->cell = cell;
     x->cap = cap;
     x->n = number + 1;
     return ST_OK;
@@ -28,17 +31,80 @@ enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e)
 
 void store_rolls_clear(struct store_rolls *x, int64_t slot)
 {
-    if (x->r)
-        memset(x->r, 0, x->cap * sizeof *x->r);
+    if (x->cell)
+        memset(x->cell, 0, x->cap * sizeof *x->cell);
     free(x->taken);
-    *x = (struct store_rolls){.slot = slot, .r = x->r, .cap = x->cap};
+    *x = (struct store_rolls){.slot = slot,
+                              .cell = x->cell,
+                              .growth = x->growth,
+                              .cap = x->cap,
+                              .cap_wanted = x->cap_wanted,
+                              .growth_cap = x->growth_cap};
 }
 
 void store_rolls_done(struct store_rolls *x)
 {
-    free(x->r);
+    free(x->cell);
+    free(x->growth);
     free(x->taken);
-    *x = (struct store_rolls){.r = NULL};
+    *x = (struct store_rolls){.cap_wanted = x->cap_wanted};
+}
+
+void store_rolls_get(const struct store_rolls *x, uint32_t number, struct store_roll *out)
+{
+    const struct store_cell *c = &x->cell[number];
+    *out = (struct store_roll){.min = c->min,
+                               .max = c->max,
+                               .first = c->first,
+                               .last = c->last,
+                               .sum = c->sum,
+                               .count = c->count,
+                               .good = c->good,
+                               .first_ms = c->first_ms,
+                               .last_ms = c->last_ms,
+                               .scale = c->scale};
+    if (!c->growth)
+        return;
+    const struct store_growth *g = &x->growth[c->growth - 1];
+    out->from = g->from;
+    out->to = g->to;
+    out->grown = g->grown;
+    out->to_ms = g->to_ms;
+    out->resets = g->resets;
+    out->counter = g->counter;
+    out->disordered = g->disordered;
+}
+
+static enum st growth_room(struct store_rolls *x, struct store_cell *c, struct err *e)
+{
+    if (c->growth)
+        return ST_OK;
+    if (x->ngrowth == x->growth_cap) {
+        struct store_growth *p =
+            reallocarray(x->growth, x->growth_cap + GROWTH_STEP, sizeof *x->growth);
+        if (!p)
+            return err_set(e, ST_MEMORY, "no memory for rollups");
+        x->growth = p;
+        x->growth_cap += GROWTH_STEP;
+    }
+    c->growth = ++x->ngrowth;
+    return ST_OK;
+}
+
+enum st store_rolls_set(struct store_rolls *x, uint32_t number, const struct store_roll *r,
+                        struct err *e)
+{
+    struct store_cell *c = &x->cell[number];
+    uint32_t growth = c->growth;
+    bool counts = c->counts;
+    *c = (struct store_cell){r->min,  r->max,      r->first,   r->last, r->sum,   r->count,
+                             r->good, r->first_ms, r->last_ms, growth,  r->scale, counts};
+    if (!r->counter && !r->disordered && !growth)
+        return ST_OK;
+    ERR_TRY(growth_room(x, c, e));
+    x->growth[c->growth - 1] = (struct store_growth){r->from,   r->to,      r->grown,     r->to_ms,
+                                                     r->resets, r->counter, r->disordered};
+    return ST_OK;
 }
 
 /* Adds the row's entry to those of the slot. */
@@ -91,11 +157,15 @@ enum st store_rolls_add(struct store *s, struct store_rolls *x,
     x->last = x->last > w->batch ? x->last : w->batch;
     if (store_taken_has(x->taken, x->ntaken, w->number, w->t_ms))
         return ST_OK;
-    struct store_roll *r = &x->r[w->number];
-    store_roll_add(r, (uint32_t)(w->t_ms - store_slot_ms(STORE_QUARTER, x->slot)), w->v, w->q,
-                   store_names_counter(&s->rollup->names, w->number));
-    x->disordered |= r->disordered;
-    return ST_OK;
+    struct store_cell *c = &x->cell[w->number];
+    struct store_roll r;
+    if (c->count == 0)
+        c->counts = store_names_counter(&s->rollup->names, w->number);
+    store_rolls_get(x, w->number, &r);
+    store_roll_add(&r, (uint32_t)(w->t_ms - store_slot_ms(STORE_QUARTER, x->slot)), w->v, w->q,
+                   c->counts);
+    x->disordered |= r.disordered;
+    return store_rolls_set(x, w->number, &r, e);
 }
 
 /* ---- one batch ---- */

@@ -46,7 +46,7 @@ static void end(struct store_rollup *r)
 }
 
 /* The rows of the slot as they are, into r->redo. */
-static enum st load_rows(struct store *s, struct err *e)
+static enum st load_rows(struct store *s, struct store_roll group[STORE_ROLL_GROUP], struct err *e)
 {
     struct store_rollup *r = s->rollup;
     int64_t slot = r->redo.slot;
@@ -59,8 +59,10 @@ static enum st load_rows(struct store *s, struct err *e)
             continue;
         ERR_TRY(st);
         ERR_TRY(store_rolls_room(&r->redo, (g + 1) * STORE_ROLL_GROUP - 1, e));
-        ERR_TRY(store_rolls_decode(r->raw.p, r->raw.n, -1, r->redo.r + (size_t)g * STORE_ROLL_GROUP,
-                                   e));
+        st = store_rolls_decode(r->raw.p, r->raw.n, -1, group, e);
+        for (uint32_t i = 0; i < STORE_ROLL_GROUP && st == ST_OK; i++)
+            st = store_rolls_set(&r->redo, g * STORE_ROLL_GROUP + i, &group[i], e);
+        ERR_TRY(st);
     }
     return ST_OK;
 }
@@ -71,17 +73,22 @@ static enum st take_out(struct store *s, bool *whole, struct err *e)
 {
     struct store_rollup *r = s->rollup;
     int64_t from_ms = store_slot_ms(STORE_QUARTER, r->redo.slot);
-    ERR_TRY(load_rows(s, e));
+    struct store_roll *group = calloc(STORE_ROLL_GROUP, sizeof *group);
+    if (!group)
+        return err_set(e, ST_MEMORY, "store %s: no memory for rollups", s->path);
+    enum st st = load_rows(s, group, e);
+    free(group);
+    ERR_TRY(st);
     ERR_TRY(store_rolls_ask(s, &r->redo, e));
     *whole = r->redo.ntaken > 0;
     for (uint32_t i = 0; i < r->redo.ntaken; i++) {
         const struct store_taken *t = &r->redo.taken[i];
-        if (t->number >= r->redo.n || r->redo.r[t->number].count == 0)
+        if (t->number >= r->redo.n || r->redo.cell[t->number].count == 0)
             continue;
         if (t->from_ms > from_ms || t->to_ms < from_ms + STORE_QUARTER_MS)
             *whole = false;
         else
-            r->redo.r[t->number].count = 0;
+            r->redo.cell[t->number].count = 0;
     }
     return ST_OK;
 }
@@ -144,7 +151,8 @@ static enum st gather(struct store *s, const struct store_rollup_reading *x, str
     if (store_slot_of(STORE_QUARTER, x->t_ms) != r->redo.slot || !store_roll_trusts(x->q) ||
         store_taken_has(r->redo.taken, r->redo.ntaken, x->number, x->t_ms))
         return ST_OK;
-    if (x->number >= r->redo.n || !r->redo.r[x->number].disordered)
+    uint32_t growth = x->number < r->redo.n ? r->redo.cell[x->number].growth : 0;
+    if (!growth || !r->redo.growth[growth - 1].disordered)
         return ST_OK;
     if (r->ncounted < STORE_ROLL_COUNTED)
         r->counted[r->ncounted] = (struct store_counted){x->t_ms, x->number, r->ncounted, x->v};
@@ -163,17 +171,21 @@ static int in_order(const void *a, const void *b)
 }
 
 /* Growth of each disordered counter; too many readings for the bound, and it stays unknown. */
-static void recount(struct store_rollup *r)
+static enum st recount(struct store_rollup *r, struct err *e)
 {
     if (r->ncounted > STORE_ROLL_COUNTED)
-        return;
+        return ST_OK;
     qsort(r->counted, r->ncounted, sizeof *r->counted, in_order);
     for (uint32_t i = 0, n; i < r->ncounted; i += n) {
         const struct store_counted *c = &r->counted[i];
         for (n = 1; i + n < r->ncounted && c[n].series == c->series; n++)
             ;
-        store_roll_recount(&r->redo.r[c->series], c, n);
+        struct store_roll roll;
+        store_rolls_get(&r->redo, c->series, &roll);
+        store_roll_recount(&roll, c, n);
+        ERR_TRY(store_rolls_set(&r->redo, c->series, &roll, e));
     }
+    return ST_OK;
 }
 
 /* The slot's new rows are r->redo's. */
@@ -194,9 +206,9 @@ static enum st finish(struct store *s, struct err *e)
 {
     struct store_rollup *r = s->rollup;
     int64_t slot = r->redo.slot, made = r->sources.n + r->sources.late;
-    if (r->recount)
-        recount(r);
-    else if (r->redo.disordered) {
+    if (r->recount) {
+        ERR_TRY(recount(r, e));
+    } else if (r->redo.disordered) {
         r->counted = malloc(STORE_ROLL_COUNTED * sizeof *r->counted);
         if (!r->counted)
             return err_set(e, ST_MEMORY, "store %s: no memory for rollups", s->path);

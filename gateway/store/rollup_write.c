@@ -64,10 +64,14 @@ enum st store_rollup_keep(struct store_rollup *r, const struct store_rolls *x,
                           const struct store_sources *from, struct err *e)
 {
     size_t rows = r->nrows, bytes = r->bytes.n;
-    enum st st = ST_OK;
-    for (uint32_t g = 0; g * STORE_ROLL_GROUP < x->n && st == ST_OK; g++)
-        st = store_rollup_keep_group(r, STORE_QUARTER, store_roll_key(x->slot, g),
-                                     x->r + (size_t)g * STORE_ROLL_GROUP, from, e);
+    struct store_roll *group = calloc(STORE_ROLL_GROUP, sizeof *group);
+    enum st st = group ? ST_OK : err_set(e, ST_MEMORY, "no memory for rollups");
+    for (uint32_t g = 0; g * STORE_ROLL_GROUP < x->n && st == ST_OK; g++) {
+        for (uint32_t i = 0; i < STORE_ROLL_GROUP; i++)
+            store_rolls_get(x, g * STORE_ROLL_GROUP + i, &group[i]);
+        st = store_rollup_keep_group(r, STORE_QUARTER, store_roll_key(x->slot, g), group, from, e);
+    }
+    free(group);
     if (st != ST_OK) { /* whole or not at all */
         r->nrows = rows;
         r->bytes.n = bytes;
