@@ -226,7 +226,7 @@ void store_rollup_sealed(struct store *s, const struct store_sealed *b, int64_t 
     int64_t left = 0;
     enum st st = ST_OK;
     int64_t at = r->cursor; /* a slot that is closed may ask for batches before this one again */
-    bool next = at >= r->newest && !r->broken && (use || !x.data);
+    bool next = at >= r->newest && !r->broken && !s->rescue && (use || !x.data);
     r->newest = id;
     while (next && r->cursor == at && st == ST_OK && !is_full(r))
         st = go_on(s, &x, use, &left, &e);

@@ -369,7 +369,8 @@ void store_rollup_reopen(struct store_rollup *r);
 enum st store_rollup_write(struct store *s, struct err *e);
 void store_rollup_written(struct store *s);
 /* After the commit of a raw or control batch and before its frames go: takes the readings from them
- * when all before it are in, which spares unpacking the batch. */
+ * when all before it are in, which spares unpacking the batch. Not while batches are rescued, which
+ * come in no order. */
 void store_rollup_sealed(struct store *s, const struct store_sealed *b, int64_t id,
                          const bool *use);
 

@@ -411,6 +411,29 @@ static void an_entry_that_rollups_cannot_apply_is_said(void **state)
         1);
 }
 
+static void what_is_sealed_during_a_rescue_waits_for_the_batches_before_it(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    l->grade = CLK_SYNCED;
+    l->utc_ms = DAY0 - HOUR;
+    line_start(l);
+    line_run(l, DAY0 + 2 * MINUTE);
+    int64_t at = l->store->rollup->cursor, batches = ask(l, "SELECT max(id) FROM batch");
+    assert_int_equal(at, batches);
+    line_poll(l, 0, l->utc_ms, 1);
+    assert_int_equal(store_step(l->store, true, &e), ST_OK);
+    l->utc_ms += 4 * MINUTE;
+    l->mono_ms += 4 * MINUTE;
+    l->store->rescue = (struct store_rescue *)l; /* only that there is one */
+    assert_int_equal(seal_step(l->seal, &e), ST_OK);
+    l->store->rescue = NULL;
+    assert_true(ask(l, "SELECT max(id) FROM batch") > batches);
+    assert_int_equal(l->store->rollup->cursor, at);
+    line_run(l, DAY0 + HOUR);
+    assert_rows(l, DAY0 - 2 * HOUR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +447,7 @@ int main(void)
         T(what_is_taken_back_leaves_rollups_and_charts),
         T(what_is_taken_back_leaves_rollups_whose_batches_are_gone),
         T(an_entry_that_rollups_cannot_apply_is_said),
+        T(what_is_sealed_during_a_rescue_waits_for_the_batches_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
