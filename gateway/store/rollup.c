@@ -65,7 +65,9 @@ static enum st keep_open(struct store *s, struct err *e)
     int64_t slot = r->open.slot, is = 0;
     int64_t range[] = {store_roll_key(slot, 0), store_roll_key(slot + 1, 0)};
     int64_t ids[] = {r->open.first, r->open.last};
-    enum st st = store_db_int(&s->db, SQL_QUARTER_AT, 2, range, &is, e);
+    enum st st = store_rollup_is_new(r, slot)
+                     ? ST_OK
+                     : store_db_int(&s->db, SQL_QUARTER_AT, 2, range, &is, e);
     if (st == ST_OK)
         return again(s, e);
     if (st != ST_NOT_FOUND)

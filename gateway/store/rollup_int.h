@@ -353,6 +353,8 @@ enum st store_rollup_keep(struct store_rollup *r, const struct store_rolls *x,
 enum st store_rollup_keep_group(struct store_rollup *r, enum store_span span, int64_t key,
                                 const struct store_roll group[STORE_ROLL_GROUP],
                                 const struct store_sources *from, struct err *e);
+/* Whether rows of that quarter are kept for a seal: the file does not tell of them yet. */
+bool store_rollup_is_new(const struct store_rollup *r, int64_t slot);
 enum st store_rollup_mark(struct store_rollup *r, enum store_roll_marks what, int64_t slot,
                           int64_t batch, struct err *e);
 /* After a failure: whatever is computed again starts over. */

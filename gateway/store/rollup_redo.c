@@ -341,15 +341,6 @@ static bool waits(const struct store_rollup *r, int64_t day)
     return false;
 }
 
-/* Whether new rows of that quarter wait for a seal: what is in the file is not what they say. */
-static bool is_new(const struct store_rollup *r, int64_t slot)
-{
-    for (size_t i = 0; i < r->nrows; i++)
-        if (r->row[i].span == STORE_QUARTER && r->row[i].key >> 16 == slot)
-            return true;
-    return false;
-}
-
 static enum st take_up(struct store *s, struct err *e)
 {
     struct store_rollup *r = s->rollup;
@@ -362,7 +353,8 @@ static enum st take_up(struct store *s, struct err *e)
         store_rollup_place_begin(r, id);
         return ST_OK;
     }
-    if (slot >= (day ? day_of(r->at.slot) : r->at.slot) || (day ? waits : is_new)(r, slot))
+    if (slot >= (day ? day_of(r->at.slot) : r->at.slot) ||
+        (day ? waits : store_rollup_is_new)(r, slot))
         return ST_OK; /* time came back to it, or it is not whole in the file: later */
     if (!day)
         return begin(s, slot, e);

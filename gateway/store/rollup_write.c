@@ -60,6 +60,14 @@ enum st store_rollup_keep_group(struct store_rollup *r, enum store_span span, in
     return ST_OK;
 }
 
+bool store_rollup_is_new(const struct store_rollup *r, int64_t slot)
+{
+    for (size_t i = 0; i < r->nrows; i++)
+        if (r->row[i].span == STORE_QUARTER && r->row[i].key >> 16 == slot)
+            return true;
+    return false;
+}
+
 enum st store_rollup_keep(struct store_rollup *r, const struct store_rolls *x,
                           const struct store_sources *from, struct err *e)
 {

@@ -411,6 +411,22 @@ static void an_entry_that_rollups_cannot_apply_is_said(void **state)
         1);
 }
 
+static void a_clock_set_back_among_batches_that_were_never_looked_at_counts_both(void **state)
+{
+    struct line *l = *state;
+    l->grade = CLK_SYNCED;
+    l->utc_ms = DAY0 - 2 * HOUR;
+    line_start(l);
+    store_rollup_close(l->store); /* they stand still, for a rescue, say */
+    line_run(l, DAY0 - HOUR);
+    l->utc_ms -= HOUR - 7 * MINUTE;
+    line_run(l, DAY0 - HOUR);
+    line_stop(l);
+    line_start(l);
+    line_run(l, DAY0 + 2 * HOUR);
+    assert_rows(l, DAY0 - 3 * HOUR);
+}
+
 static void what_is_sealed_during_a_rescue_waits_for_the_batches_before_it(void **state)
 {
     struct line *l = *state;
@@ -447,6 +463,7 @@ int main(void)
         T(what_is_taken_back_leaves_rollups_and_charts),
         T(what_is_taken_back_leaves_rollups_whose_batches_are_gone),
         T(an_entry_that_rollups_cannot_apply_is_said),
+        T(a_clock_set_back_among_batches_that_were_never_looked_at_counts_both),
         T(what_is_sealed_during_a_rescue_waits_for_the_batches_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
