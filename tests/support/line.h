@@ -83,6 +83,7 @@ void line_seal_control(struct line *l, const struct buf *payload);
 enum st line_each_batch(struct store_reader *r,
                         bool (*each)(void *ctx, const struct store_batch *b), void *ctx,
                         struct err *e) ST_MUST_CHECK;
+
 /* All sealed batches, opened and their signatures verified. */
 struct line_batch {
     struct store_batch row;
