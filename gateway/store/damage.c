@@ -65,12 +65,14 @@ static enum st look_at_files(const struct store *s, struct err *e)
 
 /* ---- what SQLite says of it ---- */
 
+/* ST_NOT_FOUND: the database has no such table. */
 static enum st ask(struct store_db *d, const char *text, int64_t *out, struct err *e)
 {
     sqlite3_stmt *q = NULL;
     enum st st = ST_OK;
     if (sqlite3_prepare_v2(d->h, text, -1, &q, NULL) != SQLITE_OK)
-        st = ST_NOT_FOUND;
+        st = (sqlite3_errcode(d->h) & 0xff) == SQLITE_ERROR ? ST_NOT_FOUND
+                                                            : store_db_fail(d, "look", e);
     else if (sqlite3_step(q) == SQLITE_ROW)
         *out = sqlite3_column_int64(q, 0);
     else
@@ -205,7 +207,9 @@ static enum st look_at_journal(struct store *s, struct err *e)
     struct store_jfile j;
     int64_t now = 0;
     uint64_t newest = 0;
-    ERR_TRY(ask(&s->db, "SELECT coalesce(max(epoch), 0) FROM chain", &now, e));
+    enum st asked = ask(&s->db, "SELECT coalesce(max(epoch), 0) FROM chain", &now, e);
+    if (asked != ST_OK)
+        return asked == ST_NOT_FOUND ? broken(s, "its schema is damaged", e) : asked;
     if (now == 0)
         return ST_OK;
     ERR_TRY(store_jfile_open(&j, s->path, true, e));
