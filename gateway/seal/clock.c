@@ -378,7 +378,7 @@ enum st seal_last_boot(struct seal *l, struct err *e)
     enum st st = seal_starts_offset(l, boot, &o, e);
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? ST_OK : st;
-    int64_t end_ms = l->from_unknown ? l->chain.last_to_ms + o.add_ms : o.to_ms;
+    int64_t end_ms = l->from_unknown ? l->from_ms + o.add_ms : o.to_ms;
     if (!l->from_unknown && l->from_ms >= end_ms)
         return ST_OK;       /* all of it is sealed */
     if (end_ms > o.to_ms) { /* that boot lost its clock again: the same offset holds */

@@ -151,6 +151,8 @@ enum st seal_starts_save(struct seal *l, struct err *e);
 bool seal_starts_wait(const struct seal *l);
 /* Where the windows in time since boot begin that wait for it. */
 int64_t seal_starts_from_ms(const struct seal *l);
+/* Whether that is a start before this one which waits for it. */
+bool seal_starts_waits(struct seal *l, const uint8_t *boot);
 /* Time since boot of the oldest reading that may wait for it. */
 int64_t seal_starts_since_ms(const struct seal *l);
 enum st seal_starts_move(struct seal *l, int64_t add_ms, struct clk_time now, struct mono mono,

@@ -196,6 +196,11 @@ bool seal_starts_wait(const struct seal *l)
     return false;
 }
 
+bool seal_starts_waits(struct seal *l, const uint8_t *boot)
+{
+    return list_find(l, boot) && !is_boot(boot, store_boot(l->store));
+}
+
 int64_t seal_starts_from_ms(const struct seal *l)
 {
     for (size_t i = 0; i < l->blind.n; i++)

@@ -57,14 +57,15 @@ static enum st open_batch(struct thin *t, size_t i, struct err *e)
     return wire_batch_open(&t->batch[i], t->cose[i].p, t->cose[i].n, e);
 }
 
-/* Opens the row and cuts it where boot or clock grade change. */
+/* Opens the row and cuts it where boot, clock grade or what moves them change. */
 static enum st open_row(struct thin *t, struct err *e)
 {
     for (size_t i = 0; i < t->nrow; i++) {
         enum st st = open_batch(t, i, e);
         const struct wire_header *a = &t->batch[0].header, *b = &t->batch[i].header;
-        bool fits =
-            st == ST_OK && a->clk == b->clk && memcmp(a->boot, b->boot, sizeof a->boot) == 0;
+        bool fits = st == ST_OK && a->clk == b->clk &&
+                    memcmp(a->boot, b->boot, sizeof a->boot) == 0 &&
+                    t->row[0].add_ms == t->row[i].add_ms && t->row[0].err_ms == t->row[i].err_ms;
         if (i > 0 && !fits) {
             t->nrow = i;
             return ST_OK;
@@ -238,8 +239,14 @@ static enum st make_void(struct thin *t, size_t n, struct seal_made *out, struct
     uint8_t hash[SEAL_ROW_MAX][WIRE_HASH_BYTES];
     for (size_t i = 0; i < n; i++)
         memcpy(hash[i], t->row[i].hash, sizeof hash[i]);
+    /* A `time` entry names numbers: it would not reach what stands for them under a new one. */
+    bool moved = t->row[0].err_ms != 0;
+    uint64_t seq = l->chain.last_seq + 2; /* of the thinned batch */
     l->payload.n = 0;
-    enum st st = wire_put_array(&l->payload, 1);
+    enum st st = wire_put_array(&l->payload, moved ? 2 : 1);
+    if (st == ST_OK && moved)
+        st = wire_put_time(&l->payload, t->batch[0].header.boot, seq, seq, t->row[0].add_ms,
+                           t->row[0].err_ms);
     if (st == ST_OK)
         st = wire_put_void(&l->payload, t->row[0].seq, t->row[n - 1].seq,
                            (const uint8_t(*)[WIRE_HASH_BYTES])hash, "thinned");
@@ -276,14 +283,29 @@ static bool shrinks(const struct thin *t, size_t n, const struct seal_made *m)
     return new < old - old / 10;
 }
 
+/* The `time` entry that comes once the clock is found has to name both batches. */
+static void note(const struct thin *t, const struct store_sealed *entry,
+                 const struct store_sealed *b)
+{
+    struct seal_window w = {
+        .kind = WIRE_CONTROL, .boot = store_boot(t->l->store), .grade = CLK_UNKNOWN};
+    if (t->batch[0].header.clk != CLK_UNKNOWN || t->row[0].err_ms)
+        return;
+    if (entry->clk == CLK_UNKNOWN)
+        seal_note_range(t->l, &w, entry->seq);
+    w.kind = WIRE_DATA;
+    w.boot = t->batch[0].header.boot;
+    seal_note_range(t->l, &w, b->seq);
+}
+
 /* ST_NOT_FOUND: the first n batches of the row do not get smaller. ST_FULL: too many. */
 static enum st take_step(struct thin *t, size_t n, struct err *e)
 {
     struct seal *l = t->l;
     struct seal_made m[2] = {0};
-    /* A `time` entry names numbers: it would not reach what stands for them under a new one. */
-    if (t->batch[0].header.clk == CLK_UNKNOWN)
-        return ST_NOT_FOUND;
+    const struct wire_header *h = &t->batch[0].header;
+    if (h->clk == CLK_UNKNOWN && t->row[0].err_ms == 0 && seal_starts_waits(l, h->boot))
+        return ST_NOT_FOUND; /* of a start before this one that may be told its time yet */
     ERR_TRY(thin_row(t, n, e));
     if (!t->gain)
         return ST_NOT_FOUND;
@@ -300,8 +322,10 @@ static enum st take_step(struct thin *t, size_t n, struct err *e)
         seal_chain_move(&at, &m[1].b);
         st = store_seal_thinned(l->store, b, 2, t->row[0].seq, t->row[n - 1].seq, e);
     }
-    if (st == ST_OK)
+    if (st == ST_OK) {
         l->chain = at;
+        note(t, &m[0].b, &m[1].b);
+    }
     seal_made_done(&m[0]);
     seal_made_done(&m[1]);
     return st;

@@ -138,7 +138,7 @@ static enum st go_on(struct store *s, const struct step *b, const bool *use, int
                      struct err *e)
 {
     struct store_rollup *r = s->rollup;
-    struct store_moved m = {b->from_ms >= STORE_KNOWN_MS, 0};
+    struct store_moved m = {b->from_ms >= STORE_KNOWN_MS, 0, 0};
     if (!use) /* none can name what is just sealed */
         ERR_TRY(store_batch_moved(&s->db, b->id, b->from_ms, &m, e));
     if (m.known && b->data && r->at.slot >= 0) {

@@ -37,14 +37,14 @@ enum st store_db_do(struct store_db *d, enum store_sql id, size_t n, const int64
 enum st store_batch_moved(struct store_db *d, int64_t id, int64_t from_ms, struct store_moved *out,
                           struct err *e)
 {
-    *out = (struct store_moved){from_ms >= STORE_KNOWN_MS, 0};
+    *out = (struct store_moved){from_ms >= STORE_KNOWN_MS, 0, 0};
     int64_t v[] = {id};
     sqlite3_stmt *q = store_db_ask(d, SQL_MOVED_AT, 1, v, e);
     if (!q)
         return ST_IO;
     enum st st = store_db_row(d, q, e);
     if (st == ST_OK)
-        *out = (struct store_moved){true, sqlite3_column_int64(q, 0)};
+        *out = (struct store_moved){true, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1)};
     sqlite3_reset(q);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }

@@ -109,7 +109,7 @@ enum st store_rolls_decode(const void *p, size_t n, int only, struct store_roll 
  * what is to be added to each. */
 struct store_moved {
     bool known;
-    int64_t add_ms;
+    int64_t add_ms, err_ms; /* of an entry; err 0: none */
 };
 enum st store_batch_moved(struct store_db *d, int64_t id, int64_t from_ms, struct store_moved *out,
                           struct err *e);

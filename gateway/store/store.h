@@ -388,6 +388,7 @@ struct store_unsent_batch {
     enum store_level level;
     uint64_t n;
     int64_t to_ms;
+    int64_t add_ms, err_ms; /* of the `time` entry that moves it; err 0: none */
     uint8_t hash[WIRE_HASH_BYTES];
     struct buf packed; /* the caller's, to free */
 };

@@ -1,7 +1,7 @@
 /* What the writer gives up when the file nears its limit and no uplink takes anything. */
 #include <string.h>
 
-#include "gateway/store/store_int.h"
+#include "gateway/store/rollup_int.h"
 
 #define LOOKS 4096 /* batches that one search may pass over: some ten milliseconds */
 
@@ -141,8 +141,14 @@ enum st store_unsent_next(struct store *s, enum store_level level, int64_t *id,
         *id = low;
     ERR_TRY(find_row(s, level, id, high, out, max, n, more, e));
     enum st st = ST_OK;
-    for (size_t i = 0; i < *n && st == ST_OK; i++)
-        st = load_bytes(s, &out[i], e);
+    for (size_t i = 0; i < *n && st == ST_OK; i++) {
+        struct store_moved m = {0};
+        st = store_batch_moved(&s->db, out[i].id, 0, &m, e);
+        out[i].add_ms = m.add_ms;
+        out[i].err_ms = m.err_ms;
+        if (st == ST_OK)
+            st = load_bytes(s, &out[i], e);
+    }
     for (size_t i = 0; i < *n && st != ST_OK; i++)
         buf_done(&out[i].packed);
     return st;
@@ -155,8 +161,11 @@ static enum st thinned(struct store *s, const struct store_sealed *b, size_t n, 
     ERR_TRY(store_chain_row(&s->db, b->chain, &chain, e));
     for (uint64_t seq = seq_from; seq <= seq_to; seq++) /* first: their pages serve the new ones */
         ERR_TRY(store_batch_drop(s, store_batch_id(chain, seq), gone, e));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ERR_TRY(store_batch_add(s, chain, &b[i], e));
+        if (b[i].kind == WIRE_CONTROL)
+            ERR_TRY(store_times_note(&s->db, store_batch_id(chain, b[i].seq), b[i].packed, e));
+    }
     return ST_OK;
 }
 

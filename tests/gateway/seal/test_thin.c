@@ -474,11 +474,71 @@ static void a_full_store_thins_in_order_and_loses_nothing(void **state)
     town_close(&t);
 }
 
+/* ---- without a clock ---- */
+
+/* How many data batches stand for thinned ones; what was polled without a clock has its time when
+ * told, and only then. */
+static size_t thinned_blind(struct line *l, bool told)
+{
+    struct line_batches b;
+    size_t n = 0;
+    line_batches(l, &b);
+    for (size_t i = 0; i < b.n; i++) {
+        const struct wire_header *h = &b.v[i].batch.header;
+        if (h->kind != WIRE_DATA || h->clk != CLK_UNKNOWN)
+            continue;
+        n += h->for_from != 0;
+        if (b.v[i].moved != told)
+            fail_msg("batch %llu: moved %d", (unsigned long long)h->seq, b.v[i].moved);
+        if (told)
+            assert_true(b.v[i].add_ms == l->utc_ms - (CLK_UNKNOWN_BASE_MS + l->mono_ms));
+    }
+    line_batches_done(&b);
+    return n;
+}
+
+static void a_store_full_of_unknown_times_is_thinned_and_told_them_later(void **state)
+{
+    struct line *l = *state;
+    start(l);
+    line_stop(l);
+    l->grade = CLK_UNKNOWN;
+    int64_t utc_ms = l->utc_ms;
+    l->mono_ms = EVERY_MS - CLK_UNKNOWN_BASE_MS % EVERY_MS; /* polls are due at round times */
+    l->utc_ms = CLK_UNKNOWN_BASE_MS + l->mono_ms;
+    int64_t away_ms = utc_ms - l->utc_ms;
+    line_start(l);
+    struct census c = {{0}, 0};
+    for (int windows = 0; c.of[1 + STORE_1MIN] < 5; windows++) {
+        assert_true(one_window(l));
+        assert_in_range(windows, 0, 500);
+        census(l, &c);
+    }
+    assert_true(thinned_blind(l, false) >= 5);
+    l->grade = CLK_SYNCED;
+    l->utc_ms += away_ms;
+    for (int i = 0; i < 4; i++) {
+        (void)turn(l);
+        l->utc_ms += FAST_MS;
+        l->mono_ms += FAST_MS;
+    }
+    size_t before = thinned_blind(l, true);
+    for (int windows = 0; c.of[1 + STORE_15MIN] < 5;
+         windows++) { /* what was moved is thinned, too */
+        (void)one_window(l);
+        assert_in_range(windows, 0, 500);
+        census(l, &c);
+    }
+    size_t n = thinned_blind(l, true);
+    assert_true(n > 0 && before >= 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
         T(a_full_store_thins_in_order_and_loses_nothing),
+        T(a_store_full_of_unknown_times_is_thinned_and_told_them_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
