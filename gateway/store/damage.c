@@ -141,7 +141,7 @@ static enum st look_at_schema(struct store *s, struct err *e)
                        ? broken(s, "its schema is damaged", e)
                        : ST_IO;
         }
-        sqlite3_finalize(s->db.stmt[i]); /* 45 of them would stay in memory */
+        sqlite3_finalize(s->db.stmt[i]); /* all of them would stay in memory */
         s->db.stmt[i] = NULL;
     }
     return ST_OK;
@@ -179,14 +179,18 @@ static enum st look_at_last(struct store *s, struct err *e)
     bool good = store_db_blob(q, 1, last, sizeof last) && store_db_blob(q, 2, hash, sizeof hash) &&
                 store_db_blob(q, 6, chain, sizeof chain) && packed.p &&
                 memcmp(last, hash, sizeof hash) == 0 &&
-                sqlite3_column_int64(q, 3) == sqlite3_column_int64(q, 4) &&
-                store_batch_check(packed, hash, &raw, NULL) == ST_OK &&
-                wire_batch_open(&b, raw.p, raw.n, NULL) == ST_OK &&
-                memcmp(b.header.chain, chain, sizeof chain) == 0 &&
-                (int64_t)b.header.seq == sqlite3_column_int64(q, 0);
+                sqlite3_column_int64(q, 3) == sqlite3_column_int64(q, 4);
+    if (good)
+        st = store_batch_check(packed, hash, &raw, e);
+    if (good && st == ST_OK)
+        st = wire_batch_open(&b, raw.p, raw.n, e);
+    good = good && st == ST_OK && memcmp(b.header.chain, chain, sizeof chain) == 0 &&
+           (int64_t)b.header.seq == sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
     wire_batch_done(&b);
     buf_done(&raw);
+    if (st == ST_MEMORY) /* which says nothing of the batch */
+        return st;
     return good ? ST_OK : broken(s, "its newest batch is not the one that the chain names", e);
 }
 

@@ -41,7 +41,7 @@ static enum st write_hole(struct holes *h, struct err *e)
     char key[32], value[64];
     if (h->n == 0)
         return ST_OK;
-    /* Stamped with the number of the store's holes so far, so that several rescues do not mix. */
+    /* By its time: the holes of several rescues stand side by side, and come in order. */
     (void)snprintf(key, sizeof key, "hole:%016llx", (unsigned long long)h->from_ms);
     (void)snprintf(value, sizeof value, "%lld %lld", (long long)h->from_ms, (long long)h->to_ms);
     return store_meta_set(h->s, key, value, strlen(value), e);
