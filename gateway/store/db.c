@@ -338,6 +338,17 @@ enum st store_db_row(struct store_db *d, sqlite3_stmt *q, struct err *e)
     return st;
 }
 
+enum st store_db_has(struct store_db *d, enum store_sql id, int64_t v, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, id, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, v);
+    enum st st = store_db_row(d, q, e);
+    sqlite3_reset(q);
+    return st;
+}
+
 enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e)
 {
     enum st st = ST_OK;

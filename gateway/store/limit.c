@@ -75,18 +75,6 @@ static enum st next_settled(struct store *s, int64_t chain, uint64_t *seq, struc
     return ST_OK;
 }
 
-/* ST_OK: a void entry is still to say that this batch was refused. */
-static enum st is_open_refusal(struct store *s, int64_t id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_REFUSED_OPEN, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_int64(q, 1, id);
-    enum st st = store_db_row(&s->db, q, e);
-    sqlite3_reset(q);
-    return st;
-}
-
 /* The oldest batch behind *id that may be forgotten, not behind `last`; ST_NOT_FOUND. Unsent ones,
  * however many, are passed over by the acknowledged ranges, so that none of them hides what may go.
  */
@@ -116,7 +104,7 @@ static enum st next_to_go(struct store *s, int64_t *id, int64_t last, struct err
         *id = found;
         if (found > last)
             return ST_NOT_FOUND;
-        st = is_open_refusal(s, found, e);
+        st = store_db_has(&s->db, SQL_REFUSED_OPEN, found, e);
         if (st != ST_OK)
             return st == ST_NOT_FOUND ? ST_OK : st;
     }

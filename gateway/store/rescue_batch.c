@@ -118,17 +118,6 @@ static enum st raise_chain(struct store *s, int64_t chain, const struct wire_hea
     return store_db_run(&s->db, q, e);
 }
 
-static enum st is_held(struct store *s, int64_t id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_HASH, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_int64(q, 1, id);
-    enum st st = store_db_row(&s->db, q, e);
-    sqlite3_reset(q);
-    return st;
-}
-
 static enum st count_unsent(struct store_rescue *r, int64_t chain, uint64_t seq, int64_t bytes,
                             struct err *e)
 {
@@ -170,7 +159,7 @@ static enum st keep(struct store_rescue *r, int64_t rowid, const struct wire_hea
     int64_t chain = 0;
     ERR_TRY(chain_of(r, rowid, h, &chain, e));
     int64_t id = store_batch_id(chain, h->seq);
-    enum st st = is_held(s, id, e);
+    enum st st = store_db_has(&s->db, SQL_BATCH_HASH, id, e);
     if (st != ST_NOT_FOUND)
         return st;
     ERR_TRY(raise_chain(s, chain, h, hash, e));

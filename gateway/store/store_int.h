@@ -77,6 +77,8 @@ sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e)
 enum st store_db_row(struct store_db *d, sqlite3_stmt *q, struct err *e);
 /* Runs a statement that returns no row; resets it. */
 enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e);
+/* Whether the statement has a row for v; ST_NOT_FOUND. */
+enum st store_db_has(struct store_db *d, enum store_sql id, int64_t v, struct err *e) ST_MUST_CHECK;
 enum st store_db_fail(struct store_db *d, const char *doing, struct err *e);
 enum st store_db_begin(struct store_db *d, struct err *e);
 /* Commits when st is ST_OK, else rolls back; returns what holds in the end. */

@@ -189,6 +189,19 @@ uplinks:
         self.assertEqual(len({x[:2] for x in out}), len(out), "a poll is there twice")
         return out
 
+    def judge_corrected(self, cut, boot, sync):
+        """The same of what both hold: polls from `boot` to `sync` got their time later, those before
+        `cut` and behind the sync had it."""
+        rows = self.agree()
+        self.assertEqual([r for r in rows if int(r[1]) < UNKNOWN_END], [])
+        judged = self.judge(rows)
+        for series, n, true, q in judged:
+            if boot < true < sync - NEAR_MS:
+                self.assertEqual(q, 128, (series, n))
+            elif true < cut or true > sync + 2 * NEAR_MS:
+                self.assertEqual(q, 0, (series, n))
+        return judged
+
     def in_order(self):
         """In order of sequence the numbers of the polls only grow, whatever their times say."""
         last = {}
@@ -235,14 +248,7 @@ class H1(ClockCase):
         sync = now_ms()
         self.seals_more(3)
         self.drain()
-        rows = self.agree()
-        self.assertEqual([r for r in rows if int(r[1]) < UNKNOWN_END], [])
-        judged = self.judge(rows)
-        for series, n, true, q in judged:
-            if boot < true < sync - NEAR_MS:
-                self.assertEqual(q, 128, (series, n))
-            elif true < cut or true > sync + 2 * NEAR_MS:
-                self.assertEqual(q, 0, (series, n))
+        judged = self.judge_corrected(cut, boot, sync)
         blind = [x for x in judged if boot < x[2] < sync]
         self.assertGreater(len(blind), 3 * EVERY_MS // PERIOD_MS)
         for k, unit in self.units.items():  # none is missing
@@ -283,14 +289,7 @@ class H1(ClockCase):
         sync = now_ms()
         self.seals_more(3)
         self.drain()
-        rows = self.agree()
-        self.assertEqual([r for r in rows if int(r[1]) < UNKNOWN_END], [])
-        judged = self.judge(rows)
-        for series, n, true, q in judged:
-            if boot < true < sync - NEAR_MS:
-                self.assertEqual(q, 128, (series, n))
-            elif true < cut or true > sync + 2 * NEAR_MS:
-                self.assertEqual(q, 0, (series, n))
+        judged = self.judge_corrected(cut, boot, sync)
         self.assertGreater(len([x for x in judged if x[3] == 128]), 4 * EVERY_MS // PERIOD_MS)
         self.rules()
         self.in_order()
