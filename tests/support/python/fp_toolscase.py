@@ -86,23 +86,23 @@ uplinks:
             return json.load(f)
 
     def big_store(self, n):
-        """Adds n data batches of 2,000 random readings, about 30 kB each, to the store."""
+        """Adds n data batches of 2,000 random readings, about 30 kB each, to the store: a chain of
+        their own behind the newest, which says all that the product looks at."""
         key = fp.load_private(self.gw.key_path)
         db = sqlite3.connect(self.gw.db)
-        chain, prev = self.rng.randbytes(8), None
-        row = db.execute("SELECT max(id) + 1, max(last_to_ms) FROM chain").fetchone()
-        db.execute("INSERT INTO chain (id, chain, kid, last_to_ms) VALUES (?, ?, ?, ?)",
-                   (row[0], chain, fp.kid_of(key.public_key()), row[1]))
+        chain, prev, boot = self.rng.randbytes(8), None, self.rng.randbytes(8)
+        last, t = db.execute("SELECT id, last_to_ms FROM chain ORDER BY id DESC").fetchone()
         for seq in range(1, n + 1):
-            t = 1_700_000_000_000 + seq * 60_000
             polls = [(f"dev-{d}", t, [(f"p{i}", None, self.rng.random(), 0) for i in range(100)])
                      for d in range(20)]
-            h = fp.header(key, "gw-1", chain, seq, t, t + 60_000, prev=prev)
+            h = fp.header(key, "gw-1", chain, seq, t, t + 1, prev=prev, boot=boot)
             whole = fp.build(key, h, fp.senml("gw-1", polls))
-            prev = fp.sha256(whole)
+            prev, t, row = fp.sha256(whole), t + 1, (last + 1 << 40) + seq
             db.execute("INSERT INTO batch (id, kind, from_ms, to_ms, n, hash) VALUES (?, 0, ?, ?, ?, "
-                       "?)", ((row[0] << 40) + seq, t, t + 60_000, 2000, prev))
-            db.execute("INSERT INTO batch_bytes VALUES (?, ?)",
-                       ((row[0] << 40) + seq, fp.compress(whole)))
+                       "?)", (row, t - 1, t, 2000, prev))
+            db.execute("INSERT INTO batch_bytes VALUES (?, ?)", (row, fp.compress(whole)))
+        db.execute("INSERT INTO chain (id, chain, kid, last_seq, last_hash, last_to_ms, window_to_ms, "
+                   "last_boot, epoch) SELECT id + 1, ?, kid, ?, ?, ?, ?, ?, epoch FROM chain "
+                   "WHERE id = ?", (chain, n, prev, t, t, boot, last))
         db.commit()
         db.close()
