@@ -4,8 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define ZSTD_LEVEL 3
-
 static const struct {
     int status;
     const char *text;
@@ -177,7 +175,7 @@ static enum city_code pack(struct city_batch *b, struct err *e)
     enum st st = wire_zstd_open(&z, e);
 
     if (st == ST_OK)
-        st = wire_zstd_pack(z, ZSTD_LEVEL, b->cose.p, b->cose.n, &b->packed, e);
+        st = wire_zstd_pack(z, wire_batch_level(b->cose.n), b->cose.p, b->cose.n, &b->packed, e);
     wire_zstd_close(z);
     b->stored.p = b->packed.p;
     b->stored.n = b->packed.n;

@@ -9,7 +9,6 @@
 #define BEHIND_MS 100            /* when to look again for polls that had no room yet */
 #define LOOK_MS 1000             /* how often to look for steps and full windows */
 #define READINGS_LIMIT 65535
-#define ZSTD_LEVEL 3
 
 static const struct cfg_field fields[] = {
     {.key = "key",
@@ -104,7 +103,7 @@ static enum st sign_and_pack(struct seal *l, const struct wire_header *h, bool f
         wire_batch_sign_parts(h, fold ? l->parts : &whole, fold ? l->nparts : 1, l->key, cose, e));
     struct wire_zstd *z = NULL;
     ERR_TRY(wire_zstd_open(&z, e));
-    enum st st = wire_zstd_pack(z, ZSTD_LEVEL, cose->p, cose->n, packed, e);
+    enum st st = wire_zstd_pack(z, wire_batch_level(cose->n), cose->p, cose->n, packed, e);
     wire_zstd_close(z);
     return st;
 }

@@ -57,13 +57,16 @@ void wire_sha256(const void *p, size_t n, uint8_t out[WIRE_HASH_BYTES]);
 enum st wire_random(void *p, size_t n, struct err *e) ST_MUST_CHECK; /* from the kernel */
 void wire_hex(const uint8_t *p, size_t n, char *out);                /* 2n + 1 bytes */
 bool wire_unhex(const char *text, uint8_t *out, size_t n);           /* exactly n bytes */
-/* One frame with its content size, no dictionary; level 1 (journal) to 3 (batches). A packer
- * keeps its context between calls. */
+/* One frame with its content size, no dictionary; level 1 for the journal (with a checksum),
+ * wire_batch_level for batches. A packer keeps its context between calls. */
 struct wire_zstd;
 enum st wire_zstd_open(struct wire_zstd **out, struct err *e) ST_MUST_CHECK;
 void wire_zstd_close(struct wire_zstd *z);
 enum st wire_zstd_pack(struct wire_zstd *z, int level, const void *p, size_t n, struct buf *out,
                        struct err *e) ST_MUST_CHECK; /* appends to out */
+/* The level for a batch of n COSE bytes: above 128 KiB, a busy site's, the processor counts; below,
+ * what the line costs (tests/bench/README.md, wire). */
+int wire_batch_level(size_t n);
 /* Refuses (ST_BAD) frames without content size, with a dictionary, window > 8 MiB, more than max
  * bytes, or anything behind the frame. Appends to out. */
 enum st wire_zstd_unpack(const void *p, size_t n, size_t max, struct buf *out,
