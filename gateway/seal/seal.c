@@ -139,7 +139,8 @@ enum st seal_make(struct seal *l, const struct store_chain *at, const struct sea
                                    .clk = h.clk,
                                    .n = w->n,
                                    .voided = w->voided,
-                                   .nvoided = w->nvoided};
+                                   .nvoided = w->nvoided,
+                                   .digested = w->digested};
     struct buf cose;
     buf_init(&cose, WIRE_BATCH_MAX);
     buf_init(&out->packed, 2 * WIRE_BATCH_MAX);
@@ -463,7 +464,7 @@ static enum st step(struct seal *l, struct err *e)
     bool more = true;
     for (int i = 0; more && i < SEAL_A_STEP; i++)
         ERR_TRY(seal_next(l, &more, e));
-    return ST_OK;
+    return seal_digests(l, e);
 }
 
 enum st seal_step(struct seal *l, struct err *e)

@@ -59,7 +59,11 @@ struct seal {
     bool *use;               /* per frame: it is in the window */
     struct wire_span *parts; /* the array head and the records of these frames */
     size_t nuse, nparts;
-    struct buf payload;            /* of a control batch; of a data batch its array head */
+    struct buf payload; /* of a control batch; of a data batch its array head */
+    struct seal_digest {
+        uint8_t chain[WIRE_ID_BYTES]; /* that the days are of */
+        struct wire_days days;        /* open.seq_from 0: not begun */
+    } digest;
     int64_t thin_at[STORE_LEVELS]; /* per level: the batch up to which it has been looked at */
     bool thinning;                 /* space is short and something was given up for it */
 };
@@ -76,7 +80,8 @@ struct seal_window {
     size_t nplan;
     const uint64_t *voided;
     size_t nvoided;
-    enum store_level level; /* of a thinned batch: */
+    struct wire_span digested; /* as in struct store_sealed */
+    enum store_level level;    /* of a thinned batch: */
     uint64_t for_from, for_to;
 };
 
@@ -184,8 +189,9 @@ enum st seal_owe(struct seal *l, struct err *e) ST_MUST_CHECK;
 enum st seal_plan(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* Gives up, in the chain, what an uplink has refused for ever. */
 enum st seal_voids(struct seal *l, struct err *e) ST_MUST_CHECK;
-/* A control batch stands at the end of the batch before it and says no time of its own. */
-struct seal_window seal_control_window(const struct seal *l);
+/* digest.c: reckons with what was sealed and seals the digest of a day that is over (bounded work:
+ * the rest at the next call). */
+enum st seal_digests(struct seal *l, struct err *e) ST_MUST_CHECK;
 
 /* thin.c: while the store is short of space and nothing acknowledged is left to forget, puts values
  * of a minute, then of a quarter of an hour, in the place of unsent readings (bounded work: the

@@ -172,6 +172,8 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
         ERR_TRY(plan_write(s, &plan[i], e));
     for (size_t i = 0; i < b->nvoided; i++)
         ERR_TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
+    if (b->digested.n)
+        ERR_TRY(store_meta_set(s, STORE_META_DIGEST, b->digested.p, b->digested.n, e));
     if (use)
         ERR_TRY(store_journal_fold(s, use, e));
     ERR_TRY(store_rollup_write(s, e));

@@ -133,37 +133,40 @@ void store_reader_end(struct store_reader *r)
     journal_done(r);
 }
 
-enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch *out,
-                          struct err *e)
+enum st store_batch_load(struct store_db *d, int64_t id, struct store_batch *out, struct buf *bytes,
+                         struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(&r->db, SQL_BATCH_GET, e);
+    sqlite3_stmt *q = store_db_use(d, SQL_BATCH_GET, e);
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
-    *out = (struct store_batch){.id = id};
-    enum st row = store_db_row(&r->db, q, e);
+    *out = (struct store_batch){.id = id, .seq = store_batch_seq(id)};
+    enum st row = store_db_row(d, q, e);
     if (row == ST_NOT_FOUND)
-        return err_set(e, ST_CORRUPT, "store %s: a part of batch %llu is lost", r->db.path,
+        return err_set(e, ST_CORRUPT, "store %s: a part of batch %llu is lost", d->path,
                        (unsigned long long)store_batch_seq(id));
     if (row != ST_OK)
         return row;
-    *out = (struct store_batch){
-        .id = id,
-        .seq = store_batch_seq(id),
-        .kind = sqlite3_column_int(q, 1) == STORE_KIND_CONTROL ? WIRE_CONTROL : WIRE_DATA,
-        .from_ms = sqlite3_column_int64(q, 2),
-        .to_ms = sqlite3_column_int64(q, 3),
-        .n = (uint64_t)sqlite3_column_int64(q, 4)};
+    out->kind = sqlite3_column_int(q, 1) == STORE_KIND_CONTROL ? WIRE_CONTROL : WIRE_DATA;
+    out->from_ms = sqlite3_column_int64(q, 2);
+    out->to_ms = sqlite3_column_int64(q, 3);
+    out->n = (uint64_t)sqlite3_column_int64(q, 4);
     bool ok = store_db_blob(q, 5, out->hash, WIRE_HASH_BYTES) &&
               store_db_blob(q, 7, out->chain, WIRE_ID_BYTES);
-    r->bytes.n = 0;
-    enum st st = buf_put(&r->bytes, sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6));
+    bytes->n = 0;
+    enum st st = buf_put(bytes, sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6));
     sqlite3_reset(q);
     if (!ok)
-        return err_set(e, ST_CORRUPT, "store %s: batch %llu is damaged", r->db.path,
+        return err_set(e, ST_CORRUPT, "store %s: batch %llu is damaged", d->path,
                        (unsigned long long)out->seq);
-    out->packed = (struct wire_span){r->bytes.p, r->bytes.n};
-    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", r->db.path);
+    out->packed = (struct wire_span){bytes->p, bytes->n};
+    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory", d->path);
+}
+
+enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch *out,
+                          struct err *e)
+{
+    return store_batch_load(&r->db, id, out, &r->bytes, e);
 }
 
 /* Batches that a pick passes over. */

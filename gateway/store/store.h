@@ -269,6 +269,7 @@ struct store_sealed {
     struct wire_span packed; /* zstd frame over the COSE bytes */
     const uint64_t *voided;  /* numbers of this chain that its void entries name */
     size_t nvoided;
+    struct wire_span digested; /* n > 0: becomes STORE_META_DIGEST in the same transaction */
 };
 /* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
 struct store_planned {
@@ -280,6 +281,12 @@ struct store_planned {
  * changed. */
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
+struct store_batch; /* below, for readers */
+/* Writer: the batch of the newest chain with the least number from seq on, its COSE bytes in *cose
+ * (out->packed is not set). ST_NOT_FOUND: there is none. ST_CORRUPT: the one with number out->seq
+ * cannot be read. */
+enum st store_sealed_from(struct store *s, uint64_t seq, struct store_batch *out, struct buf *cose,
+                          struct err *e) ST_MUST_CHECK;
 /* For seal, before its first batch: windows are this long. Acknowledged batches leave when windows
  * of keep_ms in all stand behind them, whatever the date says. Without this call none is old. */
 void store_windows(struct store *s, int64_t every_ms);
@@ -299,6 +306,7 @@ enum st store_refused_next(struct store *s, struct store_refused *out, struct er
 /* Small values that outlive a restart. */
 #define STORE_META_MACHINE "machine-id" /* who writes the store; absent in a copy of it */
 #define STORE_META_PAGE "page"          /* where the page listens, when the system chose the port */
+#define STORE_META_DIGEST "digest"      /* of seal: how far days are digested */
 enum st store_meta_get(struct store *s, const char *key, struct buf *out,
                        struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND */
 enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n,
@@ -549,6 +557,9 @@ enum st store_batch_find(struct store_reader *r, const uint8_t *chain, uint64_t 
 /* Whether this uplink has acknowledged the batch with this id. */
 enum st store_batch_acked(struct store_reader *r, const char *uplink, int64_t id, bool *acked,
                           struct err *e) ST_MUST_CHECK;
+/* The newest control batch with an id below `before` (0: of all); ST_NOT_FOUND. */
+enum st store_control_before(struct store_reader *r, int64_t before, struct store_batch *out,
+                             struct err *e) ST_MUST_CHECK;
 /* As store_meta_get, for a reader. */
 enum st store_reader_meta(struct store_reader *r, const char *key, struct buf *out,
                           struct err *e) ST_MUST_CHECK;

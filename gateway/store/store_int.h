@@ -407,6 +407,8 @@ struct store_reader {
     size_t njournal;
 };
 /* The batch with this id into *out; ST_CORRUPT when a part of it is lost. */
+enum st store_batch_load(struct store_db *d, int64_t id, struct store_batch *out, struct buf *bytes,
+                         struct err *e) ST_MUST_CHECK;
 enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch *out,
                           struct err *e);
 /* The readings of one journal blob; *stopped when each() returned false. */

@@ -1,5 +1,6 @@
 /* What the tools read: walks over everything in many short transactions. A long one would keep the
  * WAL of a running gateway from being folded. */
+#include "gateway/store/damage.h"
 #include "gateway/store/store_int.h"
 
 #include <fcntl.h>
@@ -40,6 +41,51 @@ enum st store_batch_behind(struct store_reader *r, int64_t after, int64_t from_m
         st = store_reader_load(r, id, out, e);
     enum st ended = run(r, SQL_ROLLBACK, e);
     return st != ST_OK ? st : ended;
+}
+
+enum st store_control_before(struct store_reader *r, int64_t before, struct store_batch *out,
+                             struct err *e)
+{
+    ERR_TRY(run(r, SQL_BEGIN_READ, e));
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_CONTROL_BEFORE, e);
+    enum st st = q ? ST_OK : ST_IO;
+    if (q) {
+        sqlite3_bind_int64(q, 1, before);
+        st = store_db_row(&r->db, q, e);
+    }
+    if (st == ST_OK) {
+        int64_t id = sqlite3_column_int64(q, 0);
+        sqlite3_reset(q);
+        st = store_reader_load(r, id, out, e);
+    }
+    enum st ended = run(r, SQL_ROLLBACK, e);
+    return st != ST_OK ? st : ended;
+}
+
+enum st store_sealed_from(struct store *s, uint64_t seq, struct store_batch *out, struct buf *cose,
+                          struct err *e)
+{
+    struct store_chain c;
+    struct buf packed;
+    int64_t chain = 0;
+    *out = (struct store_batch){.seq = seq};
+    ERR_TRY(store_chain_last(s, &c, e));
+    ERR_TRY(store_chain_row(&s->db, c.id, &chain, e));
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_NEXT, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_int64(q, 1, store_batch_id(chain, seq));
+    sqlite3_bind_int64(q, 2, store_batch_id(chain, c.last_seq));
+    ERR_TRY(store_db_row(&s->db, q, e));
+    int64_t id = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    buf_init(&packed, 2 * WIRE_BATCH_MAX);
+    enum st st = store_batch_load(&s->db, id, out, &packed, e);
+    if (st == ST_OK)
+        st = store_batch_check(out->packed, out->hash, cose, e);
+    out->packed = (struct wire_span){NULL, 0};
+    buf_done(&packed);
+    return st;
 }
 
 /* ---- what waits to be sealed ---- */

@@ -7,8 +7,8 @@
 
 /* ---- shared -------------------------------------------------------------------------------- */
 
-static enum st sign(const char *type, const struct buf *payload, const struct wire_key *key,
-                    struct buf *out, struct err *e)
+enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_key *key,
+                         struct buf *out, struct err *e)
 {
     struct buf header;
     enum st st;
@@ -176,7 +176,8 @@ enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_key *k
 
     buf_init(&b, 1024);
     st = put_receipt(&b, r);
-    st = st ? err_set(e, st, "no room for a receipt") : sign(WIRE_TYPE_RECEIPT, &b, key, out, e);
+    st = st ? err_set(e, st, "no room for a receipt")
+            : wire_answer_sign(WIRE_TYPE_RECEIPT, &b, key, out, e);
     buf_done(&b);
     return st;
 }
@@ -300,7 +301,7 @@ enum st wire_head_sign(const struct wire_head *h, const struct wire_key *key, st
     buf_init(&b, WIRE_BATCH_MAX);
     st = put_head(&b, h);
     st = st ? err_set(e, st, "a head that cannot be or is too large")
-            : sign(WIRE_TYPE_HEAD, &b, key, out, e);
+            : wire_answer_sign(WIRE_TYPE_HEAD, &b, key, out, e);
     buf_done(&b);
     return st;
 }

@@ -33,7 +33,7 @@ static const struct {
     {"maintain", "Sinwm", WIRE_ENTRY_OTHER},
     {"key", "k", WIRE_ENTRY_OTHER},
     {"config", "hit", WIRE_ENTRY_OTHER},
-    {"digest", "dqquuh", WIRE_ENTRY_OTHER},
+    {"digest", "dqquuh", WIRE_ENTRY_DIGEST},
 };
 #define ENTRIES (sizeof(entries) / sizeof(entries[0]))
 #define ARGS_MAX 8
@@ -143,6 +143,31 @@ enum st wire_put_time(struct buf *out, const uint8_t boot[WIRE_ID_BYTES], uint64
         st = wire_put_int(out, add_ms);
     if (!st)
         st = wire_put_int(out, err_ms);
+    return done(out, start, st);
+}
+
+enum st wire_put_digest(struct buf *out, const struct wire_digest *d)
+{
+    size_t start = out->n;
+    char day[WIRE_DAY_TEXT];
+    enum st st;
+
+    if (d->seq_from == 0 || d->seq_to > INT64_MAX || d->seq_from > d->seq_to ||
+        d->readings > INT64_MAX || d->gaps > INT64_MAX || wire_day_text(d->day, day) != ST_OK)
+        return ST_BAD;
+    st = begin(out, 7, "digest");
+    if (!st)
+        st = wire_put_text(out, day);
+    if (!st)
+        st = wire_put_uint(out, d->seq_from);
+    if (!st)
+        st = wire_put_uint(out, d->seq_to);
+    if (!st)
+        st = wire_put_uint(out, d->readings);
+    if (!st)
+        st = wire_put_uint(out, d->gaps);
+    if (!st)
+        st = wire_put_bytes(out, d->hash, WIRE_HASH_BYTES);
     return done(out, start, st);
 }
 
@@ -287,6 +312,18 @@ static enum st next_arg(struct wire_reader *r, char shape, struct arg *a, struct
     }
 }
 
+/* A day that is none (2026-02-30) is of no day that any batch has. */
+static void fill_digest(struct wire_digest *d, const struct arg *a)
+{
+    if (!wire_day_parse(a[0].span, &d->day))
+        d->day = INT64_MIN;
+    d->seq_from = (uint64_t)a[1].i;
+    d->seq_to = (uint64_t)a[2].i;
+    d->readings = (uint64_t)a[3].i;
+    d->gaps = (uint64_t)a[4].i;
+    memcpy(d->hash, a[5].span.p, WIRE_HASH_BYTES);
+}
+
 static void fill(struct wire_entry *out, const struct arg *a)
 {
     if (out->kind == WIRE_ENTRY_PLAN) {
@@ -315,6 +352,8 @@ static void fill(struct wire_entry *out, const struct arg *a)
         out->at_ms = a[2].i;
         out->to_ms = a[3].i;
         out->text = a[4].span;
+    } else if (out->kind == WIRE_ENTRY_DIGEST) {
+        fill_digest(&out->digest, a);
     }
 }
 

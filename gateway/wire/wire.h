@@ -249,12 +249,23 @@ enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
 enum st wire_put_time(struct buf *out, const uint8_t boot[WIRE_ID_BYTES], uint64_t seq_from,
                       uint64_t seq_to, int64_t add_ms, int64_t err_ms) ST_MUST_CHECK;
 
+/* What a `digest` entry says of batches of one chain and one day, numbers in a row (batch.cddl,
+ * "the days of a chain"). Days are those of Viet Nam (UTC+7), counted from 1970-01-01 there. */
+struct wire_digest {
+    int64_t day;
+    uint64_t seq_from, seq_to;
+    uint64_t readings, gaps;       /* SenML records, entries of `gaps` in the headers */
+    uint8_t hash[WIRE_HASH_BYTES]; /* folded from those of the batches */
+};
+enum st wire_put_digest(struct buf *out, const struct wire_digest *d) ST_MUST_CHECK;
+
 enum wire_entry_kind {
     WIRE_ENTRY_PLAN,
     WIRE_ENTRY_RETIRE,
     WIRE_ENTRY_VOID,
     WIRE_ENTRY_TIME,
     WIRE_ENTRY_CORRECT,
+    WIRE_ENTRY_DIGEST,
     WIRE_ENTRY_OTHER
 };
 struct wire_entry {
@@ -268,6 +279,7 @@ struct wire_entry {
     struct wire_span hashes;                 /* void: CBOR of the hash array */
     struct wire_span boot;                   /* time */
     int64_t add_ms, err_ms;                  /* time */
+    struct wire_digest digest;               /* digest; seq_from may be above seq_to */
 };
 struct wire_control {
     struct wire_reader r;
@@ -277,6 +289,39 @@ enum st wire_control_open(struct wire_control *c, const void *payload, size_t n,
                           struct err *e) ST_MUST_CHECK;
 enum st wire_control_next(struct wire_control *c, struct wire_entry *out,
                           struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND at the end */
+
+/* ---- days -------------------------------------------------------------------------------- */
+
+#define WIRE_DAY_MS INT64_C(86400000)
+int64_t wire_day_of(int64_t utc_ms);
+int64_t wire_day_begin_ms(int64_t day); /* UTC */
+/* "2026-11-25"; ST_BAD outside of the years 0000 to 9999. */
+#define WIRE_DAY_TEXT 11
+enum st wire_day_text(int64_t day, char out[WIRE_DAY_TEXT]) ST_MUST_CHECK;
+bool wire_day_parse(struct wire_span text, int64_t *day); /* false: no such day */
+
+/* One batch as the reckoning of its day sees it. */
+struct wire_day_batch {
+    uint64_t seq;
+    const uint8_t *hash;
+    bool tells; /* its day: a data batch without `for` and with clk other than 3 */
+    int64_t to_ms;
+    uint64_t readings, gaps;
+};
+void wire_day_batch(struct wire_day_batch *out, const struct wire_header *h, uint64_t readings,
+                    const uint8_t hash[WIRE_HASH_BYTES]); /* hash is borrowed */
+/* Reckons the digests of a chain from its batches in order. */
+struct wire_days {
+    struct wire_digest run;  /* of whole days' batches so far; seq_to 0: none tells its day yet */
+    struct wire_digest open; /* the same with those behind it, whose day the next one tells */
+};
+void wire_days_begin(struct wire_days *d, uint64_t seq); /* the first number that will be added */
+uint64_t wire_days_next(const struct wire_days *d);      /* the number to add next */
+/* b has that number. false: it is of another day. d->run is complete then, and d unchanged: go on
+ * with wire_days_begin behind d->run.seq_to. */
+bool wire_days_add(struct wire_days *d, const struct wire_day_batch *b);
+/* One step of `hash`: what it is, with one more batch. It begins with zeros. */
+void wire_days_fold(uint8_t hash[WIRE_HASH_BYTES], const uint8_t batch[WIRE_HASH_BYTES]);
 
 /* ---- many batches that this gateway sealed ------------------------------------------------ */
 
@@ -347,6 +392,25 @@ enum st wire_head_sign(const struct wire_head *h, const struct wire_key *key, st
 enum st wire_head_open(struct wire_head *h, struct wire_cose *cose, const void *p, size_t n,
                        struct err *e) ST_MUST_CHECK;
 void wire_head_done(struct wire_head *h);
+
+/* A day of a gateway as the city holds it: what it reckons itself, beside what was sealed. */
+struct wire_day_run {
+    uint8_t chain[WIRE_ID_BYTES];
+    struct wire_digest held; /* hash counts when whole; readings and gaps of the batches held */
+    uint64_t batches;        /* held, of seq_from … seq_to */
+    bool whole;              /* the hash of every number is known */
+    bool sealed;             /* the gateway's entry for these numbers is held: */
+    uint64_t sealed_in;      /* its batch */
+    struct wire_digest said;
+};
+struct wire_day {
+    char gw[65];
+    int64_t day, made_ms; /* made_ms: UTC */
+    const struct wire_day_run *runs;
+    size_t nruns;
+};
+enum st wire_day_sign(const struct wire_day *d, const struct wire_key *key, struct buf *out,
+                      struct err *e) ST_MUST_CHECK;
 
 /* ---- a folder of sealed batches ---------------------------------------------------------- */
 

@@ -87,6 +87,12 @@ enum st wire_next_time(struct wire_reader *r, int64_t *ms, struct err *e) ST_MUS
 bool wire_is_id(struct wire_span s); /* [A-Za-z0-9][A-Za-z0-9._-]*, at most WIRE_GW_MAX bytes */
 bool wire_is_series(struct wire_span s, bool star); /* device/point; with star also device/STAR */
 
+/* ---- answer.c ---- */
+
+/* Signs an answer of that type. */
+enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_key *key,
+                         struct buf *out, struct err *e) ST_MUST_CHECK;
+
 /* ---- key.c, tool.c ---- */
 
 void wire_sha256_parts(const struct wire_span *parts, size_t n, uint8_t out[WIRE_HASH_BYTES]);
@@ -105,6 +111,7 @@ enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BY
 #define WIRE_TYPE_CONTROL "application/vnd.fieldpost.control+cbor"
 #define WIRE_TYPE_RECEIPT "application/vnd.fieldpost.receipt+cbor"
 #define WIRE_TYPE_HEAD "application/vnd.fieldpost.head+cbor"
+#define WIRE_TYPE_DIGEST "application/vnd.fieldpost.digest+cbor"
 
 /* Opens the protected map behind its alg, type (WIRE_TYPE_SENML when NULL) and kid; the caller
  * appends `more_keys` others. */
