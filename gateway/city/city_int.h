@@ -156,7 +156,7 @@ struct city_entry_at { /* where an entry stands: */
     int64_t batch, n;  /* row, place in it */
     int64_t chain, seq;
 };
-/* Inside a transaction: keeps a `time` or `correct` entry; others are passed over. */
+/* Inside a transaction: keeps a `time`, `correct` or `digest` entry; others are passed over. */
 enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                           const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
 /* Inside a transaction: keeps those of all control batches that are held already. */
@@ -165,6 +165,14 @@ enum st city_correct_fill(struct city_db *d, struct err *e) ST_MUST_CHECK;
  * this version cannot apply. */
 enum st city_correct_can(struct city_db *d, int64_t gateway, bool *any,
                          struct err *e) ST_MUST_CHECK;
+/* ---- digest.c: days ------------------------------------------------------------------------- */
+
+enum st city_digest_keep(struct city_db *d, const struct city_entry_at *at,
+                         const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
+/* Signs what the city holds of that day of a gateway and appends it to out. */
+enum st city_digest(struct city_db *d, int64_t gateway, const char *gw, int64_t day, int64_t now_ms,
+                    const struct wire_key *sign, struct buf *out, struct err *e) ST_MUST_CHECK;
+
 struct city_correction {
     int64_t gateway;
     bool any_taken; /* by city_correct_can */

@@ -27,6 +27,8 @@ enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                                         x->series.p, x->series.n, x->at_ms, x->to_ms, x->text.p,
                                         x->text.n, (int64_t)span_is(x->text, "invalidate")),
                            e);
+    if (x->kind == WIRE_ENTRY_DIGEST)
+        return city_digest_keep(d, at, x, e);
     return ST_OK;
 }
 

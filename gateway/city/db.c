@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define BUSY_MS 10000 /* enroll beside serve: wait for the other's transaction */
 
 static const char schema[] =
@@ -65,6 +65,16 @@ static const char schema_3[] =
     " what TEXT NOT NULL, applies INTEGER NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
     "CREATE INDEX IF NOT EXISTS corrected_series ON corrected(series, from_ms);";
 
+/* Version 4: the gateways' digests of their days. */
+static const char schema_4[] =
+    "CREATE TABLE IF NOT EXISTS digest(batch INTEGER NOT NULL REFERENCES batch(id),"
+    " n INTEGER NOT NULL, chain INTEGER NOT NULL, seq INTEGER NOT NULL, day INTEGER NOT NULL,"
+    " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " gaps INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
+    "CREATE INDEX IF NOT EXISTS digest_day ON digest(chain, day, seq_from);"
+    "CREATE INDEX IF NOT EXISTS batch_to ON batch(chain, to_ms);"
+    "CREATE INDEX IF NOT EXISTS gap_batch ON gap(batch);";
+
 static const char *const sql_text[SQL_COUNT] = {
 #define SQL(name, text) [SQL_##name] = text,
 #include "gateway/city/sql.def"
@@ -111,6 +121,8 @@ static enum st schema_make(struct city_db *d, struct err *e)
     if (st == ST_OK)
         st = city_db_exec(d, schema_3, e);
     if (st == ST_OK)
+        st = city_db_exec(d, schema_4, e);
+    if (st == ST_OK)
         st = city_db_exec(d, "COMMIT", e);
     if (st != ST_OK)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
@@ -125,7 +137,7 @@ static enum st schema_fill(struct city_db *d, struct err *e)
         return st;
     st = city_correct_fill(d, e);
     if (st == ST_OK)
-        st = city_db_exec(d, "PRAGMA user_version = 3; COMMIT", e);
+        st = city_db_exec(d, "PRAGMA user_version = 4; COMMIT", e);
     if (st != ST_OK)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
     return st;

@@ -181,6 +181,33 @@ static void get_head(void *ctx, const struct http_request *q, struct http_answer
         problem(a, code, e.text, NULL);
 }
 
+/* As public as the head: counts and hashes, for anyone to compare with what a gateway shows. */
+static void get_digest(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    const char *text = http_query(q, "day");
+    int64_t gateway = 0, day = 0;
+    struct err e = {.text = ""};
+
+    if (text == NULL ||
+        !wire_day_parse((struct wire_span){(const uint8_t *)text, strlen(text)}, &day)) {
+        http_problem(a, 400, "bad_request", "digest?day=2026-11-25 wants a day of Viet Nam", NULL,
+                     NULL);
+        return;
+    }
+    struct city_db *d = reader_take(c);
+    enum city_code code = gateway_of(d, q->param[0], &gateway, &e);
+    buf_init(&a->body, 2 * WIRE_BATCH_MAX);
+    if (code == CITY_OK && city_digest(d, gateway, q->param[0], day, clk_now(clk_real()).utc_ms,
+                                       c->sign, &a->body, &e) != ST_OK)
+        code = CITY_UNAVAILABLE;
+    reader_give(c, d);
+    a->status = 200;
+    a->content_type = "application/cose; cose-type=\"cose-sign1\"";
+    if (code != CITY_OK)
+        problem(a, code, e.text, NULL);
+}
+
 /* false: the answer says what is wrong with the query. */
 static bool query_of(const struct http_request *q, struct city_query *out, struct http_answer *a)
 {
@@ -270,6 +297,7 @@ static void get_gaps(void *ctx, const struct http_request *q, struct http_answer
 static const struct http_route routes[] = {
     {"PUT", "/v1/gateways/{gw}/batches/{chain}/{seq}", BODY_MAX, put_batch},
     {"GET", "/v1/gateways/{gw}/head", 0, get_head},
+    {"GET", "/v1/gateways/{gw}/digest", 0, get_digest},
     {"GET", "/v1/gateways/{gw}/gaps", 0, get_gaps},
     {"GET", "/v1/gateways/{gw}/readings", 0, get_readings},
 };
