@@ -10,6 +10,7 @@ int cli_status(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_receipts(int argc, char **argv);
 int cli_backup(int argc, char **argv);
+int cli_digest(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 
 /* Prints the usage where `option` (a return value of getopt_long: 'h' or wrong) wants it and sets

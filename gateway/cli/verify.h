@@ -10,13 +10,22 @@ struct verify_batch {
     char gw[65];
     uint8_t hash[WIRE_HASH_BYTES];
     bool export;          /* from a folder: without a manifest, numbers have no holes there */
+    uint64_t n;           /* readings */
     struct wire_header h; /* without pointers */
 };
 /* Batches given up: the signed void entry of a control batch. */
 struct verify_void {
     uint8_t chain[WIRE_ID_BYTES];
     uint64_t from, to;
-    uint8_t last_hash[WIRE_HASH_BYTES];
+    uint8_t *hashes; /* one after the other */
+};
+/* The digest of a day that a batch holds. */
+struct verify_digest {
+    char gw[65];
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq; /* of that batch */
+    char *path;
+    struct wire_digest d;
 };
 struct verify_manifest {
     char *path;
@@ -29,10 +38,15 @@ struct verify_set {
     size_t n, cap;
     struct verify_void *voids;
     size_t nvoids;
+    struct verify_digest *digests;
+    size_t ndigests;
     struct verify_manifest *manifests;
     size_t nmanifests;
     uint64_t readings;
     size_t faults; /* each was said on stderr */
+    /* What was asked for; others are left aside. */
+    int64_t from_ms, to_ms;    /* windows that touch [from_ms, to_ms] */
+    uint64_t seq_from, seq_to; /* numbers; seq_to 0: all */
 };
 
 /* Whether path ends as the header says: {gw}/{chain}/{seq}.cose.zst */
@@ -41,12 +55,25 @@ enum st verify_add(struct verify_set *s, const char *path, const struct wire_bat
                    const uint8_t hash[WIRE_HASH_BYTES], bool export, struct err *e) ST_MUST_CHECK;
 /* Reads a manifest.json (wire.h). */
 enum st verify_manifest(struct verify_set *s, const char *path, struct err *e) ST_MUST_CHECK;
+/* Whether that is among what was asked for. */
+bool verify_wants(const struct verify_set *s, uint64_t seq, int64_t from_ms, int64_t to_ms);
 bool verify_has_manifest(const struct verify_set *s, const char *gw);
 int verify_by_place(const void *a, const void *b); /* two struct verify_batch, for qsort */
 /* Sorts and looks at each batch and the one before it. */
 void verify_links(struct verify_set *s);
 /* After verify_links: whether all that the manifests name is there. */
 void verify_manifests(struct verify_set *s);
+/* After verify_links: whether all numbers that were asked for are there, in each chain. */
+void verify_range(struct verify_set *s);
+/* After verify_links: whether the batches of that day are there and are those that were digested;
+ * says on standard output what the digests are. */
+void verify_day(struct verify_set *s, int64_t day);
+/* The batch with this number; NULL. After verify_links. */
+const struct verify_batch *verify_find(const struct verify_set *s, const char *gw,
+                                       const uint8_t chain[WIRE_ID_BYTES], uint64_t seq);
+/* The hash that a void entry names for it; NULL. */
+const uint8_t *verify_voided(const struct verify_set *s, const uint8_t chain[WIRE_ID_BYTES],
+                             uint64_t seq);
 void verify_done(struct verify_set *s);
 
 #endif

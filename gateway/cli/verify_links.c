@@ -19,42 +19,81 @@ enum st verify_place(const char *path, const struct wire_header *h, struct err *
     return ST_OK;
 }
 
-static enum st add_voids(struct verify_set *s, const struct wire_batch *b, struct err *e)
+static enum st add_void(struct verify_set *s, const struct wire_batch *b,
+                        const struct wire_entry *entry, struct err *e)
+{
+    struct wire_reader r = {entry->hashes.p, entry->hashes.p, entry->hashes.p + entry->hashes.n};
+    struct wire_item it;
+    uint64_t n = entry->seq_to - entry->seq_from + 1;
+    struct verify_void *grown = realloc(s->voids, (s->nvoids + 1) * sizeof(struct verify_void));
+    if (!grown) {
+        return err_set(e, ST_MEMORY, "no memory");
+    }
+    s->voids = grown;
+    struct verify_void *v = &s->voids[s->nvoids];
+    *v = (struct verify_void){.from = entry->seq_from,
+                              .to = entry->seq_to,
+                              .hashes = malloc((size_t)n * WIRE_HASH_BYTES)};
+    if (!v->hashes) {
+        return err_set(e, ST_MEMORY, "no memory");
+    }
+    s->nvoids++;
+    memcpy(v->chain, b->header.chain, WIRE_ID_BYTES);
+    enum st st = wire_next(&r, &it, e); /* the array's head */
+    for (uint64_t i = 0; st == ST_OK && i < n; i++) {
+        st = wire_next(&r, &it, e);
+        if (st == ST_OK) {
+            memcpy(v->hashes + i * WIRE_HASH_BYTES, it.span.p, WIRE_HASH_BYTES);
+        }
+    }
+    return st;
+}
+
+static enum st add_digest(struct verify_set *s, const char *path, const struct wire_batch *b,
+                          const struct wire_digest *d, struct err *e)
+{
+    struct verify_digest *grown =
+        realloc(s->digests, (s->ndigests + 1) * sizeof(struct verify_digest));
+    char *copy = grown ? strdup(path) : NULL;
+    s->digests = grown ? grown : s->digests;
+    if (!copy) {
+        return err_set(e, ST_MEMORY, "no memory");
+    }
+    struct verify_digest *v = &s->digests[s->ndigests++];
+    *v = (struct verify_digest){.seq = b->header.seq, .path = copy, .d = *d};
+    (void)snprintf(v->gw, sizeof(v->gw), "%s", b->header.gw);
+    memcpy(v->chain, b->header.chain, WIRE_ID_BYTES);
+    return ST_OK;
+}
+
+static enum st add_entries(struct verify_set *s, const char *path, const struct wire_batch *b,
+                           struct err *e)
 {
     struct wire_control c;
     struct wire_entry entry;
     enum st st = wire_control_open(&c, b->cose.payload.p, b->cose.payload.n, e);
     while (st == ST_OK && (st = wire_control_next(&c, &entry, e)) == ST_OK) {
-        /* the array's last hash ends its bytes */
-        if (entry.kind != WIRE_ENTRY_VOID || entry.hashes.n < WIRE_HASH_BYTES) {
-            continue;
+        if (entry.kind == WIRE_ENTRY_VOID) {
+            st = add_void(s, b, &entry, e);
+        } else if (entry.kind == WIRE_ENTRY_DIGEST) {
+            st = add_digest(s, path, b, &entry.digest, e);
         }
-        struct verify_void *grown = realloc(s->voids, (s->nvoids + 1) * sizeof(struct verify_void));
-        if (!grown) {
-            return err_set(e, ST_MEMORY, "no memory");
-        }
-        s->voids = grown;
-        struct verify_void *v = &s->voids[s->nvoids++];
-        *v = (struct verify_void){.from = entry.seq_from, .to = entry.seq_to};
-        memcpy(v->chain, b->header.chain, WIRE_ID_BYTES);
-        memcpy(v->last_hash, entry.hashes.p + entry.hashes.n - WIRE_HASH_BYTES, WIRE_HASH_BYTES);
     }
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static enum st count_readings(struct verify_set *s, const struct wire_batch *b, struct err *e)
+static enum st count_readings(uint64_t *n, const struct wire_batch *b, struct err *e)
 {
     struct wire_senml r;
-    uint64_t n = 0;
-    enum st st = wire_senml_open(&r, b->cose.payload.p, b->cose.payload.n, b->header.gw, &n, e);
-    s->readings += st == ST_OK ? n : 0;
-    return st;
+    return wire_senml_open(&r, b->cose.payload.p, b->cose.payload.n, b->header.gw, n, e);
 }
 
 enum st verify_add(struct verify_set *s, const char *path, const struct wire_batch *b,
                    const uint8_t hash[WIRE_HASH_BYTES], bool export, struct err *e)
 {
-    enum st st = b->header.kind == WIRE_CONTROL ? add_voids(s, b, e) : count_readings(s, b, e);
+    uint64_t n = 0;
+    enum st st =
+        b->header.kind == WIRE_CONTROL ? add_entries(s, path, b, e) : count_readings(&n, b, e);
     if (st != ST_OK) {
         return st;
     }
@@ -68,7 +107,7 @@ enum st verify_add(struct verify_set *s, const char *path, const struct wire_bat
         s->cap = cap;
     }
     struct verify_batch *v = &s->v[s->n];
-    *v = (struct verify_batch){.path = strdup(path), .export = export, .h = b->header};
+    *v = (struct verify_batch){.path = strdup(path), .export = export, .n = n, .h = b->header};
     if (!v->path) {
         return err_set(e, ST_MEMORY, "no memory");
     }
@@ -77,6 +116,7 @@ enum st verify_add(struct verify_set *s, const char *path, const struct wire_bat
     v->h.gw = NULL; /* they belong to b */
     v->h.gaps = NULL;
     s->n++;
+    s->readings += n;
     return ST_OK;
 }
 
@@ -99,21 +139,24 @@ static void fault(struct verify_set *s, const struct verify_batch *b, const char
     s->faults++;
 }
 
+const uint8_t *verify_voided(const struct verify_set *s, const uint8_t chain[WIRE_ID_BYTES],
+                             uint64_t seq)
+{
+    for (size_t i = 0; i < s->nvoids; i++) {
+        const struct verify_void *v = &s->voids[i];
+        if (memcmp(v->chain, chain, WIRE_ID_BYTES) == 0 && v->from <= seq && v->to >= seq) {
+            return v->hashes + (seq - v->from) * WIRE_HASH_BYTES;
+        }
+    }
+    return NULL;
+}
+
 /* Whether void entries name all of from..to; the hash of the last one goes out. */
 static bool given_up(const struct verify_set *s, const struct verify_batch *b, uint64_t from,
                      uint64_t to, const uint8_t **last_hash)
 {
-    for (bool found = true; found && from <= to;) {
-        found = false;
-        for (size_t i = 0; i < s->nvoids; i++) {
-            const struct verify_void *v = &s->voids[i];
-            if (memcmp(v->chain, b->h.chain, WIRE_ID_BYTES) == 0 && v->from <= from &&
-                v->to >= from) {
-                from = v->to + 1;
-                *last_hash = v->last_hash;
-                found = true;
-            }
-        }
+    while (from <= to && (*last_hash = verify_voided(s, b->h.chain, from)) != NULL) {
+        from++;
     }
     return from > to;
 }
@@ -141,7 +184,7 @@ static void check_follow(struct verify_set *s, const struct verify_batch *a,
     const uint8_t *prev = a->hash;
     bool near = b->h.seq == a->h.seq + 1;
     if (!near && !given_up(s, b, a->h.seq + 1, b->h.seq - 1, &prev)) {
-        if (b->export && !verify_has_manifest(s, b->gw)) {
+        if (s->seq_to || (b->export && !verify_has_manifest(s, b->gw))) {
             char text[96];
             (void)snprintf(text, sizeof(text), "before it %llu to %llu are missing",
                            (unsigned long long)a->h.seq + 1, (unsigned long long)b->h.seq - 1);
@@ -184,11 +227,59 @@ void verify_links(struct verify_set *s)
     }
 }
 
+bool verify_wants(const struct verify_set *s, uint64_t seq, int64_t from_ms, int64_t to_ms)
+{
+    return from_ms <= s->to_ms && to_ms >= s->from_ms &&
+           (s->seq_to == 0 || (seq >= s->seq_from && seq <= s->seq_to));
+}
+
+static void say_missing(struct verify_set *s, const struct verify_batch *b, const char *where,
+                        uint64_t from, uint64_t to)
+{
+    char text[96];
+    const uint8_t *hash = NULL;
+    if (from > to || given_up(s, b, from, to, &hash)) {
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%s it %llu to %llu are missing", where,
+                   (unsigned long long)from, (unsigned long long)to);
+    fault(s, b, text);
+}
+
+void verify_range(struct verify_set *s)
+{
+    for (size_t i = 0; s->seq_to && i < s->n; i++) {
+        const struct verify_batch *b = &s->v[i];
+        if (i == 0 || !same_chain(&s->v[i - 1], b)) {
+            say_missing(s, b, "before", s->seq_from, b->h.seq - 1);
+        }
+        if (i + 1 == s->n || !same_chain(b, &s->v[i + 1])) {
+            say_missing(s, b, "behind", b->h.seq + 1, s->seq_to);
+        }
+    }
+}
+
+const struct verify_batch *verify_find(const struct verify_set *s, const char *gw,
+                                       const uint8_t chain[WIRE_ID_BYTES], uint64_t seq)
+{
+    struct verify_batch key = {.h = {.seq = seq}};
+    (void)snprintf(key.gw, sizeof(key.gw), "%s", gw);
+    memcpy(key.h.chain, chain, WIRE_ID_BYTES);
+    return s->n ? bsearch(&key, s->v, s->n, sizeof(s->v[0]), verify_by_place) : NULL;
+}
+
 void verify_done(struct verify_set *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         free(s->v[i].path);
     }
+    for (size_t i = 0; i < s->nvoids; i++) {
+        free(s->voids[i].hashes);
+    }
+    for (size_t i = 0; i < s->ndigests; i++) {
+        free(s->digests[i].path);
+    }
+    free(s->digests);
     for (size_t i = 0; i < s->nmanifests; i++) {
         free(s->manifests[i].path);
         free(s->manifests[i].v);

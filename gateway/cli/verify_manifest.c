@@ -57,23 +57,17 @@ bool verify_has_manifest(const struct verify_set *s, const char *gw)
     return false;
 }
 
-/* The batches are sorted by then. */
-static const struct verify_batch *find(const struct verify_set *s, const char *gw,
-                                       const struct wire_listed *l)
-{
-    struct verify_batch key = {.h = {.seq = l->seq}};
-    (void)snprintf(key.gw, sizeof(key.gw), "%s", gw);
-    memcpy(key.h.chain, l->chain, WIRE_ID_BYTES);
-    return s->n ? bsearch(&key, s->v, s->n, sizeof(s->v[0]), verify_by_place) : NULL;
-}
-
 void verify_manifests(struct verify_set *s)
 {
     char chain[WIRE_ID_TEXT];
     for (size_t i = 0; i < s->nmanifests; i++) {
         const struct verify_manifest *m = &s->manifests[i];
         for (size_t k = 0; k < m->n; k++) {
-            const struct verify_batch *b = find(s, m->gw, &m->v[k]);
+            const struct wire_listed *l = &m->v[k];
+            if (!verify_wants(s, l->seq, l->from_ms, l->to_ms)) {
+                continue;
+            }
+            const struct verify_batch *b = verify_find(s, m->gw, l->chain, l->seq);
             if (b && memcmp(b->hash, m->v[k].sha256, WIRE_HASH_BYTES) == 0) {
                 continue;
             }

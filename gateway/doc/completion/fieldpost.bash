@@ -8,16 +8,19 @@ _fieldpost() {
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
         fieldpost-city) offer='serve enroll dump verify import --help' ;;
-        *) offer='run check keygen status export receipts backup verify --help --version' ;;
+        *) offer='run check keygen status export receipts backup digest verify --help --version' ;;
         esac
     else
         case $before in
         --format)
             offer=csv
-            if [ "$program" = fieldpost ]; then offer='csv jsonl senml'; fi
+            case $program.$command in
+            fieldpost.digest) offer='text json svg pbm' ;;
+            fieldpost.*) offer='csv jsonl senml' ;;
+            esac
             ;;
         --config | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
-        --from | --to | --series | --id) compopt +o default && return ;;
+        --from | --to | --series | --id | --seq | --day) compopt +o default && return ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
@@ -26,7 +29,8 @@ _fieldpost() {
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
             fieldpost.backup) offer='--config --out' ;;
-            fieldpost.verify) offer='--key' ;;
+            fieldpost.digest) offer='--config --day --format' ;;
+            fieldpost.verify) offer='--key --from --to --seq --day' ;;
             fieldpost-city.serve) offer='--config' ;;
             fieldpost-city.enroll) offer='--config --id --key' ;;
             fieldpost-city.dump) offer='--config --raw --format' ;;

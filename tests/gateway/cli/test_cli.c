@@ -80,8 +80,8 @@ static size_t lines(const char *text)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"check",    "keygen", "status", "export",
-                                           "receipts", "backup", "verify"};
+    static const char *const commands[] = {"check",  "keygen",   "status", "export",
+                                           "digest", "receipts", "backup", "verify"};
     assert_int_equal(CLI("--help"), 0);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         assert_non_null(strstr(out, commands[i]));
