@@ -1,16 +1,19 @@
 // An independent reader of what fieldpost sends, written from gateway/doc/batch.cddl with public
 // tools alone: node:crypto, cbor-x, the zstd program.
 //
-//   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... BATCH|MANIFEST...
+//   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... [--head FILE --nonce N]
+//     [--digest FILE --day DAY] BATCH|MANIFEST...
 //
 // Verifies each batch (envelope, signature, header), the links between those that are given, and
 // each receipt against its batch. MANIFEST is the {gw}/manifest.json of a folder of sealed batches:
 // all that it names must be there. A receipt's FILE may hold many, one behind the other. Prints all
-// readings as CSV: series,ts_ms,value. Exit 1 when anything is off.
+// readings as CSV: series,ts_ms,value. A head and a day's digest of the city are held against the batches
+// that are given, as is every digest that a batch holds of them. Exit 1 when anything is off.
 import { spawnSync } from 'node:child_process';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Decoder, addExtension } from 'cbor-x';
 
@@ -18,6 +21,8 @@ const HALF_ORDER = BigInt('0x7fffffff800000007fffffffffffffffde737d56d38bcf4279d
 const TYPES = {
   control: 'application/vnd.fieldpost.control+cbor',
   receipt: 'application/vnd.fieldpost.receipt+cbor',
+  head: 'application/vnd.fieldpost.head+cbor',
+  digest: 'application/vnd.fieldpost.digest+cbor',
   senml: 112,
 };
 const Q = { unknown: 64, corrected: 128 };
@@ -44,8 +49,9 @@ function need(condition, what) {
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 
+// Of a file, or what was read of one.
 function load(file) {
-  const bytes = readFileSync(file);
+  const bytes = Buffer.isBuffer(file) ? file : readFileSync(file);
   if (bytes.length < 4 || bytes.readUInt32LE(0) !== 0xfd2fb528) return bytes;
   const r = spawnSync('zstd', ['-dcq'], { input: bytes, maxBuffer: 2 << 20 });
   need(!r.error && r.status === 0, `zstd: ${r.error ?? r.stderr}`);
@@ -161,6 +167,8 @@ function openBatch(file, pub, named) {
     data: type === TYPES.senml, from: keys.get('from'), to: keys.get('to'),
     abuts: keys.get('clk') !== 3 && !keys.has('step') && !keys.has('for'),
     boot: hex(keys.get('boot')),
+    gaps: keys.get('gaps').length,
+    tells: type === TYPES.senml && keys.get('clk') !== 3 && !keys.has('for'), // its day
   };
 }
 
@@ -189,16 +197,20 @@ function checkReceipt(receipt, pub, batches) {
   need(!find(seq) || hex(hash) === find(seq).hash, 'its through is not the hash that is given');
 }
 
-function main() {
+async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       key: { type: 'string' },
       'city-key': { type: 'string' },
       receipt: { type: 'string', multiple: true, default: [] },
+      head: { type: 'string' },
+      nonce: { type: 'string' },
+      digest: { type: 'string' },
+      day: { type: 'string' },
     },
   });
-  if (!values.key || !positionals.length || (values.receipt.length && !values['city-key'])) {
+  if (!values.key || !positionals.length || ((values.receipt.length || values.head || values.digest) && !values['city-key'])) {
     console.error('usage: verify.mjs --key PUB [--city-key PUB --receipt FILE]... BATCH|MANIFEST...');
     return 2;
   }
@@ -218,6 +230,11 @@ function main() {
   for (const file of values.receipt)
     inFile(file, () => decoder.decodeMultiple(load(file)).forEach(
       (receipt) => checkReceipt(receipt, loadKey(values['city-key']), batches)));
+  const { checkDigest, checkHead, checkSealedDigests } = await import('./answers.mjs');
+  checkSealedDigests(batches);
+  const city = values['city-key'] && loadKey(values['city-key']);
+  if (values.head) inFile(values.head, () => checkHead(decode(load(values.head)), city, batches, values.nonce));
+  if (values.digest) inFile(values.digest, () => checkDigest(decode(load(values.digest)), city, batches, values.day));
   const lines = ['series,ts_ms,value'];
   for (const b of batches)
     if (b.data) inFile(b.file, () => lines.push(...readings(b)));
@@ -225,9 +242,10 @@ function main() {
   return 0;
 }
 
-try {
-  process.exitCode = main();
-} catch (e) {
-  console.error(e.message);
-  process.exitCode = 1;
-}
+export { TYPES, checkLinks, checkReceipt, decode, decoder, hex, load, loadKey, need, open, openBatch, sha256 };
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) // not awaited: answers.mjs imports this file
+  main().then((code) => { process.exitCode = code; }, (e) => {
+    console.error(e.message);
+    process.exitCode = 1;
+  });
