@@ -7,6 +7,8 @@ import random
 import sys
 from fractions import Fraction
 
+from cryptography.hazmat.primitives import serialization
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "python"))
 import fp_bad  # noqa: E402
 import fp_contract as fp  # noqa: E402
@@ -37,15 +39,20 @@ def values(rng):
             yield x
 
 
+def spki(pub):
+    return pub.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 MIDNIGHT = 1_790_010_000_000  # 2026-09-21T17:00:00Z, when a day of Viet Nam ends
 WINDOW = 600_000
+ROTATION = "rotation"
 
 
 class Chain:
     """Batches one behind the other; what a case changes in one of them is not repaired in the next."""
 
-    def __init__(self, key):
-        self.key, self.wholes, self.to = key, [], MIDNIGHT - 5 * WINDOW
+    def __init__(self, key, chain=fp_bad.CHAIN, gw=fp_bad.GW):
+        self.key, self.chain, self.gw, self.wholes, self.to = key, chain, gw, [], MIDNIGHT - 5 * WINDOW
 
     def hash(self, seq):
         return fp.sha256(self.wholes[seq - 1])
@@ -53,9 +60,9 @@ class Chain:
     def add(self, payload=None, **change):
         seq, control = len(self.wholes) + 1, payload is not None
         to = self.to if control else self.to + WINDOW
-        h = fp.header(self.key, fp_bad.GW, fp_bad.CHAIN, seq, self.to, to,
+        h = fp.header(self.key, self.gw, self.chain, seq, self.to, to,
                       **({"prev": self.hash(seq - 1)} if seq > 1 else {}), control=control)
-        record = fp_bad.record(kn3=self.to // 1000 + 1)
+        record = fp_bad.record(kn2=f"{self.gw}/dev-1/", kn3=self.to // 1000 + 1)
         self.wholes.append(fp.build(self.key, {**h, **change}, payload if control else [record]))
         self.to = change.get("to", to)
         return self
@@ -70,7 +77,7 @@ class Chain:
 
 def chains(key):
     """(name, its batches, numbers left out, what the page must call it: a code of words.js or None, the
-    same for the day)"""
+    same for the day). Names with ROTATION are of keys that follow each other."""
     def day(**change):
         return Chain(key).add().add().add().add().add().digest(5, **change).wholes
     yield "a good day", day(), (), None, None
@@ -88,6 +95,13 @@ def chains(key):
         .wholes, (), "window", None
     yield "a step of the clock", Chain(key).add().add(step=True, **{"from": MIDNIGHT - 3 * WINDOW,
                                                                      "to": MIDNIGHT}).wholes, (), None, None
+    for name, gw, fault in ((f"{ROTATION} to another key", fp_bad.GW, None), (f"{ROTATION} of another gateway", "gw-2", "other_key")):
+        old, new = Chain(key).add(), fp.new_key()
+        old.add([["key", spki(new.public_key())]])
+        after = Chain(new, b"next" * 2, gw).add(after=[old.chain, 2, old.hash(2)])
+        # what is signed by the new key comes first
+        yield name, after.wholes + old.wholes, (), fault, None
+    yield f"{ROTATION} that is not the end", old.add().wholes, (), "behind_key", None
     c = Chain(key).add().add().add().add()
     c.add([["void", 2, 3, [c.hash(2), c.hash(3)], "refused"]])
     yield "a voided run", c.wholes, (2, 3), None, None

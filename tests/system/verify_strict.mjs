@@ -57,6 +57,7 @@ test('what batches break together is told by both', async () => {
     assert.deepEqual(codes(await checkAll(input(''))), fault ? [fault] : [], name);
     const ofDay = codes(await checkAll(input('2026-09-21')));
     if (day) assert.ok(day === 'good' ? !ofDay.length : ofDay.includes(day), `${name}: ${ofDay}`);
+    if (name.startsWith('rotation')) continue; // fieldpost verify is given each key
     const args = files.map((f) => join(dir, `${f}.cose`)), of = ['verify', '--key', join(dir, 'device.pub')];
     // single files may have holes for the program, and it looks at a digest when its day is asked for
     const batches = spawnSync(program, [...of, ...args], { encoding: 'utf8' });

@@ -30,19 +30,24 @@ const isTarget = (v) => typeof v === 'string' && TARGET.test(v);
 
 const SPKI = '3059301306072a8648ce3d020106082a8648ce3d03010703420004'; // P-256, named, uncompressed
 
-// Of a PEM text "BEGIN PUBLIC KEY".
-export async function readKey(pem) {
-  const body = /-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----/.exec(pem);
-  need(body, 'key_file');
-  const der = Uint8Array.from(atob(body[1].replace(/\s/g, '')), (c) => c.charCodeAt(0));
+// Of a SubjectPublicKeyInfo; gw: it counts for this gateway alone.
+async function importKey(der, gw) {
   need(der.length === 91 && hex(der.subarray(0, 27)) === SPKI, 'key_file');
   try {
     const key = await crypto.subtle.importKey('spki', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['verify']);
-    return { key, kid: hex((await sha256(der)).subarray(0, 8)) };
+    return { key, gw, kid: hex((await sha256(der)).subarray(0, 8)) };
   } catch {
     throw new Fault('key_file');
   }
 }
+// Of a PEM text "BEGIN PUBLIC KEY".
+export async function readKey(pem) {
+  const body = /-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----/.exec(pem);
+  need(body, 'key_file');
+  return importKey(Uint8Array.from(atob(body[1].replace(/\s/g, '')), (c) => c.charCodeAt(0)));
+}
+// The keys that a verified batch names as the next of its gateway.
+export const nextKeys = (b) => Promise.all(b.entries.filter((x) => x.name === 'key').map((x) => importKey(x.args[0], b.gw)));
 
 // ---- envelope ---------------------------------------------------------------------------------------
 
@@ -67,7 +72,7 @@ async function openEnvelope(bytes, keys) {
   need(header.get(1) === -7, 'alg');
   need(isBytes(header.get(4), 8), 'kid');
   need(bigint(signature.subarray(32)) <= HALF_ORDER, 'high_s');
-  const kid = hex(header.get(4)), own = keys.filter((k) => k.kid === kid);
+  const kid = hex(header.get(4)), own = keys.filter((k) => k.kid === kid && (!k.gw || k.gw === header.get('gw')));
   need(own.length, 'other_key', kid);
   const start = Uint8Array.from([0x84, 0x6a, ...new TextEncoder().encode('Signature1'), ...head(protectedBytes.length)]);
   const middle = Uint8Array.from([0x40, ...head(payload.length)]);

@@ -31,6 +31,8 @@ export function chainsOf(batches, say) {
 }
 
 function checkLink(c, a, b, say) {
+  if (a.kid !== b.kid) say(b, 'two_keys', Number(a.seq));
+  if (a.entries.some((x) => x.name === 'key')) say(b, 'behind_key', Number(a.seq));
   let hash = a.hash;
   const from = Number(a.seq) + 1, to = Number(b.seq) - 1;
   for (let seq = from; seq <= to; seq++) {

@@ -1,5 +1,5 @@
 // All files that were chosen, together.
-import { openBatch, readKey, readProof, sha256, hex } from './batch.js';
+import { nextKeys, openBatch, readKey, readProof, sha256, hex } from './batch.js';
 import { Fault } from './cbor.js';
 import { chainsOf, checkDays, checkLinks } from './chain.js';
 
@@ -41,30 +41,43 @@ export async function checkAll({ files, keys, proof, day, inflate, progress }) {
     }
   };
   const pubs = [];
-  for (const pem of keys) await attempt('', async () => pubs.push(await readKey(pem)));
+  for (const pem of keys) await attempt('', async () => { pubs.push(await readKey(pem)); });
   if (faults.length) return { batches, faults, digests: [] };
-  let done = 0;
-  for (const f of files) {
-    progress?.(++done, files.length);
-    let bytes;
-    try {
-      bytes = await f.bytes();
-    } catch {
-      say(f.path, 'unreadable');
-      continue;
+  // A batch may name the next key of its gateway; what that key has signed waits for it.
+  const take = async (path, bytes, check, more) => {
+    const b = await openBatch(bytes, pubs, inflate);
+    check(b);
+    batches.push({ path, ...more, ...b });
+    for (const k of await nextKeys(b)) if (!pubs.some((p) => p.kid === k.kid && p.gw === k.gw)) pubs.push(k);
+  };
+  let done = 0, waiting = files, known = 0;
+  while (waiting.length && pubs.length > known) {
+    const left = [];
+    known = pubs.length;
+    for (const f of waiting) {
+      if (waiting === files) progress?.(++done, files.length);
+      let bytes;
+      try {
+        bytes = await f.bytes();
+      } catch {
+        say(f.path, 'unreadable');
+        continue;
+      }
+      if (f.path.endsWith('manifest.json')) manifests.push([f.path, bytes]);
+      else await attempt(f.path, () => take(f.path, bytes, (b) => checkPlace(f.path, b)).catch((e) => {
+        if (e.code !== 'other_key') throw e;
+        left.push({ ...f, fault: e });
+      }));
     }
-    if (f.path.endsWith('manifest.json')) manifests.push([f.path, bytes]);
-    else await attempt(f.path, async () => {
-      const b = await openBatch(bytes, pubs, inflate);
-      checkPlace(f.path, b);
-      batches.push({ path: f.path, ...b });
-    });
+    waiting = left;
   }
-  if (proof) await attempt('FP1', async () => {
-    const p = readProof(proof), b = await openBatch(p.bytes, pubs, inflate);
-    const [x] = b.entries;
-    if (b.gw !== p.gw || b.entries.length !== 1 || x.name !== 'digest' || x.args[0] !== p.day) throw new Fault('proof_other');
-    batches.push({ path: 'FP1', alone: !files.length, ...b });
+  for (const f of waiting) say(f.path, f.fault.code, ...f.fault.args);
+  if (proof) await attempt('FP1', () => {
+    const p = readProof(proof);
+    return take('FP1', p.bytes, (b) => {
+      const [x] = b.entries;
+      if (b.gw !== p.gw || b.entries.length !== 1 || x.name !== 'digest' || x.args[0] !== p.day) throw new Fault('proof_other');
+    });
   });
   if (!batches.length && !faults.length) say('', 'nothing');
   const chains = chainsOf(batches, say);

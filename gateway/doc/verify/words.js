@@ -72,6 +72,8 @@ export const FAULTS = {
   hole: ['thiếu các gói {0} đến {1} trước gói này', 'batches {0} to {1} before it are missing'],
   hole_one: ['thiếu gói {0} trước gói này', 'batch {0} before it is missing'],
   link: ['không nối tiếp gói {0}: chuỗi bị đứt', 'does not follow batch {0}: the chain is broken'],
+  two_keys: ['được ký bằng khóa khác với gói {0} của cùng chuỗi', 'is signed by another key than batch {0} of its chain'],
+  behind_key: ['đứng sau gói {0}, gói đã đổi khóa của chuỗi', 'stands behind batch {0}, which names the next key'],
   birth: ['không nối tiếp chuỗi mà nó nêu tên', 'does not follow the chain that it names'],
   window: ['khoảng thời gian không bắt đầu ở chỗ gói {0} kết thúc', 'its window does not begin where that of batch {0} ends'],
   digest_range: ['bản tóm tắt ngày {0} nêu những gói chưa có khi ký', 'the digest of {0} names batches that were not sealed before it'],
