@@ -69,6 +69,37 @@ bool city_is_id(const char *id)
     return true;
 }
 
+enum st city_gateway_find(struct city_db *d, const char *gw, int64_t *id, struct err *e)
+{
+    sqlite3_stmt *s = city_db_bind(d, SQL_GATEWAY_FIND, "t", gw);
+    enum st st = city_db_step(d, s, e);
+
+    if (st == ST_OK)
+        *id = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    return st == ST_NOT_FOUND ? err_set(e, st, "%s: this gateway is not enrolled", gw) : st;
+}
+
+enum st city_gateway_each(struct city_db *d, const char *gw,
+                          enum st (*each)(void *ctx, int64_t id, const char *gw, struct err *e),
+                          void *ctx, struct err *e)
+{
+    int64_t only = 0;
+    enum st st;
+
+    if (gw != NULL) {
+        st = city_gateway_find(d, gw, &only, e);
+        return st == ST_OK ? each(ctx, only, gw, e) : st;
+    }
+    sqlite3_stmt *s = city_db_bind(d, SQL_GATEWAYS, "");
+    while ((st = city_db_step(d, s, e)) == ST_OK &&
+           (st = each(ctx, sqlite3_column_int64(s, 0), (const char *)sqlite3_column_text(s, 1),
+                      e)) == ST_OK)
+        ;
+    sqlite3_reset(s);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_path, char *kid,
                     struct err *e)
 {

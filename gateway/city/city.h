@@ -45,6 +45,23 @@ enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_
  * and `correct` entries of the chains are applied; raw prints everything as sealed. */
 enum st city_dump(const struct city_cfg *cfg, bool raw, FILE *out, struct err *e) ST_MUST_CHECK;
 
+/* How complete the series of a gateway are (NULL: of each), measured against the signed plan, in
+ * [from, to): a row for each series and hour (UTC), day (of Viet Nam, UTC+7) or in all.
+ * fieldpost-city.1 says what the columns mean. What lies after now is not due. Takes no more memory
+ * for longer times. ST_NOT_FOUND: no such gateway. */
+enum city_by { CITY_BY_HOUR, CITY_BY_DAY, CITY_BY_TOTAL };
+struct city_ask {
+    const char *gateway;
+    int64_t from_ms, to_ms;
+    enum city_by by;
+    bool json;
+};
+enum st city_completeness(const struct city_cfg *cfg, const struct city_ask *q, FILE *out,
+                          struct err *e) ST_MUST_CHECK;
+/* Every signed retirement: gateway,series,at_ms,reason,chain,seq,received_ms. */
+enum st city_retired(const struct city_cfg *cfg, const struct city_ask *q, FILE *out,
+                     struct err *e) ST_MUST_CHECK;
+
 /* Checks one batch file (.cose, or .cose.zst) against the keys enrolled for the gateway it names.
  * `text` (at least 256 bytes) gets a line that says what it is. */
 #define CITY_VERIFY_TEXT 256

@@ -100,6 +100,15 @@ void city_batch_done(struct city_batch *b);
 enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct wire_batch *b,
                               int64_t *key, struct err *e);
 
+/* ---- admin.c ------------------------------------------------------------------------------- */
+
+/* ST_NOT_FOUND, and why, when it is not enrolled. */
+enum st city_gateway_find(struct city_db *d, const char *gw, int64_t *id,
+                          struct err *e) ST_MUST_CHECK;
+/* Calls each() for that gateway, or with NULL for all of them by name, until it fails. */
+enum st city_gateway_each(struct city_db *d, const char *gw,
+                          enum st (*each)(void *ctx, int64_t id, const char *gw, struct err *e),
+                          void *ctx, struct err *e) ST_MUST_CHECK;
 /* A gateway's id: [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
 bool city_is_id(const char *id);
 
@@ -149,6 +158,22 @@ enum st city_readings(struct city_db *d, const struct city_query *q, struct buf 
                       int64_t *next_row, int64_t *next_index, struct err *e) ST_MUST_CHECK;
 enum st city_gaps(struct city_db *d, const struct city_query *q, struct buf *out, int64_t *next_row,
                   struct err *e) ST_MUST_CHECK;
+
+/* ---- page.c -------------------------------------------------------------------------------- */
+
+/* One page of completeness by hour, as city_readings; it may be short, and even empty, before the
+ * last. */
+enum st city_completeness_page(struct city_db *d, const struct city_query *q, const char *gw,
+                               struct buf *out, int64_t *next_row, int64_t *next_index,
+                               struct err *e) ST_MUST_CHECK;
+
+/* ---- text.c -------------------------------------------------------------------------------- */
+
+/* A text as a JSON string, or as a CSV field, quoted where it must be. */
+enum st city_put_text(struct buf *out, const char *text, bool json) ST_MUST_CHECK;
+/* FNV-1a, to be begun with CITY_HASH. */
+#define CITY_HASH UINT64_C(14695981039346656037)
+uint64_t city_hash(uint64_t h, const void *p, size_t n);
 
 /* ---- correct.c: what later entries say about sealed readings ------------------------------- */
 

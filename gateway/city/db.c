@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define BUSY_MS 10000 /* enroll beside serve: wait for the other's transaction */
 
 static const char schema[] =
@@ -52,8 +52,7 @@ static const char schema_2[] =
     "CREATE INDEX thinned_for ON thinned(chain, for_to);"
     "PRAGMA user_version = 2;";
 
-/* Version 3: what control batches say about sealed readings; the version is told when it is filled.
- */
+/* Version 3: what control batches say about sealed readings. */
 static const char schema_3[] =
     "CREATE TABLE IF NOT EXISTS moved(batch INTEGER NOT NULL REFERENCES batch(id),"
     " n INTEGER NOT NULL, chain INTEGER NOT NULL, seq INTEGER NOT NULL, boot BLOB NOT NULL,"
@@ -74,6 +73,12 @@ static const char schema_4[] =
     "CREATE INDEX IF NOT EXISTS digest_day ON digest(chain, day, seq_from);"
     "CREATE INDEX IF NOT EXISTS batch_to ON batch(chain, to_ms);"
     "CREATE INDEX IF NOT EXISTS gap_batch ON gap(batch);";
+
+/* Version 5: all windows of a gateway without their bytes. The version is
+ * told when all is filled. */
+static const char schema_5[] =
+    "CREATE INDEX IF NOT EXISTS batch_time ON batch(chain, seq, kind, n, from_ms, to_ms, t_min,"
+    " t_max, step, boot);";
 
 static const char *const sql_text[SQL_COUNT] = {
 #define SQL(name, text) [SQL_##name] = text,
@@ -123,6 +128,8 @@ static enum st schema_make(struct city_db *d, struct err *e)
     if (st == ST_OK)
         st = city_db_exec(d, schema_4, e);
     if (st == ST_OK)
+        st = city_db_exec(d, schema_5, e);
+    if (st == ST_OK)
         st = city_db_exec(d, "COMMIT", e);
     if (st != ST_OK)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
@@ -137,7 +144,7 @@ static enum st schema_fill(struct city_db *d, struct err *e)
         return st;
     st = city_correct_fill(d, e);
     if (st == ST_OK)
-        st = city_db_exec(d, "PRAGMA user_version = 4; COMMIT", e);
+        st = city_db_exec(d, "PRAGMA user_version = 5; COMMIT", e);
     if (st != ST_OK)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
     return st;

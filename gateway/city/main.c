@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/clk.h"
 #include "gateway/base/log.h"
 #include "gateway/city/city.h"
 
@@ -15,6 +16,9 @@ static const char usage[] =
     "       fieldpost-city dump   --config FILE [--raw] [--format csv]\n"
     "       fieldpost-city verify --config FILE BATCH...\n"
     "       fieldpost-city import --config FILE [--receipts FILE] DIR\n"
+    "       fieldpost-city report --config FILE [--gateway ID] [--from T] [--to T]\n"
+    "                             [--by hour|day|total] [--format csv|json]\n"
+    "       fieldpost-city retired --config FILE [--gateway ID] [--format csv|json]\n"
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
@@ -24,12 +28,17 @@ static const char usage[] =
     "import  takes the batches of a stick (fieldpost export --sealed), also beside a running "
     "serve;\n"
     "        the new file of receipts goes back to the gateways (fieldpost receipts)\n"
+    "report  how complete every series is, by hour, day (of Viet Nam) or in all, and what each "
+    "missing\n"
+    "        minute is: against the plan that the gateway signed\n"
+    "retired lists the series that are due no longer, with the reason that was signed\n"
     "\n"
     "FILE has listen, cert, key, sign_key, db, and may have read_token_file and timeout.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
     const char *config, *id, *key, *format, *receipts;
+    const char *gateway, *from, *to, *by;
     bool raw;
     char **files;
     int nfiles;
@@ -147,23 +156,68 @@ static int import(const struct city_cfg *cfg, const struct options *o)
     return fflush(stdout) == 0 && n.refused == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* What report, retired and alarms are asked for; false: it was told what is wrong. */
+static bool ask_of(const struct options *o, struct city_ask *q)
+{
+    static const char *const bys[] = {"hour", "day", "total"};
+
+    *q = (struct city_ask){
+        .gateway = o->gateway, .to_ms = INT64_MAX, .json = o->format && !strcmp(o->format, "json")};
+    if (o->format != NULL && !q->json && strcmp(o->format, "csv") != 0) {
+        log_error("--format %s: csv or json", o->format);
+        return false;
+    }
+    if ((o->from != NULL && !clk_parse(o->from, &q->from_ms)) ||
+        (o->to != NULL && !clk_parse(o->to, &q->to_ms)) || q->from_ms < 0) {
+        log_error("--from and --to: write 2026-11-22, 2026-11-22T03:05:10Z or milliseconds");
+        return false;
+    }
+    size_t by = 0;
+    while (o->by != NULL && by < 3 && strcmp(o->by, bys[by]) != 0)
+        by++;
+    if (by == 3)
+        log_error("--by %s: hour, day or total", o->by);
+    q->by = (enum city_by)by;
+    return by < 3;
+}
+
+static int report(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    struct city_ask q;
+
+    if (!ask_of(o, &q))
+        return EXIT_USAGE;
+    return city_completeness(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
+static int retired(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    struct city_ask q;
+
+    if (!ask_of(o, &q))
+        return EXIT_USAGE;
+    return city_retired(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
     bool takes_files;
-} commands[] = {{"serve", serve, false},
-                {"enroll", enroll, false},
-                {"dump", dump, false},
-                {"verify", verify, true},
-                {"import", import, true}};
+} commands[] = {{"serve", serve, false},    {"enroll", enroll, false}, {"dump", dump, false},
+                {"verify", verify, true},   {"import", import, true},  {"report", report, false},
+                {"retired", retired, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
     static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"id", required_argument, NULL, 'i'},
-        {"key", required_argument, NULL, 'k'},    {"format", required_argument, NULL, 'f'},
-        {"raw", no_argument, NULL, 'r'},          {"receipts", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+        {"config", required_argument, NULL, 'c'},  {"id", required_argument, NULL, 'i'},
+        {"key", required_argument, NULL, 'k'},     {"format", required_argument, NULL, 'f'},
+        {"raw", no_argument, NULL, 'r'},           {"receipts", required_argument, NULL, 'a'},
+        {"gateway", required_argument, NULL, 'g'}, {"from", required_argument, NULL, 'F'},
+        {"to", required_argument, NULL, 'T'},      {"by", required_argument, NULL, 'b'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     int k;
 
     while ((k = getopt_long(argc, argv, "h", known, NULL)) != -1) {
@@ -179,6 +233,14 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
             o->raw = true;
         else if (k == 'a')
             o->receipts = optarg;
+        else if (k == 'g')
+            o->gateway = optarg;
+        else if (k == 'F')
+            o->from = optarg;
+        else if (k == 'T')
+            o->to = optarg;
+        else if (k == 'b')
+            o->by = optarg;
         else if (k == 'h')
             *help = true;
         else

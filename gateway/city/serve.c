@@ -146,14 +146,8 @@ static bool may_read(const struct city *c, const struct http_request *q)
 
 static enum city_code gateway_of(struct city_db *d, const char *gw, int64_t *id, struct err *e)
 {
-    sqlite3_stmt *s = city_db_bind(d, SQL_GATEWAY_FIND, "t", gw);
-    enum st st = city_db_step(d, s, e);
+    enum st st = city_gateway_find(d, gw, id, e);
 
-    if (st == ST_OK)
-        *id = sqlite3_column_int64(s, 0);
-    sqlite3_reset(s);
-    if (st == ST_NOT_FOUND)
-        err_set(e, st, "this gateway is not enrolled");
     return st == ST_OK ? CITY_OK : st == ST_NOT_FOUND ? CITY_UNKNOWN_GATEWAY : CITY_UNAVAILABLE;
 }
 
@@ -250,7 +244,21 @@ static bool query_of(const struct http_request *q, struct city_query *out, struc
     return wrong == NULL;
 }
 
-enum listing { READINGS, GAPS };
+enum listing { READINGS, GAPS, COMPLETENESS };
+
+static enum st list(struct city_db *d, enum listing what, const struct city_query *q,
+                    const char *gw, struct buf *out, int64_t *row, int64_t *index, struct err *e)
+{
+    switch (what) {
+    case READINGS:
+        return city_readings(d, q, out, row, index, e);
+    case GAPS:
+        return city_gaps(d, q, out, row, e);
+    case COMPLETENESS:
+        return city_completeness_page(d, q, gw, out, row, index, e);
+    }
+    return err_set(e, ST_UNSUPPORTED, "no such list");
+}
 
 static void get_list(struct city *c, const struct http_request *q, struct http_answer *a,
                      enum listing what)
@@ -268,13 +276,12 @@ static void get_list(struct city *c, const struct http_request *q, struct http_a
     struct city_db *d = reader_take(c);
     enum city_code code = gateway_of(d, q->param[0], &query.gateway, &e);
     buf_init(&a->body, PAGE_BYTES);
-    if (code == CITY_OK && (what == READINGS ? city_readings(d, &query, &a->body, &row, &index, &e)
-                                             : city_gaps(d, &query, &a->body, &row, &e)) != ST_OK)
+    if (code == CITY_OK && list(d, what, &query, q->param[0], &a->body, &row, &index, &e) != ST_OK)
         code = CITY_UNAVAILABLE;
     reader_give(c, d);
     a->status = 200;
     a->content_type = query.json ? "application/json" : "text/csv; charset=utf-8";
-    if (row > 0 && what == READINGS)
+    if (row > 0 && what != GAPS)
         http_answer_header(a, "Fieldpost-Next", "%" PRId64 ".%" PRId64, row, index);
     else if (row > 0)
         http_answer_header(a, "Fieldpost-Next", "%" PRId64, row);
@@ -292,6 +299,11 @@ static void get_gaps(void *ctx, const struct http_request *q, struct http_answer
     get_list(ctx, q, a, GAPS);
 }
 
+static void get_completeness(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    get_list(ctx, q, a, COMPLETENESS);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------ */
 
 static const struct http_route routes[] = {
@@ -300,6 +312,7 @@ static const struct http_route routes[] = {
     {"GET", "/v1/gateways/{gw}/digest", 0, get_digest},
     {"GET", "/v1/gateways/{gw}/gaps", 0, get_gaps},
     {"GET", "/v1/gateways/{gw}/readings", 0, get_readings},
+    {"GET", "/v1/gateways/{gw}/completeness", 0, get_completeness},
 };
 
 static enum st token_read(struct city *c, const char *path, struct err *e)

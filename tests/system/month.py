@@ -2,6 +2,8 @@
 TLS to the real city, 3,600 times as fast as the world, while the line between them breaks in every
 way, the gateway is killed and stopped and its clock steps. At the end the city holds every reading
 that the gateway committed, once; what was served and is not there lies in a signed gap."""
+import csv
+import io
 import os
 import random
 import sys
@@ -10,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_line as line  # noqa: E402
 from fp_linecase import ERROR, LineCase  # noqa: E402
-from fp_proc import main  # noqa: E402
+from fp_proc import main, run  # noqa: E402
 
 PERIOD_MS = 120_000
 KILL, OFF, AHEAD, BACK = "kill -9", "off for two hours", "clock +10 min", "clock -30 min"
@@ -71,6 +73,7 @@ class Month(LineCase):
         rng = random.Random(self.args.seed)
         self.live(month(rng) if os.environ.get("FP_FULL") or self.args.full else DAYS)
         self.judge(self.compare_at_the_end())
+        self.judge_completeness()
 
     def judge(self, rows):
         lost = sum(len(self.lost(rows, k, unit, PERIOD_MS)) for k, unit in self.units.items())
@@ -88,6 +91,22 @@ class Month(LineCase):
               f"with the newest first {sum(firsts)}", flush=True)
         self.assertGreaterEqual(sum(firsts), 4)
         self.assertGreater(self.line.dropped, 0, "no answer was dropped")
+
+    def judge_completeness(self):
+        """What the city reckons, by its own command: every due millisecond is a reading or has a
+        signed cause, through all of it."""
+        (end,), = self.city_sql("SELECT max(to_ms) FROM batch b JOIN chain c ON c.id = b.chain "
+                                "WHERE seq <= through_seq")
+        rows = list(csv.DictReader(io.StringIO(run(
+            ["env", *(f"{k}={v}" for k, v in self.warp.env.items()), self.city.exe, "report",
+             "--config", self.city.conf, "--by", "total", "--to", str(end)]).stdout)))
+        self.assertEqual(len(rows), 3 * len(self.units))
+        for r in rows:
+            self.assertEqual({k: r[k] for k in (
+                "unexplained_ms", "not_received_ms", "void_ms", "invalid")}, {
+                "unexplained_ms": "0", "not_received_ms": "0", "void_ms": "0", "invalid": "0"}, r)
+            self.assertGreater(float(r["complete"]), 20)
+        print("complete, in percent:", *(f"{r['series']} {r['complete']}" for r in rows), flush=True)
 
     def judge_order(self, at):
         """B3: after that outage the newest went first (and what was sealed meanwhile), then the

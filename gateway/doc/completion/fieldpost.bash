@@ -7,7 +7,7 @@ _fieldpost() {
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
-        fieldpost-city) offer='serve enroll dump verify import --help' ;;
+        fieldpost-city) offer='serve enroll dump verify import report retired --help' ;;
         *) offer='run check keygen status export receipts backup digest verify --help --version' ;;
         esac
     else
@@ -17,10 +17,12 @@ _fieldpost() {
             case $program.$command in
             fieldpost.digest) offer='text json svg pbm' ;;
             fieldpost.*) offer='csv jsonl senml' ;;
+            fieldpost-city.report | fieldpost-city.retired) offer='csv json' ;;
             esac
             ;;
+        --by) offer='hour day total' ;;
         --config | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
-        --from | --to | --series | --id | --seq | --day) compopt +o default && return ;;
+        --from | --to | --series | --id | --gateway | --seq | --day) compopt +o default && return ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
@@ -36,6 +38,8 @@ _fieldpost() {
             fieldpost-city.dump) offer='--config --raw --format' ;;
             fieldpost-city.verify) offer='--config' ;;
             fieldpost-city.import) offer='--config --receipts' ;;
+            fieldpost-city.report) offer='--config --gateway --from --to --by --format' ;;
+            fieldpost-city.retired) offer='--config --gateway --format' ;;
             esac
             offer="$offer --help"
             ;;

@@ -53,6 +53,14 @@ expect 0 "enrolled gw-1" "$city" enroll --config city.yaml --id gw-1 --key dev.p
 expect 0 "enrolled gw-1" "$city" enroll --config city.yaml --id gw-1 --key dev.pub
 expect 2 "csv is what there is" "$city" dump --config city.yaml --format xml
 expect 0 "gateway,series,ts_ms,value,quality,chain,seq" "$city" dump --config city.yaml --format csv
+expect 0 "gateway,series,from_ms,to_ms,period_ms,due" "$city" report --config city.yaml
+expect 0 "[]" "$city" report --config city.yaml --gateway gw-1 --by day --format json
+expect 1 "gw-9: this gateway is not enrolled" "$city" report --config city.yaml --gateway gw-9
+expect 2 "hour, day or total" "$city" report --config city.yaml --by week
+expect 2 "csv or json" "$city" report --config city.yaml --format xml
+expect 2 "2026-11-22" "$city" report --config city.yaml --from yesterday
+expect 0 "gateway,series,at_ms,reason" "$city" retired --config city.yaml
+expect 1 "gw-9: this gateway is not enrolled" "$city" retired --config city.yaml --gateway gw-9
 expect 1 "dev.pub" "$city" verify --config city.yaml dev.pub
 chmod 644 sign.key
 expect 1 "chmod" "$city" serve --config city.yaml

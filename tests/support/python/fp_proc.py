@@ -170,14 +170,14 @@ class City:
         self.pub = self.key.public_key()
         write(os.path.join(folder, "sign.key"), fp.private_pem(self.key), 0o600)
         self.pub_path = write(os.path.join(folder, "sign.pub"), fp.public_pem(self.pub))
-        self.db = os.path.join(folder, "city.db")
+        self.db, self.more = os.path.join(folder, "city.db"), ""  # more of its configuration
         self.config(0)
 
     def config(self, port):
         f = self.folder
         self.conf = write(os.path.join(f, "city.yaml"),
                           f'listen: "127.0.0.1:{port}"\ncert: {f}/tls.pem\nkey: {f}/tls.key\n'
-                          f"sign_key: {f}/sign.key\ndb: {self.db}\n")
+                          f"sign_key: {f}/sign.key\ndb: {self.db}\n{self.more}")
 
     def enroll(self, gw, pub_path, ok=(0,)):
         return run([self.exe, "enroll", "--config", self.conf, "--id", gw, "--key", pub_path],
