@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHAINS_MAX 1024 /* per head, the youngest; and what of one chain it lists */
-#define RANGES_MAX 256
+#define CHAINS_MAX 1024 /* per head, the youngest */
 
 /* The next number from `seq` on that no void covers. */
 static enum st skip_void(struct city_db *d, int64_t chain, uint64_t *seq, struct err *e)
@@ -45,14 +44,13 @@ enum st city_through(struct city_db *d, int64_t chain, uint64_t *seq, uint8_t ha
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static enum st missing_of(struct city_db *d, int64_t chain, struct wire_head_chain *c,
-                          struct err *e)
+enum st city_missing(struct city_db *d, int64_t chain, struct wire_head_chain *c, struct err *e)
 {
     sqlite3_stmt *s = city_db_bind(d, SQL_BATCHES_BEHIND, "ii", chain, (int64_t)c->through_seq);
     uint64_t next = c->through_seq + 1;
     enum st st = ST_OK;
 
-    while (c->nmissing < RANGES_MAX && (st = city_db_step(d, s, e)) == ST_OK) {
+    while (c->nmissing < CITY_RANGES_MAX && (st = city_db_step(d, s, e)) == ST_OK) {
         uint64_t held = (uint64_t)sqlite3_column_int64(s, 0);
         st = next < held ? skip_void(d, chain, &next, e) : ST_OK;
         if (st != ST_OK)
@@ -63,7 +61,7 @@ static enum st missing_of(struct city_db *d, int64_t chain, struct wire_head_cha
         }
         next = held + 1;
     }
-    if (c->nmissing == RANGES_MAX)
+    if (c->nmissing == CITY_RANGES_MAX)
         st = ST_OK;
     sqlite3_reset(s);
     return st == ST_NOT_FOUND ? ST_OK : st;
@@ -71,7 +69,7 @@ static enum st missing_of(struct city_db *d, int64_t chain, struct wire_head_cha
 
 static enum st broken_of(struct city_db *d, int64_t chain, struct wire_head_chain *c, struct err *e)
 {
-    sqlite3_stmt *s = city_db_bind(d, SQL_BROKEN, "ii", chain, (int64_t)RANGES_MAX);
+    sqlite3_stmt *s = city_db_bind(d, SQL_BROKEN, "ii", chain, (int64_t)CITY_RANGES_MAX);
     enum st st;
 
     while ((st = city_db_step(d, s, e)) == ST_OK)
@@ -89,11 +87,11 @@ static enum st chain_read(struct city_db *d, sqlite3_stmt *s, struct wire_head_c
         !city_db_blob(s, 3, c->through_hash, sizeof c->through_hash))
         return err_set(e, ST_CORRUPT, "database: a chain without its hash");
     c->through_seq = (uint64_t)sqlite3_column_int64(s, 2);
-    c->missing = calloc(RANGES_MAX, sizeof *c->missing);
-    c->broken = calloc(RANGES_MAX, sizeof *c->broken);
+    c->missing = calloc(CITY_RANGES_MAX, sizeof *c->missing);
+    c->broken = calloc(CITY_RANGES_MAX, sizeof *c->broken);
     if (c->missing == NULL || c->broken == NULL)
         return err_set(e, ST_MEMORY, "no memory for a head");
-    st = missing_of(d, chain, c, e);
+    st = city_missing(d, chain, c, e);
     return st == ST_OK ? broken_of(d, chain, c, e) : st;
 }
 

@@ -62,6 +62,11 @@ enum st city_completeness(const struct city_cfg *cfg, const struct city_ask *q, 
 enum st city_retired(const struct city_cfg *cfg, const struct city_ask *q, FILE *out,
                      struct err *e) ST_MUST_CHECK;
 
+/* What is wrong with gateways, since when, and what to do: one that is silent, two boxes that run
+ * as one, chains that fork, batches that are missing or refused (decision 0019). */
+enum st city_alarms(const struct city_cfg *cfg, const struct city_ask *q, FILE *out,
+                    struct err *e) ST_MUST_CHECK;
+
 /* Checks one batch file (.cose, or .cose.zst) against the keys enrolled for the gateway it names.
  * `text` (at least 256 bytes) gets a line that says what it is. */
 #define CITY_VERIFY_TEXT 256

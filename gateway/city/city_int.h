@@ -128,12 +128,56 @@ enum st city_writer_open(struct city_writer **out, const char *path, const struc
  * whoever else waits. */
 enum city_code city_writer_put(struct city_writer *w, struct city_batch *b, bool *same,
                                struct err *e);
-void city_writer_close(struct city_writer *w); /* no city_writer_put may be running */
+/* Counts a refusal of that gateway (0: of none that is enrolled); `why` is kept with the last one.
+ * Written with the next batch, or within a second or two; waits only when very many are to be. */
+void city_writer_refused(struct city_writer *w, int64_t gateway, enum city_code code,
+                         const char *why);
+void city_writer_close(struct city_writer *w); /* neither may be running */
+
+/* ---- alarms.c ------------------------------------------------------------------------------ */
+
+enum city_alarm_kind {
+    CITY_ALARM_SILENCE,
+    CITY_ALARM_CLONE,
+    CITY_ALARM_FORK,
+    CITY_ALARM_CONFLICT,
+    CITY_ALARM_BROKEN,
+    CITY_ALARM_MISSING,
+    CITY_ALARM_REFUSED,
+    CITY_ALARMS
+};
+struct city_alarm {
+    enum city_alarm_kind kind;
+    int64_t since_ms, last_ms; /* 0: never */
+    uint64_t count;
+    char text[256];
+};
+/* All alarms of a gateway (0: of none that is enrolled) as the database stands, in the order of the
+ * kinds. `emit` may end it with ST_STOPPED. */
+struct city_alarm_to {
+    enum st (*emit)(void *ctx, const struct city_alarm *a, struct err *e);
+    void *ctx;
+};
+enum st city_alarms_of(struct city_db *d, int64_t gateway, int64_t now_ms,
+                       const struct city_alarm_to *to, struct err *e) ST_MUST_CHECK;
+/* Whether the batch that has just been stored may raise one. */
+enum st city_alarm_may(struct city_db *d, const struct city_batch *b, bool *may,
+                       struct err *e) ST_MUST_CHECK;
+extern const char *const city_alarm_text[CITY_ALARMS];
+extern const char *const city_alarm_do[CITY_ALARMS]; /* what a person has to do */
+struct city_query;
+/* As city_gaps. */
+enum st city_alarms_page(struct city_db *d, const struct city_query *q, const char *gw,
+                         struct buf *out, int64_t *next_row, struct err *e) ST_MUST_CHECK;
 
 /* ---- chain.c: holes and heads -------------------------------------------------------------- */
 
 /* Moves through_seq, through_hash over what is held or voided behind it. */
 enum st city_through(struct city_db *d, int64_t chain, uint64_t *seq, uint8_t hash[WIRE_HASH_BYTES],
+                     struct err *e) ST_MUST_CHECK;
+/* Fills c->missing (room for CITY_RANGES_MAX), behind c->through_seq. */
+#define CITY_RANGES_MAX 256
+enum st city_missing(struct city_db *d, int64_t chain, struct wire_head_chain *c,
                      struct err *e) ST_MUST_CHECK;
 /* Signs the head of a gateway and appends it to out. */
 enum st city_head(struct city_db *d, int64_t gateway, const char *gw, const char *nonce,

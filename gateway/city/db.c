@@ -74,11 +74,18 @@ static const char schema_4[] =
     "CREATE INDEX IF NOT EXISTS batch_to ON batch(chain, to_ms);"
     "CREATE INDEX IF NOT EXISTS gap_batch ON gap(batch);";
 
-/* Version 5: all windows of a gateway without their bytes. The version is
+/* Version 5: all windows of a gateway without their bytes, who lived when, refusals. The version is
  * told when all is filled. */
 static const char schema_5[] =
     "CREATE INDEX IF NOT EXISTS batch_time ON batch(chain, seq, kind, n, from_ms, to_ms, t_min,"
-    " t_max, step, boot);";
+    " t_max, step, boot);"
+    "CREATE INDEX IF NOT EXISTS batch_live ON batch(chain, t_max, t_min, clk, seq, kind, n)"
+    " WHERE kind = 0 AND n > 0;"
+    "CREATE INDEX IF NOT EXISTS batch_received ON batch(chain, received_ms);"
+    /* gateway 0: of none that is enrolled */
+    "CREATE TABLE IF NOT EXISTS refused(gateway INTEGER NOT NULL, code TEXT NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " why TEXT NOT NULL, PRIMARY KEY(gateway, code)) STRICT;";
 
 static const char *const sql_text[SQL_COUNT] = {
 #define SQL(name, text) [SQL_##name] = text,

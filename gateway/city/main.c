@@ -19,6 +19,7 @@ static const char usage[] =
     "       fieldpost-city report --config FILE [--gateway ID] [--from T] [--to T]\n"
     "                             [--by hour|day|total] [--format csv|json]\n"
     "       fieldpost-city retired --config FILE [--gateway ID] [--format csv|json]\n"
+    "       fieldpost-city alarms --config FILE [--gateway ID] [--json]\n"
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
@@ -32,6 +33,7 @@ static const char usage[] =
     "missing\n"
     "        minute is: against the plan that the gateway signed\n"
     "retired lists the series that are due no longer, with the reason that was signed\n"
+    "alarms  says which gateways are silent, run twice, fork, or miss batches, and what to do\n"
     "\n"
     "FILE has listen, cert, key, sign_key, db, and may have read_token_file and timeout.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
@@ -39,7 +41,7 @@ static const char usage[] =
 struct options {
     const char *config, *id, *key, *format, *receipts;
     const char *gateway, *from, *to, *by;
-    bool raw;
+    bool raw, json;
     char **files;
     int nfiles;
 };
@@ -201,23 +203,37 @@ static int retired(const struct city_cfg *cfg, const struct options *o)
     return city_retired(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
 }
 
+static int alarms(const struct city_cfg *cfg, const struct options *o)
+{
+    const struct city_ask q = {.gateway = o->gateway, .json = o->json};
+    struct err e = {.text = ""};
+
+    return city_alarms(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
     bool takes_files;
-} commands[] = {{"serve", serve, false},    {"enroll", enroll, false}, {"dump", dump, false},
-                {"verify", verify, true},   {"import", import, true},  {"report", report, false},
-                {"retired", retired, false}};
+} commands[] = {{"serve", serve, false},     {"enroll", enroll, false}, {"dump", dump, false},
+                {"verify", verify, true},    {"import", import, true},  {"report", report, false},
+                {"retired", retired, false}, {"alarms", alarms, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},  {"id", required_argument, NULL, 'i'},
-        {"key", required_argument, NULL, 'k'},     {"format", required_argument, NULL, 'f'},
-        {"raw", no_argument, NULL, 'r'},           {"receipts", required_argument, NULL, 'a'},
-        {"gateway", required_argument, NULL, 'g'}, {"from", required_argument, NULL, 'F'},
-        {"to", required_argument, NULL, 'T'},      {"by", required_argument, NULL, 'b'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"id", required_argument, NULL, 'i'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {"format", required_argument, NULL, 'f'},
+                                          {"raw", no_argument, NULL, 'r'},
+                                          {"receipts", required_argument, NULL, 'a'},
+                                          {"gateway", required_argument, NULL, 'g'},
+                                          {"from", required_argument, NULL, 'F'},
+                                          {"to", required_argument, NULL, 'T'},
+                                          {"by", required_argument, NULL, 'b'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     int k;
 
     while ((k = getopt_long(argc, argv, "h", known, NULL)) != -1) {
@@ -241,6 +257,8 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
             o->to = optarg;
         else if (k == 'b')
             o->by = optarg;
+        else if (k == 'j')
+            o->json = true;
         else if (k == 'h')
             *help = true;
         else

@@ -111,6 +111,8 @@ static void put_batch(void *ctx, const struct http_request *q, struct http_answe
         memset(&b.receipt, 0, sizeof b.receipt);
     } else {
         problem(a, code, e.text, b.sha256);
+        if (code != CITY_UNAVAILABLE)
+            city_writer_refused(c->writer, b.gateway, code, e.text);
     }
     city_batch_done(&b);
 }
@@ -244,7 +246,7 @@ static bool query_of(const struct http_request *q, struct city_query *out, struc
     return wrong == NULL;
 }
 
-enum listing { READINGS, GAPS, COMPLETENESS };
+enum listing { READINGS, GAPS, COMPLETENESS, ALARMS };
 
 static enum st list(struct city_db *d, enum listing what, const struct city_query *q,
                     const char *gw, struct buf *out, int64_t *row, int64_t *index, struct err *e)
@@ -256,6 +258,8 @@ static enum st list(struct city_db *d, enum listing what, const struct city_quer
         return city_gaps(d, q, out, row, e);
     case COMPLETENESS:
         return city_completeness_page(d, q, gw, out, row, index, e);
+    case ALARMS:
+        return city_alarms_page(d, q, gw, out, row, e);
     }
     return err_set(e, ST_UNSUPPORTED, "no such list");
 }
@@ -281,7 +285,7 @@ static void get_list(struct city *c, const struct http_request *q, struct http_a
     reader_give(c, d);
     a->status = 200;
     a->content_type = query.json ? "application/json" : "text/csv; charset=utf-8";
-    if (row > 0 && what != GAPS)
+    if (row > 0 && (what == READINGS || what == COMPLETENESS))
         http_answer_header(a, "Fieldpost-Next", "%" PRId64 ".%" PRId64, row, index);
     else if (row > 0)
         http_answer_header(a, "Fieldpost-Next", "%" PRId64, row);
@@ -304,6 +308,11 @@ static void get_completeness(void *ctx, const struct http_request *q, struct htt
     get_list(ctx, q, a, COMPLETENESS);
 }
 
+static void get_alarms(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    get_list(ctx, q, a, ALARMS);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------ */
 
 static const struct http_route routes[] = {
@@ -313,6 +322,7 @@ static const struct http_route routes[] = {
     {"GET", "/v1/gateways/{gw}/gaps", 0, get_gaps},
     {"GET", "/v1/gateways/{gw}/readings", 0, get_readings},
     {"GET", "/v1/gateways/{gw}/completeness", 0, get_completeness},
+    {"GET", "/v1/gateways/{gw}/alarms", 0, get_alarms},
 };
 
 static enum st token_read(struct city *c, const char *path, struct err *e)

@@ -7,7 +7,7 @@ _fieldpost() {
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
-        fieldpost-city) offer='serve enroll dump verify import report retired --help' ;;
+        fieldpost-city) offer='serve enroll dump verify import report retired alarms --help' ;;
         *) offer='run check keygen status export receipts backup digest verify --help --version' ;;
         esac
     else
@@ -40,6 +40,7 @@ _fieldpost() {
             fieldpost-city.import) offer='--config --receipts' ;;
             fieldpost-city.report) offer='--config --gateway --from --to --by --format' ;;
             fieldpost-city.retired) offer='--config --gateway --format' ;;
+            fieldpost-city.alarms) offer='--config --gateway --json' ;;
             esac
             offer="$offer --help"
             ;;

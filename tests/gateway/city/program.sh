@@ -61,6 +61,9 @@ expect 2 "csv or json" "$city" report --config city.yaml --format xml
 expect 2 "2026-11-22" "$city" report --config city.yaml --from yesterday
 expect 0 "gateway,series,at_ms,reason" "$city" retired --config city.yaml
 expect 1 "gw-9: this gateway is not enrolled" "$city" retired --config city.yaml --gateway gw-9
+expect 0 "gw-1: silence since ever" "$city" alarms --config city.yaml
+expect 0 '"alarm":"silence"' "$city" alarms --config city.yaml --gateway gw-1 --json
+expect 1 "gw-9: this gateway is not enrolled" "$city" alarms --config city.yaml --gateway gw-9
 expect 1 "dev.pub" "$city" verify --config city.yaml dev.pub
 chmod 644 sign.key
 expect 1 "chmod" "$city" serve --config city.yaml

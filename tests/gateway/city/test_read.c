@@ -456,7 +456,7 @@ static void reading_needs_the_token_when_there_is_one(void **state)
     assert_int_equal(site_call(s, "GET", url, NULL, 0, NULL), 401);
     assert_true(site_answered(s, "\"code\":\"unauthorized\""));
     assert_int_equal(site_call(s, "GET", url, NULL, 0, bad), 401);
-    static const char *const others[] = {"gaps", "completeness"};
+    static const char *const others[] = {"gaps", "completeness", "alarms"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char other[64];
         snprintf(other, sizeof other, "/v1/gateways/gw-1/%s", others[i]);
