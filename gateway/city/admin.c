@@ -42,6 +42,14 @@ static const struct cfg_field fields[] = {
      .min = 1000,
      .max = 3600000,
      .help = "what a silent or slow client may take"},
+    {.key = "rate",
+     .kind = CFG_INT,
+     .offset = offsetof(struct city_cfg, rate),
+     .dflt = "60000",
+     .min = 1,
+     .max = 1000000,
+     .help =
+         "requests a minute that one address may make about one gateway; more are answered 429"},
     {.key = NULL},
 };
 const struct cfg_table city_table = {sizeof(struct city_cfg), fields};

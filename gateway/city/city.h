@@ -21,6 +21,7 @@ struct city_cfg {
     char *db;                  /* path of the SQLite file */
     char *read_token_file;     /* NULL: readings and gaps only for peers on loopback */
     int64_t timeout_ms;        /* what a silent or slow client may take */
+    int64_t rate;              /* requests a minute of one client about one gateway; 0: no limit */
 };
 extern const struct cfg_table city_table;
 

@@ -119,6 +119,17 @@ bool city_is_id(const char *id);
 enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct city_batch *b,
                          int64_t now_ms, bool *same, struct err *e);
 
+/* ---- rate.c -------------------------------------------------------------------------------- */
+
+struct city_rate;
+/* per_minute 0: no limit. */
+enum st city_rate_open(struct city_rate **out, int64_t per_minute, struct err *e) ST_MUST_CHECK;
+void city_rate_close(struct city_rate *r); /* takes NULL */
+/* Whether this peer may ask about this gateway now; else *wait_s says when it may. A minute's worth
+ * may come at once. Any thread; now_ms is monotonic. */
+bool city_rate_take(struct city_rate *r, const char *gw, const char *peer, int64_t now_ms,
+                    int64_t *wait_s);
+
 /* ---- writer.c: the one thread that writes -------------------------------------------------- */
 
 struct city_writer;

@@ -20,6 +20,7 @@
 struct city {
     struct wire_key *sign;
     struct city_writer *writer;
+    struct city_rate *rate;
     struct http_server *http;
     pthread_mutex_t lock; /* of free_reader */
     struct city_db reader[WORKERS];
@@ -65,6 +66,20 @@ static void problem(struct http_answer *a, enum city_code code, const char *why,
         http_answer_header(a, "Retry-After", "30");
 }
 
+/* false: this client asks too often, and the answer says when it may. */
+static bool in_time(struct city *c, const struct http_request *q, struct http_answer *a)
+{
+    uint8_t sha256[WIRE_HASH_BYTES];
+    int64_t wait_s;
+
+    if (city_rate_take(c->rate, q->param[0], q->peer, clk_mono(clk_real()).ms, &wait_s))
+        return true;
+    wire_sha256(q->body, q->body_n, sha256); /* of what came: nothing is unpacked for it */
+    problem(a, CITY_RATE, "too many requests about this gateway from this address", sha256);
+    http_answer_header(a, "Retry-After", "%" PRId64, wait_s);
+    return false;
+}
+
 /* Decimal digits without sign, space or leading zero. */
 static bool number(const char *text, uint64_t max, uint64_t *out)
 {
@@ -93,6 +108,8 @@ static void put_batch(void *ctx, const struct http_request *q, struct http_answe
     struct city_batch b;
     struct err e = {.text = ""};
     bool same = false;
+    if (!in_time(c, q, a))
+        return;
     /* no batch has seq 0: what cannot be read fits none */
     if (!wire_unhex(q->param[1], w.chain, sizeof w.chain) ||
         !number(q->param[2], INT64_MAX, &w.seq))
@@ -160,6 +177,8 @@ static void get_head(void *ctx, const struct http_request *q, struct http_answer
     int64_t gateway = 0;
     struct err e = {.text = ""};
 
+    if (!in_time(c, q, a))
+        return;
     if (nonce == NULL || nonce[0] == '\0' || strlen(nonce) > 64) {
         http_problem(a, 400, "bad_request", "head?nonce=… wants 1 to 64 characters", NULL, NULL);
         return;
@@ -271,6 +290,8 @@ static void get_list(struct city *c, const struct http_request *q, struct http_a
     struct err e = {.text = ""};
     int64_t row = 0, index = 0;
 
+    if (!in_time(c, q, a))
+        return;
     if (!may_read(c, q)) {
         problem(a, CITY_UNAUTHORIZED, "this needs the read token", NULL);
         return;
@@ -366,6 +387,8 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
         st = wire_key_load(&c->sign, cfg->sign_key, e);
     if (st == ST_OK)
         st = city_writer_open(&c->writer, cfg->db, c->sign, e);
+    if (st == ST_OK)
+        st = city_rate_open(&c->rate, cfg->rate, e);
     for (size_t i = 0; i < WORKERS && st == ST_OK; i++)
         st = city_db_open(&c->reader[i], cfg->db, CITY_DB_READ, e);
     if (st == ST_OK)
@@ -391,6 +414,7 @@ void city_close(struct city *c)
     city_writer_close(c->writer);
     for (size_t i = 0; i < WORKERS; i++)
         city_db_close(&c->reader[i]);
+    city_rate_close(c->rate);
     wire_key_free(c->sign);
     explicit_bzero(c->token, sizeof c->token);
     pthread_mutex_destroy(&c->lock);

@@ -2,7 +2,9 @@
 Written from DESIGN sections 4 to 6 and the batch rules, without reading the city's sources."""
 import json
 import os
+import resource
 import socket
+import sqlite3
 import ssl
 import sys
 import time
@@ -15,7 +17,7 @@ import fp_bad  # noqa: E402
 import fp_contract as fp  # noqa: E402
 from fp_cbor import Raw, encode  # noqa: E402
 from fp_citycase import GW, T0, CityCase  # noqa: E402
-from fp_proc import PUT_HEADERS, main, put_path, until  # noqa: E402
+from fp_proc import PUT_HEADERS, main, put_path, until, write  # noqa: E402
 
 
 class Stores(CityCase):
@@ -155,6 +157,57 @@ class Refuses(CityCase):
         self.assertEqual(self.head(), {})
         self.stored(chain, seq, whole, body=fp.compress(whole, "-3", "--no-check"))
 
+    def flipped(self, whole, before, behind=0):
+        """The batch with the lowest bit of the byte flipped that ends `before`."""
+        at = whole.index(before) + len(before) - 1 + behind
+        return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:]
+
+    def test_a_flipped_bit_in_each_field_is_refused_by_its_name_and_counts_nothing(self):
+        self.enroll("gw-0", self.key)
+        first = fp_bad.good(self.key, 3)
+        self.stored(fp_bad.CHAIN, 3, first)
+        whole, c = fp_bad.good(self.key), fp_bad.CHAIN
+        before = self.city.dump("--raw")
+
+        def field(name, value):
+            return self.flipped(whole, encode(name) + encode(value))
+        other = c[:-1] + bytes([c[-1] ^ 1])
+        # (what, bytes, chain, seq and gateway of the URL, code)
+        table = [("gw", field("gw", GW), c, 2, GW, "bad_cbor"),  # not that of bn
+                 ("gw and URL", field("gw", GW), c, 2, "gw-0", "bad_cbor"),
+                 ("chain", field("chain", c), c, 2, GW, "wrong_gateway"),
+                 ("chain and URL", field("chain", c), other, 2, GW, "bad_signature"),
+                 ("seq", field("seq", 2), c, 2, GW, "wrong_gateway"),
+                 ("seq and URL", field("seq", 2), c, 3, GW, "bad_signature"),
+                 ("prev", field("prev", b"p" * 32), c, 2, GW, "bad_signature"),
+                 ("boot", field("boot", b"\1" * 8), c, 2, GW, "bad_signature"),
+                 ("clk", field("clk", 0), c, 2, GW, "bad_signature"),
+                 ("from", field("from", T0), c, 2, GW, "bad_signature"),
+                 ("to", field("to", T0 + 10_000), c, 2, GW, "bad_signature"),
+                 ("v", field("v", 1), c, 2, GW, "version"),
+                 ("kid", field(4, fp.kid_of(self.key.public_key())), c, 2, GW, "unknown_key"),
+                 ("alg", self.flipped(whole, b"\x01\x26"), c, 2, GW, "bad_cbor"),
+                 ("payload", self.flipped(whole, b"\x02\x05"), c, 2, GW, "bad_signature"),
+                 ("r", self.flipped(whole, whole[-64:-32]), c, 2, GW, "bad_signature"),
+                 ("s", whole[:-1] + bytes([whole[-1] ^ 1]), c, 2, GW, "bad_signature"),
+                 ("nothing, another gateway's URL", whole, c, 2, "gw-0", "wrong_gateway"),
+                 ("nothing, no gateway's URL", whole, c, 2, "gw-9", "unknown_gateway"),
+                 ("nothing, a taken number's URL", whole, c, 3, GW, "wrong_gateway")]
+        final = {"bad_cbor": 400, "bad_signature": 400}
+        status = {"wrong_gateway": 403, "unknown_key": 403, "unknown_gateway": 404,
+                  "version": 400} | final
+        for what, bad, chain, seq, gw, code in table:
+            with self.subTest(what):
+                p = self.refusal(self.put(chain, seq, bad, gw=gw), {code},
+                                 bad if code in final else None, {status[code]})
+                self.assertEqual(p["status"], status[code])
+        self.assertEqual(self.city.dump("--raw"), before)
+        self.assertEqual(self.head()[c]["missing"], [[1, 2]])
+        self.assertEqual(list(self.head()), [c])
+        # A replay is known, and changes nothing.
+        self.assertEqual(self.put(c, 3, first)[0], 200)
+        self.assertEqual(self.city.dump("--raw"), before)
+
     def test_random_bit_flips_are_refused(self):
         whole = fp_bad.good(self.key)
         for _ in range(200):
@@ -163,6 +216,81 @@ class Refuses(CityCase):
             bad[i // 8] ^= 1 << (i % 8)
             self.refusal(self.put(fp_bad.CHAIN, 2, bytes(bad)), fp.CODES, bytes(bad))
         self.assertEqual(self.head(), {})
+
+
+class Rate(CityCase):
+    """One client may ask only so often; it is told when it may again."""
+
+    def setUp(self):
+        super().setUp()
+        self.https.close()
+        self.city.stop()
+        self.city.more = "rate: 30\n"
+        self.city.config(self.city.port)
+        self.connect()
+
+    def test_too_many_requests_about_one_gateway_are_put_off_and_lose_nothing(self):
+        self.enroll("gw-2", self.key)
+        chain, batches = self.chain(40)
+        answers = [self.put(chain, *b) for b in batches]
+        self.assertEqual({a[0] for a in answers[:30]}, {201})
+        late = [a for a in answers[30:] if a[0] != 201]
+        self.assertGreater(len(late), 5)
+        for a in late:
+            self.refusal(a, {"rate"}, statuses={429})
+            self.assertIn(int(a[1]["retry-after"]), range(1, 4))
+        # Another gateway has a rate of its own; reading counts as sending does.
+        other, two = self.chain(1, gw="gw-2")
+        self.assertEqual(self.put(other, *two[0], gw="gw-2")[0], 201)
+        status, headers, _ = self.https.request("GET", f"/v1/gateways/{GW}/head?nonce=00")
+        self.assertEqual((status, "retry-after" in headers), (429, True))
+
+        def again():
+            status = self.put(chain, *batches[39])[0]
+            self.assertIn(status, (201, 200, 429))
+            return status != 429
+        until(again, 30, "the rate to allow it")
+
+
+class Full(CityCase):
+    """What the city cannot store now it puts off, and says so."""
+
+    def put_off(self, answer):
+        p = self.refusal(answer, {"unavailable"}, statuses={503})
+        self.assertGreater(int(answer[1]["retry-after"]), 0)
+        return p
+
+    def test_a_database_that_another_program_holds_puts_off(self):
+        chain, batches = self.chain(2)
+        self.stored(chain, *batches[0])
+        db = sqlite3.connect(self.city.db, isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        p = self.put_off(self.put(chain, *batches[1]))
+        self.assertIn("locked", p["detail"])
+        db.execute("ROLLBACK")
+        db.close()
+        self.stored(chain, *batches[1])
+
+    def test_a_full_disk_puts_off(self):
+        """The city may write to no file: as on a full disk, for SQLite."""
+        chain, batches = self.chain(8)
+        self.https.close()
+        self.city.stop()
+        exe = self.city.exe
+        self.city.exe = write(os.path.join(self.folder, "full"),
+                              f"#!/bin/sh\ntrap '' XFSZ\nexec {exe} \"$@\"\n", 0o755)
+        self.connect()
+        self.stored(chain, *batches[0])
+        pid = self.city.proc.p.pid
+        old = resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        for b in batches[1:3]:
+            self.put_off(self.put(chain, *b))
+        self.assertEqual(len(self.city.rows()), 0)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, old)
+        for b in batches[1:]:
+            self.stored(chain, *b)
+        self.assertEqual(len(self.city.rows()), 21)
+        self.sound()
 
 
 class Clients(CityCase):
