@@ -108,6 +108,27 @@ enum st city_gateway_each(struct city_db *d, const char *gw,
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+/* Taking a key back is not undone by enrolling it again, and must not look as if it were. */
+static enum st not_revoked(struct city_db *d, int64_t gateway, const struct wire_pub *pub,
+                           const char *id, struct err *e)
+{
+    struct wire_span der = wire_pub_der(pub);
+    sqlite3_stmt *s =
+        city_db_bind(d, SQL_KEYS, "ib", gateway, wire_pub_kid(pub), (size_t)WIRE_ID_BYTES);
+    bool revoked = false;
+    enum st st;
+
+    while ((st = city_db_step(d, s, e)) == ST_OK) {
+        struct wire_span held = city_db_span(s, 1);
+        if (held.n == der.n && memcmp(held.p, der.p, der.n) == 0)
+            revoked = sqlite3_column_int(s, 2) != 0;
+    }
+    if (st == ST_NOT_FOUND && revoked)
+        return err_set(e, ST_REFUSED,
+                       "this key of %s was revoked, for good: make another on the gateway", id);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_path, char *kid,
                     struct err *e)
 {
@@ -135,13 +156,11 @@ enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_
         sqlite3_reset(s);
     }
     if (st == ST_OK) {
-        struct wire_span der = wire_pub_der(pub);
-        st = city_db_run(&d,
-                         city_db_bind(&d, SQL_KEY_ADD, "ibb", gateway, wire_pub_kid(pub),
-                                      (size_t)WIRE_ID_BYTES, der.p, der.n),
-                         e);
         wire_hex(wire_pub_kid(pub), WIRE_ID_BYTES, kid);
+        st = city_key_add(&d, gateway, pub, 0, clk_now(clk_real()).utc_ms, e);
     }
+    if (st == ST_OK)
+        st = not_revoked(&d, gateway, pub, id, e);
     if (st == ST_OK)
         st = city_db_exec(&d, "COMMIT", e);
     city_db_close(&d);

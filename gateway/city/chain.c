@@ -116,7 +116,7 @@ enum st city_head(struct city_db *d, int64_t gateway, const char *gw, const char
     sqlite3_reset(s);
     sqlite3_exec(d->db, "COMMIT", NULL, NULL, NULL);
     if (st == ST_NOT_FOUND)
-        st = wire_head_sign(&h, sign, out, e);
+        st = wire_head_sign(&h, wire_key_signer(sign), out, e);
     for (size_t i = 0; i < h.nchains; i++) {
         free(h.chains[i].missing);
         free(h.chains[i].broken);

@@ -40,6 +40,15 @@ void city_close(struct city *c); /* answers what is being handled, then stops; t
 enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_path, char *kid,
                     struct err *e) ST_MUST_CHECK;
 
+/* From now on nothing new is taken that this key has signed: the answer is `unauthorized`. What is
+ * stored stays and verifies, and gets its receipt again. kid: 16 hexadecimal digits. ST_NOT_FOUND,
+ * ST_CONFLICT: it was revoked before. May run beside a serving city. */
+enum st city_revoke(const struct city_cfg *cfg, const char *id, const char *kid, const char *reason,
+                    struct err *e) ST_MUST_CHECK;
+/* All keys: gateway, kid, since when, how it came (enrolled, or by which batch), revoked and why; a
+ * line each, or a JSON array. */
+enum st city_keys(const struct city_cfg *cfg, bool json, FILE *out, struct err *e) ST_MUST_CHECK;
+
 /* All readings as CSV with a header line: gateway,series,ts_ms,value,quality,chain,seq; sorted by
  * gateway, series, time, age of the chain, seq; what a later chain repeats of an earlier one stands
  * once. Every batch is decoded again; sorting is SQLite's, in a temporary file. Unless raw, `time`

@@ -95,8 +95,8 @@ enum city_code city_ingest(struct city_db *d, const struct city_where *w, const 
                            const char *encoding, const void *body, size_t n, struct city_batch *b,
                            struct err *e);
 void city_batch_done(struct city_batch *b);
-/* The enrolled key of a gateway that verifies the batch: CITY_OK, _UNKNOWN_KEY, _BAD_SIGNATURE,
- * _UNAVAILABLE. */
+/* The enrolled key of a gateway that verifies the batch, revoked or not: CITY_OK, _UNKNOWN_KEY,
+ * _BAD_SIGNATURE, _UNAVAILABLE. */
 enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct wire_batch *b,
                               int64_t *key, struct err *e);
 
@@ -109,13 +109,27 @@ enum st city_gateway_find(struct city_db *d, const char *gw, int64_t *id,
 enum st city_gateway_each(struct city_db *d, const char *gw,
                           enum st (*each)(void *ctx, int64_t id, const char *gw, struct err *e),
                           void *ctx, struct err *e) ST_MUST_CHECK;
+
+/* ---- keys.c ---------------------------------------------------------------------------------- */
+
+/* Inside a transaction: makes the key known and notes how it came, by a batch (row) or, 0, by
+ * enrolment. One that is known stays as it is. */
+enum st city_key_add(struct city_db *d, int64_t gateway, const struct wire_pub *pub, int64_t batch,
+                     int64_t now_ms, struct err *e) ST_MUST_CHECK;
+/* The same for a `key` entry of a batch that is stored in this transaction: the next key. */
+enum st city_key_named(struct city_db *d, int64_t gateway, int64_t batch,
+                       const struct wire_entry *x, int64_t now_ms, struct err *e) ST_MUST_CHECK;
+enum st city_key_revoked(struct city_db *d, int64_t key, bool *revoked,
+                         struct err *e) ST_MUST_CHECK;
+
 /* A gateway's id: [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
 bool city_is_id(const char *id);
 
 /* ---- keep.c: one batch into the open transaction ------------------------------------------- */
 
 /* CITY_OK: stored, or *same when it was there before; b->receipt is filled. CITY_CONFLICT,
- * CITY_UNKNOWN_KEY; CITY_UNAVAILABLE: the transaction must be rolled back. */
+ * CITY_UNKNOWN_KEY, CITY_UNAUTHORIZED (a revoked key); CITY_UNAVAILABLE: the transaction must be
+ * rolled back. */
 enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct city_batch *b,
                          int64_t now_ms, bool *same, struct err *e);
 

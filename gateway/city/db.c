@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 5
 #define BUSY_MS 10000 /* enroll beside serve: wait for the other's transaction */
 
 static const char schema[] =
@@ -87,6 +86,19 @@ static const char schema_5[] =
     " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL,"
     " why TEXT NOT NULL, PRIMARY KEY(gateway, code)) STRICT;";
 
+/* Version 6: what is known of a key beside its bytes; of those that came before this table only
+ * revocations.
+ */
+static const char schema_6[] =
+    "CREATE TABLE IF NOT EXISTS key_state(key INTEGER PRIMARY KEY REFERENCES key(id),"
+    " since_ms INTEGER, batch INTEGER REFERENCES batch(id), revoked_ms INTEGER, reason TEXT)"
+    " STRICT;";
+
+/* Each may run again; the version is told when all of them are there and filled. */
+static const char *const later[] = {schema_3, schema_4, schema_5, schema_6};
+#define LATER (sizeof later / sizeof *later)
+#define SCHEMA_VERSION (2 + (int)LATER)
+
 static const char *const sql_text[SQL_COUNT] = {
 #define SQL(name, text) [SQL_##name] = text,
 #include "gateway/city/sql.def"
@@ -130,12 +142,8 @@ static enum st schema_make(struct city_db *d, struct err *e)
         st = city_db_exec(d, schema, e);
     if (st == ST_OK && version < 2)
         st = city_db_exec(d, schema_2, e);
-    if (st == ST_OK)
-        st = city_db_exec(d, schema_3, e);
-    if (st == ST_OK)
-        st = city_db_exec(d, schema_4, e);
-    if (st == ST_OK)
-        st = city_db_exec(d, schema_5, e);
+    for (size_t i = 0; i < LATER && st == ST_OK; i++)
+        st = city_db_exec(d, later[i], e);
     if (st == ST_OK)
         st = city_db_exec(d, "COMMIT", e);
     if (st != ST_OK)
@@ -145,13 +153,15 @@ static enum st schema_make(struct city_db *d, struct err *e)
 
 static enum st schema_fill(struct city_db *d, struct err *e)
 {
+    char done[64];
     enum st st = city_db_exec(d, "BEGIN IMMEDIATE", e);
 
     if (st != ST_OK)
         return st;
     st = city_correct_fill(d, e);
+    (void)snprintf(done, sizeof done, "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
     if (st == ST_OK)
-        st = city_db_exec(d, "PRAGMA user_version = 5; COMMIT", e);
+        st = city_db_exec(d, done, e);
     if (st != ST_OK)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
     return st;

@@ -233,7 +233,7 @@ enum st city_digest(struct city_db *d, int64_t gateway, const char *gw, int64_t 
     w.runs = y.run;
     w.nruns = y.n;
     if (st == ST_OK)
-        st = wire_day_sign(&w, sign, out, e);
+        st = wire_day_sign(&w, wire_key_signer(sign), out, e);
     free(y.run);
     free(y.chain);
     return st;

@@ -109,6 +109,15 @@ static enum city_code look_up(struct city_db *d, const struct city_where *w, str
     return st == ST_OK ? CITY_OK : CITY_UNAVAILABLE;
 }
 
+static enum city_code check_revoked(struct city_db *d, int64_t key, struct err *e)
+{
+    bool revoked = false;
+
+    if (city_key_revoked(d, key, &revoked, e) != ST_OK)
+        return CITY_UNAVAILABLE;
+    return revoked ? refuse(CITY_UNAUTHORIZED, e, "this key was revoked") : CITY_OK;
+}
+
 enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct wire_batch *b,
                               int64_t *key, struct err *e)
 {
@@ -216,6 +225,8 @@ enum city_code city_ingest(struct city_db *d, const struct city_where *w, const 
     code = check_header(w, &b->batch.header, e);
     if (code == CITY_OK)
         code = city_check_key(d, b->gateway, &b->batch, &b->key, e);
+    if (code == CITY_OK)
+        code = check_revoked(d, b->key, e);
     if (code == CITY_OK)
         code = measure(b, e);
     if (code == CITY_OK && b->stored.p == NULL)

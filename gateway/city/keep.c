@@ -179,7 +179,7 @@ static enum st add_void(struct city_db *d, const struct row *r, const struct wir
 }
 
 static enum st add_entries(struct city_db *d, const struct row *r, const struct city_batch *b,
-                           struct err *e)
+                           int64_t now_ms, struct err *e)
 {
     const struct wire_span *p = &b->batch.cose.payload;
     struct wire_control c;
@@ -205,6 +205,8 @@ static enum st add_entries(struct city_db *d, const struct row *r, const struct 
             st = city_db_run(d, s, e);
         else if (x.kind == WIRE_ENTRY_VOID)
             st = add_void(d, r, &x, b->batch.header.seq, e);
+        else if (x.kind == WIRE_ENTRY_KEY)
+            st = city_key_named(d, b->gateway, r->batch, &x, now_ms, e);
         else
             st = city_correct_keep(d, &at, &x, e);
     }
@@ -267,7 +269,7 @@ static enum st receipt(struct city_db *d, const struct wire_key *sign, struct ro
     memcpy(w.sha256, b->sha256, sizeof w.sha256);
     w.through_seq = r->through_seq;
     memcpy(w.through_hash, r->through_hash, sizeof w.through_hash);
-    st = wire_receipt_sign(&w, sign, &b->receipt, e);
+    st = wire_receipt_sign(&w, wire_key_signer(sign), &b->receipt, e);
     if (st == ST_OK)
         st = city_db_run(
             d, city_db_bind(d, SQL_RECEIPT_ADD, "ib", r->batch, b->receipt.p, b->receipt.n), e);
@@ -278,12 +280,20 @@ enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct 
                          int64_t now_ms, bool *same, struct err *e)
 {
     struct row r;
-    enum city_code code = chain_of(d, b, &r, e);
-    enum st st;
+    bool revoked = false;
+    /* it may have been since the batch was looked at */
+    enum st st = city_key_revoked(d, b->key, &revoked, e);
+    enum city_code code = code_of(st);
 
     buf_done(&b->receipt);
     buf_init(&b->receipt, 4096);
     *same = false;
+    if (code == CITY_OK && revoked) {
+        err_set(e, ST_REFUSED, "this key was revoked");
+        code = CITY_UNAUTHORIZED;
+    }
+    if (code == CITY_OK)
+        code = chain_of(d, b, &r, e);
     if (code == CITY_OK)
         code = compare(d, &r, b, now_ms, same, e);
     if (code != CITY_OK)
@@ -292,7 +302,7 @@ enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct 
         return same_receipt(d, b, &b->receipt, e);
     st = add_batch(d, &r, b, now_ms, e);
     if (st == ST_OK)
-        st = add_entries(d, &r, b, e);
+        st = add_entries(d, &r, b, now_ms, e);
     if (st == ST_OK)
         st = judge_links(d, &r, b, e);
     if (st == ST_OK)

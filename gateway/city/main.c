@@ -13,6 +13,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 static const char usage[] =
     "usage: fieldpost-city serve  --config FILE\n"
     "       fieldpost-city enroll --config FILE --id ID --key pub.pem\n"
+    "       fieldpost-city revoke --config FILE --id ID --kid KID --reason TEXT\n"
+    "       fieldpost-city keys   --config FILE [--json]\n"
     "       fieldpost-city dump   --config FILE [--raw] [--format csv]\n"
     "       fieldpost-city verify --config FILE BATCH...\n"
     "       fieldpost-city import --config FILE [--receipts FILE] DIR\n"
@@ -23,6 +25,8 @@ static const char usage[] =
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
+    "revoke  takes a key back: nothing new that it signs is taken; what is stored stays\n"
+    "keys    prints the keys of all gateways: since when, how each came, revoked and why\n"
     "dump    prints all readings: gateway,series,ts_ms,value,quality,chain,seq;\n"
     "        --raw prints them as sealed, without the chains' corrections\n"
     "verify  checks batch files (.cose, .cose.zst) against the enrolled keys\n"
@@ -39,7 +43,7 @@ static const char usage[] =
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
-    const char *config, *id, *key, *format, *receipts;
+    const char *config, *id, *key, *format, *receipts, *kid, *reason;
     const char *gateway, *from, *to, *by;
     bool raw, json;
     char **files;
@@ -97,6 +101,27 @@ static int enroll(const struct city_cfg *cfg, const struct options *o)
         return failed(&e);
     log_info("enrolled %s with key %s", o->id, kid);
     return EXIT_DONE;
+}
+
+static int take_back(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+
+    if (o->id == NULL || o->kid == NULL || o->reason == NULL) {
+        log_error("revoke needs --id, --kid and --reason");
+        return EXIT_USAGE;
+    }
+    if (city_revoke(cfg, o->id, o->kid, o->reason, &e) != ST_OK)
+        return failed(&e);
+    log_info("revoked key %s of %s", o->kid, o->id);
+    return EXIT_DONE;
+}
+
+static int keys(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+
+    return city_keys(cfg, o->json, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
 }
 
 static int dump(const struct city_cfg *cfg, const struct options *o)
@@ -215,9 +240,10 @@ static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
     bool takes_files;
-} commands[] = {{"serve", serve, false},     {"enroll", enroll, false}, {"dump", dump, false},
-                {"verify", verify, true},    {"import", import, true},  {"report", report, false},
-                {"retired", retired, false}, {"alarms", alarms, false}};
+} commands[] = {{"serve", serve, false},  {"enroll", enroll, false}, {"revoke", take_back, false},
+                {"keys", keys, false},    {"dump", dump, false},     {"verify", verify, true},
+                {"import", import, true}, {"report", report, false}, {"retired", retired, false},
+                {"alarms", alarms, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
@@ -231,6 +257,8 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
                                           {"from", required_argument, NULL, 'F'},
                                           {"to", required_argument, NULL, 'T'},
                                           {"by", required_argument, NULL, 'b'},
+                                          {"kid", required_argument, NULL, 'd'},
+                                          {"reason", required_argument, NULL, 'w'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -257,6 +285,10 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
             o->to = optarg;
         else if (k == 'b')
             o->by = optarg;
+        else if (k == 'd')
+            o->kid = optarg;
+        else if (k == 'w')
+            o->reason = optarg;
         else if (k == 'j')
             o->json = true;
         else if (k == 'h')

@@ -24,8 +24,9 @@ static const char usage[] =
     "and\n"
     "readings of every batch, that it lies where its header says, and that the batches of a chain\n"
     "follow each other; in a folder what its manifest names must be there, and without one a\n"
-    "missing number is an error. Says on standard error what is off; exit code 1 then. No network\n"
-    "and no store is needed.\n"
+    "missing number is an error. A key that a good batch names as the next one counts for its\n"
+    "gateway: the first key of a gateway is enough. Says on standard error what is off; exit code\n"
+    "1 then. No network and no store is needed.\n"
     "\n"
     "  --key F            the gateway's public key, or one of several\n"
     "  --from T, --to T   only batches whose windows touch the time from T to T: 2026-11-22,\n"
@@ -38,11 +39,15 @@ static const char usage[] =
 #define FILE_MAX_BYTES (2 * WIRE_BATCH_MAX)
 
 struct run {
-    struct wire_pub *key[KEYS_MAX];
-    size_t nkeys;
+    struct verify_keys keys;
     struct verify_set set;
     int64_t day; /* INT64_MIN: none is asked for */
     struct buf file, cose;
+    struct { /* signed by a key that a batch may still name which comes later */
+        char *path;
+        bool export;
+    } * later;
+    size_t nlater;
 };
 
 static enum st read_file(const char *path, struct buf *out, struct err *e)
@@ -73,27 +78,18 @@ static enum st read_file(const char *path, struct buf *out, struct err *e)
     return st;
 }
 
-static enum st check_signature(const struct run *r, const struct wire_batch *b, struct err *e)
-{
-    char kid[WIRE_ID_TEXT];
-    for (size_t i = 0; i < r->nkeys; i++) {
-        if (memcmp(wire_pub_kid(r->key[i]), b->header.kid, WIRE_ID_BYTES) == 0) {
-            return wire_cose_verify(&b->cose, r->key[i], e);
-        }
-    }
-    wire_hex(b->header.kid, WIRE_ID_BYTES, kid);
-    return err_set(e, ST_CORRUPT, "is signed by key %s, which is not among the given ones", kid);
-}
-
 /* Everything that one batch alone can break. */
 static enum st check_bytes(struct run *r, const char *path, const struct buf *bytes, bool export,
                            struct err *e)
 {
     struct wire_batch b;
     ERR_TRY(wire_batch_open(&b, bytes->p, bytes->n, e));
-    enum st st = check_signature(r, &b, e);
+    enum st st = verify_signed(&r->keys, &b, e);
     if (st == ST_OK && export) {
         st = verify_place(path, &b.header, e);
+    }
+    if (st == ST_OK) {
+        st = verify_learn(&r->keys, &b, e);
     }
     if (st == ST_OK && verify_wants(&r->set, b.header.seq, b.header.from_ms, b.header.to_ms)) {
         uint8_t hash[WIRE_HASH_BYTES];
@@ -143,21 +139,68 @@ static enum st check_batch(struct run *r, const char *path, bool export, struct 
     return check_bytes(r, path, &r->cose, export, e);
 }
 
+static void say(struct run *r, const char *path, const char *text)
+{
+    (void)fprintf(stderr, "%s: %s\n", path, text);
+    r->set.faults++;
+}
+
 static void check_file(struct run *r, const char *path, bool export)
 {
     struct err e = {0};
-    if (check_batch(r, path, export, &e) != ST_OK) {
-        (void)fprintf(stderr, "%s: %s\n", path, e.text);
-        r->set.faults++;
+    enum st st = check_batch(r, path, export, &e);
+    if (st == ST_NOT_FOUND) {
+        void *grown = realloc(r->later, (r->nlater + 1) * sizeof(*r->later));
+        r->later = grown ? grown : r->later;
+        char *copy = grown ? strdup(path) : NULL;
+        if (copy) {
+            r->later[r->nlater].path = copy;
+            r->later[r->nlater++].export = export;
+            return;
+        }
     }
+    if (st != ST_OK) {
+        say(r, path, e.text);
+    }
+}
+
+/* As long as this brings a key to light: what no known key had signed. */
+static void check_later(struct run *r)
+{
+    size_t known = 0;
+    while (r->nlater > 0 && r->keys.n > known) {
+        size_t kept = 0;
+        known = r->keys.n;
+        for (size_t i = 0; i < r->nlater; i++) {
+            struct err e = {0};
+            enum st st = check_batch(r, r->later[i].path, r->later[i].export, &e);
+            if (st == ST_NOT_FOUND) {
+                r->later[kept++] = r->later[i];
+                continue;
+            }
+            if (st != ST_OK) {
+                say(r, r->later[i].path, e.text);
+            }
+            free(r->later[i].path);
+        }
+        r->nlater = kept;
+    }
+    for (size_t i = 0; i < r->nlater; i++) {
+        struct err e = {0};
+        enum st st = check_batch(r, r->later[i].path, r->later[i].export, &e);
+        if (st != ST_OK) {
+            say(r, r->later[i].path, e.text);
+        }
+        free(r->later[i].path);
+    }
+    free(r->later);
 }
 
 static void check_manifest(struct run *r, const char *path)
 {
     struct err e = {0};
     if (verify_manifest(&r->set, path, &e) != ST_OK) {
-        (void)fprintf(stderr, "%s: %s\n", path, e.text);
-        r->set.faults++;
+        say(r, path, e.text);
     }
 }
 
@@ -206,11 +249,12 @@ static void check_path(struct run *r, const char *path)
 static bool add_key(struct run *r, const char *path)
 {
     struct err e = {0};
-    if (r->nkeys == KEYS_MAX || wire_pub_load(&r->key[r->nkeys], path, &e) != ST_OK) {
-        log_error("%s", r->nkeys == KEYS_MAX ? "at most 16 keys" : e.text);
+    struct wire_pub *pub = NULL;
+    if (r->keys.n == KEYS_MAX || wire_pub_load(&pub, path, &e) != ST_OK ||
+        verify_key_add(&r->keys, pub, "", &e) != ST_OK) {
+        log_error("%s", r->keys.n == KEYS_MAX ? "at most 16 keys" : e.text);
         return false;
     }
-    r->nkeys++;
     return true;
 }
 
@@ -271,7 +315,7 @@ static bool parse_options(int argc, char **argv, struct run *r, int *code)
                     stderr);
         return false;
     }
-    if (r->nkeys == 0 || optind == argc) {
+    if (r->keys.n == 0 || optind == argc) {
         (void)cli_usage('?', usage, code);
         return false;
     }
@@ -303,6 +347,7 @@ int cli_verify(int argc, char **argv)
         for (int i = optind; i < argc; i++) {
             check_path(&r, argv[i]);
         }
+        check_later(&r);
         check_set(&r);
         (void)printf("%zu batches, %llu readings: %s\n", r.set.n,
                      (unsigned long long)r.set.readings, r.set.faults ? "not all is well" : "good");
@@ -311,8 +356,6 @@ int cli_verify(int argc, char **argv)
     verify_done(&r.set);
     buf_done(&r.file);
     buf_done(&r.cose);
-    for (size_t i = 0; i < r.nkeys; i++) {
-        wire_pub_free(r.key[i]);
-    }
+    verify_keys_done(&r.keys);
     return code;
 }

@@ -11,6 +11,7 @@ struct verify_batch {
     uint8_t hash[WIRE_HASH_BYTES];
     bool export;          /* from a folder: without a manifest, numbers have no holes there */
     uint64_t n;           /* readings */
+    bool hands_over;      /* it has a `key` entry: nothing of its chain follows */
     struct wire_header h; /* without pointers */
 };
 /* Batches given up: the signed void entry of a control batch. */
@@ -48,6 +49,26 @@ struct verify_set {
     int64_t from_ms, to_ms;    /* windows that touch [from_ms, to_ms] */
     uint64_t seq_from, seq_to; /* numbers; seq_to 0: all */
 };
+
+/* verify_keys.c */
+struct verify_key {
+    struct wire_pub *pub;
+    char gw[65]; /* "": given, for any gateway */
+};
+struct verify_keys {
+    struct verify_key *v;
+    size_t n;
+};
+/* Takes pub, also on failure. */
+enum st verify_key_add(struct verify_keys *k, struct wire_pub *pub, const char *gw,
+                       struct err *e) ST_MUST_CHECK;
+/* ST_NOT_FOUND: by none of these; ST_CORRUPT. */
+enum st verify_signed(const struct verify_keys *k, const struct wire_batch *b,
+                      struct err *e) ST_MUST_CHECK;
+/* Adds the keys that a batch names which verify_signed has found good. */
+enum st verify_learn(struct verify_keys *k, const struct wire_batch *b,
+                     struct err *e) ST_MUST_CHECK;
+void verify_keys_done(struct verify_keys *k);
 
 /* Whether path ends as the header says: {gw}/{chain}/{seq}.cose.zst */
 enum st verify_place(const char *path, const struct wire_header *h, struct err *e) ST_MUST_CHECK;

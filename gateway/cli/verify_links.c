@@ -67,12 +67,13 @@ static enum st add_digest(struct verify_set *s, const char *path, const struct w
 }
 
 static enum st add_entries(struct verify_set *s, const char *path, const struct wire_batch *b,
-                           struct err *e)
+                           bool *hands_over, struct err *e)
 {
     struct wire_control c;
     struct wire_entry entry;
     enum st st = wire_control_open(&c, b->cose.payload.p, b->cose.payload.n, e);
     while (st == ST_OK && (st = wire_control_next(&c, &entry, e)) == ST_OK) {
+        *hands_over = *hands_over || entry.kind == WIRE_ENTRY_KEY;
         if (entry.kind == WIRE_ENTRY_VOID) {
             st = add_void(s, b, &entry, e);
         } else if (entry.kind == WIRE_ENTRY_DIGEST) {
@@ -92,8 +93,9 @@ enum st verify_add(struct verify_set *s, const char *path, const struct wire_bat
                    const uint8_t hash[WIRE_HASH_BYTES], bool export, struct err *e)
 {
     uint64_t n = 0;
-    enum st st =
-        b->header.kind == WIRE_CONTROL ? add_entries(s, path, b, e) : count_readings(&n, b, e);
+    bool hands_over = false;
+    enum st st = b->header.kind == WIRE_CONTROL ? add_entries(s, path, b, &hands_over, e)
+                                                : count_readings(&n, b, e);
     if (st != ST_OK) {
         return st;
     }
@@ -107,7 +109,8 @@ enum st verify_add(struct verify_set *s, const char *path, const struct wire_bat
         s->cap = cap;
     }
     struct verify_batch *v = &s->v[s->n];
-    *v = (struct verify_batch){.path = strdup(path), .export = export, .n = n, .h = b->header};
+    *v = (struct verify_batch){
+        .path = strdup(path), .export = export, .n = n, .hands_over = hands_over, .h = b->header};
     if (!v->path) {
         return err_set(e, ST_MEMORY, "no memory");
     }
@@ -180,6 +183,12 @@ static void check_follow(struct verify_set *s, const struct verify_batch *a,
             fault(s, b, "another batch has the same chain and number");
         }
         return;
+    }
+    if (memcmp(a->h.kid, b->h.kid, WIRE_ID_BYTES) != 0) {
+        fault(s, b, "is signed by another key than the batch before it in its chain");
+    }
+    if (a->hands_over) {
+        fault(s, b, "stands behind the batch that ends its chain and names the next key");
     }
     const uint8_t *prev = a->hash;
     bool near = b->h.seq == a->h.seq + 1;

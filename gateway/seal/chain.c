@@ -7,7 +7,7 @@ enum st seal_chain_begin(struct seal *l, struct err *e)
 {
     struct store_chain c = {.last_to_ms = l->from_ms, .window_to_ms = l->from_ms};
     ERR_TRY(wire_random(c.id, sizeof c.id, e));
-    memcpy(c.kid, wire_pub_kid(wire_key_pub(l->key)), sizeof c.kid);
+    memcpy(c.kid, wire_pub_kid(l->key->pub), sizeof c.kid);
     if (l->chain.last_seq) {
         c.after = true;
         memcpy(c.after_chain, l->chain.id, sizeof c.after_chain);
@@ -69,8 +69,7 @@ static enum st find_chain(struct seal *l, const char *machine_id, struct err *e)
         l->from_ms = l->chain.window_to_ms;
         l->from_unknown = l->from_ms < SEAL_KNOWN_MS;
         l->step = l->from_unknown != (l->chain.last_to_ms < SEAL_KNOWN_MS); /* by control batches */
-        bool other_key =
-            memcmp(l->chain.kid, wire_pub_kid(wire_key_pub(l->key)), WIRE_ID_BYTES) != 0;
+        bool other_key = memcmp(l->chain.kid, wire_pub_kid(l->key->pub), WIRE_ID_BYTES) != 0;
         if (!same || other_key || l->chain.ended)
             ERR_TRY(seal_chain_begin(l, e));
     }

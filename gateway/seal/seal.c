@@ -54,14 +54,11 @@ enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gat
     l->machine = strdup(machine_id);
     enum st st = l->gateway && l->machine ? ST_OK : err_set(e, ST_MEMORY, "seal: no memory");
     if (st == ST_OK)
-        st = wire_key_load(&l->key, cfg->key, e);
-    if (st == ST_NOT_FOUND)
-        st = err_set(e, st, "seal.key %s is missing: make it with `fieldpost keygen --out %s`",
-                     cfg->key, cfg->key);
+        st = seal_key_open(l, e);
     if (st == ST_OK)
         st = gaps_open(&l->gaps, s, e);
     if (st == ST_OK) {
-        store_key(s, wire_key_pub(l->key));
+        store_key(s, l->key->pub);
         st = seal_enter(l, false, e);
     }
     if (st != ST_OK) {
@@ -77,7 +74,7 @@ void seal_close(struct seal *l)
     if (!l)
         return;
     store_key(l->store, NULL);
-    wire_key_free(l->key);
+    signer_close(l->own_signer);
     gaps_close(l->gaps);
     buf_done(&l->payload);
     free(l->use);
@@ -140,7 +137,8 @@ enum st seal_make(struct seal *l, const struct store_chain *at, const struct sea
                                    .n = w->n,
                                    .voided = w->voided,
                                    .nvoided = w->nvoided,
-                                   .digested = w->digested};
+                                   .digested = w->digested,
+                                   .next_kid = w->next_kid};
     struct buf cose;
     buf_init(&cose, WIRE_BATCH_MAX);
     buf_init(&out->packed, 2 * WIRE_BATCH_MAX);
@@ -461,6 +459,12 @@ static enum st step(struct seal *l, struct err *e)
     l->running = true;
     l->known = l->known || !l->from_unknown;
     ERR_TRY(seal_strays(l, e));
+    bool over = false;
+    ERR_TRY(seal_rotate(l, &over, e));
+    if (over) { /* the next turn, which begins a chain, is due at once */
+        l->due = l->last_mono;
+        return ST_OK;
+    }
     bool more = true;
     for (int i = 0; more && i < SEAL_A_STEP; i++)
         ERR_TRY(seal_next(l, &more, e));

@@ -5,22 +5,29 @@
 
 #include "gateway/base/cfg.h"
 #include "gateway/base/clk.h"
+#include "gateway/signer/signer.h"
 #include "gateway/store/store.h"
 
 struct seal_cfg {
     char *key;
     int64_t every_ms, max_readings;
+    /* Who signs, borrowed. NULL (tests and tools): the key is loaded into this process. */
+    struct signer *signer;
 };
 extern const struct cfg_table seal_cfg_table;
 
 struct seal;
-/* After store_start. Loads the key, begins a chain when the store is new or machine or key
+/* After store_start. Begins a chain when the store is new or machine or key
  * changed, and accounts for the time since the last run as gaps `off`. machine_id: text of
  * /etc/machine-id (or any stable identity). */
 enum st seal_open(struct seal **out, const struct seal_cfg *cfg, const char *gateway,
                   const char *machine_id, struct store *s, const struct clk *clk,
                   struct err *e) ST_MUST_CHECK;
 void seal_close(struct seal *l);
+/* Asks the gateway on this store to look for the next key (signer.h), and to let it take over: a
+ * file beside the store, which it removes. A gateway that starts looks in any case. ST_NOT_FOUND:
+ * there is no store yet. */
+enum st seal_rotation_ask(const char *store, struct err *e) ST_MUST_CHECK;
 /* Writer: looks at new frames and seals what is due. A failure leaves everything unsealed, to be
  * tried again at the next step. */
 enum st seal_step(struct seal *l, struct err *e) ST_MUST_CHECK;

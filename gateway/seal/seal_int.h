@@ -22,7 +22,11 @@ struct seal {
     char *gateway, *machine;
     struct store *store;
     const struct clk *clk;
-    struct wire_key *key;
+    const struct wire_signer *key; /* in force */
+    struct signer *own_signer;
+    bool down;              /* nothing can be signed now, which was told */
+    bool ask_stays;         /* a request for a rotation that cannot be removed */
+    struct mono promote_at; /* when to try again */
     struct gaps *gaps;
     struct store_chain chain; /* id all zero: none yet */
     int64_t from_ms;          /* of the next window */
@@ -81,6 +85,7 @@ struct seal_window {
     const uint64_t *voided;
     size_t nvoided;
     struct wire_span digested; /* as in struct store_sealed */
+    const uint8_t *next_kid;   /* the chain ends with it */
     enum store_level level;    /* of a thinned batch: */
     uint64_t for_from, for_to;
 };
@@ -118,6 +123,12 @@ enum st seal_chain_begin(struct seal *l, struct err *e) ST_MUST_CHECK;
 enum st seal_enter(struct seal *l, bool now, struct err *e) ST_MUST_CHECK;
 /* Seals, each as a window of its own, the times of which a damaged store has lost all. */
 enum st seal_holes(struct seal *l, struct err *e) ST_MUST_CHECK;
+
+/* rotate.c */
+/* Finds out which key is in force. */
+enum st seal_key_open(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* Lets the next key take over, where one waits; *over: it has, and the chain is ended. */
+enum st seal_rotate(struct seal *l, bool *over, struct err *e) ST_MUST_CHECK;
 
 /* clock.c: what steps of the clock, and a clock that comes late, do to windows. */
 /* The next window begins here and does not abut: a new store, another time base, a step back. */

@@ -93,6 +93,14 @@ enum st store_chain_begin(struct store *s, const struct store_chain *c, struct e
 
 /* ---- sealing ---- */
 
+/* Both or neither: where this is not stored the old key is in force, where it is the new one. */
+static enum st key_handed_over(struct store *s, int64_t chain, const uint8_t *next_kid,
+                               struct err *e)
+{
+    ERR_TRY(run_ids(&s->db, SQL_CHAIN_END, chain, 0, e));
+    return store_meta_set(s, STORE_META_KEY, next_kid, WIRE_ID_BYTES, e);
+}
+
 enum st store_batch_put(struct store *s, int64_t id, const struct store_sealed *b, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_ADD, e);
@@ -174,6 +182,8 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
         ERR_TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
     if (b->digested.n)
         ERR_TRY(store_meta_set(s, STORE_META_DIGEST, b->digested.p, b->digested.n, e));
+    if (b->next_kid)
+        ERR_TRY(key_handed_over(s, chain, b->next_kid, e));
     if (use)
         ERR_TRY(store_journal_fold(s, use, e));
     ERR_TRY(store_rollup_write(s, e));

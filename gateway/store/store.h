@@ -235,7 +235,7 @@ struct store_chain {
     int last_clk;
     uint8_t last_boot[WIRE_ID_BYTES];
     uint8_t kid[WIRE_ID_BYTES];
-    bool ended; /* by store_chain_end: the next seal begins another */
+    bool ended; /* by store_chain_end or a `key` entry: the next seal begins another */
     bool after; /* follows another chain */
     uint8_t after_chain[WIRE_ID_BYTES];
     uint64_t after_seq;
@@ -270,6 +270,9 @@ struct store_sealed {
     const uint64_t *voided;  /* numbers of this chain that its void entries name */
     size_t nvoided;
     struct wire_span digested; /* n > 0: becomes STORE_META_DIGEST in the same transaction */
+    /* The chain ends with this batch, whose `key` entry names the next chain's key: its id, kept as
+     * STORE_META_KEY in the same transaction. NULL: it goes on. */
+    const uint8_t *next_kid;
 };
 /* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
 struct store_planned {
@@ -305,6 +308,7 @@ struct store_refused {
 enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e) ST_MUST_CHECK;
 /* Small values that outlive a restart. */
 #define STORE_META_MACHINE "machine-id" /* who writes the store; absent in a copy of it */
+#define STORE_META_KEY "key"            /* WIRE_ID_BYTES: whom the last sealed `key` entry named */
 #define STORE_META_PAGE "page"          /* where the page listens, when the system chose the port */
 #define STORE_META_DIGEST "digest"      /* of seal: how far days are digested */
 enum st store_meta_get(struct store *s, const char *key, struct buf *out,

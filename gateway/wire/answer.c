@@ -7,7 +7,7 @@
 
 /* ---- shared -------------------------------------------------------------------------------- */
 
-enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_key *key,
+enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_signer *key,
                          struct buf *out, struct err *e)
 {
     struct buf header;
@@ -168,8 +168,8 @@ static enum st put_receipt(struct buf *b, const struct wire_receipt *r)
     return st ? st : put_uint(b, receipt_keys[R_RECEIVED], (uint64_t)r->received_ms);
 }
 
-enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_key *key, struct buf *out,
-                          struct err *e)
+enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_signer *key,
+                          struct buf *out, struct err *e)
 {
     struct buf b;
     enum st st;
@@ -292,7 +292,7 @@ static enum st put_head(struct buf *b, const struct wire_head *h)
     return st;
 }
 
-enum st wire_head_sign(const struct wire_head *h, const struct wire_key *key, struct buf *out,
+enum st wire_head_sign(const struct wire_head *h, const struct wire_signer *key, struct buf *out,
                        struct err *e)
 {
     struct buf b;

@@ -144,7 +144,7 @@ static enum st put_after(struct buf *b, const struct wire_header *h)
     return st ? st : wire_put_bytes(b, h->after_hash, WIRE_HASH_BYTES);
 }
 
-static enum st put_header(struct buf *b, const struct wire_header *h, const struct wire_key *key)
+static enum st put_header(struct buf *b, const struct wire_header *h, const struct wire_signer *key)
 {
     unsigned keys = 10u + (h->for_from ? 1 : 0) + (h->step ? 1 : 0);
     enum st st = wire_cose_begin(b, keys, h->kind == WIRE_CONTROL ? WIRE_TYPE_CONTROL : NULL, key);
@@ -181,7 +181,7 @@ static enum st put_header(struct buf *b, const struct wire_header *h, const stru
 }
 
 enum st wire_batch_sign_parts(const struct wire_header *h, const struct wire_span *parts, size_t n,
-                              const struct wire_key *key, struct buf *out, struct err *e)
+                              const struct wire_signer *key, struct buf *out, struct err *e)
 {
     const char *fault = header_fault(h);
     struct buf b;
@@ -200,7 +200,7 @@ enum st wire_batch_sign_parts(const struct wire_header *h, const struct wire_spa
 }
 
 enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
-                        const struct wire_key *key, struct buf *out, struct err *e)
+                        const struct wire_signer *key, struct buf *out, struct err *e)
 {
     struct wire_span whole = {payload, n};
 

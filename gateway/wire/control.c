@@ -31,7 +31,7 @@ static const struct {
     {"time", "bqqiu", WIRE_ENTRY_TIME},
     {"correct", "asiicatt", WIRE_ENTRY_CORRECT},
     {"maintain", "Sinwm", WIRE_ENTRY_OTHER},
-    {"key", "k", WIRE_ENTRY_OTHER},
+    {"key", "k", WIRE_ENTRY_KEY},
     {"config", "hit", WIRE_ENTRY_OTHER},
     {"digest", "dqquuh", WIRE_ENTRY_DIGEST},
 };
@@ -168,6 +168,17 @@ enum st wire_put_digest(struct buf *out, const struct wire_digest *d)
         st = wire_put_uint(out, d->gaps);
     if (!st)
         st = wire_put_bytes(out, d->hash, WIRE_HASH_BYTES);
+    return done(out, start, st);
+}
+
+enum st wire_put_key(struct buf *out, const struct wire_pub *next)
+{
+    struct wire_span der = wire_pub_der(next);
+    size_t start = out->n;
+    enum st st = begin(out, 2, "key");
+
+    if (!st)
+        st = wire_put_bytes(out, der.p, der.n);
     return done(out, start, st);
 }
 
@@ -354,6 +365,8 @@ static void fill(struct wire_entry *out, const struct arg *a)
         out->text = a[4].span;
     } else if (out->kind == WIRE_ENTRY_DIGEST) {
         fill_digest(&out->digest, a);
+    } else if (out->kind == WIRE_ENTRY_KEY) {
+        out->spki = a[0].span;
     }
 }
 

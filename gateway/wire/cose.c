@@ -23,7 +23,7 @@ static void to_be_signed(struct wire_span header, struct wire_span payload,
 }
 
 enum st wire_cose_begin(struct buf *header, unsigned more_keys, const char *type,
-                        const struct wire_key *key)
+                        const struct wire_signer *key)
 {
     enum st st = wire_put_map(header, 3 + more_keys);
 
@@ -37,7 +37,7 @@ enum st wire_cose_begin(struct buf *header, unsigned more_keys, const char *type
         st = type ? wire_put_text(header, type) : wire_put_uint(header, WIRE_TYPE_SENML);
     if (!st)
         st = wire_put_uint(header, COSE_KID);
-    return st ? st : wire_put_bytes(header, wire_pub_kid(wire_key_pub(key)), WIRE_ID_BYTES);
+    return st ? st : wire_put_bytes(header, wire_pub_kid(key->pub), WIRE_ID_BYTES);
 }
 
 /* Writes the message without its signature at p; *end: behind it. Says where header and payload
@@ -67,7 +67,7 @@ static struct wire_cose lay_out(uint8_t *p, struct wire_span header, const struc
 }
 
 enum st wire_cose_sign_parts(struct wire_span header, const struct wire_span *parts, size_t nparts,
-                             const struct wire_key *key, struct buf *out, struct err *e)
+                             const struct wire_signer *key, struct buf *out, struct err *e)
 {
     size_t payload_n = 0, bytes, i;
     uint8_t hash[WIRE_HASH_BYTES], sig[SIGNATURE_BYTES], *start, *p;
@@ -86,9 +86,10 @@ enum st wire_cose_sign_parts(struct wire_span header, const struct wire_span *pa
     start = out->p + out->n;
     c = lay_out(start, header, parts, nparts, payload_n, &p);
     to_be_signed(c.protected_, c.payload, hash);
-    st = wire_key_sign(key, hash, sig, e);
+    st = key->sign(key->ctx, hash, sig, e);
     if (st)
         return st;
+    wire_sig_lower(sig);
     p = wire_store_head(p, 2, SIGNATURE_BYTES);
     memcpy(p, sig, SIGNATURE_BYTES);
     p += SIGNATURE_BYTES;
@@ -99,7 +100,7 @@ enum st wire_cose_sign_parts(struct wire_span header, const struct wire_span *pa
 }
 
 enum st wire_cose_sign(struct wire_span header, struct wire_span payload,
-                       const struct wire_key *key, struct buf *out, struct err *e)
+                       const struct wire_signer *key, struct buf *out, struct err *e)
 {
     return wire_cose_sign_parts(header, &payload, 1, key, out, e);
 }

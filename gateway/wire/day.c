@@ -184,7 +184,7 @@ static enum st put_day(struct buf *b, const struct wire_day *d)
     return st;
 }
 
-enum st wire_day_sign(const struct wire_day *d, const struct wire_key *key, struct buf *out,
+enum st wire_day_sign(const struct wire_day *d, const struct wire_signer *key, struct buf *out,
                       struct err *e)
 {
     struct buf b;

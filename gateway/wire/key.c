@@ -30,6 +30,9 @@ static const uint8_t spki_head[SPKI_BYTES - POINT_BYTES] = {
 static const uint8_t half_order[32] = {
     0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8};
+static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+                                  0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+                                  0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51};
 
 struct wire_pub {
     mbedtls_ecp_point q;
@@ -39,6 +42,7 @@ struct wire_pub {
 struct wire_key {
     mbedtls_mpi d;
     struct wire_pub pub;
+    struct wire_signer signer;
 };
 
 /* One curve for all keys. Version 2.28 computes its table of multiples of G with the first
@@ -249,6 +253,9 @@ static enum st key_take(struct wire_key *k, mbedtls_pk_context *pk, struct err *
     return pub_set(&k->pub, point, e);
 }
 
+static enum st key_sign(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t sig[64],
+                        struct err *e);
+
 static enum st key_parse(struct wire_key **out, const uint8_t *text, size_t n, struct err *e)
 {
     mbedtls_pk_context pk;
@@ -275,6 +282,7 @@ static enum st key_parse(struct wire_key **out, const uint8_t *text, size_t n, s
         wire_key_free(k);
         return st;
     }
+    k->signer = (struct wire_signer){&k->pub, key_sign, k};
     *out = k;
     return ST_OK;
 }
@@ -316,6 +324,11 @@ void wire_key_free(struct wire_key *k)
 const struct wire_pub *wire_key_pub(const struct wire_key *k)
 {
     return &k->pub;
+}
+
+const struct wire_signer *wire_key_signer(const struct wire_key *k)
+{
+    return &k->signer;
 }
 
 /* A new key as PEM; returns 0 when it worked. */
@@ -402,9 +415,24 @@ bool wire_sig_is_low(const uint8_t sig[64])
     return memcmp(sig + 32, half_order, 32) <= 0;
 }
 
-enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYTES],
-                      uint8_t sig[64], struct err *e)
+void wire_sig_lower(uint8_t sig[64])
 {
+    int borrow = 0;
+
+    if (wire_sig_is_low(sig))
+        return;
+    for (int i = 31; i >= 0; i--) {
+        int d = order[i] - sig[32 + i] - borrow;
+
+        sig[32 + i] = (uint8_t)d;
+        borrow = d < 0;
+    }
+}
+
+static enum st key_sign(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t sig[64],
+                        struct err *e)
+{
+    const struct wire_key *k = ctx;
     mbedtls_mpi r, s;
     int rc;
 
@@ -414,11 +442,6 @@ enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYT
                                     rng, NULL);
     if (!rc)
         rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
-    if (!rc && !wire_sig_is_low(sig)) {
-        rc = mbedtls_mpi_sub_mpi(&s, &curve.N, &s);
-        if (!rc)
-            rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
-    }
     if (!rc)
         rc = mbedtls_mpi_write_binary(&r, sig, 32);
     mbedtls_mpi_free(&r);

@@ -41,6 +41,20 @@ enum st wire_key_load(struct wire_key **out, const char *path, struct err *e) ST
 void wire_key_free(struct wire_key *k);
 const struct wire_pub *wire_key_pub(const struct wire_key *k); /* borrowed */
 
+/* Who signs. The private key may be elsewhere: in another process, in a token (gateway/signer). */
+struct wire_signer {
+    const struct wire_pub *pub; /* borrowed, like ctx */
+    /* r || s, 32 bytes each, big endian, over a SHA-256; s may be above n/2: whoever calls makes it
+     * low. A failure changes nothing. */
+    enum st (*sign)(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t sig[64], struct err *e);
+    void *ctx;
+};
+/* The key of this process, deterministic (RFC 6979); borrowed from k. */
+const struct wire_signer *wire_key_signer(const struct wire_key *k);
+/* Whether sig is a signature over hash by that key. ST_CORRUPT. */
+enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
+                       const uint8_t sig[64], struct err *e) ST_MUST_CHECK;
+
 /* PEM file: a public key ("BEGIN PUBLIC KEY") or a certificate that carries one. */
 enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e) ST_MUST_CHECK;
 /* DER SubjectPublicKeyInfo, named curve P-256, uncompressed point. */
@@ -202,14 +216,15 @@ struct wire_header {
     uint64_t for_from, for_to; /* a thinned batch; 0, 0: absent */
 };
 
-/* Encodes and signs, deterministically (RFC 6979); kid is the key's. The payload is taken as it is.
+/* Encodes and signs; kid is the key's, s is low. The payload is taken as it is.
  * ST_BAD when the header breaks a rule. Appends the COSE bytes to out. ST_FULL when header or whole
  * would be too large (out unchanged). */
 enum st wire_batch_sign(const struct wire_header *h, const void *payload, size_t n,
-                        const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
+                        const struct wire_signer *key, struct buf *out,
+                        struct err *e) ST_MUST_CHECK;
 /* The same over a payload that lies in n parts: none need be joined before. */
 enum st wire_batch_sign_parts(const struct wire_header *h, const struct wire_span *parts, size_t n,
-                              const struct wire_key *key, struct buf *out,
+                              const struct wire_signer *key, struct buf *out,
                               struct err *e) ST_MUST_CHECK;
 
 /* A decoded COSE_Sign1: spans point into the input. */
@@ -248,6 +263,8 @@ enum st wire_put_void(struct buf *out, uint64_t seq_from, uint64_t seq_to,
                       const uint8_t (*hashes)[WIRE_HASH_BYTES], const char *cause) ST_MUST_CHECK;
 enum st wire_put_time(struct buf *out, const uint8_t boot[WIRE_ID_BYTES], uint64_t seq_from,
                       uint64_t seq_to, int64_t add_ms, int64_t err_ms) ST_MUST_CHECK;
+/* The next key: whoever trusts the key that signs the batch trusts this one, too. */
+enum st wire_put_key(struct buf *out, const struct wire_pub *next) ST_MUST_CHECK;
 
 /* What a `digest` entry says of batches of one chain and one day, numbers in a row (batch.cddl,
  * "the days of a chain"). Days are those of Viet Nam (UTC+7), counted from 1970-01-01 there. */
@@ -266,6 +283,7 @@ enum wire_entry_kind {
     WIRE_ENTRY_TIME,
     WIRE_ENTRY_CORRECT,
     WIRE_ENTRY_DIGEST,
+    WIRE_ENTRY_KEY,
     WIRE_ENTRY_OTHER
 };
 struct wire_entry {
@@ -278,6 +296,7 @@ struct wire_entry {
     uint64_t seq_from, seq_to;               /* void, time */
     struct wire_span hashes;                 /* void: CBOR of the hash array */
     struct wire_span boot;                   /* time */
+    struct wire_span spki;                   /* key: DER SubjectPublicKeyInfo, a good one */
     int64_t add_ms, err_ms;                  /* time */
     struct wire_digest digest;               /* digest; seq_from may be above seq_to */
 };
@@ -362,8 +381,8 @@ struct wire_receipt {
     uint64_t through_seq;
     uint8_t through_hash[WIRE_HASH_BYTES];
 };
-enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_key *key, struct buf *out,
-                          struct err *e) ST_MUST_CHECK;
+enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_signer *key,
+                          struct buf *out, struct err *e) ST_MUST_CHECK;
 /* Opens; the signature is a step of its own, wire_cose_verify, because a drain verifies only
  * the last receipt of a run. */
 enum st wire_receipt_open(struct wire_receipt *r, struct wire_cose *cose, const void *p, size_t n,
@@ -387,7 +406,7 @@ struct wire_head {
     size_t nchains;
     void *owned;
 };
-enum st wire_head_sign(const struct wire_head *h, const struct wire_key *key, struct buf *out,
+enum st wire_head_sign(const struct wire_head *h, const struct wire_signer *key, struct buf *out,
                        struct err *e) ST_MUST_CHECK;
 enum st wire_head_open(struct wire_head *h, struct wire_cose *cose, const void *p, size_t n,
                        struct err *e) ST_MUST_CHECK;
@@ -409,7 +428,7 @@ struct wire_day {
     const struct wire_day_run *runs;
     size_t nruns;
 };
-enum st wire_day_sign(const struct wire_day *d, const struct wire_key *key, struct buf *out,
+enum st wire_day_sign(const struct wire_day *d, const struct wire_signer *key, struct buf *out,
                       struct err *e) ST_MUST_CHECK;
 
 /* ---- a folder of sealed batches ---------------------------------------------------------- */

@@ -90,20 +90,17 @@ bool wire_is_series(struct wire_span s, bool star); /* device/point; with star a
 /* ---- answer.c ---- */
 
 /* Signs an answer of that type. */
-enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_key *key,
+enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_signer *key,
                          struct buf *out, struct err *e) ST_MUST_CHECK;
 
 /* ---- key.c, tool.c ---- */
 
 void wire_sha256_parts(const struct wire_span *parts, size_t n, uint8_t out[WIRE_HASH_BYTES]);
-/* r || s over a hash, s <= n/2; RFC 6979, so that equal input gives equal bytes. */
-enum st wire_key_sign(const struct wire_key *k, const uint8_t hash[WIRE_HASH_BYTES],
-                      uint8_t sig[64], struct err *e) ST_MUST_CHECK;
 /* s <= n/2 */
 bool wire_sig_is_low(const uint8_t sig[64]);
-/* Not that s is low. */
-enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
-                       const uint8_t sig[64], struct err *e) ST_MUST_CHECK;
+/* n - s for an s above n/2: the other of the two that fit (r, s), and the one that the contract
+ * knows. */
+void wire_sig_lower(uint8_t sig[64]);
 
 /* ---- cose.c ---- */
 
@@ -116,13 +113,13 @@ enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BY
 /* Opens the protected map behind its alg, type (WIRE_TYPE_SENML when NULL) and kid; the caller
  * appends `more_keys` others. */
 enum st wire_cose_begin(struct buf *header, unsigned more_keys, const char *type,
-                        const struct wire_key *key) ST_MUST_CHECK;
+                        const struct wire_signer *key) ST_MUST_CHECK;
 /* Signs; appends the whole to out, which is unchanged on failure. ST_FULL beyond the limits. */
 enum st wire_cose_sign(struct wire_span header, struct wire_span payload,
-                       const struct wire_key *key, struct buf *out, struct err *e) ST_MUST_CHECK;
+                       const struct wire_signer *key, struct buf *out, struct err *e) ST_MUST_CHECK;
 /* The same with a payload that lies in parts. */
 enum st wire_cose_sign_parts(struct wire_span header, const struct wire_span *parts, size_t nparts,
-                             const struct wire_key *key, struct buf *out,
+                             const struct wire_signer *key, struct buf *out,
                              struct err *e) ST_MUST_CHECK;
 /* Takes the envelope apart and checks its form. */
 enum st wire_cose_open(struct wire_cose *c, const void *p, size_t n, struct err *e) ST_MUST_CHECK;

@@ -138,8 +138,9 @@ static void configure(struct line *l, char **argv)
                                       .keep_ms = INT64_C(3650) * 86400000,
                                       .keep_rollups_ms = INT64_C(3650) * 86400000,
                                       .journal_every_ms = 3600000};
-    l->seal_cfg = (struct seal_cfg){argv[KEY], strtoll(argv[EVERY_S], NULL, 10) * 1000,
-                                    strtoll(argv[MAX_READINGS], NULL, 10)};
+    l->seal_cfg = (struct seal_cfg){.key = argv[KEY],
+                                    .every_ms = strtoll(argv[EVERY_S], NULL, 10) * 1000,
+                                    .max_readings = strtoll(argv[MAX_READINGS], NULL, 10)};
     l->point_name = "r";
     l->grade = CLK_SYNCED;
 }

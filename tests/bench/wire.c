@@ -160,7 +160,7 @@ static void sign(struct window *w, size_t i, int64_t every_ms, const struct wire
     memcpy(h.kid, wire_pub_kid(wire_key_pub(key)), sizeof h.kid);
     memcpy(h.prev, prev, sizeof h.prev);
     w->cose.n = 0;
-    good(wire_batch_sign(&h, w->senml.p, w->senml.n, key, &w->cose, &e), &e);
+    good(wire_batch_sign(&h, w->senml.p, w->senml.n, wire_key_signer(key), &w->cose, &e), &e);
     wire_sha256(w->cose.p, w->cose.n, prev);
 }
 

@@ -202,7 +202,7 @@ void site_answer(struct site *r, bool prefix)
         memcpy(w.through_hash, x->hash, sizeof w.through_hash);
     site_ok(wire_key_load(&key, r->line.key, &e), &e);
     buf_init(&receipt, 4096);
-    site_ok(wire_receipt_sign(&w, key, &receipt, &e), &e);
+    site_ok(wire_receipt_sign(&w, wire_key_signer(key), &receipt, &e), &e);
     wire_key_free(key);
     ledger_accept(&r->ledger, w.chain, w.seq, prefix, calls(r));
     line_writer_start(&r->line);

@@ -171,7 +171,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned see
     if (seed % 64 == 1 || wire_batch_open(&b, data, n, NULL) != ST_OK)
         return n;
     buf_init(&out, WIRE_BATCH_MAX);
-    demand(wire_cose_sign(b.cose.protected_, b.cose.payload, key, &out, NULL) == ST_OK);
+    demand(wire_cose_sign(b.cose.protected_, b.cose.payload, wire_key_signer(key), &out, NULL) ==
+           ST_OK);
     wire_batch_done(&b);
     demand(out.n == n);
     memcpy(data, out.p, n);

@@ -49,7 +49,7 @@ void line_init(struct line *l)
                                       .max_size_bytes = INT64_C(1) << 30,
                                       .keep_ms = INT64_C(60) * 86400000,
                                       .journal_every_ms = 10000};
-    l->seal_cfg = (struct seal_cfg){l->key, 60000, 5000};
+    l->seal_cfg = (struct seal_cfg){.key = l->key, .every_ms = 60000, .max_readings = 5000};
     l->machine = "machine-a";
     l->gateway = "gw-01";
     l->devices = LINE_DEVICES;

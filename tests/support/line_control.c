@@ -45,7 +45,8 @@ void line_seal_as(struct line *l, uint64_t thinned, const struct buf *payload)
     memcpy(h.chain, c.id, sizeof h.chain);
     memcpy(h.prev, c.last_hash, sizeof h.prev);
     memcpy(h.boot, store_boot(l->store), sizeof h.boot);
-    assert_int_equal(wire_batch_sign(&h, payload->p, payload->n, key, &cose, &e), ST_OK);
+    assert_int_equal(wire_batch_sign(&h, payload->p, payload->n, wire_key_signer(key), &cose, &e),
+                     ST_OK);
     assert_int_equal(wire_zstd_open(&z, &e), ST_OK);
     assert_int_equal(wire_zstd_pack(z, 3, cose.p, cose.n, &packed, &e), ST_OK);
     struct store_sealed b = {.chain = c.id,

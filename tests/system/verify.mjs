@@ -4,7 +4,8 @@
 //   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... [--head FILE --nonce N]
 //     [--digest FILE --day DAY] BATCH|MANIFEST...
 //
-// Verifies each batch (envelope, signature, header), the links between those that are given, and
+// A batch that is signed by a known key may name the next key of its gateway in a `key` entry, so the
+// first key is enough. Verifies each batch (envelope, signature, header), the links between those that are given, and
 // each receipt against its batch. MANIFEST is the {gw}/manifest.json of a folder of sealed batches:
 // all that it names must be there. A receipt's FILE may hold many, one behind the other. Prints all
 // readings as CSV: series,ts_ms,value. A head and a day's digest of the city are held against the batches
@@ -68,8 +69,10 @@ function bstrHead(n) {
   return b;
 }
 
-// Opens a decoded COSE_Sign1 and checks its signature.
-function open(top, pub) {
+class UnknownKey extends Error {}
+
+// Opens a decoded COSE_Sign1 and checks its signature by one of the keys.
+function open(top, pubs) {
   need(top instanceof Sign1 && top.parts.length === 4, 'not a COSE_Sign1');
   const [header, unprotected, payload, signature] = top.parts;
   need(unprotected instanceof Map && unprotected.size === 0, 'an unprotected header');
@@ -79,17 +82,18 @@ function open(top, pub) {
     Buffer.from('846a5369676e617475726531', 'hex'),
     bstrHead(header.length), header, Buffer.from([0x40]), bstrHead(payload.length), payload,
   ]);
-  need(verify('sha256', toBeSigned, { key: pub.key, dsaEncoding: 'ieee-p1363' }, signature),
-       'the signature does not fit');
   const keys = decode(header);
   need(keys.get(1) === -7, 'not ES256');
-  need(hex(keys.get(4)) === pub.kid, 'the kid is that of another key');
+  const able = pubs.filter((p) => p.kid === hex(keys.get(4)) && (!p.gw || p.gw === keys.get('gw')));
+  if (!able.length) throw new UnknownKey(`the kid is that of another key, ${hex(keys.get(4))}`);
+  need(able.some(({ key }) => verify('sha256', toBeSigned, { key, dsaEncoding: 'ieee-p1363' }, signature)),
+       'the signature does not fit');
   return { keys, payload: decode(payload) };
 }
 
-function loadKey(file) {
-  const key = createPublicKey(readFileSync(file));
-  return { key, kid: hex(sha256(key.export({ type: 'spki', format: 'der' })).subarray(0, 8)) };
+const loadKey = (file) => ofKey(createPublicKey(readFileSync(file)));
+function ofKey(key, gw) {
+  return { gw, key, kid: hex(sha256(key.export({ type: 'spki', format: 'der' })).subarray(0, 8)) };
 }
 
 function ms(t) {
@@ -147,10 +151,10 @@ function filesOf(file) {
   return m.batches.map((b) => [join(dirname(file), b.chain, `${b.seq}.cose.zst`), b.sha256]);
 }
 
-function openBatch(file, pub, named) {
+function openBatch(file, pubs, named) {
   const bytes = load(file);
   need(!named || hex(sha256(bytes)) === named, 'not the bytes that the manifest names');
-  const { keys, payload } = open(decode(bytes), pub);
+  const { keys, payload } = open(decode(bytes), pubs);
   const type = keys.get(3);
   need(type === TYPES.senml || type === TYPES.control, 'neither a data nor a control batch');
   need(keys.get('v') === 1, 'another version');
@@ -166,16 +170,43 @@ function openBatch(file, pub, named) {
     prev: seq > 1 ? hex(keys.get('prev')) : null, hash: hex(sha256(bytes)),
     data: type === TYPES.senml, from: keys.get('from'), to: keys.get('to'),
     abuts: keys.get('clk') !== 3 && !keys.has('step') && !keys.has('for'),
-    boot: hex(keys.get('boot')),
+    boot: hex(keys.get('boot')), kid: hex(keys.get(4)),
+    next: type === TYPES.control ? payload.filter((e) => e[0] === 'key').map((e) => e[1]) : [],
     gaps: keys.get('gaps').length,
     tells: type === TYPES.senml && keys.get('clk') !== 3 && !keys.has('for'), // its day
   };
+}
+
+// Opens all of them, those first whose keys are known: each may bring a key to light.
+function openAll(listed, pubs) {
+  const batches = [];
+  for (let waiting = [...listed]; waiting.length;) {
+    const left = [];
+    let why;
+    for (const [file, hash] of waiting) {
+      try {
+        const b = openBatch(file, pubs, hash);
+        for (const der of b.next)
+          pubs.push(ofKey(createPublicKey({ key: der, format: 'der', type: 'spki' }), b.gw));
+        batches.push(b);
+      } catch (e) {
+        why = new Error(`${file}: ${e.message}`);
+        if (!(e instanceof UnknownKey)) throw why;
+        left.push([file, hash]);
+      }
+    }
+    if (left.length === waiting.length) throw why;
+    waiting = left;
+  }
+  return batches;
 }
 
 function checkLinks(batches) {
   for (let i = 1; i < batches.length; i++) {
     const [a, b] = [batches[i - 1], batches[i]];
     if (a.chain !== b.chain) continue;
+    need(a.kid === b.kid, `${b.file}: another key than that of ${a.file} in one chain`);
+    need(!a.next.length, `${b.file}: stands behind the batch that names the next key`);
     if (b.named && b.seq > a.seq + 1) continue; // the manifest says what there is
     need(b.seq === a.seq + 1, `${b.file}: batch ${a.seq + 1} of its chain is missing`);
     need(b.prev === a.hash, `${b.file}: its prev is not the hash of ${a.file}`);
@@ -185,7 +216,7 @@ function checkLinks(batches) {
 }
 
 function checkReceipt(receipt, pub, batches) {
-  const { keys, payload: r } = open(receipt, pub);
+  const { keys, payload: r } = open(receipt, [pub]);
   need(keys.get(3) === TYPES.receipt, 'not a receipt');
   const find = (seq) => batches.find((b) => b.chain === hex(r.get('chain')) && b.seq === seq);
   const b = find(r.get('seq'));
@@ -221,9 +252,9 @@ async function main() {
       throw new Error(`${file}: ${e.message}`);
     }
   };
-  const pub = loadKey(values.key);
+  const pubs = [loadKey(values.key)];
   const listed = new Map(positionals.flatMap((file) => inFile(file, () => filesOf(file))));
-  const batches = [...listed].map(([file, hash]) => inFile(file, () => openBatch(file, pub, hash)));
+  const batches = openAll(listed, pubs);
   const order = new Map(batches.map((b, i) => [b.chain, i]).reverse());
   batches.sort((a, b) => order.get(a.chain) - order.get(b.chain) || a.seq - b.seq);
   checkLinks(batches);

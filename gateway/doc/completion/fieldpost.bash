@@ -7,8 +7,8 @@ _fieldpost() {
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
-        fieldpost-city) offer='serve enroll dump verify import report retired alarms --help' ;;
-        *) offer='run check keygen status export receipts backup digest verify --help --version' ;;
+        fieldpost-city) offer='serve enroll revoke keys dump verify import report retired alarms --help' ;;
+        *) offer='run check keygen key status export receipts backup digest verify --help --version' ;;
         esac
     else
         case $before in
@@ -22,11 +22,12 @@ _fieldpost() {
             ;;
         --by) offer='hour day total' ;;
         --config | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
-        --from | --to | --series | --id | --gateway | --seq | --day) compopt +o default && return ;;
+        --from | --to | --series | --id | --gateway | --seq | --day | --kid | --reason) compopt +o default && return ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
             fieldpost.keygen) offer='--out' ;;
+            fieldpost.key) offer='show rotate --config' ;;
             fieldpost.status) offer='--config --json' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
@@ -35,6 +36,8 @@ _fieldpost() {
             fieldpost.verify) offer='--key --from --to --seq --day' ;;
             fieldpost-city.serve) offer='--config' ;;
             fieldpost-city.enroll) offer='--config --id --key' ;;
+            fieldpost-city.revoke) offer='--config --id --kid --reason' ;;
+            fieldpost-city.keys) offer='--config --json' ;;
             fieldpost-city.dump) offer='--config --raw --format' ;;
             fieldpost-city.verify) offer='--config' ;;
             fieldpost-city.import) offer='--config --receipts' ;;

@@ -153,7 +153,7 @@ static inline struct sealed seal(const struct wire_header *h, const struct buf *
     memcpy(b.chain, h->chain, sizeof b.chain);
     memcpy(own.kid, wire_pub_kid(wire_key_pub(key)), sizeof own.kid);
     buf_init(&b.cose, 2 * WIRE_BATCH_MAX);
-    if (wire_batch_sign(&own, payload->p, payload->n, key, &b.cose, &e) != ST_OK)
+    if (wire_batch_sign(&own, payload->p, payload->n, wire_key_signer(key), &b.cose, &e) != ST_OK)
         fail_msg("seal: %s", e.text);
     sealed_pack(&b);
     return b;

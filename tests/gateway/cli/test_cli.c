@@ -317,7 +317,8 @@ static void forge(struct site *s, void (*change)(struct wire_header *h))
     struct wire_header h = b.v[1].batch.header;
     struct wire_span payload = b.v[1].batch.cose.payload;
     change(&h);
-    assert_int_equal(wire_batch_sign(&h, payload.p, payload.n, key, &cose, NULL), ST_OK);
+    assert_int_equal(wire_batch_sign(&h, payload.p, payload.n, wire_key_signer(key), &cose, NULL),
+                     ST_OK);
     (void)snprintf(path, sizeof(path), "%s/2.cose.zst", s->db);
     write_file(path, cose.p, cose.n); /* not a frame: verify looks at the bytes, not the name */
     wire_key_free(key);

@@ -30,8 +30,10 @@ named() { { grep -oE -e '--[a-z]+' || true; echo --help; } | sort -u | xargs; }
 commands=$("$bin/fieldpost" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort | xargs)
 is 'fieldpost' "$(offered fieldpost '')" "--help --version $commands"
 for command in $commands; do
+    help=$("$bin/fieldpost" "$command" --help)
+    acts=$(sed -n "s/^\(usage:\)\? *fieldpost $command \([a-z]\+\) .*/\2/p" <<<"$help")
     is "fieldpost $command" "$(offered "/usr/bin/fieldpost" "$command" '')" \
-        "$("$bin/fieldpost" "$command" --help | named)"
+        "$(tr ' ' '\n' <<<"$(named <<<"$help") $acts" | sort | paste -sd ' ' | sed 's/^ *//')"
 done
 usage=$("$bin/fieldpost-city" --help)
 city=$(sed -n 's/.* fieldpost-city \([a-z]*\) .*/\1/p' <<<"$usage" | sort | xargs)

@@ -36,7 +36,7 @@ static enum st check(const struct wire_key *key, const struct wire_pub *known, c
     (void)snprintf(h.gw, sizeof(h.gw), "%s", gw);
     memcpy(h.nonce, nonce, h.nonce_n);
     buf_init(&b, 4096);
-    assert_int_equal(wire_head_sign(&h, key, &b, NULL), ST_OK);
+    assert_int_equal(wire_head_sign(&h, wire_key_signer(key), &b, NULL), ST_OK);
     assert_int_equal(wire_head_open(&got, &cose, b.p, b.n, NULL), ST_OK);
     enum st st = uplink_head_check(&got, &cose, GW, NONCE, keys, 1, NULL);
     wire_head_done(&got);

@@ -87,7 +87,7 @@ static void receipt(struct city *c, uint64_t seq, const uint8_t *hash, const str
     a->content_type = "application/cose; cose-type=\"cose-sign1\"";
     buf_init(&a->body, 4096);
     struct err e = {0};
-    if (wire_receipt_sign(&r, key, &a->body, &e) != ST_OK) {
+    if (wire_receipt_sign(&r, wire_key_signer(key), &a->body, &e) != ST_OK) {
         a->status = 500;
     }
 }
@@ -154,7 +154,7 @@ static void on_head(void *ctx, const struct http_request *q, struct http_answer 
     a->status = 200;
     a->content_type = "application/cose; cose-type=\"cose-sign1\"";
     buf_init(&a->body, 4096);
-    if (wire_head_sign(&h, c->head_key, &a->body, &e) != ST_OK) {
+    if (wire_head_sign(&h, wire_key_signer(c->head_key), &a->body, &e) != ST_OK) {
         a->status = 500;
     }
 }
@@ -246,7 +246,7 @@ static void seal_one(struct rig *r, enum wire_kind kind)
     memset(h.boot, 3, WIRE_ID_BYTES);
     h.from_ms = from_ms;
     h.to_ms = kind == WIRE_DATA ? from_ms + 60000 : from_ms;
-    ok(wire_batch_sign(&h, payload.p, payload.n, r->key, &cose, &e), &e);
+    ok(wire_batch_sign(&h, payload.p, payload.n, wire_key_signer(r->key), &cose, &e), &e);
     ok(wire_zstd_pack(z, 3, cose.p, cose.n, &packed, &e), &e);
     struct store_sealed b = {.chain = r->chain.id,
                              .seq = h.seq,

@@ -218,7 +218,7 @@ static void a_receipt_reads_back_and_no_bit_of_it_can_change(void **state)
     size_t i;
 
     buf_init(&b, 4096);
-    assert_ok(wire_receipt_sign(&receipt, f->key, &b, &e), &e);
+    assert_ok(wire_receipt_sign(&receipt, wire_key_signer(f->key), &b, &e), &e);
     assert_ok(wire_receipt_open(&r, &c, b.p, b.n, &e), &e);
     assert_ok(wire_cose_verify(&c, wire_key_pub(f->key), &e), &e);
     assert_string_equal(r.gw, receipt.gw);
@@ -254,7 +254,7 @@ static void one_kind_of_message_never_passes_for_another(void **state)
     assert_int_equal(wire_receipt_open(&r, &c, batch.p, batch.n, NULL), ST_BAD);
     assert_int_equal(wire_head_open(&h, &c, batch.p, batch.n, NULL), ST_BAD);
     buf_init(&b, 4096);
-    assert_ok(wire_receipt_sign(&receipt, f->key, &b, &e), &e);
+    assert_ok(wire_receipt_sign(&receipt, wire_key_signer(f->key), &b, &e), &e);
     assert_int_equal(wire_head_open(&h, &c, b.p, b.n, NULL), ST_BAD);
     assert_int_equal(wire_batch_open(&wb, b.p, b.n, NULL), ST_BAD);
     /* the very same content under another type */
@@ -263,15 +263,17 @@ static void one_kind_of_message_never_passes_for_another(void **state)
     buf_init(&header, 1024);
     buf_init(&other, 4096);
     assert_int_equal(wire_receipt_open(&r, &c, b.p, b.n, NULL), ST_OK);
-    assert_int_equal(wire_cose_begin(&header, 0, "application/vnd.fieldpost.digest+cbor", f->key),
+    assert_int_equal(wire_cose_begin(&header, 0, "application/vnd.fieldpost.digest+cbor",
+                                     wire_key_signer(f->key)),
                      ST_OK);
-    assert_ok(wire_cose_sign((struct wire_span){header.p, header.n}, c.payload, f->key, &other, &e),
+    assert_ok(wire_cose_sign((struct wire_span){header.p, header.n}, c.payload,
+                             wire_key_signer(f->key), &other, &e),
               &e);
     assert_int_equal(wire_receipt_open(&r, &c, other.p, other.n, NULL), ST_BAD);
     buf_done(&header);
     buf_done(&other);
     b.n = 0;
-    assert_ok(wire_head_sign(&empty, f->key, &b, &e), &e);
+    assert_ok(wire_head_sign(&empty, wire_key_signer(f->key), &b, &e), &e);
     assert_int_equal(wire_receipt_open(&r, &c, b.p, b.n, NULL), ST_BAD);
     buf_done(&b);
     buf_done(&batch);
@@ -300,7 +302,7 @@ static void a_head_reads_back_with_its_chains_in_order(void **state)
     struct buf b;
 
     buf_init(&b, 4096);
-    assert_ok(wire_head_sign(&h, f->key, &b, &e), &e);
+    assert_ok(wire_head_sign(&h, wire_key_signer(f->key), &b, &e), &e);
     assert_ok(wire_head_open(&back, &c, b.p, b.n, &e), &e);
     assert_ok(wire_cose_verify(&c, wire_key_pub(f->key), &e), &e);
     assert_int_equal(back.nonce_n, 3);
@@ -315,7 +317,7 @@ static void a_head_reads_back_with_its_chains_in_order(void **state)
     assert_int_equal(back.chains[1].broken[0], 11);
     wire_head_done(&back);
     chains[1].chain[0] = 2; /* twice */
-    assert_int_equal(wire_head_sign(&h, f->key, &b, &e), ST_BAD);
+    assert_int_equal(wire_head_sign(&h, wire_key_signer(f->key), &b, &e), ST_BAD);
     buf_done(&b);
 }
 

@@ -62,7 +62,7 @@ static void a_payload_in_parts_signs_as_one_piece(void **state)
             {payload.p, cut}, {NULL, 0}, {payload.p + cut, payload.n - cut}};
 
         out.n = 0;
-        assert_ok(wire_batch_sign_parts(&h, parts, 3, f->key, &out, &e), &e);
+        assert_ok(wire_batch_sign_parts(&h, parts, 3, wire_key_signer(f->key), &out, &e), &e);
         assert_int_equal(out.n, whole.n);
         assert_memory_equal(out.p, whole.p, whole.n);
     }
@@ -81,11 +81,14 @@ static void parts_that_are_too_much_together_are_refused(void **state)
     struct buf out;
 
     buf_init(&out, 2 * WIRE_BATCH_MAX);
-    assert_int_equal(wire_batch_sign_parts(&h, parts, 3, f->key, &out, NULL), ST_FULL);
-    assert_int_equal(wire_batch_sign_parts(&h, parts, 2, f->key, &out, NULL), ST_FULL);
+    assert_int_equal(wire_batch_sign_parts(&h, parts, 3, wire_key_signer(f->key), &out, NULL),
+                     ST_FULL);
+    assert_int_equal(wire_batch_sign_parts(&h, parts, 2, wire_key_signer(f->key), &out, NULL),
+                     ST_FULL);
     assert_int_equal(out.n, 0);
     parts[1].n = SIZE_MAX; /* must not wrap around */
-    assert_int_equal(wire_batch_sign_parts(&h, parts, 3, f->key, &out, NULL), ST_FULL);
+    assert_int_equal(wire_batch_sign_parts(&h, parts, 3, wire_key_signer(f->key), &out, NULL),
+                     ST_FULL);
     buf_done(&out);
 }
 

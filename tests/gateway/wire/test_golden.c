@@ -170,7 +170,8 @@ static void our_chain_keeps_its_bytes(void **state)
     h.kind = WIRE_CONTROL;
     h.to_ms = h.from_ms;
     h.ngaps = 0;
-    assert_ok(wire_batch_sign(&h, payload.p, payload.n, rfc.key, &control, &e), &e);
+    assert_ok(wire_batch_sign(&h, payload.p, payload.n, wire_key_signer(rfc.key), &control, &e),
+              &e);
     assert_golden(GOLDEN "batch-1-control.hex", &control);
 
     h = sample_header(2);
@@ -178,7 +179,7 @@ static void our_chain_keeps_its_bytes(void **state)
     buf_done(&payload);
     payload = sample_payload();
     buf_init(&data, 4096);
-    assert_ok(wire_batch_sign(&h, payload.p, payload.n, rfc.key, &data, &e), &e);
+    assert_ok(wire_batch_sign(&h, payload.p, payload.n, wire_key_signer(rfc.key), &data, &e), &e);
     assert_golden(GOLDEN "batch-2-data.hex", &data);
 
     struct wire_receipt r = {.gw = "tra-cau-01",
@@ -192,7 +193,7 @@ static void our_chain_keeps_its_bytes(void **state)
     wire_sha256(data.p, data.n, r.sha256);
     memcpy(r.through_hash, r.sha256, sizeof(r.sha256));
     buf_init(&receipt, 4096);
-    assert_ok(wire_receipt_sign(&r, rfc.key, &receipt, &e), &e);
+    assert_ok(wire_receipt_sign(&r, wire_key_signer(rfc.key), &receipt, &e), &e);
     assert_golden(GOLDEN "receipt-2.hex", &receipt);
     buf_done(&receipt);
     buf_done(&data);

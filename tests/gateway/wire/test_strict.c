@@ -273,7 +273,7 @@ static void readings_carry_the_flag_of_their_clock(void **state)
         h.clk = t[i].clk;
         assert_int_equal(wire_put_array(&payload, 1), ST_OK);
         assert_int_equal(wire_senml_poll(&payload, "tra-cau-01/a/", SAMPLE_MS, &r, 1), ST_OK);
-        assert_ok(wire_batch_sign(&h, payload.p, payload.n, f->key, &out, &e), &e);
+        assert_ok(wire_batch_sign(&h, payload.p, payload.n, wire_key_signer(f->key), &out, &e), &e);
         assert_int_equal(wire_batch_open(&b, out.p, out.n, NULL), t[i].st);
         wire_batch_done(&b);
         buf_done(&payload);

@@ -99,7 +99,7 @@ static inline struct buf sample(const struct fixture *f, uint64_t seq)
     struct err e = {0};
 
     buf_init(&out, 2 * WIRE_BATCH_MAX);
-    assert_ok(wire_batch_sign(&h, payload.p, payload.n, f->key, &out, &e), &e);
+    assert_ok(wire_batch_sign(&h, payload.p, payload.n, wire_key_signer(f->key), &out, &e), &e);
     buf_done(&payload);
     return out;
 }

@@ -1,0 +1,182 @@
+"""Case L3 and what belongs to it: the key changes on the device, and all that the old one signed
+stays verifiable; a revoked key; the process that holds the key."""
+import glob
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+import fp_contract as fp  # noqa: E402
+from fp_proc import main, run, until, write  # noqa: E402
+from fp_toolscase import ToolsCase  # noqa: E402
+
+
+class Keys(ToolsCase):
+    def kid(self):
+        with open(self.gw.key_path, "rb"):
+            return fp.kid_of(fp.load_private(self.gw.key_path).public_key())
+
+    def rotate(self):
+        """A rotation while the gateway runs; the new key's id."""
+        before = self.kid()
+        r = self.cli("key", "rotate")
+        after = self.kid()
+        self.assertNotEqual(before, after)
+        self.assertIn(f"kid {after.hex()} (in force)", r.stderr)
+        self.assertEqual(os.stat(self.gw.key_path).st_mode & 0o777, 0o600)
+        self.assertTrue(os.path.exists(f"{self.gw.key_path}.{before.hex()}"), "the old key is lost")
+        self.assertFalse(os.path.exists(self.gw.key_path + ".next"))
+        return after
+
+    def opened(self):
+        """All sealed batches, each by the key that its kid names; nothing is checked."""
+        return [(c, s, fp.Cose(fp.decompress(z))) for c, s, z, _ in self.batches()]
+
+    def verify(self, ok=(0,)):
+        """The sealed export, by the first key alone."""
+        return run([self.gw.exe, "verify", "--key", self.gw.pub_path, self.usb], ok=ok)
+
+    def keys(self):
+        return json.loads(run([self.city.exe, "keys", "--config", self.city.conf, "--json"]).stdout)
+
+    def meets_city(self):
+        """From here on the gateway reaches its city."""
+        self.city.start()
+        with open(self.gw.conf, encoding="utf-8") as f:
+            conf = f.read()
+        write(self.gw.conf, conf.replace(conf.split('url: "')[1].split('"')[0],
+                                         f"https://127.0.0.1:{self.city.port}"))
+
+    def test_L3_rotations_without_a_network(self):
+        self.collect(4)
+        kids = [self.kid()]
+        for _ in range(3):
+            kids.append(self.rotate())
+            n = len(self.batches())
+            until(lambda: len(self.batches()) >= n + 4, 30, "the new key's batches")
+        self.gw.stop()
+        seen = []
+        for _, _, cose in self.opened():
+            if cose.header[4] not in seen:
+                seen.append(cose.header[4])
+        self.assertEqual(seen, kids)
+        self.sealed()
+        self.assertIn("good", self.verify().stdout)
+        run(["node", os.path.join(HERE, "verify.mjs"), "--key", self.gw.pub_path,
+             os.path.join(self.usb, "gw-1/manifest.json")])
+        # none of the others is enough for what came before it
+        last = write(os.path.join(self.folder, "last.pub"), self.cli("key", "show").stdout)
+        r = run([self.gw.exe, "verify", "--key", last, self.usb], ok=(1,))
+        self.assertIn("no batch that they sign names it as the next", r.stderr)
+        # the city knows the first key; the rest comes with the backlog, entries first
+        rows, n = sorted(r for r in self.gw.export() if r[4]), len(self.batches())
+        self.enroll()
+        self.meets_city()
+        self.gw.start()
+        until(lambda: os.path.exists(self.city.db) and self.sql(
+            "SELECT count(*) FROM batch", path=self.city.db)[0][0] >= n, 60, "the backlog to arrive")
+        self.assertNotIn("answer 403", self.gw.proc.text())
+        self.gw.stop()
+        there = {tuple(r[1:]) for r in self.city.rows()}
+        self.assertEqual([r for r in rows if tuple(r) not in there], [])
+        listed = self.keys()
+        self.assertEqual([k["kid"] for k in listed], [k.hex() for k in kids])
+        self.assertEqual([k["how"] for k in listed], ["enrolled"] + 3 * ["rotation"])
+        self.assertEqual([k["batch"]["signed_by"] for k in listed[1:]], [k.hex() for k in kids[:-1]])
+        files = glob.glob(os.path.join(self.usb, "gw-1/*/*.zst"))
+        r = run([self.city.exe, "verify", "--config", self.city.conf, *files])
+        self.assertEqual(r.stdout.count("signature good"), len(files))
+
+    def test_L3_a_verifier_follows_no_entry_that_the_old_key_did_not_sign(self):
+        self.collect(3)
+        self.gw.stop()
+        stranger, forged = fp.new_key(), os.path.join(self.folder, "forged")
+        chain, t = bytes(range(8)), 1_790_000_000_000
+        spki = fp.serialization
+        der = stranger.public_key().public_bytes(spki.Encoding.DER,
+                                                 spki.PublicFormat.SubjectPublicKeyInfo)
+        os.makedirs(forged)
+
+        over = fp.header(stranger, "gw-1", chain, 1, t, t, control=True)
+        write(os.path.join(forged, "a-claims-the-old-key.cose"),
+              fp.build(stranger, {**over, 4: self.kid()}, [["key", der]]))
+        later = fp.header(stranger, "gw-1", bytes(8), 1, t, t + 1000)
+        write(os.path.join(forged, "by-the-stranger.cose"), fp.build(stranger, later, []))
+        files = sorted(glob.glob(os.path.join(forged, "*")))
+        r = run([self.gw.exe, "verify", "--key", self.gw.pub_path, *files], ok=(1,))
+        self.assertIn("the signature does not fit", r.stderr)
+        self.assertIn(f"is signed by key {fp.kid_of(stranger.public_key()).hex()}", r.stderr)
+        for f in files:
+            run(["node", os.path.join(HERE, "verify.mjs"), "--key", self.gw.pub_path, f], ok=(1,))
+
+    def test_L3_killed_at_any_time(self):
+        """kill -9 while the key changes, again and again: one of the two keys is in force, no batch
+        is signed by a key that none before it named, and no key is lost."""
+        self.collect(3)
+        for i in range(8):
+            p = subprocess.Popen([self.gw.exe, "key", "rotate", "--config", self.gw.conf],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+            until(lambda: os.path.exists(self.gw.key_path + ".next") or p.poll() is not None, 20,
+                  "the next key")
+            try:
+                p.wait(self.rng.choice((0.0, 0.02, 0.1, 0.5, 1.0, 1.5)))
+            except subprocess.TimeoutExpired:
+                pass
+            self.gw.kill()
+            p.kill()
+            p.wait()
+            if i % 2:
+                self.gw.start()
+                self.gw.kill()
+            self.gw.start()
+        until(lambda: not os.path.exists(self.gw.key_path + ".next"), 30, "the last rotation")
+        n = len(self.batches())
+        until(lambda: len(self.batches()) > n + 2, 30, "batches behind it")
+        self.gw.stop()
+        self.sealed()
+        self.assertIn("good", self.verify().stdout)
+        there = {fp.kid_of(fp.load_private(f).public_key())
+                 for f in glob.glob(self.gw.key_path + "*")}
+        self.assertEqual({c.header[4] for _, _, c in self.opened()} - there, set())
+        self.assertGreaterEqual(len(there), 3)
+
+    def test_L3_a_rotation_before_the_first_start_and_one_while_it_is_off(self):
+        first = self.kid()
+        r = self.cli("key", "rotate")
+        self.assertIn("does not run", r.stderr)
+        self.assertIn("waits to take over", self.cli("key", "show").stderr)
+        again = self.cli("key", "rotate")
+        self.assertEqual(again.stdout, r.stdout, "one next key, however often it is asked for")
+        self.collect(4)
+        until(lambda: self.kid() != first, 20, "the next key to take over")
+        self.gw.stop()
+        self.sealed()
+        self.verify()
+
+    def test_revoked(self):
+        self.enroll()
+        self.meets_city()
+        self.collect(4)
+        until(lambda: len(self.city.rows()) > 30, 30, "readings at the city")
+        old = self.kid().hex()
+        run([self.city.exe, "revoke", "--config", self.city.conf, "--id", "gw-1", "--kid", old,
+             "--reason", "the box was stolen"])
+        self.gw.proc.wait_line("answer 401 unauthorized: the city does not take")
+        rows = self.city.rows()
+        n = len(self.batches())
+        until(lambda: len(self.batches()) > n + 2, 30, "batches that are not taken")
+        self.assertEqual(self.city.rows(), rows)
+        self.gw.stop()
+        self.assertEqual(self.keys()[0]["revoked"]["reason"], "the box was stolen")
+        text = run([self.city.exe, "keys", "--config", self.city.conf]).stdout
+        self.assertIn(f"gw-1 {old} since ", text)
+        self.assertIn("enrolled, revoked ", text)
+        self.sealed()
+        self.verify()
+
+
+if __name__ == "__main__":
+    main()
