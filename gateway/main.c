@@ -13,11 +13,18 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
+#include "gateway/base/user.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/config.h"
 
 #define MACHINE_ID_BYTES 128
 #define LARGE_BYTES (64 * 1024) /* allocations from here on are mappings of their own */
+
+/* What is done once, before the first life of the line; a new configuration cannot change it. */
+struct start {
+    char *key, *user; /* as configured; user may be NULL */
+    struct signer *signer;
+};
 
 struct line {
     struct cli_config c;
@@ -230,12 +237,28 @@ static void close_line(struct line *l)
 
 /* ---- run ---- */
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The signing process has its key, and this one has given up the right to read another. */
+static enum st check_start(const struct start *s, const struct cli_config *c, struct err *e)
+{
+    if (same_text(c->seal.key, s->key) && same_text(c->gateway.user, s->user))
+        return ST_OK;
+    return err_set(e, ST_REFUSED,
+                   "seal.key or gateway.user has changed: that takes a restart of fieldpost");
+}
+
 /* Whether the file can be used now; says why not. */
-static bool config_is_good(const char *path)
+static bool config_is_good(const struct start *s, const char *path)
 {
     struct cli_config c = {0};
     struct err e = {0};
     enum st st = cli_config_open(&c, path, &e);
+    if (st == ST_OK)
+        st = check_start(s, &c, &e);
     if (st != ST_OK && cli_complain(c.cfg) == 0)
         log_error("%s", e.text);
     cli_config_done(&c);
@@ -253,7 +276,7 @@ static void feed_watchdog(struct line *l, unsigned *seen)
 
 /* Serves signals until one ends the run: SIGTERM and SIGINT stop, SIGHUP asks for a restart with
  * the new configuration (refused while that has mistakes). */
-static bool wait_for_end(struct line *l, int signals, const char *path)
+static bool wait_for_end(struct line *l, const struct start *start, int signals, const char *path)
 {
     uint64_t watchdog_us = notify_watchdog_us();
     unsigned seen = 0;
@@ -266,7 +289,7 @@ static bool wait_for_end(struct line *l, int signals, const char *path)
         }
         ssize_t n = read(signals, &s, sizeof s);
         if (n == sizeof s && s.ssi_signo == SIGHUP) {
-            if (config_is_good(path))
+            if (config_is_good(start, path))
                 return true;
             log_error("SIGHUP: the new configuration has mistakes; the old one stays");
             store_event(l->store, STORE_ERROR, "config.refused", path,
@@ -294,7 +317,7 @@ static int open_signals(void)
 }
 
 /* One life of the line. *again: start over with the configuration as it is then. */
-static int run_once(const char *path, int signals, bool *again)
+static int run_once(const struct start *start, const char *path, int signals, bool *again)
 {
     struct line l = {.clk = clk_real(), .stop = {.fd = -1}};
     struct err e = {0};
@@ -306,7 +329,10 @@ static int run_once(const char *path, int signals, bool *again)
         cli_config_done(&l.c);
         return CLI_USAGE;
     }
-    st = thr_stop_open(&l.stop, &e);
+    l.c.seal.signer = start->signer;
+    st = check_start(start, &l.c, &e);
+    if (st == ST_OK)
+        st = thr_stop_open(&l.stop, &e);
     if (st == ST_OK)
         st = open_rooms(&l, &e);
     malloc_trim(0); /* what loading took is not needed again */
@@ -320,10 +346,12 @@ static int run_once(const char *path, int signals, bool *again)
         return CLI_FAILED;
     }
     store_event(l.store, STORE_INFO, "start", l.c.gateway.id, "fieldpost " CLI_VERSION " started");
+    if (signer_lacks(start->signer)[0])
+        store_event(l.store, STORE_WARNING, "signer.open", NULL, "%s", signer_lacks(start->signer));
     if (l.web)
         log_info("page http://127.0.0.1:%u/", web_port(l.web));
     notify_send("READY=1");
-    *again = wait_for_end(&l, signals, path);
+    *again = wait_for_end(&l, start, signals, path);
     notify_send(*again ? "RELOADING=1" : "STOPPING=1");
     store_event(l.store, STORE_INFO, "stop", l.c.gateway.id,
                 *again ? "restart with a new configuration" : "stopped");
@@ -331,8 +359,43 @@ static int run_once(const char *path, int signals, bool *again)
     return CLI_DONE;
 }
 
+/* The signing process first: behind it this one has neither the key nor the right to read it. */
+static int open_start(struct start *s, const char *path)
+{
+    struct cli_config c = {0};
+    struct err e = {0};
+    enum st st = cli_config_load(&c, path, &e);
+    if (st != ST_OK) {
+        cli_config_done(&c);
+        (void)config_is_good(s, path); /* all mistakes at once */
+        return CLI_USAGE;
+    }
+    s->key = strdup(c.seal.key);
+    s->user = c.gateway.user ? strdup(c.gateway.user) : NULL;
+    st = s->key && !s->user == !c.gateway.user ? ST_OK : err_set(&e, ST_MEMORY, "no memory");
+    cli_config_done(&c);
+    if (st == ST_OK)
+        st = signer_fork(&s->signer, s->key, &e);
+    if (st == ST_OK && s->user)
+        st = user_become(s->user, &e);
+    if (st == ST_OK && signer_lacks(s->signer)[0])
+        log_warn("%s", signer_lacks(s->signer));
+    if (st == ST_OK)
+        return CLI_DONE;
+    log_error("%s", e.text);
+    return CLI_FAILED;
+}
+
+static void close_start(struct start *s)
+{
+    signer_close(s->signer);
+    free(s->key);
+    free(s->user);
+}
+
 static int run_main(int argc, char **argv)
 {
+    struct start start = {.signer = NULL};
     int code = CLI_DONE;
     const char *path = cli_config_option(
         argc, argv, "usage: fieldpost run [--config FILE]\n\nRuns the gateway in the foreground.\n",
@@ -349,8 +412,10 @@ static int run_main(int argc, char **argv)
         return CLI_FAILED;
     }
     bool again = true;
+    code = open_start(&start, path);
     while (again && code == CLI_DONE)
-        code = run_once(path, signals, &again);
+        code = run_once(&start, path, signals, &again);
+    close_start(&start);
     close(signals);
     return code;
 }

@@ -53,6 +53,10 @@ static const struct cfg_field gateway_fields[] = {
      .dflt = "vi",
      .words = languages,
      .help = "language of the page"},
+    {.key = "user",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct cli_gateway, user),
+     .help = "whom `fieldpost run`, started as root, becomes once the signing process has the key"},
     {.key = NULL}};
 static const struct cfg_table gateway_table = {sizeof(struct cli_gateway), gateway_fields};
 

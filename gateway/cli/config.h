@@ -15,6 +15,7 @@ struct cli_gateway {
         double lat, lon;
     } location;
     int language; /* enum cli_language */
+    char *user;   /* whom `run` becomes; NULL: it stays who started it */
 };
 enum cli_language { CLI_VI, CLI_EN };
 extern const char *const cli_language_text[]; /* "vi", "en" */

@@ -129,10 +129,15 @@ static enum st signer_is_ready(struct seal *l, struct err *e)
 {
     struct err why = {.text = ""};
     enum st st = signer_ready(l->cfg.signer, &why);
-    if ((st != ST_OK) != l->down)
-        store_event(l->store, st != ST_OK ? STORE_ERROR : STORE_INFO,
-                    st != ST_OK ? "signer.down" : "signer.up", NULL, "%s",
-                    st != ST_OK ? why.text : "the signing process works again");
+    const char *how;
+    unsigned ends = signer_ends(l->cfg.signer, &how);
+    if (ends != l->ends)
+        store_event(l->store, STORE_ERROR, "signer.ended", NULL, "%s", how);
+    else if (st != ST_OK && !l->down)
+        store_event(l->store, STORE_ERROR, "signer.down", NULL, "%s", why.text);
+    if (st == ST_OK && (l->down || ends != l->ends))
+        store_event(l->store, STORE_INFO, "signer.up", NULL, "the signing process works again");
+    l->ends = ends;
     l->down = st != ST_OK;
     return st == ST_OK ? ST_OK : err_set(e, st, "nothing can be sealed: %s", why.text);
 }

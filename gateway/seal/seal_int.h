@@ -25,6 +25,7 @@ struct seal {
     const struct wire_signer *key; /* in force */
     struct signer *own_signer;
     bool down;              /* nothing can be signed now, which was told */
+    unsigned ends;          /* of the signing process, which were told */
     bool ask_stays;         /* a request for a rotation that cannot be removed */
     struct mono promote_at; /* when to try again */
     struct gaps *gaps;

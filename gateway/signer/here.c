@@ -97,6 +97,12 @@ enum st signer_ready(struct signer *s, struct err *e)
     return s->ready(s, e);
 }
 
+unsigned signer_ends(const struct signer *s, const char **how)
+{
+    *how = s->how;
+    return s->ends;
+}
+
 const char *signer_lacks(const struct signer *s)
 {
     return s->lacks;

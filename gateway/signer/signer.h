@@ -25,6 +25,9 @@ void signer_close(struct signer *s); /* takes NULL */
 /* ST_OK while it can sign. ST_IO: the signing process has ended (why), and is started again with
  * back-off; ST_CONFLICT: it came back with another key, which only a restart may bring. */
 enum st signer_ready(struct signer *s, struct err *e) ST_MUST_CHECK;
+/* How often the signing process has ended by itself, and how it did last; signer_ready finds it
+ * out. It may be back already. */
+unsigned signer_ends(const struct signer *s, const char **how);
 /* How far the signing process is shut in: "" or what this kernel lacks. */
 const char *signer_lacks(const struct signer *s);
 

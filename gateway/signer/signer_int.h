@@ -11,6 +11,8 @@ struct signer {
     const struct wire_signer *now, *next;
     char fault[SIGNER_TEXT]; /* of the next key; "" */
     char lacks[SIGNER_TEXT];
+    unsigned ends;
+    char how[SIGNER_TEXT];
     enum st (*ready)(struct signer *s, struct err *e);
     enum st (*look)(struct signer *s, struct err *e);
     enum st (*promote)(struct signer *s, struct err *e);

@@ -3,8 +3,12 @@ stays verifiable; a revoked key; the process that holds the key."""
 import glob
 import json
 import os
+import pwd
+import signal
+import stat
 import subprocess
 import sys
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
@@ -176,6 +180,147 @@ class Keys(ToolsCase):
         self.assertIn("enrolled, revoked ", text)
         self.sealed()
         self.verify()
+
+
+def processes(parent):
+    """{name: pid} of the children of a process."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                pid, rest = f.read().split(" (", 1)
+        except OSError:
+            continue
+        name, rest = rest.rsplit(") ", 1)
+        if int(rest.split()[1]) == parent and rest[0] != "Z":
+            found[name] = int(pid)
+    return found
+
+
+def holds(pid, needles):
+    """Whether any of the needles lies in the memory of the process. What a sanitizer maps to note
+    its own about memory, terabytes, is passed over."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            where, rights = line.split()[:2]
+            a, z = (int(x, 16) for x in where.split("-"))
+            tail = b""
+            while "r" in rights and "[v" not in line and a < z and z - a < 1 << 31:
+                try:
+                    mem.seek(a)
+                    part = mem.read(min(z - a, 1 << 22))
+                except (OSError, ValueError, OverflowError):
+                    break
+                if not part:
+                    break
+                if any(n in tail + part for n in needles):
+                    return True
+                tail, a = part[-64:], a + len(part)
+    return False
+
+
+def share_kib(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return next(int(x.split()[1]) for x in f if x.startswith("Pss:"))
+
+
+def status(pid, key):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:
+        return next(line.split(":", 1)[1].split() for line in f if line.startswith(key + ":"))
+
+
+class Signer(ToolsCase):
+    def helpers(self):
+        """(keeper, signer), once they are there."""
+        keeper = until(lambda: processes(self.gw.proc.p.pid).get("fp-keeper"), 20, "the keeper")
+        return keeper, until(lambda: processes(keeper).get("fp-signer"), 20, "the signing process")
+
+    def scalars(self):
+        """The private key as it may lie in memory: big endian, and as numbers of 64 bits."""
+        d = fp.load_private(self.gw.key_path).private_numbers().private_value
+        return [d.to_bytes(32, "big"), d.to_bytes(32, "little")]
+
+    @unittest.skipIf(os.geteuid() != 0, "only root may look into the signing process")
+    def test_the_gateway_never_holds_the_key(self):
+        self.collect(4)
+        keeper, signer = self.helpers()
+        rss, pss = self.gw.rss_kib(), share_kib(signer)  # before it is looked at, page by page
+        found = {who: holds(pid, self.scalars()) for who, pid in
+                 (("gateway", self.gw.proc.p.pid), ("keeper", keeper), ("signer", signer))}
+        self.assertEqual(found, {"gateway": False, "keeper": False, "signer": True})
+        n = len(self.batches())
+        self.cli("key", "rotate")
+        until(lambda: len(self.batches()) > n + 2, 30, "batches of the next key")
+        keeper, signer = self.helpers()
+        found = {who: holds(pid, self.scalars()) for who, pid in
+                 (("gateway", self.gw.proc.p.pid), ("keeper", keeper), ("signer", signer))}
+        self.assertEqual(found, {"gateway": False, "keeper": False, "signer": True})
+        print(f"gateway {rss} KiB resident, signing process {pss} KiB (PSS)")
+
+    def test_killed_it_comes_back_and_nothing_is_lost(self):
+        self.collect(3)
+        for i in range(3):
+            _, signer = self.helpers()
+            os.kill(signer, signal.SIGKILL)
+            until(lambda: self.sql("SELECT count(*) FROM event WHERE code = 'signer.ended' AND text "
+                                   "LIKE '%signal 9%'")[0][0] > i, 30, "the event")
+            n = len(self.batches())
+            until(lambda: len(self.batches()) > n + 2, 30, "batches behind it")
+        self.gw.stop()
+        self.assertEqual(self.sql("SELECT count(*) FROM event WHERE code = 'signer.up'"), [(3,)])
+        self.sealed()
+        run([self.gw.exe, "verify", "--key", self.gw.pub_path, self.usb])
+        rows = [r for r in self.gw.export() if r[0].endswith("/n")]
+        for dev in ("dev-1", "dev-2"):
+            mine = sorted(int(r[2]) for r in rows if r[0] == f"{dev}/n")
+            self.assertEqual(mine, list(range(mine[0], mine[0] + len(mine))), "a poll is missing")
+
+    def test_both_end_with_the_gateway(self):
+        self.collect(2)
+        pids = self.helpers()
+        self.gw.kill()
+        until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), 20, "both to end")
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can become another user")
+    def test_the_gateway_becomes_a_user_who_cannot_read_the_key(self):
+        user = pwd.getpwnam("nobody")
+        vault = os.path.join(self.folder, "vault")
+        os.mkdir(vault, 0o700)
+        os.rename(self.gw.key_path, os.path.join(vault, "device.key"))
+        self.gw.key_path = os.path.join(vault, "device.key")
+        self.site(self.gw)
+        with open(self.gw.conf, encoding="utf-8") as f:
+            conf = f.read()
+        write(self.gw.conf, conf.replace("{id: gw-1}", "{id: gw-1, user: nobody}"))
+        os.chmod(self.folder, 0o755)
+        os.chown(self.gw.folder, user.pw_uid, user.pw_gid)
+        self.collect(4)
+        keeper, signer = self.helpers()
+        self.assertEqual(set(status(self.gw.proc.p.pid, "Uid")), {str(user.pw_uid)})
+        self.assertEqual(status(self.gw.proc.p.pid, "CapEff"), ["0000000000000000"])
+        self.assertEqual(set(status(keeper, "Uid")), {"0"})
+        self.assertEqual(status(signer, "CapEff"), ["0000000000000000"])
+        self.assertEqual(os.stat(self.gw.db).st_uid, user.pw_uid)
+        self.cli("key", "rotate")
+        self.assertEqual(stat.S_IMODE(os.stat(self.gw.key_path).st_mode), 0o600)
+        self.assertEqual(os.stat(self.gw.key_path).st_uid, 0)
+        os.kill(signer if processes(keeper).get("fp-signer") == signer else self.helpers()[1],
+                signal.SIGKILL)
+        n = len(self.batches())
+        until(lambda: len(self.batches()) > n + 2, 30, "batches behind it")
+        self.assertEqual(self.gw.stop(), 0)
+        self.sealed()
+        run([self.gw.exe, "verify", "--key", self.gw.pub_path, self.usb])
+
+    def test_another_key_takes_a_restart(self):
+        self.collect(2)
+        with open(self.gw.conf, encoding="utf-8") as f:
+            conf = f.read()
+        write(self.gw.conf, conf.replace("device.key", "other.key"))
+        self.gw.proc.p.send_signal(signal.SIGHUP)
+        self.gw.proc.wait_line("seal.key or gateway.user has changed: that takes a restart")
+        n = len(self.batches())
+        until(lambda: len(self.batches()) > n + 1, 30, "batches by the old key")
 
 
 if __name__ == "__main__":
