@@ -22,7 +22,7 @@
 
 /* What is done once, before the first life of the line; a new configuration cannot change it. */
 struct start {
-    char *key, *user; /* as configured; user may be NULL */
+    char *key, *next_key, *user; /* as configured; the last two may be NULL */
     struct signer *signer;
 };
 
@@ -245,10 +245,12 @@ static bool same_text(const char *a, const char *b)
 /* The signing process has its key, and this one has given up the right to read another. */
 static enum st check_start(const struct start *s, const struct cli_config *c, struct err *e)
 {
-    if (same_text(c->seal.key, s->key) && same_text(c->gateway.user, s->user))
+    if (same_text(c->seal.key, s->key) && same_text(c->seal.next_key, s->next_key) &&
+        same_text(c->gateway.user, s->user))
         return ST_OK;
     return err_set(e, ST_REFUSED,
-                   "seal.key or gateway.user has changed: that takes a restart of fieldpost");
+                   "seal.key, seal.next_key or gateway.user has changed: that takes a restart of "
+                   "fieldpost");
 }
 
 /* Whether the file can be used now; says why not. */
@@ -372,10 +374,12 @@ static int open_start(struct start *s, const char *path)
     }
     s->key = strdup(c.seal.key);
     s->user = c.gateway.user ? strdup(c.gateway.user) : NULL;
-    st = s->key && !s->user == !c.gateway.user ? ST_OK : err_set(&e, ST_MEMORY, "no memory");
+    s->next_key = c.seal.next_key ? strdup(c.seal.next_key) : NULL;
+    if (!s->key || !s->user != !c.gateway.user || !s->next_key != !c.seal.next_key)
+        st = err_set(&e, ST_MEMORY, "no memory");
     cli_config_done(&c);
     if (st == ST_OK)
-        st = signer_fork(&s->signer, s->key, &e);
+        st = signer_fork(&s->signer, s->key, s->next_key, &e);
     if (st == ST_OK && s->user)
         st = user_become(s->user, &e);
     if (st == ST_OK && signer_lacks(s->signer)[0])
@@ -390,6 +394,7 @@ static void close_start(struct start *s)
 {
     signer_close(s->signer);
     free(s->key);
+    free(s->next_key);
     free(s->user);
 }
 

@@ -74,6 +74,12 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
         {"web", &web_cfg_table, &c->web, false, false},
         {NULL, NULL, NULL, false, false}};
     enum st st = cfg_load(&c->cfg, path, sections, NULL, e);
+    if (st == ST_OK && c->seal.next_key && !signer_is_token(c->seal.next_key)) {
+        cfg_complain(c->cfg, &c->seal.next_key,
+                     "next_key: a pkcs11: URI; the next key in a file is made by `fieldpost key "
+                     "rotate`");
+        st = err_set(e, ST_BAD, "%s: see the configuration", path);
+    }
     c->located = c->cfg && cfg_given(c->cfg, &c->gateway.location.lat);
     return st;
 }

@@ -24,41 +24,50 @@ static const char usage[] =
 #define WAIT_MS 60000 /* the writer may be busy with a large store */
 #define LOOK_MS 100
 
-static int print_key(const char *path, const char *what)
+static int print_key(const struct wire_pub *pub, const char *what)
 {
-    struct wire_key *key = NULL;
-    struct err e = {.text = ""};
     struct buf pem;
     char kid[WIRE_ID_TEXT];
     int code = CLI_FAILED;
-    if (wire_key_load(&key, path, &e) != ST_OK) {
-        log_error("%s", e.text);
-        return CLI_FAILED;
-    }
     buf_init(&pem, 4096);
-    wire_hex(wire_pub_kid(wire_key_pub(key)), WIRE_ID_BYTES, kid);
-    if (wire_pub_pem(wire_key_pub(key), &pem) == ST_OK &&
-        fwrite(pem.p, 1, pem.n, stdout) == pem.n && fflush(stdout) == 0) {
+    wire_hex(wire_pub_kid(pub), WIRE_ID_BYTES, kid);
+    if (wire_pub_pem(pub, &pem) == ST_OK && fwrite(pem.p, 1, pem.n, stdout) == pem.n &&
+        fflush(stdout) == 0) {
         (void)fprintf(stderr, "kid %s (%s)\n", kid, what);
         code = CLI_DONE;
     } else {
         log_error("the public key could not be printed");
     }
     buf_done(&pem);
-    wire_key_free(key);
+    return code;
+}
+
+/* The key in force as the files say, the next one, or both. */
+static int print_keys(const struct cli_config *c, bool now, bool next_too)
+{
+    struct signer *s = NULL;
+    const char *fault = NULL;
+    struct err e = {.text = ""};
+    if (signer_here(&s, c->seal.key, c->seal.next_key, &e) != ST_OK) {
+        log_error("%s", e.text);
+        return CLI_FAILED;
+    }
+    const struct wire_signer *next = signer_next(s, &fault);
+    int code = now ? print_key(signer_now(s)->pub, "in force") : CLI_DONE;
+    if (code == CLI_DONE && next_too && next) {
+        code = print_key(next->pub, "waits to take over");
+    }
+    if (next_too && fault) {
+        log_error("%s", fault);
+        code = CLI_FAILED;
+    }
+    signer_close(s);
     return code;
 }
 
 static int show(const struct cli_config *c)
 {
-    char next[SIGNER_PATH];
-    struct err e = {.text = ""};
-    int code = print_key(c->seal.key, "in force");
-    if (code == CLI_DONE && signer_next_path(c->seal.key, next, &e) == ST_OK &&
-        access(next, F_OK) == 0) {
-        code = print_key(next, "waits to take over");
-    }
-    return code;
+    return print_keys(c, true, true);
 }
 
 /* The gateway gives the next key the name of the old one when it has taken over. */
@@ -78,6 +87,11 @@ static int rotate(const struct cli_config *c)
     char next[SIGNER_PATH];
     struct err e = {.text = ""};
     bool running = store_in_use(c->store.path);
+    if (signer_is_token(c->seal.key)) {
+        log_error("seal.key is in a token: make the next key there, name it as seal.next_key, and "
+                  "restart the gateway");
+        return CLI_FAILED;
+    }
     enum st st = signer_next_path(c->seal.key, next, &e);
     if (st == ST_OK) {
         st = signer_make_next(c->seal.key, &e);
@@ -96,13 +110,13 @@ static int rotate(const struct cli_config *c)
     }
     if (!running) {
         (void)fputs("the gateway does not run: the next key takes over when it starts\n", stderr);
-        return print_key(next, "waits to take over");
+        return print_keys(c, false, true);
     }
     if (!wait_taken(next)) {
         log_error("the gateway has not taken %s yet: its events say why, and it will", next);
         return CLI_FAILED;
     }
-    return print_key(c->seal.key, "in force");
+    return print_keys(c, true, false);
 }
 
 int cli_key(int argc, char **argv)

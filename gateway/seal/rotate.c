@@ -46,7 +46,7 @@ enum st seal_key_open(struct seal *l, struct err *e)
     struct buf named;
     const char *fault;
     if (!l->cfg.signer) {
-        ERR_TRY(signer_here(&l->own_signer, l->cfg.key, e));
+        ERR_TRY(signer_here(&l->own_signer, l->cfg.key, l->cfg.next_key, e));
         l->cfg.signer = l->own_signer;
     }
     l->key = signer_now(l->cfg.signer);

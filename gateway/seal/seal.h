@@ -9,7 +9,7 @@
 #include "gateway/store/store.h"
 
 struct seal_cfg {
-    char *key;
+    char *key, *next_key; /* next_key: NULL, or the URI of a key in a token */
     int64_t every_ms, max_readings;
     /* Who signs, borrowed. NULL (tests and tools): the key is loaded into this process. */
     struct signer *signer;

@@ -27,6 +27,7 @@ struct client {
     int fd;
     pid_t keeper;
     uint32_t id;
+    bool named;     /* seal.next_key: it keeps its name */
     bool up, other; /* other: it came back with another key */
     enum st why_st;
     char why[SIGNER_TEXT]; /* while it is not up */
@@ -234,7 +235,7 @@ static enum st promote(struct signer *s, struct err *e)
     struct signer_say say = {.kind = SIGNER_READY};
     int64_t end = now_ms() + START_MS;
     enum st st = ST_TIMEOUT;
-    if (!s->next)
+    if (!s->next || c->named)
         return ST_OK;
     ERR_TRY(ask(c, &a, e));
     while (now_ms() < end &&
@@ -268,7 +269,7 @@ static void close_client(struct signer *s)
     free(c);
 }
 
-enum st signer_fork(struct signer **out, const char *key, struct err *e)
+enum st signer_fork(struct signer **out, const char *key, const char *next, struct err *e)
 {
     int ends[2];
     struct client *c = calloc(1, sizeof *c);
@@ -279,6 +280,7 @@ enum st signer_fork(struct signer **out, const char *key, struct err *e)
     c->s.promote = promote;
     c->s.close = close_client;
     c->fd = -1;
+    c->named = next != NULL;
     enum st st = ST_OK;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         st = err_set(e, ST_IO, "signer: %s", strerror(errno));
@@ -287,7 +289,7 @@ enum st signer_fork(struct signer **out, const char *key, struct err *e)
         c->keeper = fork();
         if (c->keeper == 0) {
             (void)close(ends[0]); /* open there, it would never tell that this process has ended */
-            signer_keep(ends[1], key);
+            signer_keep(ends[1], key, next);
         }
         (void)close(ends[1]);
         st = c->keeper > 0 ? wait_ready(c, START_MS, e)

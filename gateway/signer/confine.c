@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -80,32 +81,49 @@ static const char *const allowed[] = {"read",
                                       "gettid",
                                       "sigaltstack"};
 
-static int add_rules(scmp_filter_ctx f)
+/* Beside these, for a module: files of the token, and a daemon on this machine that may hold it. */
+static const char *const for_token[] = {
+    "open",       "openat",    "close",      "stat",       "fstat",     "lstat",   "newfstatat",
+    "statx",      "fstat64",   "stat64",     "lstat64",    "fstatat64", "access",  "faccessat",
+    "faccessat2", "readlink",  "readlinkat", "lseek",      "_llseek",   "pread64", "fcntl",
+    "fcntl64",    "flock",     "getdents",   "getdents64", "poll",      "ppoll",   "ppoll_time64",
+    "select",     "pselect6",  "connect",    "getuid",     "geteuid",   "getgid",  "getegid",
+    "getuid32",   "geteuid32", "uname",      "getcwd",     "time",      "dup"};
+
+static int allow(scmp_filter_ctx f, const char *const *names, size_t n)
 {
-    static const char *const maps[] = {"mmap", "mmap2"};
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
-        int nr = seccomp_syscall_resolve_name(allowed[i]);
-        int rc = nr >= 0 ? seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 0) : 0;
-        if (rc < 0)
-            return rc;
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        int nr = seccomp_syscall_resolve_name(names[i]);
+        rc = nr >= 0 ? seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 0) : 0;
     }
-    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) { /* memory, but no code */
-        int nr = seccomp_syscall_resolve_name(maps[i]);
-        int rc = nr >= 0 ? seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 1,
-                                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))
-                         : 0;
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    return rc;
 }
 
-static enum st filter(char *lacks, struct err *e)
+static int add_rules(scmp_filter_ctx f, bool token)
+{
+    static const char *const maps[] = {"mmap", "mmap2", "mprotect"};
+    int rc = allow(f, allowed, sizeof allowed / sizeof *allowed);
+    for (size_t i = 0; i < 3 && rc == 0; i++) { /* memory, but no code */
+        int nr = seccomp_syscall_resolve_name(maps[i]);
+        rc = nr >= 0 ? seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 1,
+                                        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))
+                     : 0;
+    }
+    if (!token || rc != 0)
+        return rc;
+    rc = allow(f, for_token, sizeof for_token / sizeof *for_token);
+    return rc != 0 ? rc
+                   : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                      SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+}
+
+static enum st filter(bool token, char *lacks, struct err *e)
 {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!f)
         return err_set(e, ST_MEMORY, "the signing process: no memory for a filter");
-    int rc = add_rules(f);
+    int rc = add_rules(f, token);
     if (rc == 0)
         rc = seccomp_load(f);
     seccomp_release(f);
@@ -120,10 +138,10 @@ static enum st filter(char *lacks, struct err *e)
     return rc == 0 ? ST_OK : fail("seccomp", e);
 }
 
-enum st signer_confine(char *lacks, struct err *e)
+enum st signer_confine(bool token, char *lacks, struct err *e)
 {
     lacks[0] = '\0';
     ERR_TRY(drop_capabilities(e));
     ERR_TRY(limit(e));
-    return filter(lacks, e);
+    return filter(token, lacks, e);
 }

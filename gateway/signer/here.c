@@ -6,7 +6,7 @@
 
 struct here {
     struct signer s;
-    char *key;
+    char *key, *next; /* as configured */
     struct signer_ring ring;
 };
 
@@ -28,10 +28,12 @@ static enum st look(struct signer *s, struct err *e)
 {
     struct here *h = (struct here *)s;
     struct signer_ring again;
-    if (h->ring.next)
+    if (h->ring.next || h->next)
         return ST_OK;
-    ERR_TRY(signer_ring_open(&again, h->key, e));
-    wire_key_free(again.files[0]); /* the key in force stays the one that it is */
+    ERR_TRY(signer_ring_open(&again, h->key, NULL, e));
+    /* the key in force stays the one that it is */
+    wire_key_free(again.files[0]);
+    signer_token_close(again.tokens[0]);
     h->ring.files[1] = again.files[1];
     h->ring.next = again.next;
     memcpy(h->ring.fault, again.fault, sizeof h->ring.fault);
@@ -43,7 +45,7 @@ static enum st promote(struct signer *s, struct err *e)
 {
     struct here *h = (struct here *)s;
     struct signer_ring *r = &h->ring;
-    if (!r->next)
+    if (!r->next || h->next)
         return ST_OK;
     ERR_TRY(signer_file_promote(h->key, wire_pub_kid(r->now->pub), e));
     wire_key_free(r->files[0]);
@@ -60,10 +62,11 @@ static void close_here(struct signer *s)
     struct here *h = (struct here *)s;
     signer_ring_close(&h->ring);
     free(h->key);
+    free(h->next);
     free(h);
 }
 
-enum st signer_here(struct signer **out, const char *key, struct err *e)
+enum st signer_here(struct signer **out, const char *key, const char *next, struct err *e)
 {
     struct here *h = calloc(1, sizeof *h);
     if (!h)
@@ -73,8 +76,9 @@ enum st signer_here(struct signer **out, const char *key, struct err *e)
     h->s.promote = promote;
     h->s.close = close_here;
     h->key = strdup(key);
-    enum st st =
-        h->key ? signer_ring_open(&h->ring, key, e) : err_set(e, ST_MEMORY, "signer: no memory");
+    h->next = next ? strdup(next) : NULL;
+    enum st st = h->key && !h->next == !next ? signer_ring_open(&h->ring, key, next, e)
+                                             : err_set(e, ST_MEMORY, "signer: no memory");
     if (st != ST_OK) {
         close_here(&h->s);
         return st;

@@ -66,7 +66,7 @@ static bool pause_ms(int64_t ms)
     return poll(&p, 1, (int)ms) == 0 || !(p.revents & (POLLHUP | POLLERR));
 }
 
-static pid_t start(const char *key, int pipe_end)
+static pid_t start(const char *key, const char *next, int pipe_end)
 {
     pid_t pid = fork();
     if (pid != 0)
@@ -74,7 +74,7 @@ static pid_t start(const char *key, int pipe_end)
     (void)prctl(PR_SET_NAME, "fp-signer", 0, 0, 0);
     if (dup2(pipe_end, FD + 1) < 0 || !close_others(FD + 1))
         _exit(SIGNER_EXIT_UNABLE);
-    signer_serve(FD, FD + 1, key);
+    signer_serve(FD, FD + 1, key, next);
 }
 
 static void promote(const char *key, int pipe_end)
@@ -104,11 +104,11 @@ static void tell_end(int status, int64_t pause)
 }
 
 /* One life of the signing process; how long to wait before the next. */
-static int64_t one_life(const char *key, int64_t pause)
+static int64_t one_life(const char *key, const char *next, int64_t pause)
 {
     int ends[2], status = 0;
     int64_t since = now_ms();
-    pid_t pid = pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? start(key, ends[1]) : -1;
+    pid_t pid = pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? start(key, next, ends[1]) : -1;
     if (pid < 0) {
         (void)pause_ms(pause);
         return pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
@@ -116,7 +116,7 @@ static int64_t one_life(const char *key, int64_t pause)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    if (code == SIGNER_EXIT_DONE)
+    if (code == SIGNER_EXIT_DONE || code == SIGNER_EXIT_REFUSED)
         _exit(0);
     if (code == SIGNER_EXIT_PROMOTE)
         promote(key, ends[0]);
@@ -133,7 +133,7 @@ static int64_t one_life(const char *key, int64_t pause)
     return pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
 }
 
-void signer_keep(int fd, const char *key)
+void signer_keep(int fd, const char *key, const char *next)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     int64_t pause = PAUSE_FIRST_MS;
@@ -149,5 +149,5 @@ void signer_keep(int fd, const char *key)
     if ((fd != FD && dup2(fd, FD) < 0) || !close_others(FD))
         _exit(1);
     for (;;)
-        pause = one_life(key, pause);
+        pause = one_life(key, next, pause);
 }

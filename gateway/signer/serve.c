@@ -26,21 +26,21 @@ static void put_spki(uint8_t out[SIGNER_SPKI], const struct wire_signer *w)
     memcpy(out, der.p, der.n < SIGNER_SPKI ? der.n : SIGNER_SPKI);
 }
 
-static void open_keys(struct serve *v, const char *key)
+static void open_keys(struct serve *v, const char *key, const char *next)
 {
     struct err e = {.text = ""};
     enum st st = signer_shield(&e);
     v->say = (struct signer_say){.kind = SIGNER_READY};
     if (st == ST_OK)
-        st = signer_ring_open(&v->ring, key, &e);
+        st = signer_ring_open(&v->ring, key, next, &e);
     if (st == ST_OK)
-        st = signer_confine(v->say.lacks, &e);
+        st = signer_confine(v->ring.tokens[0] || v->ring.tokens[1], v->say.lacks, &e);
     if (st != ST_OK) {
         v->say.kind = SIGNER_UNABLE;
         v->say.st = st;
         (void)snprintf(v->say.text, sizeof v->say.text, "%s", e.text);
         tell(v);
-        _exit(SIGNER_EXIT_UNABLE);
+        _exit(st == ST_REFUSED ? SIGNER_EXIT_REFUSED : SIGNER_EXIT_UNABLE);
     }
     put_spki(v->say.now, v->ring.now);
     if (v->ring.next)
@@ -67,6 +67,8 @@ static void sign(struct serve *v, const struct signer_ask *ask)
     v->say.st = st;
     (void)snprintf(v->say.text, sizeof v->say.text, "%s", e.text);
     tell(v);
+    if (st == ST_IO) /* a token that was pulled, a session that was lost: from the beginning */
+        _exit(SIGNER_EXIT_UNABLE);
 }
 
 /* The files' names are the keeper's to change, which can open them; it must know the old key's id.
@@ -81,10 +83,10 @@ static void hand_to_keeper(struct serve *v)
     _exit(SIGNER_EXIT_PROMOTE);
 }
 
-void signer_serve(int fd, int kid_fd, const char *key)
+void signer_serve(int fd, int kid_fd, const char *key, const char *next)
 {
     struct serve v = {.fd = fd, .kid_fd = kid_fd};
-    open_keys(&v, key);
+    open_keys(&v, key, next);
     for (;;) {
         struct signer_ask ask;
         ssize_t n = recv(fd, &ask, sizeof ask, MSG_TRUNC);

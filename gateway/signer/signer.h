@@ -6,7 +6,9 @@
  *
  * A key in a file KEY: KEY is in force; the next key is made as KEY.next, and when it is in force
  * it takes the name KEY, and the old one that of KEY.<its kid>. None is ever overwritten.
- * After the start, one thread at a time. */
+ * A key in a PKCS#11 token is named by its RFC 7512 URI, with module-path and pin-source=file:…;
+ * the next key, of a token too, is then `next` (seal.next_key; NULL: none), and keeps its name when
+ * it is in force. A file may be followed by a token. After the start, one thread at a time. */
 #ifndef GATEWAY_SIGNER_SIGNER_H
 #define GATEWAY_SIGNER_SIGNER_H
 
@@ -15,11 +17,13 @@
 struct signer;
 /* Loads the keys here. ST_NOT_FOUND (says how to make it), ST_REFUSED (others can read it), ST_BAD.
  */
-enum st signer_here(struct signer **out, const char *key, struct err *e) ST_MUST_CHECK;
+enum st signer_here(struct signer **out, const char *key, const char *next,
+                    struct err *e) ST_MUST_CHECK;
 /* Starts the signing process and its keeper and waits until it has the keys; errors as above.
  * Before this process has a thread, a key or a connection, and before it gives up rights: the two
  * keep those, and only they need to read the key. They end when this process does. */
-enum st signer_fork(struct signer **out, const char *key, struct err *e) ST_MUST_CHECK;
+enum st signer_fork(struct signer **out, const char *key, const char *next,
+                    struct err *e) ST_MUST_CHECK;
 void signer_close(struct signer *s); /* takes NULL */
 
 /* ST_OK while it can sign. ST_IO: the signing process has ended (why), and is started again with
@@ -44,6 +48,7 @@ enum st signer_promote(struct signer *s, struct err *e) ST_MUST_CHECK;
 
 /* Makes KEY.next, owned by whoever owns KEY. ST_CONFLICT when it is there: a rotation waits. */
 enum st signer_make_next(const char *key, struct err *e) ST_MUST_CHECK;
+bool signer_is_token(const char *key); /* a URI, and no path */
 /* The path of the next key. ST_BAD: too long. */
 #define SIGNER_PATH 1024
 enum st signer_next_path(const char *key, char out[SIGNER_PATH], struct err *e) ST_MUST_CHECK;

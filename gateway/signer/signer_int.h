@@ -25,9 +25,21 @@ struct signer_ring {
     const struct wire_signer *now, *next; /* next: NULL when none waits, or it cannot be used */
     char fault[SIGNER_TEXT];              /* of the next key; "" */
     struct wire_key *files[2];
+    struct signer_token *tokens[2];
 };
-enum st signer_ring_open(struct signer_ring *r, const char *key, struct err *e) ST_MUST_CHECK;
+/* next: seal.next_key, or NULL. */
+enum st signer_ring_open(struct signer_ring *r, const char *key, const char *next,
+                         struct err *e) ST_MUST_CHECK;
 void signer_ring_close(struct signer_ring *r); /* takes a zeroed one */
+
+/* ---- token.c ---- */
+
+struct signer_token;
+
+/* Loads the module and logs in. ST_REFUSED: not with this PIN. */
+enum st signer_token_open(struct signer_token **out, const char *uri, struct err *e) ST_MUST_CHECK;
+const struct wire_signer *signer_token_signer(const struct signer_token *t); /* borrowed */
+void signer_token_close(struct signer_token *t);                             /* takes NULL */
 
 /* ---- file.c ---- */
 
@@ -71,24 +83,26 @@ struct signer_say {
 enum signer_exit {
     SIGNER_EXIT_DONE = 0,
     SIGNER_EXIT_UNABLE = 10,
+    SIGNER_EXIT_REFUSED, /* as UNABLE, and trying again would lock the token */
     SIGNER_EXIT_AGAIN,
     SIGNER_EXIT_PROMOTE
 };
 
 /* keeper.c: the process that starts the signing process; never returns. fd: its end. */
-void signer_keep(int fd, const char *key) __attribute__((noreturn));
+void signer_keep(int fd, const char *key, const char *next) __attribute__((noreturn));
 /* Sends; false when the other side is gone or does not listen. Never waits. */
 bool signer_tell(int fd, const struct signer_say *say);
 /* serve.c: the signing process; never returns. kid_fd: where the id of the old key goes before an
  * exit with SIGNER_EXIT_PROMOTE. */
-void signer_serve(int fd, int kid_fd, const char *key) __attribute__((noreturn));
+void signer_serve(int fd, int kid_fd, const char *key, const char *next) __attribute__((noreturn));
 
 /* ---- confine.c ---- */
 
 /* Before keys are loaded: no dump, no other process looks in. */
 enum st signer_shield(struct err *e) ST_MUST_CHECK;
 /* Behind that: no rights, no new files or processes, and only the system calls that signing needs;
- * what else is tried fails with EPERM. lacks (SIGNER_TEXT): "" or what the kernel cannot do. */
-enum st signer_confine(char *lacks, struct err *e) ST_MUST_CHECK;
+ * what else is tried fails with EPERM. token: and those that a module needs to look into its token;
+ * a network is never among them. lacks (SIGNER_TEXT): "" or what the kernel cannot do. */
+enum st signer_confine(bool token, char *lacks, struct err *e) ST_MUST_CHECK;
 
 #endif

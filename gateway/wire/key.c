@@ -102,18 +102,23 @@ static enum st pub_set(struct wire_pub *k, const uint8_t point[POINT_BYTES], str
 
 enum st wire_pub_parse(struct wire_pub **out, const uint8_t *der, size_t n, struct err *e)
 {
+    if (n != SPKI_BYTES || memcmp(der, spki_head, sizeof(spki_head)) != 0)
+        return err_set(e, ST_BAD, "not a P-256 public key with a named curve and a plain point");
+    return wire_pub_point(out, der + sizeof(spki_head), e);
+}
+
+enum st wire_pub_point(struct wire_pub **out, const uint8_t point[POINT_BYTES], struct err *e)
+{
     struct wire_pub *k;
     enum st st = need_curve(e);
 
     if (st)
         return st;
-    if (n != SPKI_BYTES || memcmp(der, spki_head, sizeof(spki_head)) != 0)
-        return err_set(e, ST_BAD, "not a P-256 public key with a named curve and a plain point");
     k = calloc(1, sizeof(*k));
     if (!k)
         return err_set(e, ST_MEMORY, "no memory for a key");
     mbedtls_ecp_point_init(&k->q);
-    st = pub_set(k, der + sizeof(spki_head), e);
+    st = pub_set(k, point, e);
     if (st) {
         wire_pub_free(k);
         return st;

@@ -60,6 +60,8 @@ enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e) ST
 /* DER SubjectPublicKeyInfo, named curve P-256, uncompressed point. */
 enum st wire_pub_parse(struct wire_pub **out, const uint8_t *der, size_t n,
                        struct err *e) ST_MUST_CHECK;
+/* An uncompressed point, 65 bytes. */
+enum st wire_pub_point(struct wire_pub **out, const uint8_t point[65], struct err *e) ST_MUST_CHECK;
 void wire_pub_free(struct wire_pub *k);
 struct wire_span wire_pub_der(const struct wire_pub *k);                       /* borrowed */
 enum st wire_pub_pem(const struct wire_pub *k, struct buf *out) ST_MUST_CHECK; /* NUL-free text */

@@ -229,12 +229,14 @@ def status(pid, key):
         return next(line.split(":", 1)[1].split() for line in f if line.startswith(key + ":"))
 
 
-class Signer(ToolsCase):
+class Processes(ToolsCase):
     def helpers(self):
         """(keeper, signer), once they are there."""
         keeper = until(lambda: processes(self.gw.proc.p.pid).get("fp-keeper"), 20, "the keeper")
         return keeper, until(lambda: processes(keeper).get("fp-signer"), 20, "the signing process")
 
+
+class Signer(Processes):
     def scalars(self):
         """The private key as it may lie in memory: big endian, and as numbers of 64 bits."""
         d = fp.load_private(self.gw.key_path).private_numbers().private_value
@@ -321,6 +323,115 @@ class Signer(ToolsCase):
         self.gw.proc.wait_line("seal.key or gateway.user has changed: that takes a restart")
         n = len(self.batches())
         until(lambda: len(self.batches()) > n + 1, 30, "batches by the old key")
+
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+PIN = "739184"
+
+
+class Token(Processes):
+    """The key in a PKCS#11 token: softhsm2, with keys that OpenSC's tool made."""
+
+    def setUp(self):
+        super().setUp()
+        conf = os.path.join(self.folder, "softhsm2.conf")
+        os.mkdir(os.path.join(self.folder, "tokens"), 0o700)
+        write(conf, f"directories.tokendir = {self.folder}/tokens\nobjectstore.backend = file\n"
+                    "log.level = ERROR\n")
+        os.environ["SOFTHSM2_CONF"] = conf
+        run(["softhsm2-util", "--init-token", "--free", "--label", "box", "--so-pin", "5550123",
+             "--pin", PIN])
+        self.pin = write(os.path.join(self.folder, "pin"), PIN + "\n", 0o600)
+        self.make(1)
+        self.uri = self.named(1)
+        os.unlink(self.gw.key_path)
+        self.use(self.uri)
+        self.gw.pub_path = write(os.path.join(self.folder, "token.pub"),
+                                 self.cli("key", "show").stdout)
+
+    def make(self, n, kind="EC:prime256v1"):
+        run(["pkcs11-tool", "--module", MODULE, "--login", "--pin", PIN, "--keypairgen", "--key-type",
+             kind, "--id", f"{n:02d}", "--label", f"key-{n}"])
+
+    def named(self, n, pin=None):
+        return (f"pkcs11:token=box;object=key-{n};id=%{n:02d}?module-path={MODULE}&pin-source=file:"
+                f"{pin or self.pin}")
+
+    def use(self, uri, **more):
+        """The gateway's key is the one that the URI names."""
+        self.gw.key_path = f'"{uri}"'
+        self.site(self.gw, **more)
+
+    def seen(self):
+        """The ids of the keys, in the order in which they signed."""
+        kids = []
+        for c, s, z, _ in self.batches():
+            kid = fp.Cose(fp.decompress(z)).header[4]
+            if kid not in kids:
+                kids.append(kid)
+        return kids
+
+    def wrong(self, uri, *words):
+        self.use(uri)
+        r = run([self.gw.exe, "run", "--config", self.gw.conf], ok=(1,))
+        for w in words:
+            self.assertIn(w, r.stderr)
+        self.assertNotIn(PIN, r.stderr)
+
+    def test_token_signs_and_stays_in_the_signing_process(self):
+        self.collect(8)
+        keeper, signer = self.helpers()
+        for pid, there in ((self.gw.proc.p.pid, False), (keeper, False), (signer, True)):
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+                self.assertEqual("libsofthsm2" in f.read(), there)
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                self.assertNotIn(PIN.encode(), f.read())
+        print(f"gateway {self.gw.rss_kib()} KiB resident, signing process with softhsm2 "
+              f"{share_kib(signer)} KiB (PSS)")
+        self.assertEqual(status(signer, "Seccomp"), ["2"])
+        os.kill(signer, signal.SIGKILL)
+        n = len(self.batches())
+        until(lambda: len(self.batches()) > n + 8, 40, "batches behind it")
+        self.gw.stop()
+        self.sealed()
+        r = run([self.gw.exe, "verify", "--key", self.gw.pub_path, self.usb])
+        self.assertIn("good", r.stdout)
+        run(["node", os.path.join(HERE, "verify.mjs"), "--key", self.gw.pub_path,
+             os.path.join(self.usb, "gw-1/manifest.json")])
+
+    def test_token_key_changes(self):
+        self.collect(3)
+        r = self.cli("key", "rotate", codes=(1,))
+        self.assertIn("seal.next_key", r.stderr)
+        self.gw.stop()
+        self.make(2)
+        self.use(self.uri, more=f', next_key: "{self.named(2)}"')
+        self.collect(len(self.batches()) + 4)
+        self.gw.stop()
+        self.assertEqual(len(self.seen()), 2)
+        self.gw.start()
+        self.gw.stop()
+        self.use(self.named(2))
+        self.collect(len(self.batches()) + 2)
+        self.gw.stop()
+        self.assertEqual(len(self.seen()), 2)
+        self.assertEqual(len({b[0] for b in self.batches()}), 2, "one chain a key")
+        self.sealed()
+        run([self.gw.exe, "verify", "--key", self.gw.pub_path, self.usb])
+
+    def test_token_mistakes_are_told(self):
+        bad = write(os.path.join(self.folder, "bad-pin"), "000000", 0o600)
+        self.wrong(self.named(1, pin=bad), "login with the PIN of")
+        open_to_all = write(os.path.join(self.folder, "open-pin"), PIN, 0o644)
+        self.wrong(self.named(1, pin=open_to_all), "others can read the PIN", "chmod 600")
+        self.wrong(self.named(1).replace("pin-source=file:" + self.pin, "pin-value=" + PIN),
+                   "does not belong into seal.key")
+        self.wrong(self.named(7), "no private key that seal.key names")
+        self.wrong(self.named(1).replace("token=box", "token=other"), "pkcs11-tool -L")
+        self.wrong(self.named(1).replace(MODULE, "/nowhere.so"), "/nowhere.so")
+        self.wrong(self.named(1).split("?")[0], "module-path")
+        self.make(3, "EC:secp384r1")
+        self.wrong(self.named(3), "not a P-256 key")
 
 
 if __name__ == "__main__":

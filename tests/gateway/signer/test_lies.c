@@ -19,9 +19,10 @@
 static enum { WRONG_SIGNATURE, OTHER_ID, SHORT, OTHER_KEY, DIES } lie;
 
 /* In the place of the keeper and of the signing process. */
-void __wrap_signer_keep(int fd, const char *key) __attribute__((noreturn));
-void __wrap_signer_keep(int fd, const char *key)
+void __wrap_signer_keep(int fd, const char *key, const char *next) __attribute__((noreturn));
+void __wrap_signer_keep(int fd, const char *key, const char *next)
 {
+    (void)next;
     struct wire_key *k = NULL;
     struct signer_say say = {.kind = SIGNER_READY};
     struct signer_ask ask;
@@ -67,7 +68,7 @@ static enum st told(int what, uint8_t sig[64], struct err *e)
     snprintf(key, sizeof key, "%s/device.key", dir);
     assert_int_equal(wire_key_make(key, e), ST_OK);
     lie = what;
-    if (signer_fork(&s, key, e) != ST_OK)
+    if (signer_fork(&s, key, NULL, e) != ST_OK)
         fail_msg("%s", e->text);
     const struct wire_signer *w = signer_now(s);
     enum st st = w->sign(w->ctx, hash, sig, e);

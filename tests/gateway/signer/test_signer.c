@@ -37,7 +37,7 @@ static int setup(void **state)
     w->dir = temp_make();
     assert_non_null(w->dir);
     snprintf(w->key, sizeof w->key, "%s/device.key", w->dir);
-    if (wire_key_make(w->key, &e) != ST_OK || signer_fork(&w->s, w->key, &e) != ST_OK)
+    if (wire_key_make(w->key, &e) != ST_OK || signer_fork(&w->s, w->key, NULL, &e) != ST_OK)
         fail_msg("%s", e.text);
     *state = w;
     return 0;
@@ -116,7 +116,7 @@ static void it_signs_as_this_process_would(void **state)
     struct signer *here;
     uint8_t hash[32] = {1, 2, 3}, a[64], b[64];
     struct err e = {.text = ""};
-    assert_int_equal(signer_here(&here, w->key, &e), ST_OK);
+    assert_int_equal(signer_here(&here, w->key, NULL, &e), ST_OK);
     for (int i = 0; i < 8; i++) {
         hash[31] = (uint8_t)i;
         if (sign(w->s, hash, a, &e) != ST_OK)
@@ -178,8 +178,8 @@ static int try_all(const char *key)
     struct signer_ring ring;
     uint8_t sig[64], hash[32] = {7};
     int spare = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (signer_shield(NULL) != ST_OK || signer_ring_open(&ring, key, NULL) != ST_OK ||
-        signer_confine(lacks, NULL) != ST_OK)
+    if (signer_shield(NULL) != ST_OK || signer_ring_open(&ring, key, NULL, NULL) != ST_OK ||
+        signer_confine(false, lacks, NULL) != ST_OK)
         return 1;
     if (lacks[0])
         return 77;
@@ -331,10 +331,10 @@ static void a_key_that_cannot_be_used_is_told_at_the_start(void **state)
     char path[300];
     struct err e = {.text = ""};
     snprintf(path, sizeof path, "%s.gone", w->key);
-    assert_int_equal(signer_fork(&s, path, &e), ST_NOT_FOUND);
+    assert_int_equal(signer_fork(&s, path, NULL, &e), ST_NOT_FOUND);
     assert_non_null(strstr(e.text, "fieldpost keygen --out"));
     assert_int_equal(chmod(w->key, 0644), 0);
-    assert_int_equal(signer_fork(&s, w->key, &e), ST_REFUSED);
+    assert_int_equal(signer_fork(&s, w->key, NULL, &e), ST_REFUSED);
     assert_null(s);
 }
 
