@@ -111,3 +111,11 @@ enum st seal_digests(struct seal *l, struct err *e)
         return seal_it(l, e);
     return ST_OK;
 }
+
+enum st seal_digest_close(struct seal *l, bool *done, struct err *e)
+{
+    struct wire_days *days = &l->digest.days;
+    ERR_TRY(seal_digests(l, e));
+    *done = wire_days_next(days) > l->chain.last_seq;
+    return *done && days->run.seq_to ? seal_it(l, e) : ST_OK;
+}

@@ -157,6 +157,11 @@ enum st seal_rotate(struct seal *l, bool *over, struct err *e)
     /* A `time` entry reaches the batches of its own chain only: one that is owed comes first. */
     if (l->chain.last_seq == 0 || seal_starts_wait(l))
         return ST_OK;
+    /* So does the digest of the day so far, which can only be told in its own chain. */
+    bool told = false;
+    ERR_TRY(seal_digest_close(l, &told, e));
+    if (!told)
+        return ST_OK;
     ERR_TRY(hand_over(l, next, e));
     *over = true;
     promote(l);

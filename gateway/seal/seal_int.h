@@ -204,6 +204,9 @@ enum st seal_voids(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* digest.c: reckons with what was sealed and seals the digest of a day that is over (bounded work:
  * the rest at the next call). */
 enum st seal_digests(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* The chain is about to end: its last day is digested as far as it is sealed. *done: false, when
+ * there is more to read, at the next step. */
+enum st seal_digest_close(struct seal *l, bool *done, struct err *e) ST_MUST_CHECK;
 
 /* thin.c: while the store is short of space and nothing acknowledged is left to forget, puts values
  * of a minute, then of a quarter of an hour, in the place of unsent readings (bounded work: the
