@@ -175,6 +175,15 @@ struct but {
     size_t n;
 };
 
+/* A negative id stands for the whole chain of that batch. */
+static bool is_chain_passed_over(const struct but *but, int64_t chain)
+{
+    for (size_t i = 0; i < but->n; i++)
+        if (but->id[i] < 0 && -but->id[i] >> STORE_SEQ_BITS == chain)
+            return true;
+    return false;
+}
+
 static bool is_passed_over(const struct but *but, int64_t id)
 {
     for (size_t i = 0; i < but->n; i++)
@@ -224,6 +233,8 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
         int64_t id = 0;
+        if (is_chain_passed_over(&over, sqlite3_column_int64(q, 0)))
+            continue;
         st = pick_in(r, uplink, pick, &over, sqlite3_column_int64(q, 0),
                      (uint64_t)sqlite3_column_int64(q, 1), &id, e);
         if (st == ST_NOT_FOUND)

@@ -504,7 +504,8 @@ enum store_pick {
     STORE_PICK_OLDEST   /* oldest unacknowledged batch */
 };
 /* The next batch for this uplink, ST_NOT_FOUND when all are acknowledged or refused. Passes over
- * the `nbut` batches with these ids (on their way, or held back). */
+ * the `nbut` batches with these ids (on their way, or held back); a negative id passes over the
+ * whole chain of that batch. */
 enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum store_pick pick,
                              const int64_t *but, size_t nbut, struct store_batch *out,
                              struct err *e) ST_MUST_CHECK;

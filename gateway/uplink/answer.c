@@ -111,7 +111,7 @@ static const struct {
     {"wrong_gateway", 0, UPLINK_RETRY, "gateway.id is not the one that the city expects"},
     {"unknown_gateway", 0, UPLINK_RETRY, "the city does not know this gateway: enrol it there"},
     {"unknown_key", 0, UPLINK_RETRY, "the city does not know this key: enrol the public key there"},
-    {"unauthorized", 0, UPLINK_RETRY,
+    {"unauthorized", 0, UPLINK_KEY,
      "the city does not take this gateway's key any more: it was revoked, ask there"},
     {"version", 0, UPLINK_HOLD, "the city cannot take this version of batches: upgrade it"},
     {"unsupported_type", 0, UPLINK_HOLD, "the city cannot take this kind of batch: upgrade it"},

@@ -7,6 +7,7 @@
 #include "gateway/uplink/uplink_int.h"
 
 #define HELD_MS 60000
+#define KEY_MS 10000    /* a chain whose key the city does not take */
 #define SETTLE_MS 10000 /* how long accepted batches wait for others to share a verification */
 #define IDLE_MS 1000    /* also how fast a stop is noticed */
 
@@ -68,14 +69,19 @@ static void set_good(struct uplink *u)
 
 /* ---- what to send next ---- */
 
-static void hold(struct uplink *u, int64_t id)
+static void hold_for(struct uplink *u, int64_t id, int64_t ms)
 {
     struct mono now = clk_mono(u->job->clk);
     if (u->nheld == UPLINK_HELD_MAX) {
         memmove(u->held, u->held + 1, (UPLINK_HELD_MAX - 1) * sizeof(u->held[0]));
         u->nheld--;
     }
-    u->held[u->nheld++] = (struct uplink_held){id, {now.ms + HELD_MS}};
+    u->held[u->nheld++] = (struct uplink_held){id, {now.ms + ms}};
+}
+
+static void hold(struct uplink *u, int64_t id)
+{
+    hold_for(u, id, HELD_MS);
 }
 
 /* The next batch and whether it is backlog: control first, then the newest when it is new, then
@@ -209,6 +215,9 @@ static void judge(struct uplink *u, const struct store_batch *b)
         return;
     case UPLINK_HOLD:
         hold(u, b->id);
+        break;
+    case UPLINK_KEY: /* -id: all of its chain */
+        hold_for(u, -b->id, KEY_MS);
         break;
     case UPLINK_RETRY:
         break;

@@ -22,6 +22,7 @@ enum uplink_action {
     UPLINK_REFUSED,  /* for ever, by the city itself, about these very bytes */
     UPLINK_CONFLICT, /* the city holds other bytes under this number */
     UPLINK_HOLD,     /* not now, and it is about this batch: let others pass */
+    UPLINK_KEY,      /* not now, and it is about the key of its chain: let other chains pass */
     UPLINK_RETRY,    /* not now, for any batch */
 };
 #define UPLINK_CODE_BYTES 32

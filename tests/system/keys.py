@@ -172,12 +172,26 @@ class Keys(ToolsCase):
         until(lambda: len(self.batches()) > n + 2, 30, "batches that are not taken")
         self.assertEqual(self.city.rows(), rows)
         self.gw.stop()
+        # another key, made here and enrolled there: what it signs is not kept back by the rest
+        first = self.gw.pub_path
+        os.rename(self.gw.key_path, self.gw.key_path + ".old")
+        self.gw.pub_path = write(os.path.join(self.folder, "second.pub"), run(
+            [self.gw.exe, "keygen", "--out", self.gw.key_path]).stdout)
+        self.enroll()
+        self.gw.start()
+        until(lambda: len({r[5] for r in self.city.rows()}) == 2, 30, "the second key's readings")
+        self.gw.stop()
+        self.gw.pub_path = first
+        self.assertEqual([r for r in self.city.rows() if r[5] == rows[0][5]], rows)
         self.assertEqual(self.keys()[0]["revoked"]["reason"], "the box was stolen")
         text = run([self.city.exe, "keys", "--config", self.city.conf]).stdout
         self.assertIn(f"gw-1 {old} since ", text)
         self.assertIn("enrolled, revoked ", text)
         self.sealed()
-        self.verify()
+        r = self.verify(ok=(1,))
+        self.assertIn("no batch that they sign names it as the next", r.stderr)
+        run([self.gw.exe, "verify", "--key", first, "--key",
+             os.path.join(self.folder, "second.pub"), self.usb])
 
 
 def processes(parent):

@@ -58,7 +58,7 @@ static void only_the_citys_word_about_our_bytes_is_final(void **state)
         {409, PROBLEM, "{\"code\":\"conflict\",\"sha256\":\"" OTHER "\"}", UPLINK_HOLD},
         {409, "text/html", "<html>conflict</html>", UPLINK_HOLD},
         /* never final, whatever they say */
-        {401, PROBLEM, "{\"code\":\"unauthorized\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
+        {401, PROBLEM, "{\"code\":\"unauthorized\",\"sha256\":\"" HASH "\"}", UPLINK_KEY},
         {403, PROBLEM, "{\"code\":\"wrong_gateway\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
         {404, PROBLEM, "{\"code\":\"unknown_gateway\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
         {403, PROBLEM, "{\"code\":\"unknown_key\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
