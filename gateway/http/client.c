@@ -299,7 +299,7 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     reply->sent_bytes = reply->received_bytes = 0;
     memset(&reply->cert, 0, sizeof reply->cert);
     reply->body.n = 0;
-    reply->body.max = c->cfg.max_answer;
+    reply->body.max = call->max_answer > 0 ? call->max_answer : c->cfg.max_answer;
     c->detail[0] = '\0';
     if ((c->easy == NULL && !make_handles(c)) || !make_headers(c, call, &headers) ||
         !set_options(c, call, headers, reply) ||

@@ -84,6 +84,7 @@ struct http_call {
     const void *body;
     size_t body_n;
     const char *const *headers; /* "Name: value", ends with NULL */
+    size_t max_answer;          /* of this call; 0: the client's */
 };
 struct http_reply {
     int status; /* 0: no answer */

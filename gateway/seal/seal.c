@@ -165,7 +165,7 @@ void seal_chain_move(struct store_chain *c, const struct store_sealed *b)
     c->last_seq = b->seq;
     memcpy(c->last_hash, b->hash, sizeof b->hash);
     c->last_to_ms = b->to_ms;
-    if (b->kind == WIRE_DATA && b->level == STORE_RAW)
+    if (b->kind == WIRE_DATA && b->level == STORE_RAW && !b->again)
         c->window_to_ms = b->to_ms;
 }
 
@@ -420,8 +420,10 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
     }
     ERR_TRY(seal_voids(l, e));
     ERR_TRY(seal_thin(l, e));
-    if (!l->first) /* a chain begins with its own time */
+    if (!l->first) { /* a chain begins with its own time */
         ERR_TRY(seal_holes(l, e));
+        ERR_TRY(seal_again(l, e));
+    }
     ERR_TRY(seal_data_window(l, group, to, e));
     l->first = false;
     return tell_silence(l, e);

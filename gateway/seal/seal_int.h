@@ -208,6 +208,10 @@ enum st seal_digests(struct seal *l, struct err *e) ST_MUST_CHECK;
  * there is more to read, at the next step. */
 enum st seal_digest_close(struct seal *l, bool *done, struct err *e) ST_MUST_CHECK;
 
+/* again.c: seals once more, under new numbers, what the city has another batch in the place of
+ * (bounded work: the rest at the next call). */
+enum st seal_again(struct seal *l, struct err *e) ST_MUST_CHECK;
+
 /* thin.c: while the store is short of space and nothing acknowledged is left to forget, puts values
  * of a minute, then of a quarter of an hour, in the place of unsent readings (bounded work: the
  * rest at the next call). */

@@ -94,9 +94,8 @@ enum st store_ack_add(struct store *s, const char *uplink, int64_t chain, uint64
 
 /* ---- how many batches are new in a..z ---- */
 
-/* The first acknowledged number behind seq; UINT64_MAX: none. */
-static enum st next_acked(struct store *s, const char *uplink, int64_t chain, uint64_t seq,
-                          uint64_t *next, struct err *e)
+enum st store_ack_next(struct store *s, const char *uplink, int64_t chain, uint64_t seq,
+                       uint64_t *next, struct err *e)
 {
     *next = UINT64_MAX;
     for (uint32_t i = 0; i < s->nparked; i++) {
@@ -118,8 +117,8 @@ static enum st next_acked(struct store *s, const char *uplink, int64_t chain, ui
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static enum st batches_between(struct store *s, int64_t chain, uint64_t a, uint64_t z,
-                               struct store_amount *n, struct err *e)
+enum st store_batches_between(struct store *s, int64_t chain, uint64_t a, uint64_t z,
+                              struct store_amount *n, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_BETWEEN, e);
     if (!q)
@@ -146,9 +145,9 @@ static enum st count_new(struct store *s, const char *uplink, int64_t chain, uin
         }
         if (st != ST_NOT_FOUND)
             return st;
-        ERR_TRY(next_acked(s, uplink, chain, at, &to, e));
+        ERR_TRY(store_ack_next(s, uplink, chain, at, &to, e));
         to = to > z ? z : to - 1;
-        ERR_TRY(batches_between(s, chain, at, to, n, e));
+        ERR_TRY(store_batches_between(s, chain, at, to, n, e));
         at = to + 1;
     }
     return ST_OK;
@@ -163,6 +162,7 @@ struct ack_arg {
     bool prefix;
     struct wire_span receipt;
     const char *refused; /* code; NULL: acknowledged */
+    int64_t only;        /* of a prefix: just so many batches are new in it; 0: however many */
 };
 
 /* Puts it behind the others; a parked one that it covers goes, and with it its receipt. */
@@ -259,6 +259,8 @@ static enum st ack_call(struct store *s, void *arg, struct err *e)
         ERR_TRY(store_riders_commit(s, e));
     ERR_TRY(store_chain_row(&s->db, a->chain, &chain, e));
     ERR_TRY(count_new(s, up->id, chain, a->prefix ? 1 : a->seq, a->seq, &new, e));
+    if (a->only && new.n > a->only)
+        return ST_CONFLICT;
     ERR_TRY(park(s, a, chain, e));
     up->unsent.n -= new.n;
     up->unsent.bytes -= new.bytes;
@@ -271,14 +273,21 @@ static enum st ack_call(struct store *s, void *arg, struct err *e)
 enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
                   struct wire_span receipt, struct err *e)
 {
-    struct ack_arg a = {uplink, chain, seq, prefix, receipt, NULL};
+    struct ack_arg a = {uplink, chain, seq, prefix, receipt, NULL, 0};
+    return store_call(s, ack_call, &a, e);
+}
+
+enum st store_ack_run(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
+                      int64_t n, struct wire_span receipt, struct err *e)
+{
+    struct ack_arg a = {uplink, chain, seq, true, receipt, NULL, n};
     return store_call(s, ack_call, &a, e);
 }
 
 enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
                      const char *code, struct err *e)
 {
-    struct ack_arg a = {uplink, chain, seq, false, {NULL, 0}, code};
+    struct ack_arg a = {uplink, chain, seq, false, {NULL, 0}, code, 0};
     return store_call(s, ack_call, &a, e);
 }
 

@@ -134,7 +134,7 @@ static enum st chain_move(struct store *s, int64_t chain, const struct store_sea
     sqlite3_bind_int64(q, 4, b->to_ms);
     sqlite3_bind_int(q, 5, b->clk);
     sqlite3_bind_blob(q, 6, s->boot, WIRE_ID_BYTES, SQLITE_STATIC);
-    sqlite3_bind_int(q, 7, b->kind == WIRE_DATA && b->level == STORE_RAW);
+    sqlite3_bind_int(q, 7, b->kind == WIRE_DATA && b->level == STORE_RAW && !b->again);
     ERR_TRY(store_db_run(&s->db, q, e));
     if (sqlite3_changes(s->db.h) != 1)
         return err_set(e, ST_CONFLICT, "store %s: batch %llu is not the chain's next", s->path,

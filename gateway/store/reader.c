@@ -173,6 +173,7 @@ enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch
 struct but {
     const int64_t *id;
     size_t n;
+    int64_t above; /* and all up to this id */
 };
 
 /* A negative id stands for the whole chain of that batch. */
@@ -200,13 +201,14 @@ static enum st pick_in(struct store_reader *r, const char *uplink, enum store_pi
     static const enum store_sql step[] = {[STORE_PICK_CONTROL] = SQL_CONTROL_NEXT,
                                           [STORE_PICK_NEWEST] = SQL_BATCH_PREV,
                                           [STORE_PICK_OLDEST] = SQL_BATCH_NEXT};
-    uint64_t seq = pick == STORE_PICK_NEWEST ? last_seq : 1;
-    while (seq >= 1 && seq <= last_seq) {
+    uint64_t low = chain == but->above >> STORE_SEQ_BITS ? store_batch_seq(but->above) + 1 : 1;
+    uint64_t seq = pick == STORE_PICK_NEWEST ? last_seq : low;
+    while (seq >= low && seq <= last_seq) {
         sqlite3_stmt *q = store_db_use(&r->db, step[pick], e);
         if (!q)
             return ST_IO;
         sqlite3_bind_int64(q, 1, store_batch_id(chain, seq));
-        sqlite3_bind_int64(q, 2, store_batch_id(chain, pick == STORE_PICK_NEWEST ? 1 : last_seq));
+        sqlite3_bind_int64(q, 2, store_batch_id(chain, pick == STORE_PICK_NEWEST ? low : last_seq));
         ERR_TRY(store_db_row(&r->db, q, e));
         *id = sqlite3_column_int64(q, 0);
         sqlite3_reset(q);
@@ -225,7 +227,14 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
                              const int64_t *but, size_t nbut, struct store_batch *out,
                              struct err *e)
 {
-    const struct but over = {but, nbut};
+    return store_pick_batch_above(r, uplink, pick, 0, but, nbut, out, e);
+}
+
+enum st store_pick_batch_above(struct store_reader *r, const char *uplink, enum store_pick pick,
+                               int64_t above, const int64_t *but, size_t nbut,
+                               struct store_batch *out, struct err *e)
+{
+    const struct but over = {but, nbut, above};
     sqlite3_stmt *q =
         store_db_use(&r->db, pick == STORE_PICK_NEWEST ? SQL_CHAINS_BACK : SQL_CHAINS, e);
     if (!q)
@@ -233,7 +242,8 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
         int64_t id = 0;
-        if (is_chain_passed_over(&over, sqlite3_column_int64(q, 0)))
+        int64_t chain = sqlite3_column_int64(q, 0);
+        if (chain < above >> STORE_SEQ_BITS || is_chain_passed_over(&over, chain))
             continue;
         st = pick_in(r, uplink, pick, &over, sqlite3_column_int64(q, 0),
                      (uint64_t)sqlite3_column_int64(q, 1), &id, e);

@@ -273,6 +273,7 @@ struct store_sealed {
     /* The chain ends with this batch, whose `key` entry names the next chain's key: its id, kept as
      * STORE_META_KEY in the same transaction. NULL: it goes on. */
     const uint8_t *next_kid;
+    bool again; /* readings of an earlier window once more: the next one does not begin behind it */
 };
 /* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
 struct store_planned {
@@ -306,6 +307,25 @@ struct store_refused {
     char code[32];
 };
 enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e) ST_MUST_CHECK;
+/* A batch whose readings are to be sealed once more, under a new number: the city has another one
+ * under its own (409, code "conflict"), or a person asked for it (store_refused_again). */
+struct store_again {
+    int64_t id;
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq, n;
+    enum wire_kind kind;
+    bool thinned;
+    int64_t from_ms, to_ms;
+    int64_t add_ms, err_ms; /* of the `time` entry that moves it; err 0: none */
+    struct buf packed;      /* the caller's, to free */
+};
+/* Writer: the next of them; ST_NOT_FOUND. Those in conflict come once a newer chain has begun. */
+enum st store_again_next(struct store *s, struct store_again *out, struct err *e) ST_MUST_CHECK;
+/* Writer: one transaction that forgets the batch with this id and stores b in its place (NULL:
+ * nothing). b's window does not move where the chain's next one begins. On failure nothing has
+ * changed. */
+enum st store_seal_again(struct store *s, const struct store_sealed *b, int64_t id,
+                         struct err *e) ST_MUST_CHECK;
 /* Small values that outlive a restart. */
 #define STORE_META_MACHINE "machine-id" /* who writes the store; absent in a copy of it */
 #define STORE_META_KEY "key"            /* WIRE_ID_BYTES: whom the last sealed `key` entry named */
@@ -441,18 +461,27 @@ void store_key(struct store *s, const struct wire_pub *pub);
 bool store_damaged(struct store *s);
 
 /* What the city's signed head says of this gateway's chains: each without a hole up to `through`,
- * and the ranges that are missing behind. Acknowledges what the city holds, takes back what it does
- * not hold, and tells a store that lost its chain what to follow. `all`: there are no others. Any
- * thread. */
+ * the ranges that are missing behind, and the numbers whose link does not fit the batch before.
+ * Acknowledges what the city is proven to hold (our hash at the end of its prefix, and no broken
+ * link down from there), takes back what it does not hold, and tells a store that lost its chain
+ * what to follow. Writes nothing when nothing is new. `all`: there are no other chains. Any thread.
+ */
 struct store_held {
     const uint8_t *chain;
     uint64_t through_seq; /* 0: nothing */
     const uint8_t *through_hash;
     const uint64_t (*missing)[2];
     size_t nmissing;
+    const uint64_t *broken;
+    size_t nbroken;
+};
+struct store_lacks { /* what this head took back */
+    int64_t batches; /* the store has them: they are unsent again */
+    int64_t gone;    /* numbers that it has not: left it, or given up */
+    int64_t last_id; /* no batch behind this id was taken back */
 };
 enum st store_city_holds(struct store *s, uint32_t uplink, const struct store_held *v, size_t n,
-                         bool all, struct err *e) ST_MUST_CHECK;
+                         bool all, struct store_lacks *lacks, struct err *e) ST_MUST_CHECK;
 
 /* ---- for uplinks -------------------------------------------------------------------------- */
 
@@ -465,10 +494,19 @@ enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_
  * minutes later: a power cut before costs a second sending. */
 enum st store_ack(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq, bool prefix,
                   struct wire_span receipt, struct err *e) ST_MUST_CHECK;
+/* The same for a prefix in which the store holds at most n batches that are not acknowledged yet:
+ * those of a run, each accepted under its own hash. ST_CONFLICT when it holds more: nothing has
+ * changed, for what was never sent may be another batch there than here. */
+enum st store_ack_run(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
+                      int64_t n, struct wire_span receipt, struct err *e) ST_MUST_CHECK;
 /* Returns when all that store_ack was told is committed. */
 enum st store_ack_flush(struct store *s, struct err *e) ST_MUST_CHECK;
 enum st store_refuse(struct store *s, uint32_t uplink, const uint8_t *chain, uint64_t seq,
                      const char *code, struct err *e) ST_MUST_CHECK;
+/* Asks for the readings of a batch that was refused for ever to be sealed once more. ST_NOT_FOUND:
+ * the store holds no such batch; ST_BUSY: it is not given up in its chain yet. Any thread. */
+enum st store_refused_again(struct store *s, const uint8_t *chain, uint64_t seq,
+                            struct err *e) ST_MUST_CHECK;
 /* Ends the newest chain: the next seal begins another (answer 409). */
 enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e) ST_MUST_CHECK;
 /* Waits until a batch may be there that has not been sent, or ms passed. */
@@ -509,6 +547,10 @@ enum store_pick {
 enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum store_pick pick,
                              const int64_t *but, size_t nbut, struct store_batch *out,
                              struct err *e) ST_MUST_CHECK;
+/* The same among batches with a larger id than `above`. */
+enum st store_pick_batch_above(struct store_reader *r, const char *uplink, enum store_pick pick,
+                               int64_t above, const int64_t *but, size_t nbut,
+                               struct store_batch *out, struct err *e) ST_MUST_CHECK;
 enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
                      int64_t *readings, struct err *e) ST_MUST_CHECK;
 /* Journalled readings that no batch holds yet, as wire_reading, in order. Outside of begin and end

@@ -371,6 +371,14 @@ bool store_db_blob(sqlite3_stmt *q, int column, void *to, size_t n);
  * what is parked there. */
 enum st store_ack_range(struct store_db *d, struct store *s, const char *uplink, int64_t chain,
                         uint64_t seq, uint64_t *a, uint64_t *z, struct err *e);
+/* Writer: the first acknowledged number behind seq, also of those that are parked; UINT64_MAX:
+ * none.
+ */
+enum st store_ack_next(struct store *s, const char *uplink, int64_t chain, uint64_t seq,
+                       uint64_t *next, struct err *e);
+/* Writer: adds the batches a..z that the store holds to *n. */
+enum st store_batches_between(struct store *s, int64_t chain, uint64_t a, uint64_t z,
+                              struct store_amount *n, struct err *e);
 struct store_db *store_reader_db(struct store_reader *r);
 /* times.c, inside a transaction: what a control batch says about sealed readings, into the tables;
  * and the same of all control batches that the store holds. */

@@ -1,5 +1,5 @@
-/* The city's word on what it holds, asked once at each start: it restores what a damaged store has
- * forgotten, and shows what a restored city has lost. */
+/* The city's word on what it holds: it restores what a damaged store has forgotten, and shows what
+ * a restored city has lost. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,9 @@ enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cos
 {
     if (strcmp(h->gw, gw) != 0 || h->nonce_n != strlen(nonce) ||
         memcmp(h->nonce, nonce, h->nonce_n) != 0) {
-        return err_set(e, ST_CORRUPT, "the head is not the answer to this question");
+        return err_set(e, ST_CORRUPT,
+                       "the head that came is of another gateway or an older question: see who "
+                       "answers at url");
     }
     for (size_t i = 0; i < nkeys; i++) {
         if (wire_cose_verify(cose, keys[i], NULL) == ST_OK) {
@@ -26,7 +28,8 @@ enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cos
                    "the head is not signed by the city: see receipt_keys, and who answers at url");
 }
 
-static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink, struct err *e)
+static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink,
+                     struct store_lacks *lacks, struct err *e)
 {
     struct store_held *v = calloc(h->nchains + 1, sizeof(*v));
     if (!v) {
@@ -34,25 +37,20 @@ static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink
     }
     for (size_t i = 0; i < h->nchains; i++) {
         const struct wire_head_chain *c = &h->chains[i];
-        v[i] = (struct store_held){c->chain, c->through_seq, c->through_hash,
-                                   (const uint64_t(*)[2])c->missing, c->nmissing};
+        v[i] = (struct store_held){
+            c->chain,    c->through_seq, c->through_hash, (const uint64_t(*)[2])c->missing,
+            c->nmissing, c->broken,      c->nbroken};
     }
-    enum st st = store_city_holds(s, uplink, v, h->nchains, h->nchains < HEAD_CHAINS, e);
+    enum st st = store_city_holds(s, uplink, v, h->nchains, h->nchains < HEAD_CHAINS, lacks, e);
     free(v);
     return st;
 }
 
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
-                        struct http_reply *reply, struct err *e)
+                        struct store_lacks *lacks, struct http_reply *reply, struct err *e)
 {
-    const struct http_client_cfg cfg = {.ca = c->ca,
-                                        .connect_ms = UPLINK_CONNECT_MS,
-                                        .total_ms = UPLINK_CALL_MS,
-                                        .max_answer = WIRE_BATCH_MAX,
-                                        .user_agent = "fieldpost"};
     uint8_t random[NONCE_BYTES];
     char nonce[2 * NONCE_BYTES + 1], url[UPLINK_URL_BYTES];
-    struct http_client *client = NULL; /* of its own: its answers are larger than receipts */
     struct wire_head h = {.owned = NULL};
     struct wire_cose cose;
     size_t base = strlen(c->url);
@@ -66,9 +64,8 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
     if (n < 0 || (size_t)n >= sizeof(url)) {
         return err_set(e, ST_BAD, "%s: the address is too long", c->url);
     }
-    ERR_TRY(http_client_open(&client, &cfg, e));
-    const struct http_call call = {.method = "GET", .url = url};
-    enum st st = http_client_do(client, &call, c->stop_fd, reply, e);
+    const struct http_call call = {.method = "GET", .url = url, .max_answer = WIRE_BATCH_MAX};
+    enum st st = http_client_do(c->client, &call, c->stop_fd, reply, e);
     if (st == ST_OK && reply->status != 200) {
         st = err_set(e, ST_NOT_FOUND, "answer %d to the question for the head", reply->status);
     }
@@ -80,9 +77,8 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
         st = uplink_head_check(&h, &cose, c->gw, nonce, c->keys, c->nkeys, e);
     }
     if (st == ST_OK) {
-        st = apply(&h, s, uplink, e);
+        st = apply(&h, s, uplink, lacks, e);
     }
     wire_head_done(&h);
-    http_client_close(client);
     return st;
 }

@@ -1,5 +1,7 @@
 /* Receipts that wait for one verification. A receipt's `through` acknowledges the whole prefix, so
- * the last receipt of a run stands for all before it; nothing is applied unverified. */
+ * the last receipt of a run stands for all before it; nothing is applied unverified. Where the
+ * prefix reaches further, to batches that this gateway has neither sent nor acknowledged, the head
+ * is asked first: after a restored copy of the store the city may hold other batches there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,10 +87,33 @@ static void drop_prefix(struct uplink_run *run, struct uplink_sent end,
     run->count = kept;
 }
 
-static enum st acknowledge(struct store *store, uint32_t uplink, const struct uplink_sent *s,
-                           bool prefix, struct wire_span receipt, struct err *e)
+static int64_t count_prefix(const struct uplink_run *run, const struct uplink_sent *end)
 {
-    return store ? store_ack(store, uplink, s->chain, s->seq, prefix, receipt, e) : ST_OK;
+    int64_t n = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        n += run->sent[i].seq <= end->seq &&
+             memcmp(run->sent[i].chain, end->chain, WIRE_ID_BYTES) == 0;
+    }
+    return n;
+}
+
+/* All of the run that the last receipt stands for; ST_NOT_FOUND: nothing but its own batch. */
+static enum st settle_prefix(struct uplink_run *run, struct wire_span receipt, struct store *store,
+                             uint32_t uplink, void (*acked)(void *ctx, const struct uplink_sent *s),
+                             void *ctx, struct err *e)
+{
+    const struct uplink_sent *end = prefix_end(run, &run->sent[run->count - 1]);
+    if (!end) {
+        return ST_NOT_FOUND;
+    }
+    enum st st = store ? store_ack_run(store, uplink, end->chain, end->seq, count_prefix(run, end),
+                                       receipt, e)
+                       : ST_OK;
+    if (st == ST_OK) {
+        drop_prefix(run, *end, acked, ctx);
+    }
+    run->ask = run->ask || st == ST_CONFLICT;
+    return st == ST_CONFLICT ? ST_NOT_FOUND : st;
 }
 
 enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
@@ -107,18 +132,13 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
             continue;
         }
         struct wire_span receipt = {run->bytes.p + last.at, last.n};
-        const struct uplink_sent *end = prefix_end(run, &last);
-        if (end) {
-            struct uplink_sent to = *end;
-            enum st st = acknowledge(store, uplink, &to, true, receipt, e);
-            if (st != ST_OK) {
-                return st;
-            }
-            drop_prefix(run, to, acked, ctx);
+        enum st st = settle_prefix(run, receipt, store, uplink, acked, ctx, e);
+        if (st != ST_OK && st != ST_NOT_FOUND) {
+            return st;
         }
         bool left = run->count > 0 && run->sent[run->count - 1].id == last.id;
         if (left) {
-            enum st st = acknowledge(store, uplink, &last, false, receipt, e);
+            st = store ? store_ack(store, uplink, last.chain, last.seq, false, receipt, e) : ST_OK;
             if (st != ST_OK) {
                 return st;
             }

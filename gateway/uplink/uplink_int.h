@@ -75,6 +75,7 @@ struct uplink_run {
     size_t count;
     struct buf bytes;
     struct mono since; /* of the first */
+    bool ask;          /* a `through` reaches further than what was sent: the head must say more */
 };
 /* Checks that the receipt is about this batch of this gateway and keeps it. ST_FULL: settle
  * first; ST_CORRUPT: it speaks of something else. */
@@ -113,20 +114,33 @@ enum st uplink_carried_all(const struct uplink_taker *t, uint64_t *acked,
 
 /* ---- what the city holds (head.c) ---- */
 
+/* The head is asked for at the start, before anything is sent; then about every hour; and soon when
+ * something says that the city has not what it had: a receipt whose `through` is lower than an
+ * earlier one, a 409, a `through` beyond what was sent. */
+#define UPLINK_HEAD_EVERY_MS 3600000 /* plus or minus a quarter, at random */
+#define UPLINK_HEAD_SOON_MS 10000    /* not sooner after the one before */
+#define UPLINK_HEAD_AGAIN_MS 300000  /* after one that took something back: there may be more */
+/* What the city had acknowledged and lost is sent again one batch in so many ms, behind all else: a
+ * day of 5-minute windows in 10 minutes, 60 days in 10 hours. */
+#define UPLINK_AGAIN_MS 2000
+
 #define UPLINK_CONNECT_MS 10000
 #define UPLINK_CALL_MS 60000
 struct uplink_head_call {
-    const char *url, *ca, *gw;
+    struct http_client *client;
+    const char *url, *gw;
     struct wire_pub *const *keys;
     size_t nkeys;
     int stop_fd;
 };
-/* Asks for the signed head with a fresh nonce and gives what it says to the store. Nothing is
- * applied unverified. reply: how the call went (status 0: no answer, for the reason that
- * http_client_do gave); its body is scratch. With an answer: ST_NOT_FOUND: it is not a head;
- * ST_CORRUPT: one that does not verify; else the store could not take it. */
+/* Asks for the signed head with a fresh nonce and gives what it says to the store; lacks: what the
+ * city has lost of what it had acknowledged. Nothing is applied unverified. reply: how the call
+ * went (status 0: no answer, for the reason that http_client_do gave); its body is scratch. With an
+ * answer: ST_NOT_FOUND: it is not a head; ST_CORRUPT: one that does not verify; else the store
+ * could not take it. */
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
-                        struct http_reply *reply, struct err *e) ST_MUST_CHECK;
+                        struct store_lacks *lacks, struct http_reply *reply,
+                        struct err *e) ST_MUST_CHECK;
 /* ST_OK when it answers this question and one of the keys signed it. */
 enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
                           const char *nonce, struct wire_pub *const *keys, size_t nkeys,
@@ -170,12 +184,45 @@ struct uplink {
     size_t nheld;
     int64_t live_id; /* newest data batch that was sent */
     bool asked;      /* the city has been asked what it holds */
-    uint8_t ended[WIRE_ID_BYTES];
+    struct {
+        struct mono at, due;
+        uint8_t chain[WIRE_ID_BYTES]; /* of the last receipt … */
+        uint64_t through;             /* … and its `through` */
+    } head;
+    int64_t again_id; /* up to this id what is unsent is sent again, at its pace; 0: nothing */
+    struct mono again_due;
+    uint8_t ended[WIRE_ID_BYTES]; /* the chain whose conflict was told last */
     unsigned failures;
     uint64_t random;
     struct log_limit acked_limit;
     bool of_store; /* status.text tells of the store */
 };
+
+/* status.c: what fails on the way to the city and back; what fails here, in the store, which is
+ * over when the store works again, batch or no batch; and what went well. */
+void uplink_set_fault(struct uplink *u, const char *text);
+void uplink_set_store_fault(struct uplink *u, const char *text);
+void uplink_set_store_good(struct uplink *u);
+void uplink_set_good(struct uplink *u);
+/* http_client_do gave st: without an answer. */
+void uplink_call_failed(struct uplink *u, enum st st, const struct http_reply *r,
+                        const struct err *e);
+
+/* pick.c: the next batch and whether it is backlog. ST_NOT_FOUND: nothing now. */
+enum st uplink_pick(struct uplink *u, struct store_batch *b, bool *backfill,
+                    struct err *e) ST_MUST_CHECK;
+/* The city cannot take it now: others pass it for a minute. */
+void uplink_hold(struct uplink *u, int64_t id);
+/* The same for so long; -id: all batches of its chain. */
+void uplink_hold_for(struct uplink *u, int64_t id, int64_t ms);
+
+/* ask.c */
+bool uplink_head_due(const struct uplink *u);
+void uplink_head_soon(struct uplink *u);
+/* A batch was accepted; this is what its receipt claims. */
+void uplink_head_heard(struct uplink *u, const struct uplink_sent *s);
+void uplink_ask_head(struct uplink *u);
+uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
 
 struct uplinks {
     char *gw;

@@ -192,7 +192,8 @@ static inline int site_call(struct site *s, const char *method, const char *path
                             size_t n, const char *const *headers)
 {
     char url[512];
-    const struct http_call call = {method, url, body, n, headers};
+    const struct http_call call = {
+        .method = method, .url = url, .body = body, .body_n = n, .headers = headers};
     struct err e = {.text = ""};
 
     snprintf(url, sizeof url, "https://127.0.0.1:%u%s", city_port(s->city), path);

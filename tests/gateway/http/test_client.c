@@ -109,7 +109,8 @@ static enum st call(struct http_client *c, const char *method, const char *host,
 {
     static const char *const headers[] = {"X-In: yes", "Content-Type: application/cose", NULL};
     char url[128];
-    const struct http_call k = {method, url, body, n, headers};
+    const struct http_call k = {
+        .method = method, .url = url, .body = body, .body_n = n, .headers = headers};
     snprintf(url, sizeof url, "https://%s:%u%s", host, http_server_port(server), path);
     return http_client_do(c, &k, -1, r, e);
 }
@@ -189,7 +190,7 @@ static void plain_http_is_refused_with_a_ca(void **state)
 {
     struct http_reply r = {0};
     struct http_client *c = client(cert, 10000);
-    const struct http_call k = {"GET", "http://127.0.0.1:1/", NULL, 0, NULL};
+    const struct http_call k = {.method = "GET", .url = "http://127.0.0.1:1/"};
 
     (void)state;
     assert_int_equal(http_client_do(c, &k, -1, &r, NULL), ST_BAD);
@@ -232,7 +233,7 @@ static void silence_ends_by_time_or_by_stop(void **state)
     unsigned port;
     int fd = silent(&port), stop_fd = eventfd(1, EFD_CLOEXEC);
     char url[64];
-    const struct http_call k = {"GET", url, NULL, 0, NULL};
+    const struct http_call k = {.method = "GET", .url = url};
     struct err e = {0};
 
     (void)state;

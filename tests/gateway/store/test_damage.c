@@ -153,8 +153,9 @@ static void city_says(struct line *l, const struct line_batches *b, uint64_t thr
     struct store_held held = {.chain = b->v[0].row.chain,
                               .through_seq = through,
                               .through_hash = b->v[through - 1].row.hash};
+    struct store_lacks lacks;
     line_writer_start(l);
-    assert_int_equal(store_city_holds(l->store, 0, &held, 1, true, &e), ST_OK);
+    assert_int_equal(store_city_holds(l->store, 0, &held, 1, true, &lacks, &e), ST_OK);
     line_writer_stop(l);
 }
 
@@ -200,8 +201,9 @@ static void a_store_that_lost_all_follows_the_chain_that_the_city_names(void **s
     line_batches(l, &b);
     assert_int_equal(b.n, 0); /* it waits for the city's word */
     line_batches_done(&b);
+    struct store_lacks lacks;
     line_writer_start(l);
-    assert_int_equal(store_city_holds(l->store, 0, &held, 1, true, &e), ST_OK);
+    assert_int_equal(store_city_holds(l->store, 0, &held, 1, true, &lacks, &e), ST_OK);
     line_writer_stop(l);
     run(l, END + 3 * LINE_MINUTE);
     line_batches(l, &b);

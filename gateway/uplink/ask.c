@@ -1,0 +1,85 @@
+/* When the city is asked what it holds, and what follows from the answer. */
+#include <string.h>
+
+#include "gateway/uplink/uplink_int.h"
+
+uint32_t uplink_draw(struct uplink *u)
+{
+    u->random ^= u->random << 13;
+    u->random ^= u->random >> 7;
+    u->random ^= u->random << 17;
+    return (uint32_t)(u->random >> 32);
+}
+
+bool uplink_head_due(const struct uplink *u)
+{
+    return !u->asked || clk_mono(u->job->clk).ms >= u->head.due.ms;
+}
+
+static void due_in(struct uplink *u, int64_t ms)
+{
+    u->head.due.ms = u->head.at.ms + ms;
+}
+
+void uplink_head_soon(struct uplink *u)
+{
+    if (u->head.due.ms - u->head.at.ms > UPLINK_HEAD_SOON_MS) {
+        due_in(u, UPLINK_HEAD_SOON_MS);
+    }
+}
+
+/* Not verified yet, so all that it can do is to have the head asked. The first receipt of a batch
+ * that comes again may be old: its `through` says nothing. */
+void uplink_head_heard(struct uplink *u, const struct uplink_sent *s)
+{
+    if (u->reply.status != 201) {
+        return;
+    }
+    bool same = memcmp(u->head.chain, s->chain, WIRE_ID_BYTES) == 0;
+    if (same && s->through_seq < u->head.through) {
+        uplink_head_soon(u);
+    }
+    memcpy(u->head.chain, s->chain, WIRE_ID_BYTES);
+    u->head.through = s->through_seq;
+}
+
+/* Nothing is sent before the first answer. A city that answers without a head is no reason to wait,
+ * nor is one that does not answer later on. */
+void uplink_ask_head(struct uplink *u)
+{
+    struct err e = {0};
+    struct store_lacks lacks = {0, 0, 0};
+    struct http_reply reply = {.retry_after_s = -1};
+    const struct uplink_head_call call = {u->client, u->url,   u->gw,
+                                          u->keys,   u->nkeys, u->job->stop->fd};
+    buf_init(&reply.body, WIRE_BATCH_MAX);
+    enum st st = uplink_head_ask(&call, u->job->store, u->index, &lacks, &reply, &e);
+    buf_done(&reply.body);
+    u->reply.retry_after_s = reply.retry_after_s;
+    u->head.at = clk_mono(u->job->clk);
+    int64_t every = UPLINK_HEAD_EVERY_MS / 4 * 3;
+    due_in(u, every + (int64_t)((uint64_t)(UPLINK_HEAD_EVERY_MS / 2) * uplink_draw(u) >> 32));
+    if (st != ST_OK && reply.status == 0) {
+        uplink_call_failed(u, st, &reply, &e);
+        due_in(u, UPLINK_HEAD_AGAIN_MS);
+        return;
+    }
+    u->asked = u->asked || st == ST_OK || st == ST_NOT_FOUND || st == ST_CORRUPT;
+    if (st == ST_OK) {
+        u->head.through = 0; /* what is heard from here on counts */
+    }
+    if (st == ST_OK && lacks.last_id > 0) {
+        u->again_id = lacks.last_id > u->again_id ? lacks.last_id : u->again_id;
+        due_in(u, UPLINK_HEAD_AGAIN_MS);
+        log_warn("uplink %s: the city has lost %lld batches that are sent again", u->id,
+                 (long long)lacks.batches);
+    }
+    if (st == ST_CORRUPT) {
+        store_event(u->job->store, STORE_WARNING, "uplink.head", u->id, "%s", e.text);
+        log_warn("uplink %s: %s", u->id, e.text);
+    } else if (st != ST_OK && st != ST_NOT_FOUND && st != ST_STOPPED) {
+        u->failures++;
+        due_in(u, UPLINK_HEAD_SOON_MS);
+        uplink_set_store_fault(u, e.text);
+    }
+}

@@ -1,0 +1,76 @@
+/* What the page says of an uplink. */
+#include <stdio.h>
+
+#include "gateway/uplink/uplink_int.h"
+
+/* What fails on the way to the city and back. */
+void uplink_set_fault(struct uplink *u, const char *text)
+{
+    (void)pthread_mutex_lock(&u->lock);
+    bool was = u->status.text[0] != '\0';
+    u->status.online = false;
+    u->of_store = false;
+    (void)snprintf(u->status.text, sizeof(u->status.text), "%s", text);
+    (void)pthread_mutex_unlock(&u->lock);
+    if (!was) {
+        store_event(u->job->store, STORE_WARNING, "uplink.offline", u->id, "%s", text);
+        log_warn("uplink %s: %s", u->id, text);
+    }
+}
+
+/* What fails here, in the store: it is over when the store works again, batch or no batch. */
+void uplink_set_store_fault(struct uplink *u, const char *text)
+{
+    uplink_set_fault(u, text);
+    u->of_store = true;
+}
+
+void uplink_set_store_good(struct uplink *u)
+{
+    if (!u->of_store) {
+        return;
+    }
+    u->of_store = false;
+    u->failures = 0;
+    (void)pthread_mutex_lock(&u->lock);
+    u->status.online = u->status.last_ok_ms != 0;
+    u->status.text[0] = '\0';
+    (void)pthread_mutex_unlock(&u->lock);
+    store_event(u->job->store, STORE_INFO, "uplink.online", u->id, "the store works again");
+    log_info("uplink %s: the store works again", u->id);
+}
+
+void uplink_set_good(struct uplink *u)
+{
+    int64_t now_ms = clk_now(u->job->clk).utc_ms;
+    (void)pthread_mutex_lock(&u->lock);
+    bool was = u->status.text[0] != '\0';
+    u->status.online = true;
+    u->status.text[0] = '\0';
+    u->of_store = false;
+    u->status.last_ok_ms = now_ms;
+    u->status.sent++;
+    (void)pthread_mutex_unlock(&u->lock);
+    if (was) {
+        store_event(u->job->store, STORE_INFO, "uplink.online", u->id, "batches go out again");
+        log_info("uplink %s: batches go out again", u->id);
+    }
+}
+
+void uplink_call_failed(struct uplink *u, enum st st, const struct http_reply *r,
+                        const struct err *e)
+{
+    if (st == ST_STOPPED) {
+        return;
+    }
+    if (st != ST_CORRUPT || r->cert.to_ms == 0) {
+        u->failures++;
+        uplink_set_fault(u, e->text);
+        return;
+    }
+    char text[sizeof u->status.text];
+    uplink_clock_words(r, clk_now(u->job->clk).grade, text, sizeof(text));
+    uplink_set_fault(u, text);
+    uplink_clock_wait(u->job);
+    u->failures = 0; /* what the clock refused says nothing about the line */
+}
