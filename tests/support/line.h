@@ -32,7 +32,8 @@ struct line {
     bool legal[LINE_DEVICES_MAX]; /* bound by law */
     const char *device_name, *point_name;
     const char *gateway;
-    const char *const *quantity; /* keys, one a series; NULL: all are temperatures */
+    bool second_uplink, second_required; /* "ward", with index 1, beside "city" */
+    const char *const *quantity;         /* keys, one a series; NULL: all are temperatures */
     struct store *store;
     struct seal *seal;
     struct thr writer;

@@ -170,6 +170,32 @@ static void a_correction_in_conflict_is_said_again(void **state)
     line_stop(l);
 }
 
+/* A power cut right behind it: the next window still begins where the last one ended. */
+static void what_is_sealed_again_does_not_move_where_windows_go_on(void **state)
+{
+    struct line *l = *state;
+    struct line_batches b;
+    struct store_chain chain, now;
+    struct err e = {0};
+    line_start(l);
+    line_run(l, LINE_M1 + 4 * LINE_MINUTE);
+    line_batches(l, &b);
+    assert_int_equal(store_chain_last(l->store, &chain, &e), ST_OK);
+    struct store_sealed old = {.chain = chain.id,
+                               .seq = chain.last_seq + 1,
+                               .kind = WIRE_DATA,
+                               .from_ms = LINE_M1,
+                               .to_ms = LINE_M1 + LINE_MINUTE,
+                               .packed = {(const uint8_t *)"bytes", 5},
+                               .again = true};
+    assert_int_equal(store_seal_again(l->store, &old, b.v[2].row.id, &e), ST_OK);
+    assert_int_equal(store_chain_last(l->store, &now, &e), ST_OK);
+    assert_int_equal(now.last_seq, old.seq);
+    assert_int_equal(now.window_to_ms, chain.window_to_ms);
+    line_batches_done(&b);
+    line_stop(l);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
@@ -177,6 +203,7 @@ int main(void)
         T(a_batch_in_conflict_goes_out_again_in_the_next_chain),
         T(a_refused_batch_is_sealed_again_only_when_it_is_asked_for),
         T(a_correction_in_conflict_is_said_again),
+        T(what_is_sealed_again_does_not_move_where_windows_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

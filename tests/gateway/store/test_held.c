@@ -42,14 +42,19 @@ static void says(struct city *c, struct store_held h)
     line_writer_stop(c->l);
 }
 
-static void ack(struct city *c, uint64_t seq)
+static void ack_by(struct city *c, uint32_t uplink, uint64_t seq)
 {
     struct err e = {0};
     line_writer_start(c->l);
-    assert_int_equal(store_ack(c->l->store, 0, c->b.v[0].row.chain, seq, false,
+    assert_int_equal(store_ack(c->l->store, uplink, c->b.v[0].row.chain, seq, false,
                                (struct wire_span){(const uint8_t *)"r", 1}, &e),
                      ST_OK);
     line_writer_stop(c->l);
+}
+
+static void ack(struct city *c, uint64_t seq)
+{
+    ack_by(c, 0, seq);
 }
 
 static bool is_unsent(struct city *c, uint64_t seq)
@@ -122,6 +127,40 @@ static void an_acknowledgement_that_waits_for_its_commit_is_taken_back_too(void 
     city_close(&c);
 }
 
+static uint64_t oldest(struct line *l)
+{
+    struct line_batches b;
+    line_batches(l, &b);
+    uint64_t seq = b.v[0].row.seq;
+    line_batches_done(&b);
+    return seq;
+}
+
+/* Nothing but a time is over: what is old leaves when each uplink that must have it has it. */
+static void a_batch_leaves_when_every_required_uplink_has_it(void **state)
+{
+    struct line *l = *state;
+    for (int required = 0; required < 2; required++) {
+        struct city c;
+        l->second_uplink = true;
+        l->second_required = required;
+        l->store_cfg.keep_ms = 2 * LINE_MINUTE;
+        city_open(&c, l, 8);
+        for (uint64_t seq = 1; seq <= 5; seq++)
+            ack(&c, seq);
+        line_run(l, LINE_M1 + 12 * LINE_MINUTE);
+        assert_int_equal(oldest(l) > 1, !required);
+        for (uint64_t seq = 1; seq <= 3 && required; seq++)
+            ack_by(&c, 1, seq);
+        line_run(l, LINE_M1 + 15 * LINE_MINUTE);
+        assert_int_equal(oldest(l), required ? 4 : 6);
+        city_close(&c);
+        assert_int_equal(line_teardown(state), 0);
+        assert_int_equal(line_setup(state), 0);
+        l = *state;
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
@@ -129,6 +168,7 @@ int main(void)
         T(numbers_of_another_history_are_not_acknowledged),
         T(below_a_broken_link_nothing_is_proven),
         T(an_acknowledgement_that_waits_for_its_commit_is_taken_back_too),
+        T(a_batch_leaves_when_every_required_uplink_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
