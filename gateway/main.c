@@ -139,7 +139,12 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
                                      .last_ok_ms = s.last_ok_ms,
                                      .sent = s.sent,
                                      .acknowledged = s.acknowledged,
-                                     .bytes = s.bytes};
+                                     .bytes = s.bytes,
+                                     .wire_bytes = s.wire_bytes,
+                                     .metered = s.metered,
+                                     .month_bytes = s.month_bytes,
+                                     .budget_bytes = s.budget_bytes,
+                                     .renews_ms = s.renews_ms};
         snprintf(out[i].id, sizeof out[i].id, "%s", uplinks_id(l->c.uplinks_room, i));
         snprintf(out[i].text, sizeof out[i].text, "%s", s.text);
     }

@@ -23,6 +23,7 @@ enum cfg_kind {
     CFG_DECIMAL, /* struct num: exact decimal */
     CFG_RANGE,   /* struct num[2]: [min, max]; kind NUM_NONE in both when absent */
     CFG_SIZE,    /* int64_t bytes: "2GiB", "64KiB", "4096" */
+    CFG_DATA,    /* int64_t bytes, as data is sold: "500MB", "2GB" */
     CFG_TIME,    /* int64_t ms: "10s", "5min", "500ms", "60d" */
     CFG_WORD,    /* int: one of `words` */
     CFG_STRINGS, /* struct cfg_strings */
@@ -59,7 +60,8 @@ struct cfg_field {
     size_t offset;
     bool required;
     const char *dflt; /* one value as it would stand in the file; NULL: zero / absent */
-    double min, max;  /* CFG_INT, CFG_REAL; also CFG_TIME (ms) and CFG_SIZE; unchecked when equal */
+    double min,
+        max; /* CFG_INT, CFG_REAL; also CFG_TIME (ms), CFG_SIZE, CFG_DATA; unchecked when equal */
     const struct cfg_word *words;
     const struct cfg_table *sub;
     const char *help; /* one line, for `fieldpost check` and the manual */

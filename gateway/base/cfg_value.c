@@ -16,6 +16,7 @@ static const struct unit sizes[] = {{"", 1},
                                     {"MiB", INT64_C(1) << 20},
                                     {"GiB", INT64_C(1) << 30},
                                     {NULL, 0}};
+static const struct unit data[] = {{"MB", 1000000}, {"GB", 1000000000}, {NULL, 0}};
 static const struct unit times[] = {{"ms", 1},      {"s", 1000},     {"min", 60000},
                                     {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 
@@ -129,7 +130,10 @@ static enum st read_string(const struct cfg_field *f, const struct cfg_node *n, 
 
 static enum st out_of_range(const struct cfg_field *f, const char *shown, char *why)
 {
-    const struct unit *units = f->kind == CFG_SIZE ? sizes : f->kind == CFG_TIME ? times : NULL;
+    const struct unit *units = f->kind == CFG_SIZE   ? sizes
+                               : f->kind == CFG_DATA ? data
+                               : f->kind == CFG_TIME ? times
+                                                     : NULL;
     if (units) {
         char lo[32], hi[32];
         unit_text((int64_t)f->min, units, lo, sizeof(lo));
@@ -157,6 +161,9 @@ static enum st read_int(const struct cfg_field *f, const struct cfg_node *n, voi
     }
     if (f->kind == CFG_SIZE && !parse_unit(n->text, sizes, &v)) {
         return bad(why, shown, "a size: a whole number and KiB, MiB or GiB, such as 64MiB");
+    }
+    if (f->kind == CFG_DATA && !parse_unit(n->text, data, &v)) {
+        return bad(why, shown, "an amount of data: a whole number and MB or GB, such as 500MB");
     }
     if (f->kind == CFG_INT && !cfg_int_parse(n->text, &v)) {
         return bad(why, shown, "a whole number");
@@ -230,6 +237,7 @@ enum st cfg_value_read(const struct cfg_field *f, const struct cfg_node *n, stru
         return read_string(f, n, a, dst, why);
     case CFG_INT:
     case CFG_SIZE:
+    case CFG_DATA:
     case CFG_TIME:
         return read_int(f, n, dst, why);
     case CFG_REAL:

@@ -18,6 +18,7 @@ struct http_client {
     char *ca, *agent, *auth; /* auth: "Authorization: Bearer …" */
     CURLM *multi;
     CURL *easy;
+    struct http_meter meter;
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -88,6 +89,7 @@ enum st http_client_open(struct http_client **out, const struct http_client_cfg 
     if (c == NULL)
         return err_set(e, ST_MEMORY, "no memory for a client");
     c->cfg = *cfg;
+    c->meter.wire = cfg->wire;
     c->ca = cfg->ca != NULL ? copy("", cfg->ca) : NULL;
     c->auth = cfg->bearer != NULL ? copy("Authorization: Bearer ", cfg->bearer) : NULL;
     c->agent = copy("", cfg->user_agent != NULL ? cfg->user_agent : "fieldpost");
@@ -132,6 +134,13 @@ static bool set_body(CURL *h, const struct http_call *call)
     return ok && curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
 }
 
+static int on_close(void *ctx, curl_socket_t fd)
+{
+    struct http_client *c = ctx;
+    http_meter_end(&c->meter, fd);
+    return close(fd);
+}
+
 /* Everything is set anew for each call: curl_easy_reset keeps the connection and TLS session. */
 static bool set_options(struct http_client *c, const struct http_call *call,
                         struct curl_slist *headers, struct http_reply *r)
@@ -149,6 +158,7 @@ static bool set_options(struct http_client *c, const struct http_call *call,
            SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
            SET(TIMEOUT_MS, (long)c->cfg.total_ms) && SET(BUFFERSIZE, IO_BUFFER_BYTES) &&
            SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) && SET(TCP_KEEPALIVE, 1L) &&
+           SET(CLOSESOCKETFUNCTION, on_close) && SET(CLOSESOCKETDATA, c) &&
            SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, &r->body) &&
            set_body(h, call);
 #undef SET
@@ -286,6 +296,13 @@ static void read_reply(CURL *h, struct http_reply *r)
     r->received_bytes = (int64_t)down + head_down;
 }
 
+static void read_meter(struct http_client *c)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK)
+        http_meter_read(&c->meter, fd);
+}
+
 enum st http_client_do(struct http_client *c, const struct http_call *call, int stop_fd,
                        struct http_reply *reply, struct err *e)
 {
@@ -319,6 +336,7 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
         curl_easy_setopt(c->easy, CURLOPT_QUICK_EXIT, 1L);
         st = err_set(e, ST_STOPPED, "%s: stopped", call->url);
     }
+    read_meter(c);
     curl_multi_remove_handle(c->multi, c->easy);
 out:
     if (st == ST_MEMORY) /* what ran out of memory half-way takes no call any more */

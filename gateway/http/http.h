@@ -71,6 +71,14 @@ void http_server_close(struct http_server *s); /* waits for handlers that run */
 
 /* ---- client ----------------------------------------------------------------------------- */
 
+/* Bytes of IP packets, as the kernel counts them (TCP_INFO): payload, TLS and heads, repeats too.
+ * Not in it: looking names up. Some 2 % more than a counter in nftables says: the end of a
+ * connection is an estimate. */
+#define HTTP_INTERFACE_BYTES 16
+struct http_wire {
+    int64_t sent_bytes, received_bytes;
+    char interface[HTTP_INTERFACE_BYTES]; /* of the last connection; "": not known */
+};
 struct http_client; /* one keep-alive connection pool, one thread */
 struct http_client_cfg {
     const char *ca;     /* PEM file; required for https */
@@ -78,6 +86,7 @@ struct http_client_cfg {
     int64_t connect_ms, total_ms;
     size_t max_answer; /* bytes of an answer that are accepted */
     const char *user_agent;
+    struct http_wire *wire; /* counts what all calls take, up to the close; may be NULL */
 };
 struct http_call {
     const char *method, *url;

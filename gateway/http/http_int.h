@@ -23,6 +23,21 @@ const struct http_route *http_route_find(const struct http_route *routes, size_t
 void http_route_methods(const struct http_route *routes, size_t n, const char *path, char *text,
                         char *out, size_t out_n);
 
+/* ---- meter.c: what the client's connection takes on the wire ------------------------------ */
+
+#define HTTP_METERED 4 /* connections at a time: one is kept, others are on their way */
+struct http_meter {
+    struct http_wire *wire; /* NULL: nobody wants to know */
+    struct {
+        bool is;
+        int fd;
+        int64_t sent, received; /* at the last look */
+    } seen[HTTP_METERED];
+};
+/* Adds to the wire what went over the socket since the last look; before it is closed. */
+void http_meter_read(struct http_meter *m, int fd);
+void http_meter_end(struct http_meter *m, int fd);
+
 /* ---- watch.c: the overall deadline of every connection ----------------------------------- */
 
 /* libmicrohttpd's time-out starts anew with every byte; a client that trickles would hold its

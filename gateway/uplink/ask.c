@@ -54,6 +54,7 @@ void uplink_ask_head(struct uplink *u)
                                           u->keys,   u->nkeys, u->job->stop->fd};
     buf_init(&reply.body, WIRE_BATCH_MAX);
     enum st st = uplink_head_ask(&call, u->job->store, u->index, &lacks, &reply, &e);
+    uplink_count(u, false);
     buf_done(&reply.body);
     u->reply.retry_after_s = reply.retry_after_s;
     u->head.at = clk_mono(u->job->clk);

@@ -39,7 +39,8 @@ static enum st pick_again(struct uplink *u, const int64_t *but, size_t n, struct
 
 /* Control first, then the newest when it is new, then the oldest, and last what the city has lost.
  * What is on its way or held is passed over. */
-enum st uplink_pick(struct uplink *u, struct store_batch *b, bool *backfill, struct err *e)
+enum st uplink_pick(struct uplink *u, bool backlog, struct store_batch *b, bool *backfill,
+                    struct err *e)
 {
     int64_t but[UPLINK_HELD_MAX + UPLINK_RUN_MAX];
     size_t n = 0, kept = 0;
@@ -63,6 +64,9 @@ enum st uplink_pick(struct uplink *u, struct store_batch *b, bool *backfill, str
     st = store_pick_batch_above(u->reader, u->id, STORE_PICK_NEWEST, u->again_id, but, n, b, e);
     if (st != ST_NOT_FOUND && (st != ST_OK || b->id > u->live_id)) {
         return st;
+    }
+    if (!backlog) {
+        return ST_NOT_FOUND;
     }
     *backfill = true;
     st = store_pick_batch_above(u->reader, u->id, STORE_PICK_OLDEST, u->again_id, but, n, b, e);

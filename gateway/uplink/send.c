@@ -146,6 +146,7 @@ static void send_one(struct uplink *u, const struct store_batch *b, bool backfil
     }
     enum st st =
         uplink_city_put(u->client, u->url, u->gw, b, backfill, u->job->stop->fd, &u->reply, &e);
+    uplink_count(u, false);
     (void)pthread_mutex_lock(&u->lock);
     u->status.bytes += (uint64_t)u->reply.sent_bytes;
     (void)pthread_mutex_unlock(&u->lock);
@@ -204,12 +205,18 @@ static void step(struct uplink *u)
     unsigned before = u->failures;
     enum st st = ST_BUSY;
     u->reply.retry_after_s = -1;
+    enum uplink_spend spend = uplink_may_spend(u);
+    if (spend == UPLINK_SPEND_NOTHING) {
+        settle(u);
+        pause_for(u, IDLE_MS);
+        return;
+    }
     if (uplink_head_due(u)) {
         settle(u); /* what was accepted is not missing */
         uplink_ask_head(u);
     }
     if (u->asked) {
-        st = uplink_pick(u, &b, &backfill, &e);
+        st = uplink_pick(u, spend == UPLINK_SPEND_ALL, &b, &backfill, &e);
     }
     if (st == ST_OK) {
         send_one(u, &b, backfill);
@@ -241,10 +248,14 @@ static enum st open_thread(struct uplink *u, struct err *e)
                                         .connect_ms = UPLINK_CONNECT_MS,
                                         .total_ms = UPLINK_CALL_MS,
                                         .max_answer = UPLINK_ANSWER_MAX,
-                                        .user_agent = "fieldpost"};
+                                        .user_agent = "fieldpost",
+                                        .wire = &u->wire};
     enum st st = ST_OK;
     if (!u->reader) {
         st = store_reader_open_in(&u->reader, u->job->store, e);
+        if (st == ST_OK) {
+            st = uplink_budget_load(&u->budget, u->reader, u->id, e);
+        }
     }
     if (st == ST_OK && !u->client) {
         st = http_client_open(&u->client, &cfg, e);
@@ -278,6 +289,7 @@ void uplink_main(void *uplink_job)
     settle(u); /* what the city has acknowledged need not be sent again */
 out:
     http_client_close(u->client);
+    uplink_count(u, true);
     store_reader_close(u->reader);
     u->client = NULL;
     u->reader = NULL;

@@ -57,6 +57,18 @@ void uplink_set_good(struct uplink *u)
     }
 }
 
+void uplink_set_stopped(struct uplink *u, const char *text)
+{
+    if (!text && !u->stopped) {
+        return;
+    }
+    u->stopped = text != NULL;
+    (void)pthread_mutex_lock(&u->lock);
+    u->status.online = !text && u->status.last_ok_ms != 0;
+    (void)snprintf(u->status.text, sizeof(u->status.text), "%s", text ? text : "");
+    (void)pthread_mutex_unlock(&u->lock);
+}
+
 void uplink_call_failed(struct uplink *u, enum st st, const struct http_reply *r,
                         const struct err *e)
 {

@@ -6,6 +6,10 @@
 #include "gateway/uplink/uplink_int.h"
 
 enum uplink_type { TYPE_CITY };
+static const struct cfg_word metered[] = {{"auto", UPLINK_METERED_AUTO},
+                                          {"always", UPLINK_METERED_ALWAYS},
+                                          {"never", UPLINK_METERED_NEVER},
+                                          {NULL, 0}};
 static const struct cfg_word types[] = {{"city", TYPE_CITY}, {NULL, 0}};
 static const struct cfg_field fields[] = {
     {.key = "type",
@@ -34,6 +38,18 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct uplink_cfg, required),
      .dflt = "true",
      .help = "whether batches stay in the store until this uplink acknowledged them"},
+    {.key = "budget",
+     .kind = CFG_DATA,
+     .offset = offsetof(struct uplink_cfg, budget_bytes),
+     .min = 1e6,
+     .max = 1e12,
+     .help = "what a calendar month may take on the wire over links that cost by the byte"},
+    {.key = "metered",
+     .kind = CFG_WORD,
+     .offset = offsetof(struct uplink_cfg, metered),
+     .dflt = "auto",
+     .words = metered,
+     .help = "whether the link costs by the byte; auto: modems do, cable and Wi-Fi do not"},
     {.key = NULL}};
 const struct cfg_table uplink_table = {sizeof(struct uplink_cfg), fields};
 
@@ -74,6 +90,8 @@ static enum st open_entry(struct uplink *u, const struct uplink_cfg *cfg, struct
         return err_set(e, ST_MEMORY, "uplinks.%s: no memory", cfg->id);
     }
     u->required = cfg->required;
+    u->budget.limit = cfg->budget_bytes;
+    u->metered = (enum uplink_metered)cfg->metered;
     for (size_t i = 0; i < cfg->receipt_keys.n; i++) {
         struct err why = {0};
         if (wire_pub_load(&u->keys[u->nkeys], cfg->receipt_keys.v[i], &why) == ST_OK) {

@@ -25,6 +25,11 @@ struct uplink_status {
     char text[200];     /* last fault and what to do; "" when all is well */
     int64_t last_ok_ms; /* UTC; 0: never since start */
     uint64_t sent, acknowledged, bytes;
+    uint64_t wire_bytes;  /* since start: both ways, TLS and heads of packets */
+    bool metered;         /* the link of now costs by the byte */
+    int64_t month_bytes;  /* over such links in this calendar month of Viet Nam */
+    int64_t budget_bytes; /* of a month; 0: none */
+    int64_t renews_ms;    /* UTC: when the next month begins; 0: the date is not known */
 };
 void uplinks_status(const struct uplinks *u, size_t i, struct uplink_status *out);
 

@@ -13,6 +13,8 @@ struct uplink_cfg {
     char *url, *ca;
     struct cfg_strings receipt_keys;
     bool required;
+    int64_t budget_bytes; /* 0: none */
+    int metered;          /* enum uplink_metered */
 };
 
 /* ---- what an answer means (answer.c, pure) ---- */
@@ -46,6 +48,42 @@ bool uplink_problem_member(const uint8_t *p, size_t n, const char *name, char *o
 /* How long to wait after `failures` > 0 in a row: full jitter below an exponential ceiling, never
  * less than Retry-After (bounded). */
 int64_t uplink_backoff_ms(unsigned failures, uint32_t random, long retry_after_s);
+
+/* ---- what a month may cost (budget.c) ---- */
+
+enum uplink_metered { UPLINK_METERED_AUTO, UPLINK_METERED_ALWAYS, UPLINK_METERED_NEVER };
+/* What may go out over a link that costs by the byte. */
+enum uplink_spend {
+    UPLINK_SPEND_ALL,
+    UPLINK_SPEND_NEWEST,  /* from 80 % of the budget on: control and the newest, no backlog */
+    UPLINK_SPEND_NOTHING, /* it is used up */
+};
+struct uplink_budget {
+    int64_t limit;          /* bytes a month; 0: none */
+    int64_t month;          /* as uplink_month_of; 0: the date was never known */
+    int64_t used, undated;  /* in that month; while the date was not known */
+    enum uplink_spend told; /* by an event in this month */
+    int64_t unsaved;        /* bytes that the store does not know of */
+    struct mono saved_at;
+};
+/* Calendar months of Viet Nam, counted: year * 12 + month - 1. And where one begins, in UTC. */
+int64_t uplink_month_of(int64_t utc_ms);
+int64_t uplink_month_start_ms(int64_t month);
+void uplink_budget_add(struct uplink_budget *b, struct clk_time now, int64_t bytes);
+enum uplink_spend uplink_budget_spend(struct uplink_budget *b, struct clk_time now);
+/* As the store keeps it. */
+void uplink_budget_text(const struct uplink_budget *b, char *out, size_t n);
+bool uplink_budget_parse(struct uplink_budget *b, const char *text); /* false: b is unchanged */
+enum st uplink_budget_load(struct uplink_budget *b, struct store_reader *r, const char *uplink,
+                           struct err *e) ST_MUST_CHECK;
+/* Now and then, or at once: a power cut costs at most an hour and 256 KiB of the count. */
+enum st uplink_budget_save(struct uplink_budget *b, struct store *s, const char *uplink,
+                           struct mono now, bool at_once, struct err *e) ST_MUST_CHECK;
+
+/* Whether what goes over this interface costs by the byte: a modem does (wwan, ppp, modems on USB);
+ * what has no device of its own, and "", is judged by the default route's. `root` is put before the
+ * paths: "" for the machine's own (link.c). */
+bool uplink_link_metered(const char *root, const char *interface);
 
 /* ---- a certificate whose dates do not hold by the clock here (clock.c) ---- */
 
@@ -170,6 +208,7 @@ struct uplink {
     struct wire_pub **keys;
     size_t nkeys;
     uint32_t index; /* in the store */
+    enum uplink_metered metered;
     pthread_mutex_t lock;
     struct uplink_status status; /* under lock */
 
@@ -192,6 +231,10 @@ struct uplink {
     int64_t again_id; /* up to this id what is unsent is sent again, at its pace; 0: nothing */
     struct mono again_due;
     uint8_t ended[WIRE_ID_BYTES]; /* the chain whose conflict was told last */
+    struct http_wire wire;
+    int64_t counted; /* of the wire */
+    struct uplink_budget budget;
+    bool stopped; /* status.text tells of the budget */
     unsigned failures;
     uint64_t random;
     struct log_limit acked_limit;
@@ -204,17 +247,24 @@ void uplink_set_fault(struct uplink *u, const char *text);
 void uplink_set_store_fault(struct uplink *u, const char *text);
 void uplink_set_store_good(struct uplink *u);
 void uplink_set_good(struct uplink *u);
+/* Nothing may go out, for this reason; NULL: it may. No event of its own. */
+void uplink_set_stopped(struct uplink *u, const char *text);
 /* http_client_do gave st: without an answer. */
 void uplink_call_failed(struct uplink *u, enum st st, const struct http_reply *r,
                         const struct err *e);
 
-/* pick.c: the next batch and whether it is backlog. ST_NOT_FOUND: nothing now. */
-enum st uplink_pick(struct uplink *u, struct store_batch *b, bool *backfill,
+/* pick.c: the next batch and whether it is backlog, which only comes where it is wanted.
+ * ST_NOT_FOUND: nothing now. */
+enum st uplink_pick(struct uplink *u, bool backlog, struct store_batch *b, bool *backfill,
                     struct err *e) ST_MUST_CHECK;
 /* The city cannot take it now: others pass it for a minute. */
 void uplink_hold(struct uplink *u, int64_t id);
 /* The same for so long; -id: all batches of its chain. */
 void uplink_hold_for(struct uplink *u, int64_t id, int64_t ms);
+
+/* budget.c: counts what the last call took (at_end: and saves it), and says what may go out now. */
+void uplink_count(struct uplink *u, bool at_end);
+enum uplink_spend uplink_may_spend(struct uplink *u);
 
 /* ask.c */
 bool uplink_head_due(const struct uplink *u);

@@ -231,6 +231,21 @@ static void put_receipt(struct web_json *j, struct web *w, const char *uplink)
     web_json_close(j, '}');
 }
 
+/* What it costs. left_bytes is null without a budget. */
+static void put_data(struct web_json *j, const struct web_uplink *u)
+{
+    int64_t left = u->budget_bytes - u->month_bytes;
+    bool any = u->budget_bytes > 0;
+    web_json_open(j, "data", '{');
+    web_json_int(j, "wire_bytes", (int64_t)u->wire_bytes);
+    web_json_bool(j, "metered", u->metered);
+    web_json_int(j, "month_bytes", u->month_bytes);
+    put_known(j, "budget_bytes", any, (double)u->budget_bytes);
+    put_known(j, "left_bytes", any, left > 0 ? (double)left : 0);
+    put_known(j, "renews_ms", u->renews_ms > 0, (double)u->renews_ms);
+    web_json_close(j, '}');
+}
+
 static void put_uplinks(struct web_json *j, struct web *w)
 {
     struct web_uplink up[UPLINKS_MAX];
@@ -246,6 +261,7 @@ static void put_uplinks(struct web_json *j, struct web *w)
         web_json_int(j, "sent", (int64_t)up[i].sent);
         web_json_int(j, "acknowledged", (int64_t)up[i].acknowledged);
         web_json_int(j, "bytes", (int64_t)up[i].bytes);
+        put_data(j, &up[i]);
         put_receipt(j, w, up[i].id);
         web_json_close(j, '}');
     }

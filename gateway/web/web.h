@@ -20,7 +20,9 @@ struct web_uplink {
     bool online, required;
     char text[200];
     int64_t last_ok_ms;
-    uint64_t sent, acknowledged, bytes;
+    uint64_t sent, acknowledged, bytes, wire_bytes;
+    bool metered;
+    int64_t month_bytes, budget_bytes, renews_ms; /* 0: no budget; not known */
 };
 struct web_site {
     const char *id, *name, *territory, *language, *version;

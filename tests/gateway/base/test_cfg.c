@@ -28,7 +28,7 @@ struct point {
 struct site {
     char *id, *name;
     bool on;
-    int64_t size_bytes, keep_ms;
+    int64_t size_bytes, data_bytes, keep_ms;
     struct cfg_strings files;
     struct cfg_ints numbers;
     struct place place;
@@ -59,6 +59,7 @@ static const struct cfg_field site_fields[] = {
     {"name", CFG_STRING, .offset = offsetof(struct site, name)},
     {"on", CFG_BOOL, offsetof(struct site, on), .dflt = "true"},
     {"size", CFG_SIZE, offsetof(struct site, size_bytes), .dflt = "2GiB", .min = 1024, .max = 1e12},
+    {"data", CFG_DATA, offsetof(struct site, data_bytes), .min = 1e6, .max = 1e12},
     {"keep", CFG_TIME, offsetof(struct site, keep_ms), .dflt = "60d"},
     {"files", CFG_STRINGS, .offset = offsetof(struct site, files)},
     {"numbers", CFG_INTS, offsetof(struct site, numbers), .min = 0, .max = 65535},
@@ -217,6 +218,10 @@ static void every_kind_refuses_what_it_is_not(void **state)
     EXPECT("id: a\nsize: 99999999999GiB\n",
            "2:7: size: \"99999999999GiB\" is not a size: a whole number and KiB, MiB or GiB, such "
            "as 64MiB");
+    EXPECT("id: a\ndata: 500MiB\n",
+           "2:7: data: \"500MiB\" is not an amount of data: a whole number "
+           "and MB or GB, such as 500MB");
+    EXPECT("id: a\ndata: 0MB\n", "2:7: data: \"0MB\" is out of range: 1MB to 1000GB");
     EXPECT("id: a\nkeep: 60\n", "2:7: keep: \"60\" is not a time: a whole number and ms, s, min, h "
                                 "or d, such as 10s");
     EXPECT("id: a\nfiles: {x: y}\n", "2:8: files: must be a list: [a, b]");
@@ -250,20 +255,20 @@ static void every_kind_refuses_what_it_is_not(void **state)
 static void all_mistakes_come_in_one_run_in_file_order(void **state)
 {
     (void)state;
-    EXPECT(
-        "nmae: x\n"
-        "on: maybe\n"
-        "buses:\n"
-        "  one: {prt: /dev/x, bauds: 5}\n"
-        "zzzzzz: 1\n"
-        "place: {lat: 1, lon: 500}\n",
-        "1:1: \"id\" is missing", "1:1: unknown key \"nmae\"; did you mean \"name\"?",
-        "2:5: on: \"maybe\" is not true or false", "4:3: \"port\" is missing: the serial port",
-        "4:9: unknown key \"prt\"; did you mean \"port\"?",
-        "4:22: unknown key \"bauds\"; did you mean \"baud\"?",
-        "5:1: unknown key \"zzzzzz\"; known are: id, name, on, size, keep, files, numbers, place, "
-        "buses, points",
-        "6:22: lon: \"500\" is out of range: -180 to 180");
+    EXPECT("nmae: x\n"
+           "on: maybe\n"
+           "buses:\n"
+           "  one: {prt: /dev/x, bauds: 5}\n"
+           "zzzzzz: 1\n"
+           "place: {lat: 1, lon: 500}\n",
+           "1:1: \"id\" is missing", "1:1: unknown key \"nmae\"; did you mean \"name\"?",
+           "2:5: on: \"maybe\" is not true or false", "4:3: \"port\" is missing: the serial port",
+           "4:9: unknown key \"prt\"; did you mean \"port\"?",
+           "4:22: unknown key \"bauds\"; did you mean \"baud\"?",
+           "5:1: unknown key \"zzzzzz\"; known are: id, name, on, size, data, keep, files, "
+           "numbers, place, "
+           "buses, points",
+           "6:22: lon: \"500\" is out of range: -180 to 180");
 }
 
 static void repeated_keys_are_refused(void **state)
