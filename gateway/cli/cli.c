@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
     {"status", cli_status, "show how the gateway does"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
+    {"resend", cli_resend, "list what the city has refused for ever, and send it once more"},
     {"backup", cli_backup, "copy the store while the gateway runs"},
     {"digest", cli_digest, "show what was sealed of a day, and its proof as a QR code"},
     {"verify", cli_verify, "check a batch file or a USB export offline"},

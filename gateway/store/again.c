@@ -2,6 +2,7 @@
  * or were given up. */
 #include "gateway/store/rollup_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum st store_again_next(struct store *s, struct store_again *out, struct err *e)
@@ -96,4 +97,25 @@ enum st store_refused_again(struct store *s, const uint8_t *chain, uint64_t seq,
     if (seq >> STORE_SEQ_BITS)
         return ST_NOT_FOUND;
     return store_call(s, again_call, &a, e);
+}
+
+enum st store_each_refusal(struct store_reader *r,
+                           bool (*each)(void *ctx, const struct store_refusal *f), void *ctx,
+                           struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&r->db, SQL_REFUSED_EACH, e);
+    if (!q)
+        return ST_IO;
+    enum st st;
+    while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
+        struct store_refusal f = {.seq = store_batch_seq(sqlite3_column_int64(q, 1)),
+                                  .n = (uint64_t)sqlite3_column_int64(q, 2),
+                                  .at_ms = sqlite3_column_int64(q, 3)};
+        const char *code = (const char *)sqlite3_column_text(q, 4);
+        (void)snprintf(f.code, sizeof f.code, "%s", code ? code : "");
+        if (!store_db_blob(q, 0, f.chain, sizeof f.chain) || !each(ctx, &f))
+            break;
+    }
+    sqlite3_reset(q);
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }

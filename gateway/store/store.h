@@ -581,6 +581,16 @@ struct store_set_aside {
 };
 enum st store_set_aside_last(struct store_reader *r, struct store_set_aside *out,
                              struct err *e) ST_MUST_CHECK;
+/* Each of them once, in order, that is not to be sealed once more already. */
+struct store_refusal {
+    uint8_t chain[WIRE_ID_BYTES];
+    uint64_t seq, n; /* n: readings */
+    int64_t at_ms;
+    char code[32];
+};
+enum st store_each_refusal(struct store_reader *r,
+                           bool (*each)(void *ctx, const struct store_refusal *f), void *ctx,
+                           struct err *e) ST_MUST_CHECK;
 void store_stats(struct store *s, struct store_stats *out);
 
 /* ---- for tools: walks in short transactions, single batches, a copy (reader) ------------- */

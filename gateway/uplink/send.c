@@ -172,6 +172,9 @@ static bool take_carried(struct uplink *u)
                                    .stop = u->job->stop};
     struct err e = {0};
     uint64_t acked = 0;
+    if (u->job->i == 0) { /* one of them does it for all */
+        uplink_again_all(u->job->store);
+    }
     enum st st = uplink_carried_all(&t, &acked, &e);
     if (acked > 0) {
         log_info("uplink %s: %llu batches acknowledged by a file of receipts", u->id,

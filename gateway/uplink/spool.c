@@ -1,5 +1,6 @@
-/* Handing a file of receipts to the gateway that runs, or that will: it is copied into a folder
- * beside the store, which the uplink's thread looks into. The store keeps its one writer. */
+/* Handing something to the gateway that runs, or that will: a file of receipts, or the name of a
+ * batch. It goes into a folder beside the store, which an uplink's thread looks into. The store
+ * keeps its one writer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,10 +57,11 @@ static enum st copy(int from, const char *from_path, int to, const char *to_path
     }
 }
 
-static enum st open_spool(const char *store_path, char *path, size_t size, int *fd, struct err *e)
+static enum st open_spool(const char *store_path, const char *name, char *path, size_t size,
+                          int *fd, struct err *e)
 {
     struct stat owner;
-    if (snprintf(path, size, "%s" UPLINK_SPOOL, store_path) >= (int)size) {
+    if (snprintf(path, size, "%s%s", store_path, name) >= (int)size) {
         return err_set(e, ST_BAD, "store.path is too long");
     }
     if (stat(store_path, &owner) != 0) {
@@ -117,9 +119,30 @@ enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_p
 {
     char folder_path[1024];
     int folder = -1;
-    enum st st = open_spool(store_path, folder_path, sizeof(folder_path), &folder, e);
+    enum st st = open_spool(store_path, UPLINK_SPOOL, folder_path, sizeof(folder_path), &folder, e);
     if (st == ST_OK) {
         st = hand_over(folder, folder_path, path, uplinks_id(u, i), name, size, e);
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    return st;
+}
+
+enum st uplinks_ask_again(const char *store_path, const uint8_t chain[WIRE_ID_BYTES], uint64_t seq,
+                          struct err *e)
+{
+    char folder_path[1024], hex[WIRE_ID_TEXT], name[64];
+    int folder = -1;
+    wire_hex(chain, WIRE_ID_BYTES, hex);
+    (void)snprintf(name, sizeof(name), "%s-%llu", hex, (unsigned long long)seq);
+    enum st st =
+        open_spool(store_path, UPLINK_RESEND, folder_path, sizeof(folder_path), &folder, e);
+    if (st == ST_OK) {
+        int fd = openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0 || close(fd) != 0 || fsync(folder) != 0) {
+            st = fail(folder_path, "cannot be written", e);
+        }
     }
     if (folder >= 0) {
         (void)close(folder);

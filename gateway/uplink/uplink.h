@@ -55,6 +55,13 @@ enum st uplinks_carried(const struct uplinks *u, size_t i, struct store_reader *
 enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_path,
                           const char *path, char *name, size_t size, struct err *e) ST_MUST_CHECK;
 
+/* Asks the gateway on this store, through the folder STORE.resend, for the readings of a batch that
+ * was refused for ever to be sealed and sent once more: it looks there every second, or when it
+ * next starts, and does it with the next window. Asked twice is asked once. */
+#define UPLINK_RESEND ".resend"
+enum st uplinks_ask_again(const char *store_path, const uint8_t chain[WIRE_ID_BYTES], uint64_t seq,
+                          struct err *e) ST_MUST_CHECK;
+
 struct uplink_job {
     struct uplinks *uplinks;
     size_t i;

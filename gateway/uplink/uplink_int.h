@@ -150,6 +150,11 @@ enum st uplink_carried_take(const struct uplink_taker *t, const char *path,
 enum st uplink_carried_all(const struct uplink_taker *t, uint64_t *acked,
                            struct err *e) ST_MUST_CHECK;
 
+/* ---- batches that a person wants to be sent once more (again.c) ---- */
+
+/* Hands the store all that was asked for through its folder, and says so in an event. */
+void uplink_again_all(struct store *s);
+
 /* ---- what the city holds (head.c) ---- */
 
 /* The head is asked for at the start, before anything is sent; then about every hour; and soon when

@@ -68,6 +68,34 @@ class Poison(GatewayCase):
         self.assertIn((bad.chain.hex(), bad.seq), held)
         self.assertEqual(self.gw.stop(), 0)
 
+    def resend(self, *args, code=0):
+        r = subprocess.run([os.path.join(self.args.bin, "fieldpost"), "resend", "--config",
+                            self.gw.conf, *args], capture_output=True, text=True, timeout=30,
+                           check=False)
+        self.assertEqual(r.returncode, code, r.stderr)
+        return r.stdout + r.stderr
+
+    def test_a_batch_that_was_refused_goes_out_again_when_the_city_is_mended(self):
+        self.begin(lambda r: problem(400, "bad_signature", r.hash))
+        until(self.voids, 90, "a void entry that names the batch and its hash")
+        bad = self.poison
+        name = f"{bad.chain.hex()}/{bad.seq}"
+        self.assertIn(f"{name} {len(bad.readings)} readings, bad_signature at 20", self.resend())
+        self.assertIn("no batch of this name", self.resend(f"{bad.chain.hex()}/999999", code=1))
+        self.assertIn("is no CHAIN/SEQ", self.resend("1/2", code=2))
+        self.city.hook = None
+        self.assertIn("next window", self.resend(name))
+        rows = sorted((r.series, r.t_ms, fp.text(r.v)) for r in bad.readings)
+
+        def again():
+            return [b for b in self.data() if sorted(
+                (r.series, r.t_ms, fp.text(r.v)) for r in b.readings) == rows]
+        until(again, 60, "its readings under a new number")
+        self.assertEqual(len(again()), 1)
+        self.assertGreater(again()[0].seq, bad.seq)
+        self.assertEqual(self.resend(), "")
+        self.drain(90)
+
     def test_a_400_of_somebody_else_keeps_the_batch_and_lets_the_others_pass(self):
         self.begin(lambda r: (400, {"Content-Type": "text/html"}, b"<html>no</html>"))
         self.wait_for(len(self.data()) + 5, 90)

@@ -8,7 +8,7 @@ _fieldpost() {
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
         fieldpost-city) offer='serve enroll revoke keys dump verify import report retired alarms --help' ;;
-        *) offer='run check keygen key status export receipts backup digest verify --help --version' ;;
+        *) offer='run check keygen key status export receipts resend backup digest verify --help --version' ;;
         esac
     else
         case $before in
@@ -31,6 +31,7 @@ _fieldpost() {
             fieldpost.status) offer='--config --json' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
+            fieldpost.resend) offer='--config --all' ;;
             fieldpost.backup) offer='--config --out' ;;
             fieldpost.digest) offer='--config --day --format' ;;
             fieldpost.verify) offer='--key --from --to --seq --day' ;;
