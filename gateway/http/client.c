@@ -156,11 +156,11 @@ static bool set_options(struct http_client *c, const struct http_call *call,
            SET(SSL_VERIFYHOST, 2L) && SET(CERTINFO, 1L) && SET(CAPATH, NULL) &&
            (c->ca == NULL || SET(CAINFO, c->ca)) && SET(USERAGENT, c->agent) &&
            SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
-           SET(TIMEOUT_MS, (long)c->cfg.total_ms) && SET(BUFFERSIZE, IO_BUFFER_BYTES) &&
-           SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) && SET(TCP_KEEPALIVE, 1L) &&
-           SET(CLOSESOCKETFUNCTION, on_close) && SET(CLOSESOCKETDATA, c) &&
-           SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, &r->body) &&
-           set_body(h, call);
+           SET(TIMEOUT_MS, (long)(call->total_ms > 0 ? call->total_ms : c->cfg.total_ms)) &&
+           SET(BUFFERSIZE, IO_BUFFER_BYTES) && SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) &&
+           SET(TCP_KEEPALIVE, 1L) && SET(CLOSESOCKETFUNCTION, on_close) &&
+           SET(CLOSESOCKETDATA, c) && SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) &&
+           SET(WRITEDATA, &r->body) && set_body(h, call);
 #undef SET
 }
 

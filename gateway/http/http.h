@@ -94,6 +94,7 @@ struct http_call {
     size_t body_n;
     const char *const *headers; /* "Name: value", ends with NULL */
     size_t max_answer;          /* of this call; 0: the client's */
+    int64_t total_ms;           /* as well */
 };
 struct http_reply {
     int status; /* 0: no answer */

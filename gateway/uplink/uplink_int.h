@@ -169,6 +169,7 @@ void uplink_again_all(struct store *s);
 
 #define UPLINK_CONNECT_MS 10000
 #define UPLINK_CALL_MS 60000
+#define UPLINK_SLOWEST 4 /* bytes a ms of a batch's upload, on top: 1 MiB has five minutes */
 struct uplink_head_call {
     struct http_client *client;
     const char *url, *gw;

@@ -27,6 +27,8 @@ enum st uplink_city_put(struct http_client *c, const char *url, const char *gw,
                                    .url = full,
                                    .body = b->packed.p,
                                    .body_n = b->packed.n,
-                                   .headers = backfill ? late : live};
+                                   .headers = backfill ? late : live,
+                                   .total_ms =
+                                       UPLINK_CALL_MS + (int64_t)b->packed.n / UPLINK_SLOWEST};
     return http_client_do(c, &call, stop_fd, r, e);
 }

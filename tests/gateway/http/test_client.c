@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <limits.h>
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway/http/http.h"
@@ -41,6 +43,9 @@ static void on_get(void *ctx, const struct http_request *q, struct http_answer *
     } else if (strcmp(q->param[0], "busy") == 0) {
         http_problem(a, 503, "unavailable", "later", NULL, NULL);
         http_answer_header(a, "Retry-After", "17");
+    } else if (strncmp(q->param[0], "later", 5) == 0) {
+        a->status = 429;
+        http_answer_header(a, "Retry-After", "%s", q->param[0] + 5);
     } else {
         a->status = 200;
         a->static_body = big;
@@ -139,6 +144,76 @@ static void a_body_arrives_and_the_answer_returns(void **state)
     free(big);
     buf_done(&r.body);
     http_client_close(c);
+}
+
+/* Seconds, or a date of HTTP; what is neither says nothing. */
+static void retry_after_is_seconds_or_a_date(void **state)
+{
+    static const struct {
+        const char *text;
+        time_t in_s; /* not 0: the date of so many seconds from now, in the place of text */
+        long low, high;
+    } cases[] = {{"0", 0, -1, -1},
+                 {"120", 0, 120, 120},
+                 {"soon", 0, -1, -1},
+                 {"-5", 0, -1, -1},
+                 {"4000000000", 0, 1, LONG_MAX}, /* whoever waits has a bound of his own */
+                 {NULL, 90, 80, 90},
+                 {NULL, -90, -1, -1},
+                 {"Wed, 99 Foo 2026 99:99:99 GMT", 0, -1, -1}};
+    struct http_reply r = {0};
+    struct http_client *c = client(cert, 10000);
+    struct err e = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128] = "/x/later", text[64];
+        struct tm tm;
+        time_t at = time(NULL) + cases[i].in_s;
+        gmtime_r(&at, &tm);
+        strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        for (const char *p = cases[i].text ? cases[i].text : text; *p; p++)
+            snprintf(path + strlen(path), sizeof path - strlen(path), *p == ' ' ? "%%20" : "%c",
+                     *p);
+        assert_int_equal(call(c, "GET", "127.0.0.1", path, NULL, 0, &r, &e), ST_OK);
+        assert_int_equal(r.status, 429);
+        assert_in_range(r.retry_after_s + 1, cases[i].low + 1,
+                        cases[i].high == LONG_MAX ? LONG_MAX : cases[i].high + 1);
+    }
+    buf_done(&r.body);
+    http_client_close(c);
+}
+
+/* More than the bodies, and not by far: TLS and the heads of packets. A second call on the same
+ * connection costs no handshake; the end of a connection is counted when it comes. */
+static void what_goes_over_the_wire_is_counted(void **state)
+{
+    struct http_wire w = {0, 0, ""};
+    const struct http_client_cfg cfg = {.ca = cert,
+                                        .connect_ms = 5000,
+                                        .total_ms = 10000,
+                                        .max_answer = 10000,
+                                        .user_agent = "test",
+                                        .wire = &w};
+    struct http_client *c = NULL;
+    struct http_reply r = {0};
+    struct err e = {0};
+    static char body[100000];
+
+    (void)state;
+    assert_int_equal(http_client_open(&c, &cfg, &e), ST_OK);
+    assert_int_equal(call(c, "PUT", "127.0.0.1", "/x/1", body, sizeof body, &r, &e), ST_OK);
+    int64_t sent = w.sent_bytes, received = w.received_bytes;
+    assert_in_range(sent, sizeof body + 1000, sizeof body + 8000);
+    assert_in_range(received, 1000, 8000);
+    assert_string_equal(w.interface, "lo");
+    assert_int_equal(call(c, "PUT", "127.0.0.1", "/x/1", "abc", 3, &r, &e), ST_OK);
+    assert_in_range(w.sent_bytes - sent, 200, 900);
+    assert_in_range(w.received_bytes - received, 200, 900);
+    sent = w.sent_bytes;
+    http_client_close(c);
+    assert_in_range(w.sent_bytes - sent, 80, 300);
+    buf_done(&r.body);
 }
 
 static void an_early_refusal_is_read_though_the_body_was_not(void **state)
@@ -265,6 +340,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_arrives_and_the_answer_returns),
+        cmocka_unit_test(retry_after_is_seconds_or_a_date),
+        cmocka_unit_test(what_goes_over_the_wire_is_counted),
         cmocka_unit_test(an_early_refusal_is_read_though_the_body_was_not),
         cmocka_unit_test(another_certificate_is_refused),
         cmocka_unit_test(another_host_name_is_refused),
