@@ -151,9 +151,15 @@ static bool about_us(const struct http_reply *r, const uint8_t hash[WIRE_HASH_BY
            strcasecmp(theirs, ours) == 0;
 }
 
-static struct uplink_verdict by_status(int status)
+#define PAGE                                                                                       \
+    "a web page came in place of the city's answer: a proxy or a sign-in page is between here "    \
+    "and "                                                                                         \
+    "the city: sign in to this network, or use another"
+
+static struct uplink_verdict by_status(int status, bool page)
 {
-    struct uplink_verdict v = {.action = UPLINK_HOLD, .advice = "an answer that was not expected"};
+    struct uplink_verdict v = {.action = UPLINK_HOLD,
+                               .advice = page ? PAGE : "an answer that was not expected"};
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         if (status >= statuses[i].from && status <= statuses[i].to) {
             v.action = statuses[i].action;
@@ -165,10 +171,12 @@ static struct uplink_verdict by_status(int status)
 
 struct uplink_verdict uplink_judge(const struct http_reply *r, const uint8_t hash[WIRE_HASH_BYTES])
 {
+    bool page = is_type(r->content_type, "text/html");
     if (r->status == 200 || r->status == 201) {
-        return (struct uplink_verdict){.action = UPLINK_ACCEPTED, .advice = ""};
+        return page ? (struct uplink_verdict){.action = UPLINK_RETRY, .advice = PAGE}
+                    : (struct uplink_verdict){.action = UPLINK_ACCEPTED, .advice = ""};
     }
-    struct uplink_verdict v = by_status(r->status);
+    struct uplink_verdict v = by_status(r->status, page);
     char code[UPLINK_CODE_BYTES];
     if (!is_type(r->content_type, "application/problem+json") ||
         !uplink_problem_member(r->body.p, r->body.n, "code", code, sizeof(code))) {

@@ -17,11 +17,11 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
     }
     if (receipt->n > UPLINK_RECEIPT_MAX ||
         wire_receipt_open(&r, &cose, receipt->p, receipt->n, NULL) != ST_OK) {
-        return err_set(e, ST_CORRUPT, "the answer is not a receipt");
+        return err_set(e, ST_CORRUPT, "the answer is not a receipt: see who answers at url");
     }
     if (strcmp(r.gw, gw) != 0 || memcmp(r.chain, b->chain, WIRE_ID_BYTES) != 0 || r.seq != b->seq ||
         memcmp(r.sha256, b->hash, WIRE_HASH_BYTES) != 0) {
-        return err_set(e, ST_CORRUPT, "the receipt is for another batch");
+        return err_set(e, ST_CORRUPT, "the receipt is for another batch: see who answers at url");
     }
     struct uplink_sent *s = &run->sent[run->count];
     *s = (struct uplink_sent){.id = b->id,

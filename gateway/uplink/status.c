@@ -69,18 +69,42 @@ void uplink_set_stopped(struct uplink *u, const char *text)
     (void)pthread_mutex_unlock(&u->lock);
 }
 
+/* For the technician; what libcurl says goes behind it. */
+static const char *call_advice(enum st st)
+{
+    static const struct {
+        enum st st;
+        const char *advice;
+    } calls[] = {
+        {ST_TIMEOUT, "no answer in time: check signal, cable and SIM here, then the city"},
+        {ST_IO, "nobody answers, or the line breaks: check network and DNS here, then the city"},
+        {ST_CORRUPT, "who answers is not proven to be the city: see ca and url of this uplink, and "
+                     "who stands between"},
+        {ST_BAD, "what answers does not speak HTTP: see url, and who stands between"},
+        {ST_FULL, "the answer is longer than any of the city's: a proxy or a sign-in page is "
+                  "between here and the city"},
+    };
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        if (calls[i].st == st) {
+            return calls[i].advice;
+        }
+    }
+    return "the call could not be made";
+}
+
 void uplink_call_failed(struct uplink *u, enum st st, const struct http_reply *r,
                         const struct err *e)
 {
     if (st == ST_STOPPED) {
         return;
     }
+    char text[sizeof u->status.text];
     if (st != ST_CORRUPT || r->cert.to_ms == 0) {
         u->failures++;
-        uplink_set_fault(u, e->text);
+        (void)snprintf(text, sizeof(text), "%s (%s)", call_advice(st), e->text);
+        uplink_set_fault(u, text);
         return;
     }
-    char text[sizeof u->status.text];
     uplink_clock_words(r, clk_now(u->job->clk).grade, text, sizeof(text));
     uplink_set_fault(u, text);
     uplink_clock_wait(u->job);

@@ -78,6 +78,8 @@ static void only_the_citys_word_about_our_bytes_is_final(void **state)
         {500, "text/html", "<html>", UPLINK_HOLD},
         {502, "text/html", "", UPLINK_RETRY},
         {204, "", "", UPLINK_HOLD},
+        /* a sign-in page: no batch will pass it */
+        {200, "text/html; charset=utf-8", "<html>sign in</html>", UPLINK_RETRY},
     };
     for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
         struct uplink_verdict got = judge(v[i].status, v[i].type, v[i].body);
