@@ -85,8 +85,13 @@ static json_t *uplink_of_store(struct store_reader *r, const char *id, struct er
     if (st != ST_OK) {
         return NULL;
     }
-    json_t *u = json_pack("{s:s, s:I, s:I}", "id", id, "unsent_batches", (json_int_t)batches,
-                          "unsent_readings", (json_int_t)readings);
+    int64_t since_ms = 0, spent = 0;
+    if (uplinks_spent(r, id, &since_ms, &spent, e) != ST_OK) {
+        return NULL;
+    }
+    json_t *u =
+        json_pack("{s:s, s:I, s:I, s:I}", "id", id, "unsent_batches", (json_int_t)batches,
+                  "unsent_readings", (json_int_t)readings, "month_bytes", (json_int_t)spent);
     st = store_last_receipt(r, id, &last, e);
     if (u && st == ST_OK) {
         char chain[WIRE_ID_TEXT], at[CLK_TEXT_BYTES];

@@ -124,6 +124,16 @@ enum st uplink_budget_load(struct uplink_budget *b, struct store_reader *r, cons
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+enum st uplinks_spent(struct store_reader *r, const char *id, int64_t *since_ms, int64_t *bytes,
+                      struct err *e)
+{
+    struct uplink_budget b = {.month = 0};
+    ERR_TRY(uplink_budget_load(&b, r, id, e));
+    *since_ms = b.month ? uplink_month_start_ms(b.month) : 0;
+    *bytes = b.used + b.undated;
+    return ST_OK;
+}
+
 struct save {
     const char *key, *text;
 };

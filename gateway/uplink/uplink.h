@@ -55,6 +55,10 @@ enum st uplinks_carried(const struct uplinks *u, size_t i, struct store_reader *
 enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_path,
                           const char *path, char *name, size_t size, struct err *e) ST_MUST_CHECK;
 
+/* What the store knows of the uplink's month: when it began (UTC; 0: the date was never known) and
+ * what went over links that cost by the byte since. The gateway writes it once an hour. */
+enum st uplinks_spent(struct store_reader *r, const char *id, int64_t *since_ms, int64_t *bytes,
+                      struct err *e) ST_MUST_CHECK;
 /* Asks the gateway on this store, through the folder STORE.resend, for the readings of a batch that
  * was refused for ever to be sealed and sent once more: it looks there every second, or when it
  * next starts, and does it with the next window. Asked twice is asked once. */

@@ -12,7 +12,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 from fp_gatewaycase import GatewayCase  # noqa: E402
-from fp_proc import City, free_port, main, skipped, until  # noqa: E402
+from fp_proc import City, free_port, main, run, skipped, until  # noqa: E402
 
 INSIDE = "FP_BUDGET_INSIDE"
 OFF_BY = 0.03  # of what nft counts, at most
@@ -100,6 +100,8 @@ uplinks:
         until(lambda: len(self.at_city()) > 18, 60, "more of them")
         self.assertEqual(self.gw.stop(), 0)
         first, wire = self.saved(), nft.read()
+        said = run([self.gw.exe, "status", "--config", self.gw.conf]).stdout
+        self.assertIn(f"uplinks[0].month_bytes: {first[1]}", said)
         off = first[1] / wire - 1
         print(f"counted {first[1]}, nft {wire}: off by {100 * off:.2f} %", flush=True)
         self.assertLess(abs(off), OFF_BY)

@@ -119,6 +119,9 @@ function problems() {
   for (const u of status.uplinks) {
     if (u.text) list.push({ level: "warn", text: t("uplink_problem", { id: u.id }),
       step: `${t("uplink_problem_step")} (${u.text})` });
+    else if (u.data.metered && u.data.budget_bytes && u.data.left_bytes < u.data.budget_bytes / 5) {
+      list.push({ level: "warn", text: t("budget_low", { id: u.id }), step: t("budget_low_step") });
+    }
   }
   list.push(...storageProblems());
   list.push(...sick.filter((d) => broken(d) && own(d)).map(deviceProblem));
@@ -178,6 +181,10 @@ function showSending() {
   for (const u of status.uplinks) {
     facts.push([status.uplinks.length > 1 ? `${t("last_ack")}: ${u.id}` : t("last_ack"),
       acknowledged(u)]);
+  }
+  for (const u of status.uplinks.filter((x) => x.data.budget_bytes)) {
+    facts.push([status.uplinks.length > 1 ? `${t("data_month")}: ${u.id}` : t("data_month"),
+      t("data_of", { n: number(u.data.month_bytes / 1e6, 1), total: number(u.data.budget_bytes / 1e6) })]);
   }
   if (!status.uplinks.length) facts.push([t("last_ack"), t("no_uplink")]);
   facts.push([t("unsent"), t("batches", { n: number(s.batches_unsent) })],

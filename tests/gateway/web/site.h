@@ -207,6 +207,9 @@ static void site_open(struct site *s, const char *listen)
                                     .sent = 7,
                                     .acknowledged = 7,
                                     .bytes = 4321,
+                                    .wire_bytes = 9876,
+                                    .month_bytes = 123456,
+                                    .budget_bytes = 500000000,
                                     .last_ok_ms = clk_now(clk_real()).utc_ms};
     const struct store_cfg sc = {
         .path = s->path, .max_size_bytes = 1 << 30, .keep_ms = 86400000, .journal_every_ms = 10000};

@@ -96,6 +96,13 @@ static void status_tells_site_devices_store_and_receipts(void **state)
     assert_string_equal(text(u, "id"), "city");
     assert_string_equal(text(json_object_get(u, "receipt"), "chain"), "ab01020304050607");
     assert_int_equal(integer(json_object_get(u, "receipt"), "seq"), 1);
+    u = json_object_get(u, "data");
+    assert_int_equal(integer(u, "wire_bytes"), 9876);
+    assert_int_equal(integer(u, "month_bytes"), 123456);
+    assert_int_equal(integer(u, "budget_bytes"), 500000000);
+    assert_int_equal(integer(u, "left_bytes"), 500000000 - 123456);
+    assert_true(json_is_false(json_object_get(u, "metered")));
+    assert_true(json_is_null(json_object_get(u, "renews_ms"))); /* the date was never known */
     json_decref(j);
 }
 
