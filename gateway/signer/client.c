@@ -36,7 +36,8 @@ struct client {
 static int64_t now_ms(void)
 {
     struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_MONOTONIC_RAW,
+                        &t); /* what two processes owe each other is no time of the site */
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
@@ -120,7 +121,7 @@ static void ready_with(struct client *c, const struct signer_say *say)
 static enum st hear(struct client *c, struct signer_say *say, int64_t ms, struct err *e)
 {
     struct pollfd p = {c->fd, POLLIN, 0};
-    int got = poll(&p, 1, (int)(ms > 0 ? ms : 0));
+    int got = ms > 0 ? poll(&p, 1, (int)ms) : 1;
     if (got == 0 || (got < 0 && errno == EINTR))
         return ST_TIMEOUT;
     ssize_t n = got > 0 ? recv(c->fd, say, sizeof *say, MSG_DONTWAIT) : -1;
