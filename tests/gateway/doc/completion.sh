@@ -35,7 +35,8 @@ for command in $commands; do
     is "fieldpost $command" "$(offered "/usr/bin/fieldpost" "$command" '')" \
         "$(tr ' ' '\n' <<<"$(named <<<"$help") $acts" | sort | paste -sd ' ' | sed 's/^ *//')"
 done
-usage=$("$bin/fieldpost-city" --help)
+# a usage that goes on in the next line is one
+usage=$("$bin/fieldpost-city" --help | sed -e ':a' -e '$!N' -e 's/\n  *\[/ [/' -e 'ta' -e 'P' -e 'D')
 city=$(sed -n 's/.* fieldpost-city \([a-z]*\) .*/\1/p' <<<"$usage" | sort | xargs)
 is 'fieldpost-city' "$(offered fieldpost-city '')" "--help $city"
 for command in $city; do
