@@ -130,6 +130,8 @@ static void each_broken_header_is_refused(void **state)
         {"a critical header", CRIT, "028101", -1, NULL},
         {"another content type", TYPE, "031871", -1, NULL},
         {"a type of neither", TYPE, "036161", -1, NULL},
+        {"the same with the window of a control batch", TYPE, "036161", TO,
+         "62746f1b000001a202ae1b00"},
         {"a kid of 7 bytes", KID, "044701020304050607", -1, NULL},
         {"no kid", KID, "", -1, NULL},
         {"no v", V, "", -1, NULL},
