@@ -332,7 +332,7 @@ class Signer(Processes):
             conf = f.read()
         write(self.gw.conf, conf.replace("device.key", "other.key"))
         self.gw.proc.p.send_signal(signal.SIGHUP)
-        self.gw.proc.wait_line("seal.key or gateway.user has changed: that takes a restart")
+        self.gw.proc.wait_line("has changed: that takes a restart")
         n = len(self.batches())
         until(lambda: len(self.batches()) > n + 1, 30, "batches by the old key")
 
