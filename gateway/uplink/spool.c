@@ -8,26 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/drop.h"
 #include "gateway/uplink/uplink_int.h"
 
 static enum st fail(const char *path, const char *what, struct err *e)
 {
     return err_set(e, ST_IO, "%s: %s: %s", path, what, strerror(errno));
-}
-
-/* Root may hand over to a gateway that runs as another user: it must be able to take it away. */
-static enum st give(int fd, const char *path, const struct stat *owner, struct err *e)
-{
-    struct stat sb;
-    if (fstat(fd, &sb) != 0) {
-        return fail(path, "cannot be looked at", e);
-    }
-    if (sb.st_uid == owner->st_uid || fchown(fd, owner->st_uid, owner->st_gid) == 0) {
-        return ST_OK;
-    }
-    return err_set(e, ST_REFUSED,
-                   "%s: the store is that of user %u: run this as that user or as root", path,
-                   (unsigned)owner->st_uid);
 }
 
 static enum st copy(int from, const char *from_path, int to, const char *to_path, struct err *e)
@@ -57,23 +43,6 @@ static enum st copy(int from, const char *from_path, int to, const char *to_path
     }
 }
 
-static enum st open_spool(const char *store_path, const char *name, char *path, size_t size,
-                          int *fd, struct err *e)
-{
-    struct stat owner;
-    if (snprintf(path, size, "%s%s", store_path, name) >= (int)size) {
-        return err_set(e, ST_BAD, "store.path is too long");
-    }
-    if (stat(store_path, &owner) != 0) {
-        return fail(store_path, "cannot be looked at", e);
-    }
-    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-        return fail(path, "cannot be made", e);
-    }
-    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return *fd >= 0 ? give(*fd, path, &owner, e) : fail(path, "cannot be opened", e);
-}
-
 /* Under the name that the gateway looks for only when it is whole. */
 static enum st hand_over(int folder, const char *folder_path, const char *path, const char *id,
                          char *name, size_t size, struct err *e)
@@ -96,7 +65,7 @@ static enum st hand_over(int folder, const char *folder_path, const char *path, 
     enum st st =
         to >= 0 ? copy(from, path, to, name, e) : fail(folder_path, "cannot be written", e);
     if (st == ST_OK) {
-        st = fstat(folder, &owner) == 0 ? give(to, name, &owner, e) : fail(folder_path, "", e);
+        st = fstat(folder, &owner) == 0 ? drop_give(to, name, &owner, e) : fail(folder_path, "", e);
     }
     if (st == ST_OK && fsync(to) != 0) {
         st = fail(name, "cannot be synced", e);
@@ -117,9 +86,9 @@ static enum st hand_over(int folder, const char *folder_path, const char *path, 
 enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_path,
                           const char *path, char *name, size_t size, struct err *e)
 {
-    char folder_path[1024];
+    char folder_path[DROP_PATH_BYTES];
     int folder = -1;
-    enum st st = open_spool(store_path, UPLINK_SPOOL, folder_path, sizeof(folder_path), &folder, e);
+    enum st st = drop_open(store_path, UPLINK_SPOOL, 0755, folder_path, &folder, e);
     if (st == ST_OK) {
         st = hand_over(folder, folder_path, path, uplinks_id(u, i), name, size, e);
     }
@@ -132,12 +101,11 @@ enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_p
 enum st uplinks_ask_again(const char *store_path, const uint8_t chain[WIRE_ID_BYTES], uint64_t seq,
                           struct err *e)
 {
-    char folder_path[1024], hex[WIRE_ID_TEXT], name[64];
+    char folder_path[DROP_PATH_BYTES], hex[WIRE_ID_TEXT], name[64];
     int folder = -1;
     wire_hex(chain, WIRE_ID_BYTES, hex);
     (void)snprintf(name, sizeof(name), "%s-%llu", hex, (unsigned long long)seq);
-    enum st st =
-        open_spool(store_path, UPLINK_RESEND, folder_path, sizeof(folder_path), &folder, e);
+    enum st st = drop_open(store_path, UPLINK_RESEND, 0755, folder_path, &folder, e);
     if (st == ST_OK) {
         int fd = openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         if (fd < 0 || close(fd) != 0 || fsync(folder) != 0) {
