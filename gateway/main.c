@@ -124,6 +124,8 @@ static enum st open_rooms(struct line *l, struct err *e)
         st = recall_clock(l->store, e);
     if (st == ST_OK)
         st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
+    if (st == ST_OK)
+        seal_config(l->seal, c->hash, c->owner);
     return st;
 }
 

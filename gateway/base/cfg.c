@@ -26,6 +26,7 @@ static enum st read_file(struct cfg *c, struct buf *out)
         cfg_complain_at(c, 1, 1, "is not a file");
         goto out;
     }
+    c->owner = s.st_uid;
     for (;;) {
         st = buf_reserve(out, 1);
         if (st != ST_OK) {
@@ -64,7 +65,8 @@ static enum st read_tree(struct cfg *c, struct cfg_arena *a, struct cfg_node **r
     if (st == ST_OK) {
         st = cfg_yaml_read(c, (const char *)text.p, text.n, a, root);
     }
-    buf_done(&text);
+    buf_done(&c->raw);
+    c->raw = text; /* for cfg_take */
     if (st == ST_OK && (*root)->type != CFG_NODE_MAP) {
         cfg_complain_at(c, (*root)->line, (*root)->col, "must be a map of keys and values");
         st = ST_BAD;
@@ -177,6 +179,13 @@ enum st cfg_load_struct(struct cfg **out, const char *path, const struct cfg_tab
     return finish(out, c, st, e);
 }
 
+uid_t cfg_take(struct cfg *c, struct buf *out)
+{
+    *out = c->raw;
+    buf_init(&c->raw, 0);
+    return c->owner;
+}
+
 void cfg_free(struct cfg *c)
 {
     if (!c) {
@@ -186,6 +195,7 @@ void cfg_free(struct cfg *c)
     free(c->places);
     free(c->complaints);
     buf_done(&c->text);
+    buf_done(&c->raw);
     free(c->path);
     free(c);
 }

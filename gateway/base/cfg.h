@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/base/num.h"
 
@@ -99,6 +101,9 @@ enum st cfg_load(struct cfg **out, const char *path, const struct cfg_section *s
 /* The same for one struct at the top of the file (a profile, the city's file). */
 enum st cfg_load_struct(struct cfg **out, const char *path, const struct cfg_table *table,
                         void *dst, struct err *e) ST_MUST_CHECK;
+/* Once: the bytes of the file as they were read, which are the caller's to free now, and the user
+ * whose file it was. */
+uid_t cfg_take(struct cfg *c, struct buf *out);
 void cfg_free(struct cfg *c); /* also frees all strings and items */
 
 const char *cfg_path(const struct cfg *c);

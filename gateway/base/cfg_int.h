@@ -3,6 +3,8 @@
 #ifndef GATEWAY_BASE_CFG_INT_H
 #define GATEWAY_BASE_CFG_INT_H
 
+#include <sys/types.h>
+
 #include "gateway/base/buf.h"
 #include "gateway/base/cfg.h"
 
@@ -40,6 +42,8 @@ struct cfg {
     struct cfg_complaint *complaints;
     size_t ncomplaints; /* at most COMPLAINTS_MAX are kept */
     struct buf text;
+    struct buf raw; /* the file as it was read */
+    uid_t owner;
     bool memory; /* ran out of it while loading */
 };
 

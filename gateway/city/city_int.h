@@ -250,15 +250,12 @@ struct city_entry_at { /* where an entry stands: */
     int64_t batch, n;  /* row, place in it */
     int64_t chain, seq;
 };
-/* Inside a transaction: keeps a `time`, `correct` or `digest` entry; others are passed over. */
+/* Inside a transaction: keeps a `time`, `correct`, `maintain` or `digest` entry; others are passed
+ * over. */
 enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                           const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
 /* Inside a transaction: keeps those of all control batches that are held already. */
 enum st city_correct_fill(struct city_db *d, struct err *e) ST_MUST_CHECK;
-/* Whether readings of this gateway were taken back. ST_UNSUPPORTED: it has a `correct` entry that
- * this version cannot apply. */
-enum st city_correct_can(struct city_db *d, int64_t gateway, bool *any,
-                         struct err *e) ST_MUST_CHECK;
 /* ---- digest.c: days ------------------------------------------------------------------------- */
 
 enum st city_digest_keep(struct city_db *d, const struct city_entry_at *at,
@@ -269,14 +266,18 @@ enum st city_digest(struct city_db *d, int64_t gateway, const char *gw, int64_t 
 
 struct city_correction {
     int64_t gateway;
-    bool any_taken; /* by city_correct_can */
-    bool moved;     /* the batch, by the latest `time` entry for it */
+    struct wire_fixes *fixes; /* NULL: raw */
+    bool moved;               /* the batch, by the latest `time` entry for it */
     int64_t add_ms;
 };
+/* What a gateway says of its readings; raw: nothing. Done also after a failure. */
+enum st city_correct_load(struct city_db *d, int64_t gateway, bool raw, struct city_correction *c,
+                          struct err *e) ST_MUST_CHECK;
+void city_correct_done(struct city_correction *c); /* takes a zeroed one */
 /* What moves the batch in this row of SQL_READ_BATCHES. */
 void city_correction_of(struct city_correction *c, sqlite3_stmt *row);
-/* Moves the reading and turns its flag 64 into 128. *taken: it was taken back. */
-enum st city_reading_correct(struct city_db *d, const struct city_correction *c,
-                             struct wire_reading *r, bool *taken, struct err *e) ST_MUST_CHECK;
+/* Moves the reading, turns its flag 64 into 128, and corrects it. false: it was taken back. Its
+ * names may point into c then, until the next call. */
+bool city_reading_correct(const struct city_correction *c, struct wire_reading *r);
 
 #endif

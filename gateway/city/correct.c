@@ -1,16 +1,11 @@
 #include "gateway/city/city_int.h"
 
-#include <stdio.h>
 #include <string.h>
 
-/* What control batches say about sealed readings: `time` moves the times of a boot, `correct`
- * takes readings back (batch.md rules 16, 19 and 23). Kept in tables as they come; SQL_READ_BATCHES
- * finds what moves a batch, and city_reading_correct applies all of it to a reading. */
-
-static bool span_is(struct wire_span s, const char *text)
-{
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
-}
+/* What control batches say about sealed readings: `time` moves the times of a boot, `correct` takes
+ * readings back, scales or renames them, `maintain` flags them (batch.md rules 16, 19 and 23,
+ * decision 0018). Kept in tables as they come; SQL_READ_BATCHES finds what moves a batch, and
+ * city_reading_correct applies all of it to a reading. */
 
 enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                           const struct wire_entry *x, struct err *e)
@@ -23,9 +18,16 @@ enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                            e);
     if (x->kind == WIRE_ENTRY_CORRECT)
         return city_db_run(d,
-                           city_db_bind(d, SQL_CORRECTED_ADD, "iibiibi", at->batch, at->n,
+                           city_db_bind(d, SQL_CORRECTED_ADD, "iibiibbb", at->batch, at->n,
                                         x->series.p, x->series.n, x->at_ms, x->to_ms, x->text.p,
-                                        x->text.n, (int64_t)span_is(x->text, "invalidate")),
+                                        x->text.n, x->arguments.p, x->arguments.n, x->id.p,
+                                        x->id.n),
+                           e);
+    if (x->kind == WIRE_ENTRY_MAINTAIN)
+        return city_db_run(d,
+                           city_db_bind(d, SQL_MAINTAINED_ADD, "iibiibb", at->batch, at->n,
+                                        x->series.p, x->series.n, x->at_ms, x->to_ms, x->text.p,
+                                        x->text.n, x->arguments.p, x->arguments.n),
                            e);
     if (x->kind == WIRE_ENTRY_DIGEST)
         return city_digest_keep(d, at, x, e);
@@ -63,44 +65,54 @@ enum st city_correct_fill(struct city_db *d, struct err *e)
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st city_correct_can(struct city_db *d, int64_t gateway, bool *any, struct err *e)
+static enum st load(struct city_db *d, enum city_sql sql, enum wire_entry_kind kind,
+                    struct city_correction *c, struct err *e)
 {
-    sqlite3_stmt *s = city_db_bind(d, SQL_CORRECTED_ANY, "i", gateway);
-    enum st st = city_db_step(d, s, e);
+    sqlite3_stmt *s = city_db_bind(d, sql, "i", c->gateway);
+    enum st st;
 
-    *any = st == ST_OK;
-    if (st == ST_OK && sqlite3_column_int(s, 0) == 0) {
-        struct wire_span what = city_db_span(s, 1);
-        st =
-            err_set(e, ST_UNSUPPORTED,
-                    "this version cannot apply a correct entry to %.*s; raw readings are as sealed",
-                    (int)what.n, (const char *)what.p);
+    while ((st = city_db_step(d, s, e)) == ST_OK) {
+        struct wire_entry x = {.kind = kind,
+                               .series = city_db_span(s, 0),
+                               .at_ms = sqlite3_column_int64(s, 1),
+                               .to_ms = sqlite3_column_int64(s, 2),
+                               .text = city_db_span(s, 3),
+                               .arguments = city_db_span(s, 4)};
+        if (kind == WIRE_ENTRY_CORRECT)
+            x.id = city_db_span(s, 5);
+        st = wire_fixes_add(c->fixes, &x, e);
+        if (st != ST_OK)
+            break;
     }
     sqlite3_reset(s);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st city_reading_correct(struct city_db *d, const struct city_correction *c,
-                             struct wire_reading *r, bool *taken, struct err *e)
+enum st city_correct_load(struct city_db *d, int64_t gateway, bool raw, struct city_correction *c,
+                          struct err *e)
 {
-    char series[2 * WIRE_POINT_MAX + 2];
+    *c = (struct city_correction){.gateway = gateway};
+    if (raw)
+        return ST_OK;
+    enum st st = wire_fixes_open(&c->fixes, e);
+    if (st == ST_OK)
+        st = load(d, SQL_CORRECTED_ALL, WIRE_ENTRY_CORRECT, c, e);
+    return st == ST_OK ? load(d, SQL_MAINTAINED_ALL, WIRE_ENTRY_MAINTAIN, c, e) : st;
+}
 
-    *taken = false;
+void city_correct_done(struct city_correction *c)
+{
+    wire_fixes_close(c->fixes);
+    c->fixes = NULL;
+}
+
+bool city_reading_correct(const struct city_correction *c, struct wire_reading *r)
+{
     r->t_ms += c->add_ms;
     /* rule 19: what is moved is corrected, and no longer unknown */
     if (c->moved && r->q & WIRE_Q_TIME_UNKNOWN)
         r->q = (r->q & ~(uint32_t)WIRE_Q_TIME_UNKNOWN) | WIRE_Q_TIME_CORRECTED;
-    if (!c->any_taken)
-        return ST_OK;
-    int n = snprintf(series, sizeof series, "%.*s/%.*s", (int)r->device.n,
-                     (const char *)r->device.p, (int)r->point.n, (const char *)r->point.p);
-    if (n < 0 || (size_t)n >= sizeof series)
-        return err_set(e, ST_CORRUPT, "a series name that is too long");
-    sqlite3_stmt *s = city_db_bind(d, SQL_CORRECTED_AT, "iti", c->gateway, series, r->t_ms);
-    enum st st = city_db_step(d, s, e);
-    *taken = st == ST_OK;
-    sqlite3_reset(s);
-    return st == ST_NOT_FOUND ? ST_OK : st;
+    return c->fixes == NULL || wire_fixes_apply(c->fixes, r);
 }
 
 void city_correction_of(struct city_correction *c, sqlite3_stmt *row)

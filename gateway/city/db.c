@@ -57,11 +57,7 @@ static const char schema_3[] =
     " n INTEGER NOT NULL, chain INTEGER NOT NULL, seq INTEGER NOT NULL, boot BLOB NOT NULL,"
     " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, add_ms INTEGER NOT NULL,"
     " err_ms INTEGER NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
-    "CREATE INDEX IF NOT EXISTS moved_chain ON moved(chain, boot, seq_from);"
-    "CREATE TABLE IF NOT EXISTS corrected(batch INTEGER NOT NULL REFERENCES batch(id),"
-    " n INTEGER NOT NULL, series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
-    " what TEXT NOT NULL, applies INTEGER NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
-    "CREATE INDEX IF NOT EXISTS corrected_series ON corrected(series, from_ms);";
+    "CREATE INDEX IF NOT EXISTS moved_chain ON moved(chain, boot, seq_from);";
 
 /* Version 4: the gateways' digests of their days. */
 static const char schema_4[] =
@@ -94,8 +90,20 @@ static const char schema_6[] =
     " since_ms INTEGER, batch INTEGER REFERENCES batch(id), revoked_ms INTEGER, reason TEXT)"
     " STRICT;";
 
+/* Version 7: `correct` entries whole (id and arguments are CBOR as sealed), and `maintain` entries.
+ */
+static const char schema_7[] =
+    "DROP TABLE IF EXISTS corrected;"
+    "CREATE TABLE corrected(batch INTEGER NOT NULL REFERENCES batch(id), n INTEGER NOT NULL,"
+    " series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, what TEXT NOT NULL,"
+    " arguments BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
+    "CREATE INDEX corrected_id ON corrected(id);"
+    "CREATE TABLE IF NOT EXISTS maintained(batch INTEGER NOT NULL REFERENCES batch(id),"
+    " n INTEGER NOT NULL, series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER,"
+    " work TEXT NOT NULL, map BLOB NOT NULL, PRIMARY KEY(batch, n)) STRICT;";
+
 /* Each may run again; the version is told when all of them are there and filled. */
-static const char *const later[] = {schema_3, schema_4, schema_5, schema_6};
+static const char *const later[] = {schema_3, schema_4, schema_5, schema_6, schema_7};
 #define LATER (sizeof later / sizeof *later)
 #define SCHEMA_VERSION (2 + (int)LATER)
 

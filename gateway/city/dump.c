@@ -52,17 +52,14 @@ static enum st add_batch(struct dump *d, sqlite3_stmt *row, struct err *e)
     struct wire_batch b;
     struct wire_senml m;
     struct wire_reading r;
-    bool taken = false;
     enum st st = city_batch_read(city_db_span(row, 3), &d->cose, &b, e);
 
     if (st == ST_OK)
         st = wire_senml_open(&m, b.cose.payload.p, b.cose.payload.n, b.header.gw, NULL, e);
     city_correction_of(&d->correction, row);
-    for (int64_t i = 0; st == ST_OK && (st = wire_senml_next(&m, &r, e)) == ST_OK; i++) {
-        st = city_reading_correct(&d->db, &d->correction, &r, &taken, e);
-        if (st == ST_OK && !taken)
+    for (int64_t i = 0; st == ST_OK && (st = wire_senml_next(&m, &r, e)) == ST_OK; i++)
+        if (city_reading_correct(&d->correction, &r))
             st = add_reading(d, &r, row, i, e);
-    }
     if (st != ST_OK && st != ST_NOT_FOUND)
         st = err_wrap(e, st, "batch seq %lld", (long long)sqlite3_column_int64(row, 2));
     wire_batch_done(&b);
@@ -93,15 +90,15 @@ static enum st print(struct dump *d, const char *gw, struct err *e)
 static enum st dump_gateway(struct dump *d, int64_t gateway, const char *gw, struct err *e)
 {
     enum st st = city_db_exec(&d->db, "DELETE FROM temp.r", e);
-    d->correction = (struct city_correction){.gateway = gateway};
-    if (st == ST_OK && !d->raw)
-        st = city_correct_can(&d->db, gateway, &d->correction.any_taken, e);
+    if (st == ST_OK)
+        st = city_correct_load(&d->db, gateway, d->raw, &d->correction, e);
     sqlite3_stmt *s = city_db_bind(&d->db, SQL_READ_BATCHES, "iiiii", gateway, INT64_MIN, INT64_MAX,
                                    (int64_t)0, (int64_t)d->raw);
 
     while (st == ST_OK && (st = city_db_step(&d->db, s, e)) == ST_OK)
         st = add_batch(d, s, e);
     sqlite3_reset(s);
+    city_correct_done(&d->correction);
     return st == ST_NOT_FOUND ? print(d, gw, e) : st;
 }
 

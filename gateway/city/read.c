@@ -52,8 +52,8 @@ struct page {
     struct city_correction correction;
 };
 
-static enum st read_batch(struct city_db *d, const struct city_query *q, sqlite3_stmt *s,
-                          struct buf *cose, struct page *p, struct err *e)
+static enum st read_batch(const struct city_query *q, sqlite3_stmt *s, struct buf *cose,
+                          struct page *p, struct err *e)
 {
     int64_t skip = sqlite3_column_int64(s, 0) == q->after_row ? q->after_index : 0;
     struct wire_span id = city_db_span(s, 1);
@@ -61,7 +61,6 @@ static enum st read_batch(struct city_db *d, const struct city_query *q, sqlite3
     struct wire_batch b;
     struct wire_senml m;
     struct wire_reading r;
-    bool taken = false;
     enum st st = city_batch_read(city_db_span(s, 3), cose, &b, e);
 
     if (st == ST_OK && id.n != WIRE_ID_BYTES)
@@ -74,8 +73,7 @@ static enum st read_batch(struct city_db *d, const struct city_query *q, sqlite3
     for (int64_t i = 0; st == ST_OK && (st = wire_senml_next(&m, &r, e)) == ST_OK; i++) {
         if (i < skip)
             continue;
-        st = city_reading_correct(d, &p->correction, &r, &taken, e);
-        if (st != ST_OK || taken || !wanted(q, &r))
+        if (!city_reading_correct(&p->correction, &r) || !wanted(q, &r))
             continue;
         if (p->rows == q->limit) {
             p->stopped_at = i;
@@ -92,7 +90,7 @@ static enum st read_batch(struct city_db *d, const struct city_query *q, sqlite3
 enum st city_readings(struct city_db *d, const struct city_query *q, struct buf *out,
                       int64_t *next_row, int64_t *next_index, struct err *e)
 {
-    struct page p = {.out = out, .stopped_at = -1, .correction.gateway = q->gateway};
+    struct page p = {.out = out, .stopped_at = -1};
     struct buf cose;
     int batches = 0;
     enum st st = buf_printf(out, "%s",
@@ -103,15 +101,15 @@ enum st city_readings(struct city_db *d, const struct city_query *q, struct buf 
 
     buf_init(&cose, WIRE_BATCH_MAX);
     *next_row = *next_index = 0;
-    if (st == ST_OK && !q->raw)
-        st = city_correct_can(d, q->gateway, &p.correction.any_taken, e);
+    if (st == ST_OK)
+        st = city_correct_load(d, q->gateway, q->raw, &p.correction, e);
     while (st == ST_OK && (st = city_db_step(d, s, e)) == ST_OK) {
         int64_t row = sqlite3_column_int64(s, 0);
         if (batches++ == BATCHES_PER_PAGE) {
             *next_row = row;
             break;
         }
-        st = read_batch(d, q, s, &cose, &p, e);
+        st = read_batch(q, s, &cose, &p, e);
         if (p.stopped_at >= 0) {
             *next_row = row;
             *next_index = p.stopped_at;
@@ -119,6 +117,7 @@ enum st city_readings(struct city_db *d, const struct city_query *q, struct buf 
         }
     }
     sqlite3_reset(s);
+    city_correct_done(&p.correction);
     buf_done(&cose);
     if (st != ST_OK && st != ST_NOT_FOUND)
         return st;

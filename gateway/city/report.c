@@ -158,9 +158,10 @@ static enum st reading(struct report *r, sqlite3_stmt *row, const struct wire_sk
     if (twice || touched)
         st = wire_skim_value(s, x, &w.v, e);
     struct city_correction c = r->correction;
-    c.any_taken = touched;
+    if (!touched)
+        c.fixes = NULL;
     if (st == ST_OK)
-        st = city_reading_correct(r->db, &c, &w, &taken, e);
+        taken = !city_reading_correct(&c, &w);
     if (st == ST_OK && touched) /* it may be another series' now */
         series = city_plan_find(&r->plan, w.device, w.point, series);
     if (st == ST_OK && twice && series != UINT32_MAX)
@@ -279,12 +280,11 @@ static enum st moves_read(struct report *r, struct err *e)
 
 enum st city_report_run(struct city_db *d, struct city_report *q, struct err *e)
 {
-    struct report r = {.db = d, .gateway = q->gateway, .correction.gateway = q->gateway};
-    bool any = false;
+    struct report r = {.db = d, .gateway = q->gateway};
 
     buf_init(&r.cose, WIRE_BATCH_MAX);
     r.repeats.span = calloc(CHAINS_MAX, sizeof *r.repeats.span);
-    enum st st = r.repeats.span != NULL ? city_correct_can(d, q->gateway, &any, e)
+    enum st st = r.repeats.span != NULL ? city_correct_load(d, q->gateway, false, &r.correction, e)
                                         : err_set(e, ST_MEMORY, "no memory for a report");
     if (st == ST_OK)
         st = moves_read(&r, e);
@@ -294,6 +294,7 @@ enum st city_report_run(struct city_db *d, struct city_report *q, struct err *e)
         st = city_tally_open(&r.tally, &r.plan, e);
     if (st == ST_OK)
         st = pieces(&r, q, e);
+    city_correct_done(&r.correction);
     city_tally_done(&r.tally);
     city_plan_done(&r.plan);
     free(r.repeats.v);

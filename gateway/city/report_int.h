@@ -140,8 +140,8 @@ struct city_report {
     void *ctx;
     int64_t end_ms; /* out: where max_ms ended it, else to_ms */
 };
-/* Inside a transaction of a reading connection. ST_UNSUPPORTED: a correction that this version
- * cannot apply; ST_FULL: gaps, repeats or chains beyond all bounds. */
+/* Inside a transaction of a reading connection. ST_FULL: gaps, corrections, repeats or chains
+ * beyond all bounds. */
 enum st city_report_run(struct city_db *d, struct city_report *q, struct err *e) ST_MUST_CHECK;
 
 /* ---- rows.c: how they are printed ---------------------------------------------------------- */

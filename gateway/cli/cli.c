@@ -20,6 +20,9 @@ static const struct cli_command commands[] = {
     {"backup", cli_backup, "copy the store while the gateway runs"},
     {"digest", cli_digest, "show what was sealed of a day, and its proof as a QR code"},
     {"verify", cli_verify, "check a batch file or a USB export offline"},
+    {"correct", cli_correct, "say what was wrong with readings: take back, rescale, rename"},
+    {"maintain", cli_maintain, "note a calibration, a new sensor or a new meter"},
+    {"retire", cli_retire, "end a series that is not configured any more"},
     {NULL, NULL, NULL}};
 
 static void usage(FILE *to)

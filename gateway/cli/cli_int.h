@@ -14,6 +14,9 @@ int cli_resend(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_digest(int argc, char **argv);
 int cli_verify(int argc, char **argv);
+int cli_retire(int argc, char **argv);
+int cli_correct(int argc, char **argv);
+int cli_maintain(int argc, char **argv);
 
 /* Prints the usage where `option` (a return value of getopt_long: 'h' or wrong) wants it and sets
  * the exit code. Always NULL, for functions that return an option's value. */

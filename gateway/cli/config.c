@@ -1,5 +1,6 @@
 #include "gateway/cli/config.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,21 @@ static const struct cfg_field gateway_fields[] = {
     {.key = NULL}};
 static const struct cfg_table gateway_table = {sizeof(struct cli_gateway), gateway_fields};
 
+/* What tells this file from another, and who answers for it. */
+static void identify(struct cli_config *c)
+{
+    struct buf raw;
+    uid_t uid = cfg_take(c->cfg, &raw);
+    const struct passwd *user = getpwuid(uid);
+    wire_sha256(raw.p, raw.n, c->hash);
+    buf_done(&raw);
+    if (user) {
+        (void)snprintf(c->owner, sizeof(c->owner), "%s", user->pw_name);
+    } else {
+        (void)snprintf(c->owner, sizeof(c->owner), "uid %u", (unsigned)uid);
+    }
+}
+
 enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
 {
     *c = (struct cli_config){0};
@@ -74,6 +90,9 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
         {"web", &web_cfg_table, &c->web, false, false},
         {NULL, NULL, NULL, false, false}};
     enum st st = cfg_load(&c->cfg, path, sections, NULL, e);
+    if (c->cfg) {
+        identify(c);
+    }
     if (st == ST_OK && c->seal.next_key && !signer_is_token(c->seal.next_key)) {
         cfg_complain(c->cfg, &c->seal.next_key,
                      "next_key: a pkcs11: URI; the next key in a file is made by `fieldpost key "

@@ -28,8 +28,10 @@ struct cli_config {
     struct connectivity_cfg connectivity;
     struct cfg_items uplinks_cfg;
     struct web_cfg web;
-    struct cfg *cfg; /* owns the strings above */
-    bool located;    /* gateway.location was given */
+    struct cfg *cfg;               /* owns the strings above */
+    bool located;                  /* gateway.location was given */
+    uint8_t hash[WIRE_HASH_BYTES]; /* SHA-256 of the file */
+    char owner[65];                /* whose file it is */
     /* Opened by cli_config_open. */
     struct collect *collect_room;
     struct connectivity *connectivity_room;

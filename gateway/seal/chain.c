@@ -89,6 +89,7 @@ enum st seal_enter(struct seal *l, bool now, struct err *e)
     l->silence = store_silence(l->store);
     ERR_TRY(find_chain(l, l->machine, e));
     ERR_TRY(seal_starts_open(l, e));
+    ERR_TRY(seal_absent(l, e));
     ERR_TRY(seal_owe(l, e));
     l->entered = true;
     return ST_OK;

@@ -1,37 +1,10 @@
-#include "gateway/seal/gaps.h"
+#include "gateway/seal/gaps_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOSED_FULL 4096        /* gaps that wait: a window is cut; a whole tick still fits */
-#define HEADER_ROOM (56 * 1024) /* of 64 KiB, for the entries of one header */
-#define ENTRY_BYTES 40          /* times, cause and heads of an entry; its name comes on top */
-#define ENTRIES_MAX 1000        /* in one header: 64 KiB at about 60 bytes each */
-
-struct track {
-    int64_t next_due;  /* of the first poll that is neither read nor missed */
-    int64_t miss_from; /* open gap */
-    int64_t period_ms;
-    enum store_cause cause;
-    bool missing;
-};
-struct row {
-    int64_t from, to;
-    uint32_t series;
-    enum store_cause cause;
-};
-struct gaps {
-    const struct store *store;
-    struct track *track;
-    uint32_t n;
-    struct row *closed;
-    size_t nclosed, max_closed;
-    enum store_cause silence; /* of polls that never came */
-    struct row *rows;         /* scratch of gaps_window */
-    struct wire_gap *entry;   /* its result */
-    struct buf names;
-};
+#define CLOSED_FULL 4096 /* gaps that wait: a window is cut; a whole tick still fits */
+#define ABSENT_MAX 65536 /* series that are due and not configured */
 
 int64_t gaps_align_up(int64_t t, int64_t step)
 {
@@ -41,26 +14,52 @@ int64_t gaps_align_up(int64_t t, int64_t step)
     return rest == 0 ? t : rest > 0 ? t + step - rest : t - rest;
 }
 
+static enum st no_memory(struct err *e)
+{
+    return err_set(e, ST_MEMORY, "seal: no memory for gaps");
+}
+
+/* Room for what n series may tell. */
+static enum st room(struct gaps *g, uint32_t n, struct err *e)
+{
+    size_t most = CLOSED_FULL + 2 * (size_t)n;
+    struct gaps_track *track = reallocarray(g->track, n + (size_t)1, sizeof *track);
+    if (track)
+        g->track = track;
+    struct gaps_row *closed = reallocarray(g->closed, most, sizeof *closed);
+    if (closed)
+        g->closed = closed;
+    struct gaps_row *rows = reallocarray(g->rows, most + n + 1, sizeof *rows);
+    if (rows)
+        g->rows = rows;
+    if (!track || !closed || !rows)
+        return no_memory(e);
+    g->max_closed = most;
+    return ST_OK;
+}
+
 enum st gaps_open(struct gaps **out, const struct store *s, struct err *e)
 {
     struct gaps *g = calloc(1, sizeof *g);
     if (!g)
-        return err_set(e, ST_MEMORY, "seal: no memory");
+        return no_memory(e);
     g->store = s;
-    g->n = store_series_count(s);
+    g->n = g->configured = g->all = store_series_count(s);
+    g->ndev = store_device_count(s);
     g->silence = STORE_OVERRUN;
-    g->track = calloc(g->n + 1, sizeof *g->track);
-    g->max_closed = CLOSED_FULL + 2 * (size_t)g->n;
-    g->closed = calloc(g->max_closed, sizeof *g->closed);
-    g->rows = calloc(g->max_closed + g->n + 1, sizeof *g->rows);
-    g->entry = calloc(ENTRIES_MAX, sizeof *g->entry);
-    buf_init(&g->names, ENTRIES_MAX * 256);
-    if (!g->track || !g->closed || !g->rows || !g->entry) {
+    g->due = calloc(g->ndev + (size_t)1, sizeof *g->due);
+    g->entry = calloc(GAPS_ENTRIES_MAX, sizeof *g->entry);
+    buf_init(&g->names, GAPS_ENTRIES_MAX * 256);
+    enum st st = g->due && g->entry ? room(g, g->n, e) : no_memory(e);
+    if (st != ST_OK) {
         gaps_close(g);
-        return err_set(e, ST_MEMORY, "seal: no memory");
+        return st;
     }
-    for (uint32_t i = 0; i < g->n; i++)
-        g->track[i].period_ms = store_series_at(s, i)->period_ms;
+    for (uint32_t i = 0; i < g->n; i++) {
+        const struct store_series *x = store_series_at(s, i);
+        g->track[i] = (struct gaps_track){.period_ms = x->period_ms};
+        g->due[x->device]++;
+    }
     *out = g;
     return ST_OK;
 }
@@ -69,6 +68,10 @@ void gaps_close(struct gaps *g)
 {
     if (!g)
         return;
+    for (uint32_t i = g->configured; i < g->n; i++)
+        free(g->absent[i - g->configured].device);
+    free(g->absent);
+    free(g->due);
     free(g->track);
     free(g->closed);
     free(g->rows);
@@ -89,12 +92,12 @@ static void note(struct gaps *g, uint32_t series, int64_t from, int64_t to, enum
             }
         g->nclosed--;
     }
-    g->closed[g->nclosed++] = (struct row){from, to, series, cause};
+    g->closed[g->nclosed++] = (struct gaps_row){from, to, series, cause};
 }
 
 void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms)
 {
-    struct track *t = &g->track[series];
+    struct gaps_track *t = &g->track[series];
     if (t->missing)
         note(g, series, t->miss_from, from_ms, t->cause);
     t->next_due = gaps_align_up(from_ms, t->period_ms);
@@ -105,7 +108,7 @@ void gaps_restart(struct gaps *g, int64_t now_ms)
 {
     g->nclosed = 0;
     for (uint32_t i = 0; i < g->n; i++) {
-        struct track *t = &g->track[i];
+        struct gaps_track *t = &g->track[i];
         t->next_due = gaps_align_up(now_ms, t->period_ms);
         t->miss_from = now_ms;
     }
@@ -126,12 +129,13 @@ void gaps_shift(struct gaps *g, int64_t add_ms)
 void gaps_off_before(struct gaps *g, int64_t from_ms, int64_t to_ms, enum store_cause cause)
 {
     for (uint32_t i = 0; i < g->n; i++)
-        note(g, i, from_ms, to_ms, cause);
+        if (!g->track[i].gone)
+            note(g, i, from_ms, to_ms, cause);
 }
 
-static void miss(struct gaps *g, uint32_t series, int64_t from, enum store_cause cause)
+void gaps_miss(struct gaps *g, uint32_t series, int64_t from, enum store_cause cause)
 {
-    struct track *t = &g->track[series];
+    struct gaps_track *t = &g->track[series];
     if (t->missing && t->cause == cause)
         return;
     if (t->missing)
@@ -149,25 +153,37 @@ void gaps_silence(struct gaps *g, enum store_cause cause)
 void gaps_off(struct gaps *g, int64_t until_ms, int64_t now_ms, enum store_cause cause)
 {
     for (uint32_t i = 0; i < g->n; i++) {
-        struct track *t = &g->track[i];
+        struct gaps_track *t = &g->track[i];
+        if (t->gone)
+            continue;
         if (t->missing)
-            miss(g, i, until_ms > t->miss_from ? until_ms : t->miss_from, cause);
+            gaps_miss(g, i, until_ms > t->miss_from ? until_ms : t->miss_from, cause);
         else if (t->period_ms == 0)
             note(g, i, until_ms, now_ms, cause);
         else if (t->next_due < now_ms)
-            miss(g, i, t->next_due, cause);
+            gaps_miss(g, i, t->next_due, cause);
     }
+    if (g->pausing)
+        gaps_pause(g, now_ms);
+}
+
+/* The journal keeps no failed poll of what is not configured: nobody knows why it is not there. */
+enum store_cause gaps_silence_of(const struct gaps *g, uint32_t series)
+{
+    bool absent = series >= g->configured && g->silence == STORE_OVERRUN;
+    return absent ? STORE_PAUSED : g->silence;
 }
 
 static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
 {
-    struct track *t = &g->track[series];
+    struct gaps_track *t = &g->track[series];
     if (t->missing)
         note(g, series, t->miss_from, f->t_ms, t->cause);
     else if (t->period_ms &&
              (f->t_ms >= t->next_due + t->period_ms ||
               (g->silence == STORE_STORAGE && f->due_ms > t->next_due))) /* each one was recorded */
-        note(g, series, t->next_due, f->t_ms, g->silence); /* polls that never happened */
+        note(g, series, t->next_due, f->t_ms,
+             gaps_silence_of(g, series)); /* polls that never happened */
     t->missing = false;
     /* An answer that took longer than the period: what was due meanwhile is told by its gap. */
     int64_t due = f->due_ms + t->period_ms;
@@ -179,19 +195,135 @@ static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
 
 static void missed(struct gaps *g, uint32_t series, const struct store_frame *f)
 {
-    struct track *t = &g->track[series];
+    struct gaps_track *t = &g->track[series];
     if (!t->missing && f->cause == STORE_OVERRUN && f->due_ms < t->next_due)
         return; /* a late answer has told of it */
     bool behind = !t->missing && t->period_ms && f->due_ms >= t->next_due + t->period_ms;
-    miss(g, series, behind ? t->next_due : f->due_ms, f->cause);
+    gaps_miss(g, series, behind ? t->next_due : f->due_ms, f->cause);
     if (f->due_ms + t->period_ms > t->next_due)
         t->next_due = f->due_ms + t->period_ms;
+}
+
+/* ---- what is due and not configured ---- */
+
+static uint32_t device_number(struct gaps *g, const char *device, struct err *e)
+{
+    for (uint32_t i = 0; i < store_device_count(g->store); i++)
+        if (strcmp(store_device_at(g->store, i)->id, device) == 0)
+            return i;
+    if (g->n > g->configured) { /* in byte order: a device's series follow each other */
+        const struct gaps_absent *last = &g->absent[g->n - 1 - g->configured];
+        if (strcmp(last->device, device) == 0)
+            return last->dev;
+    }
+    uint32_t *due = reallocarray(g->due, g->ndev + (size_t)2, sizeof *due);
+    if (!due) {
+        (void)no_memory(e);
+        return UINT32_MAX;
+    }
+    g->due = due;
+    due[g->ndev] = 0;
+    return g->ndev++;
+}
+
+enum st gaps_add_absent(struct gaps *g, const char *name, int64_t period_ms, uint32_t *series,
+                        struct err *e)
+{
+    uint32_t k = g->n - g->configured;
+    const char *slash = strchr(name, '/');
+    if (!slash)
+        return err_set(e, ST_CORRUPT, "seal: the plan names a series %s", name);
+    if (k == ABSENT_MAX)
+        return err_set(e, ST_FULL,
+                       "seal: more than %d series are due and not configured: retire them with "
+                       "`fieldpost retire`",
+                       ABSENT_MAX);
+    struct gaps_absent *p = reallocarray(g->absent, k + (size_t)1, sizeof *p);
+    if (p)
+        g->absent = p;
+    ERR_TRY(p ? room(g, g->n + 1, e) : no_memory(e));
+    struct gaps_absent a = {.device = strdup(name)};
+    if (!a.device)
+        return no_memory(e);
+    a.point = a.device + (slash - name) + 1;
+    a.device[slash - name] = '\0';
+    a.dev = device_number(g, a.device, e);
+    if (a.dev == UINT32_MAX) {
+        free(a.device);
+        return ST_MEMORY;
+    }
+    p[k] = a;
+    g->track[g->n] = (struct gaps_track){.period_ms = period_ms};
+    g->due[a.dev]++;
+    g->all++;
+    *series = g->n++;
+    return ST_OK;
+}
+
+void gaps_pause(struct gaps *g, int64_t now_ms)
+{
+    g->pausing = true;
+    for (uint32_t i = g->configured; i < g->n; i++) {
+        const struct gaps_track *t = &g->track[i];
+        bool owes = t->missing || t->period_ms == 0 || t->next_due <= now_ms;
+        if (!t->gone)
+            gaps_miss(g, i, owes ? now_ms : t->next_due, STORE_PAUSED);
+    }
+}
+
+static bool is_text(struct wire_span s, const char *text)
+{
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+}
+
+static uint32_t find_absent(const struct gaps *g, struct wire_span device, struct wire_span point)
+{
+    for (uint32_t i = g->configured; i < g->n; i++)
+        if (!g->track[i].gone && is_text(device, g->absent[i - g->configured].device) &&
+            is_text(point, g->absent[i - g->configured].point))
+            return i;
+    return UINT32_MAX;
+}
+
+uint32_t gaps_find_absent(const struct gaps *g, const char *name)
+{
+    const char *slash = strchr(name, '/');
+    if (!slash)
+        return UINT32_MAX;
+    return find_absent(g, (struct wire_span){(const uint8_t *)name, (size_t)(slash - name)},
+                       (struct wire_span){(const uint8_t *)slash + 1, strlen(slash + 1)});
+}
+
+void gaps_retire(struct gaps *g, uint32_t series, int64_t at_ms)
+{
+    struct gaps_track *t = &g->track[series];
+    if (t->missing)
+        note(g, series, t->miss_from, at_ms, t->cause);
+    t->missing = false;
+    t->gone = true;
+    g->due[gaps_device_of(g, series)]--;
+    g->all--;
+}
+
+/* Readings that an earlier run left, when more was configured. */
+static void got_absent(struct gaps *g, const struct store_frame *f)
+{
+    struct wire_skim it;
+    struct wire_skimmed w;
+    wire_skim_records(&it, f->senml, f->senml_n, f->n);
+    while (wire_skim_next(&it, NULL, &w, NULL) == ST_OK) {
+        uint32_t i = find_absent(g, w.device, w.point);
+        if (i != UINT32_MAX)
+            got(g, i, f);
+    }
 }
 
 enum st gaps_frame(struct gaps *g, const struct store_frame *f)
 {
     for (uint32_t i = 0; i < f->ngot; i++)
         got(g, f->got[i], f);
+    if (f->ngot < f->n)
+        got_absent(g, f);
     for (uint32_t i = 0; i < f->nmissed; i++)
         missed(g, f->missed[i], f);
     return g->nclosed >= CLOSED_FULL ? ST_FULL : ST_OK;
@@ -199,7 +331,7 @@ enum st gaps_frame(struct gaps *g, const struct store_frame *f)
 
 bool gaps_complete(const struct gaps *g, int64_t to_ms)
 {
-    for (uint32_t i = 0; i < g->n; i++)
+    for (uint32_t i = 0; i < g->configured; i++)
         if (g->track[i].period_ms && g->track[i].next_due < to_ms)
             return false;
     return true;
@@ -212,168 +344,4 @@ void gaps_sealed(struct gaps *g, int64_t to_ms)
         if (g->closed[i].to > to_ms)
             g->closed[kept++] = g->closed[i];
     g->nclosed = kept;
-}
-
-/* ---- the entries of a window ---- */
-
-static int row_order(const void *va, const void *vb)
-{
-    const struct row *a = va, *b = vb;
-    if (a->from != b->from)
-        return a->from < b->from ? -1 : 1;
-    if (a->to != b->to)
-        return a->to < b->to ? -1 : 1;
-    if (a->cause != b->cause)
-        return a->cause < b->cause ? -1 : 1;
-    return a->series < b->series ? -1 : a->series > b->series;
-}
-
-static void clip(struct gaps *g, size_t *n, struct row r, int64_t from, int64_t to)
-{
-    if (r.from < from)
-        r.from = from;
-    if (r.to > to)
-        r.to = to;
-    if (r.from < r.to)
-        g->rows[(*n)++] = r;
-}
-
-static size_t collect_rows(struct gaps *g, int64_t from, int64_t to)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < g->nclosed; i++)
-        clip(g, &n, g->closed[i], from, to);
-    for (uint32_t i = 0; i < g->n; i++) {
-        struct track *t = &g->track[i];
-        if (!t->missing && t->period_ms && t->next_due + t->period_ms <= to)
-            miss(g, i, t->next_due, g->silence);
-        if (t->missing)
-            clip(g, &n, (struct row){t->miss_from, INT64_MAX, i, t->cause}, from, to);
-    }
-    qsort(g->rows, n, sizeof *g->rows, row_order);
-    return n;
-}
-
-/* How many rows from i on say the same of different series; `device` limits it to one device. */
-static size_t run_length(const struct gaps *g, size_t i, size_t n, bool device)
-{
-    const struct row *r = g->rows;
-    uint32_t dev = store_series_at(g->store, r[i].series)->device;
-    size_t k = i + 1;
-    while (k < n && r[k].from == r[i].from && r[k].to == r[i].to && r[k].cause == r[i].cause &&
-           r[k].series > r[k - 1].series &&
-           (!device || store_series_at(g->store, r[k].series)->device == dev))
-        k++;
-    return k - i;
-}
-
-static uint32_t device_series(const struct gaps *g, uint32_t series)
-{
-    uint32_t dev = store_series_at(g->store, series)->device, n = 0;
-    while (series > 0 && store_series_at(g->store, series - 1)->device == dev)
-        series--;
-    while (series + n < g->n && store_series_at(g->store, series + n)->device == dev)
-        n++;
-    return n;
-}
-
-/* Adds an entry; its name is an offset into names until all are there. ST_FULL: the header is. */
-static enum st entry(struct gaps *g, size_t *n, const struct row *r, const char *device,
-                     const char *point)
-{
-    if (*n == ENTRIES_MAX || g->names.n + (*n + 1) * ENTRY_BYTES > HEADER_ROOM)
-        return ST_FULL;
-    struct wire_gap *w = &g->entry[*n];
-    w->series = (const char *)(uintptr_t)g->names.n;
-    w->from_ms = r->from;
-    w->to_ms = r->to;
-    w->cause = store_cause_text[r->cause];
-    enum st st =
-        device ? buf_printf(&g->names, "%s/%s", device, point) : buf_printf(&g->names, "%s", point);
-    if (st == ST_OK)
-        st = buf_put(&g->names, "", 1);
-    if (st == ST_OK)
-        (*n)++;
-    return st;
-}
-
-static enum st entries(struct gaps *g, size_t nrows, bool whole, size_t *n)
-{
-    for (size_t i = 0; i < nrows;) {
-        const struct row *r = &g->rows[i];
-        const struct store_series *s = store_series_at(g->store, r->series);
-        const char *device = store_device_at(g->store, s->device)->id;
-        enum st st;
-        size_t all = run_length(g, i, nrows, false), here = run_length(g, i, nrows, true);
-        if (whole && all == g->n) {
-            st = entry(g, n, r, NULL, "*");
-            i += all;
-        } else if (here > 1 && here == device_series(g, r->series)) {
-            st = entry(g, n, r, device, "*");
-            i += here;
-        } else {
-            st = entry(g, n, r, device, s->point);
-            i++;
-        }
-        if (st != ST_OK)
-            return st;
-    }
-    return ST_OK;
-}
-
-/* What the rows of series first … last-1 span; empty (from > to) when there are none. */
-static struct row span(const struct gaps *g, size_t nrows, uint32_t first, uint32_t last)
-{
-    struct row sum = {INT64_MAX, INT64_MIN, first, STORE_DEVICE};
-    for (size_t i = 0; i < nrows; i++) {
-        const struct row *r = &g->rows[i];
-        if (r->series < first || r->series >= last)
-            continue;
-        sum.from = r->from < sum.from ? r->from : sum.from;
-        sum.to = r->to > sum.to ? r->to : sum.to;
-        sum.cause = r->cause;
-    }
-    return sum;
-}
-
-/* Too many for one header: one entry per device, from its first to its last missing moment, and
- * where even these are too many, one for all. Says too much rather than too little; readings
- * inside stay readings. */
-static enum st coarse_entries(struct gaps *g, size_t nrows, size_t *n)
-{
-    enum st st = ST_OK;
-    uint32_t last = 0;
-    for (uint32_t first = 0; first < g->n && st == ST_OK; first = last) {
-        last = first + device_series(g, first);
-        struct row sum = span(g, nrows, first, last);
-        uint32_t device = store_series_at(g->store, first)->device;
-        if (sum.from < sum.to)
-            st = entry(g, n, &sum, store_device_at(g->store, device)->id, "*");
-    }
-    if (st != ST_FULL)
-        return st;
-    struct row sum = span(g, nrows, 0, g->n);
-    *n = 0;
-    g->names.n = 0;
-    return entry(g, n, &sum, NULL, "*");
-}
-
-enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, bool whole,
-                    const struct wire_gap **out, size_t *n, struct err *e)
-{
-    size_t rows = collect_rows(g, from_ms, to_ms);
-    *n = 0;
-    g->names.n = 0;
-    enum st st = entries(g, rows, whole, n);
-    if (st == ST_FULL) {
-        *n = 0;
-        g->names.n = 0;
-        st = coarse_entries(g, rows, n);
-    }
-    if (st != ST_OK)
-        return err_set(e, st, "seal: no memory for gaps");
-    for (size_t i = 0; i < *n; i++)
-        g->entry[i].series = (const char *)g->names.p + (uintptr_t)g->entry[i].series;
-    *out = g->entry;
-    return ST_OK;
 }

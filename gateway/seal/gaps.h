@@ -9,6 +9,19 @@ struct gaps;
 enum st gaps_open(struct gaps **out, const struct store *s, struct err *e) ST_MUST_CHECK;
 void gaps_close(struct gaps *g);
 
+/* A series that the signed plan has and the configuration has no more: its index, behind those of
+ * the store. All are added in byte order of their names before anything else is told. ST_FULL:
+ * there are too many. */
+enum st gaps_add_absent(struct gaps *g, const char *name, int64_t period_ms, uint32_t *series,
+                        struct err *e) ST_MUST_CHECK;
+/* From here on, what earlier runs left is told: series that are not configured are missing, cause
+ * STORE_PAUSED, until they are retired. */
+void gaps_pause(struct gaps *g, int64_t now_ms);
+/* The index of an absent series that is not retired; UINT32_MAX. */
+uint32_t gaps_find_absent(const struct gaps *g, const char *name);
+/* It owes nothing from at_ms on, nor ever again. */
+void gaps_retire(struct gaps *g, uint32_t series, int64_t at_ms);
+
 /* From when on a series owes readings: its first poll is due at the next multiple of its period. A
  * gap that is open ends there. */
 void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms);

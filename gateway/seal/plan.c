@@ -1,4 +1,4 @@
-/* Control batches: plan, retire, void. They say what the chain should hold. */
+/* Control batches: plan, config, void. They say what the chain should hold. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,9 @@ struct plan_diff {
     struct named *series; /* by index */
     struct named *sorted; /* by name, for finding */
     enum st st;
+    struct err *e;
+    size_t nabsent;
+    char first[80]; /* of them */
 };
 
 static bool same_text(const char *a, const char *b)
@@ -42,14 +45,20 @@ static uint32_t find_series(const struct plan_diff *d, const char *name)
 
 static enum st diff_add(struct plan_diff *d, const struct store_planned *p)
 {
+    size_t name = strlen(p->series) + 1, quantity = strlen(p->quantity) + 1;
+    size_t unit = p->unit ? strlen(p->unit) + 1 : 0;
     if (d->n == d->max)
         return ST_FULL;
-    char *name = strdup(p->series);
-    if (!name)
+    char *text = malloc(name + quantity + unit);
+    if (!text)
         return ST_MEMORY;
-    d->names[d->n] = name;
-    d->entry[d->n] = *p;
-    d->entry[d->n++].series = name;
+    struct store_planned *to = &d->entry[d->n];
+    d->names[d->n++] = text;
+    *to = *p;
+    to->series = memcpy(text, p->series, name);
+    to->quantity = memcpy(text + name, p->quantity, quantity);
+    if (unit)
+        to->unit = memcpy(text + name + quantity, p->unit, unit);
     return ST_OK;
 }
 
@@ -57,25 +66,6 @@ static enum st diff_add(struct plan_diff *d, const struct store_planned *p)
 static int64_t known_start(const struct seal *l)
 {
     return l->from_unknown && l->known_end_ms ? l->known_end_ms : l->start_ms;
-}
-
-/* Marks a series that stands in the plan as it is configured; lists one that no longer exists. */
-static void diff_old(void *ctx, const struct store_planned *p)
-{
-    struct plan_diff *d = ctx;
-    uint32_t i = find_series(d, p->series);
-    if (i != UINT32_MAX) {
-        const struct store_series *s = store_series_at(d->l->store, i);
-        d->same[i] = same_text(p->quantity, s->quantity->key) &&
-                     same_text(p->unit, s->quantity->unit) && p->period_ms == s->period_ms;
-        return;
-    }
-    /* From the end of what is sealed: nobody knows what it would have said since. */
-    int64_t start_ms = known_start(d->l);
-    int64_t end_ms = d->l->from_ms < start_ms && !d->l->from_unknown ? d->l->from_ms : start_ms;
-    struct store_planned gone = {.series = p->series, .from_ms = end_ms};
-    if (d->st == ST_OK)
-        d->st = diff_add(d, &gone);
 }
 
 /* Whether the chain takes over where an earlier one ended, known or lost. */
@@ -91,6 +81,23 @@ static int64_t plan_from(const struct seal *l)
     return takes_over(l) ? l->from_ms : known_start(l);
 }
 
+/* Marks a series that stands in the plan as it is configured. One that is not configured stays due:
+ * a later chain says so itself. */
+static void diff_old(void *ctx, const struct store_planned *p)
+{
+    struct plan_diff *d = ctx;
+    uint32_t i = find_series(d, p->series);
+    if (i != UINT32_MAX) {
+        const struct store_series *s = store_series_at(d->l->store, i);
+        d->same[i] = p->said && same_text(p->quantity, s->quantity->key) &&
+                     same_text(p->unit, s->quantity->unit) && p->period_ms == s->period_ms;
+    } else if (!p->said && d->st == ST_OK) {
+        struct store_planned still = *p;
+        still.from_ms = plan_from(d->l);
+        d->st = diff_add(d, &still);
+    }
+}
+
 static enum st diff_new(struct plan_diff *d)
 {
     struct seal *l = d->l;
@@ -98,8 +105,11 @@ static enum st diff_new(struct plan_diff *d)
         if (d->same[i])
             continue;
         const struct store_series *s = store_series_at(l->store, i);
-        struct store_planned p = {d->series[i].name, s->quantity->key, s->quantity->unit,
-                                  s->period_ms, plan_from(l)};
+        struct store_planned p = {.series = d->series[i].name,
+                                  .quantity = s->quantity->key,
+                                  .unit = s->quantity->unit,
+                                  .period_ms = s->period_ms,
+                                  .from_ms = plan_from(l)};
         ERR_TRY(diff_add(d, &p));
         if (!l->running)
             gaps_owe(l->gaps, i, l->from_unknown ? l->start_ms : p.from_ms);
@@ -114,9 +124,7 @@ static enum st diff_encode(struct plan_diff *d, size_t n)
     ERR_TRY(wire_put_array(b, n));
     for (size_t i = 0; i < n; i++) {
         const struct store_planned *p = &d->entry[i];
-        ERR_TRY(p->quantity
-                    ? wire_put_plan(b, p->series, p->quantity, p->unit, p->period_ms, p->from_ms)
-                    : wire_put_retire(b, p->series, p->from_ms, "no longer in the configuration"));
+        ERR_TRY(wire_put_plan(b, p->series, p->quantity, p->unit, p->period_ms, p->from_ms));
     }
     return ST_OK;
 }
@@ -177,8 +185,39 @@ static void owe_one(void *ctx, const struct store_planned *p)
 {
     struct plan_diff *d = ctx;
     uint32_t i = find_series(d, p->series);
-    if (i != UINT32_MAX)
+    if (i == UINT32_MAX)
+        i = gaps_find_absent(d->l->gaps, p->series);
+    bool due = i < store_series_count(d->l->store) ? p->said : i != UINT32_MAX;
+    if (due)
         gaps_owe(d->l->gaps, i, d->l->from_ms);
+}
+
+static void absent_one(void *ctx, const struct store_planned *p)
+{
+    struct plan_diff *d = ctx;
+    uint32_t i;
+    if (d->st != ST_OK || find_series(d, p->series) != UINT32_MAX)
+        return;
+    d->st = gaps_add_absent(d->l->gaps, p->series, p->period_ms, &i, d->e);
+    if (d->st == ST_OK && d->nabsent++ == 0)
+        (void)snprintf(d->first, sizeof d->first, "%s", p->series);
+}
+
+enum st seal_absent(struct seal *l, struct err *e)
+{
+    struct plan_diff d = {.l = l, .e = e};
+    enum st st = names_make(&d, e);
+    if (st == ST_OK)
+        st = store_planned_each(l->store, absent_one, &d, e);
+    diff_done(&d);
+    if (st == ST_OK)
+        st = d.st;
+    if (st == ST_OK && d.nabsent)
+        store_event(l->store, STORE_WARNING, "series.absent", d.first,
+                    "%zu series are due but not configured any more: windows say `paused` for them "
+                    "until they are configured again or retired with `fieldpost retire`",
+                    d.nabsent);
+    return st;
 }
 
 /* Series that the signed plan knows go on owing from where the last window ended; others, and all
@@ -188,8 +227,6 @@ enum st seal_owe(struct seal *l, struct err *e)
     bool follows = takes_over(l);
     for (uint32_t i = 0; i < store_series_count(l->store); i++)
         gaps_owe(l->gaps, i, follows ? l->from_ms : l->start_ms);
-    if (l->chain.last_seq == 0)
-        return ST_OK;
     struct plan_diff d = {.l = l};
     enum st st = names_make(&d, e);
     if (st == ST_OK)
@@ -237,6 +274,38 @@ enum st seal_plan(struct seal *l, struct err *e)
     if (st == ST_OK)
         l->planned = true;
     return st;
+}
+
+void seal_config(struct seal *l, const uint8_t hash[WIRE_HASH_BYTES], const char *who)
+{
+    memcpy(l->config, hash, sizeof l->config);
+    (void)snprintf(l->config_who, sizeof l->config_who, "%s", who);
+}
+
+enum st seal_say_config(struct seal *l, struct err *e)
+{
+    struct buf was;
+    if (!l->config_who[0] || l->last.grade == CLK_UNKNOWN)
+        return ST_OK;
+    buf_init(&was, WIRE_HASH_BYTES);
+    enum st st = store_meta_get(l->store, STORE_META_CONFIG, &was, e);
+    bool same = st == ST_OK && was.n == sizeof l->config && memcmp(was.p, l->config, was.n) == 0;
+    buf_done(&was);
+    if (st != ST_OK && st != ST_NOT_FOUND)
+        return st;
+    if (!same) {
+        struct seal_window w = seal_control_window(l);
+        w.config = l->config;
+        l->payload.n = 0;
+        st = wire_put_array(&l->payload, 1);
+        if (st == ST_OK)
+            st = wire_put_config(&l->payload, l->config, l->last.utc_ms, l->config_who);
+        if (st != ST_OK)
+            return err_set(e, st, "seal: a config entry could not be encoded");
+        ERR_TRY(seal_batch(l, &w, NULL, 0, e));
+    }
+    l->config_who[0] = '\0';
+    return ST_OK;
 }
 
 /* Gives up, in the chain, what an uplink has refused for ever. */

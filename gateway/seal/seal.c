@@ -141,6 +141,8 @@ enum st seal_make(struct seal *l, const struct store_chain *at, const struct sea
                                    .n = w->n,
                                    .voided = w->voided,
                                    .nvoided = w->nvoided,
+                                   .request = w->request,
+                                   .config = w->config,
                                    .digested = w->digested,
                                    .next_kid = w->next_kid};
     struct buf cose;
@@ -357,6 +359,7 @@ static enum st seal_old(struct seal *l, struct err *e)
     seal_starts_done(l);
     if (l->chain.last_seq || l->chain.after)
         seal_go_on(l, l->start_ms);
+    gaps_pause(l->gaps, l->start_ms);
     gaps_silence(l->gaps, STORE_OVERRUN);
     return ST_OK;
 }
@@ -464,6 +467,8 @@ static enum st step(struct seal *l, struct err *e)
         ERR_TRY(seal_plan(l, e));
     l->running = true;
     l->known = l->known || !l->from_unknown;
+    ERR_TRY(seal_say_config(l, e));
+    ERR_TRY(seal_requests(l, e));
     ERR_TRY(seal_strays(l, e));
     bool over = false;
     ERR_TRY(seal_rotate(l, &over, e));

@@ -28,10 +28,23 @@ void seal_close(struct seal *l);
  * file beside the store, which it removes. A gateway that starts looks in any case. ST_NOT_FOUND:
  * there is no store yet. */
 enum st seal_rotation_ask(const char *store, struct err *e) ST_MUST_CHECK;
+/* Before the first step: the configuration that is in force, by the hash of its file, and who
+ * answers for it. Sealed as a `config` entry when it is another than the last that was. */
+void seal_config(struct seal *l, const uint8_t hash[WIRE_HASH_BYTES], const char *who);
 /* Writer: looks at new frames and seals what is due. A failure leaves everything unsealed, to be
  * tried again at the next step. */
 enum st seal_step(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* When seal_step wants to run next. */
 struct mono seal_due(const struct seal *l);
+
+/* Folder beside the store (the path and this) into which the command line puts what people ask for
+ * (wire_request_put), one file each, named by the time of asking, so that they are taken in order:
+ * 16 hexadecimal digits, a minus and the id, and the first of these two. What was refused is kept
+ * under the other, the reason behind the request. */
+#define SEAL_REQUESTS ".requests"
+#define SEAL_REQUEST ".request"
+#define SEAL_REFUSED ".refused"
+#define SEAL_REQUESTS_MAX 64 /* that wait */
+#define SEAL_REFUSED_KEPT 16
 
 #endif

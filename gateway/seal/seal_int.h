@@ -29,27 +29,29 @@ struct seal {
     bool ask_stays;         /* a request for a rotation that cannot be removed */
     struct mono promote_at; /* when to try again */
     struct gaps *gaps;
-    struct store_chain chain; /* id all zero: none yet */
-    int64_t from_ms;          /* of the next window */
-    int64_t start_ms;         /* this start, in the time base of then */
-    bool entered;             /* the chain is known; before, nothing is sealed */
-    enum store_cause silence; /* of what is missing before this start */
-    bool old_done;            /* frames of earlier runs are sealed */
-    bool first;               /* no window of this run is sealed yet */
-    bool step;                /* the next window does not abut */
-    bool running;             /* the first step is done: series are tracked */
-    bool from_unknown;        /* from_ms counts from boot */
-    int64_t known_end_ms;     /* latest end of a window in UTC; 0: none */
-    bool planned;             /* the inventory stands in the chain */
-    size_t seen;              /* frames that the gap tracker has seen */
-    struct clk_time last;     /* at the last look */
+    struct store_chain chain;        /* id all zero: none yet */
+    int64_t from_ms;                 /* of the next window */
+    int64_t start_ms;                /* this start, in the time base of then */
+    bool entered;                    /* the chain is known; before, nothing is sealed */
+    enum store_cause silence;        /* of what is missing before this start */
+    bool old_done;                   /* frames of earlier runs are sealed */
+    bool first;                      /* no window of this run is sealed yet */
+    bool step;                       /* the next window does not abut */
+    bool running;                    /* the first step is done: series are tracked */
+    bool from_unknown;               /* from_ms counts from boot */
+    int64_t known_end_ms;            /* latest end of a window in UTC; 0: none */
+    bool planned;                    /* the inventory stands in the chain */
+    uint8_t config[WIRE_HASH_BYTES]; /* of the file that is in force */
+    char config_who[65];             /* "": it is said, or nobody told */
+    size_t seen;                     /* frames that the gap tracker has seen */
+    struct clk_time last;            /* at the last look */
     struct mono last_mono;
-    struct mono due;
-    bool known;                /* windows of this run were in UTC once */
-    bool paused;               /* one turn waits for polls that are on their way */
-    struct store_starts blind; /* sealed in time since boot, by this start and those before it */
-    bool blind_unsaved;        /* the store does not know it yet */
-    bool told;                 /* all in blind have their time */
+    struct mono due, asked_due; /* the next step; the next look at what is asked for */
+    bool known;                 /* windows of this run were in UTC once */
+    bool paused;                /* one turn waits for polls that are on their way */
+    struct store_starts blind;  /* sealed in time since boot, by this start and those before it */
+    bool blind_unsaved;         /* the store does not know it yet */
+    bool told;                  /* all in blind have their time */
     struct seal_moved moved[SEAL_MOVED]; /* moved by an entry, or sealed with corrected times */
     size_t nmoved;
     struct {
@@ -87,6 +89,8 @@ struct seal_window {
     size_t nvoided;
     struct wire_span digested; /* as in struct store_sealed */
     const uint8_t *next_kid;   /* the chain ends with it */
+    const uint8_t *request;    /* that asked for it; NULL */
+    const uint8_t *config;     /* whose hash it says; NULL */
     enum store_level level;    /* of a thinned batch: */
     uint64_t for_from, for_to;
 };
@@ -194,11 +198,15 @@ void seal_note_range(struct seal *l, const struct seal_window *w, uint64_t seq);
 /* plan.c: the control batches. */
 /* Where a control batch stands: at the end of the batch before it; it says no time of its own. */
 struct seal_window seal_control_window(const struct seal *l);
+/* Once: the series that are due and not configured any more. */
+enum st seal_absent(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* Series that the signed plan knows go on owing from where the last window ended; others, and all
  * of a new store, from this start. */
 enum st seal_owe(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* Brings the chain's plan to what is configured; more than one batch where it must. */
 enum st seal_plan(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* Says which configuration is in force, once its time can be told. */
+enum st seal_say_config(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* Gives up, in the chain, what an uplink has refused for ever. */
 enum st seal_voids(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* digest.c: reckons with what was sealed and seals the digest of a day that is over (bounded work:
@@ -211,6 +219,9 @@ enum st seal_digest_close(struct seal *l, bool *done, struct err *e) ST_MUST_CHE
 /* again.c: seals once more, under new numbers, what the city has another batch in the place of
  * (bounded work: the rest at the next call). */
 enum st seal_again(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* requests.c: seals what people asked for with the command line (bounded work: the rest at the next
+ * call). */
+enum st seal_requests(struct seal *l, struct err *e) ST_MUST_CHECK;
 
 /* thin.c: while the store is short of space and nothing acknowledged is left to forget, puts values
  * of a minute, then of a quarter of an hour, in the place of unsent readings (bounded work: the

@@ -82,7 +82,7 @@ static enum st chain_begin(struct store *s, const struct store_chain *c, struct 
     sqlite3_bind_int64(q, 7, (int64_t)s->epoch);
     sqlite3_bind_int64(q, 8, c->window_to_ms);
     ERR_TRY(store_db_run(&s->db, q, e));
-    return run_ids(&s->db, SQL_PLAN_CLEAR, 0, 0, e); /* the new chain says its plan itself */
+    return run_ids(&s->db, SQL_PLAN_UNSAID, 0, 0, e); /* the new chain says its plan itself */
 }
 
 enum st store_chain_begin(struct store *s, const struct store_chain *c, struct err *e)
@@ -164,6 +164,17 @@ static enum st plan_write(struct store *s, const struct store_planned *p, struct
     return store_db_run(&s->db, q, e);
 }
 
+static enum st request_write(struct store *s, const uint8_t *request, int64_t id, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_REQUEST_ADD, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_blob(q, 1, request, WIRE_ID_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, id);
+    ERR_TRY(store_db_run(&s->db, q, e));
+    return run_ids(&s->db, SQL_REQUEST_TRIM, 0, 0, e);
+}
+
 static enum st seal(struct store *s, const struct store_sealed *b, const bool *use,
                     const struct store_planned *plan, size_t nplan, struct store_riders *r,
                     int64_t *id, struct err *e)
@@ -175,9 +186,14 @@ static enum st seal(struct store *s, const struct store_sealed *b, const bool *u
     if (b->kind == WIRE_CONTROL) {
         ERR_TRY(store_times_note(&s->db, *id, b->packed, e));
         ERR_TRY(store_rollup_noted(s, *id, e));
+        ERR_TRY(store_calibrate(s, e));
     }
     for (size_t i = 0; i < nplan; i++)
         ERR_TRY(plan_write(s, &plan[i], e));
+    if (b->request)
+        ERR_TRY(request_write(s, b->request, *id, e));
+    if (b->config)
+        ERR_TRY(store_meta_set(s, STORE_META_CONFIG, b->config, WIRE_HASH_BYTES, e));
     for (size_t i = 0; i < b->nvoided; i++)
         ERR_TRY(run_ids(&s->db, SQL_REFUSED_VOIDED, store_batch_id(chain, b->voided[i]), 0, e));
     if (b->digested.n)
@@ -229,21 +245,67 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
     return ST_OK;
 }
 
-enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
-                           void *ctx, struct err *e)
+static enum st planned_each(struct store_db *d,
+                            void (*each)(void *ctx, const struct store_planned *p), void *ctx,
+                            struct err *e)
 {
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_PLAN_ALL, e);
+    sqlite3_stmt *q = store_db_use(d, SQL_PLAN_ALL, e);
     if (!q)
         return ST_IO;
     enum st st;
-    while ((st = store_db_row(&s->db, q, e)) == ST_OK) {
+    while ((st = store_db_row(d, q, e)) == ST_OK) {
         struct store_planned p = {(const char *)sqlite3_column_text(q, 0),
                                   (const char *)sqlite3_column_text(q, 1),
                                   (const char *)sqlite3_column_text(q, 2),
-                                  sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4)};
+                                  sqlite3_column_int64(q, 3),
+                                  sqlite3_column_int64(q, 4),
+                                  sqlite3_column_int(q, 5) != 0};
         each(ctx, &p);
     }
     return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
+                           void *ctx, struct err *e)
+{
+    return planned_each(&s->db, each, ctx, e);
+}
+
+enum st store_due_each(struct store_reader *r,
+                       void (*each)(void *ctx, const struct store_planned *p), void *ctx,
+                       struct err *e)
+{
+    return planned_each(store_reader_db(r), each, ctx, e);
+}
+
+enum st store_request_done(struct store *s, const uint8_t id[WIRE_ID_BYTES], bool *done,
+                           struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_REQUEST_HAS, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_blob(q, 1, id, WIRE_ID_BYTES, SQLITE_STATIC);
+    enum st st = store_db_row(&s->db, q, e);
+    sqlite3_reset(q);
+    *done = st == ST_OK;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_series_known(struct store *s, const char *series, struct store_known *out,
+                           struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_KNOWN, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, series, -1, SQLITE_STATIC);
+    enum st st = store_db_row(&s->db, q, e);
+    if (st == ST_OK) {
+        const char *quantity = (const char *)sqlite3_column_text(q, 1);
+        out->due = sqlite3_column_int(q, 0) != 0;
+        (void)snprintf(out->quantity, sizeof out->quantity, "%s", quantity ? quantity : "");
+    }
+    sqlite3_reset(q);
+    return st;
 }
 
 enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e)

@@ -21,8 +21,9 @@ struct chart {
     int64_t to_ms;        /* the end of the last point */
     int64_t read_from_ms; /* from here on readings are taken from batches */
     bool counter;
-    struct store_taken *taken; /* what `correct` entries take back */
-    uint32_t ntaken;
+    struct store_chart_fixes fixes;
+    struct store_meter *meter; /* its changes */
+    uint32_t nmeter;
     int64_t number;   /* of the series; -1: it has no rollups */
     struct buf bytes; /* of a batch or row */
     int64_t view_ms;
@@ -161,6 +162,8 @@ static enum st add_rows(struct chart *c, enum store_span span, int64_t from_ms, 
         struct store_roll x;
         ERR_TRY(store_rolls_decode(c->bytes.p, c->bytes.n,
                                    (int)(c->number & (STORE_ROLL_GROUP - 1)), &x, e));
+        store_meters_before(c->meter, c->nmeter, &x, store_slot_ms(span, slot),
+                            store_slot_ms(span, slot + 1));
         store_roll_merge(roll_at(c, store_slot_ms(span, slot)), &x);
         c->out->rows++;
         c->out->bytes += c->bytes.n;
@@ -192,33 +195,41 @@ static enum st add_rollups(struct chart *c, struct err *e)
 
 /* ---- batches ---- */
 
-static void add_reading(struct chart *c, int64_t t_ms, struct num v, uint32_t q)
+static void add_reading(struct chart *c, struct wire_reading *w)
 {
-    if (t_ms < c->read_from_ms || t_ms >= c->to_ms || store_taken_has(c->taken, c->ntaken, 0, t_ms))
+    if (w->t_ms < c->read_from_ms || w->t_ms >= c->to_ms || !store_chart_fixes_apply(&c->fixes, w))
         return;
-    int64_t at = (t_ms - c->out->from_ms) % c->out->step_ms;
-    store_roll_add(roll_at(c, t_ms), (uint32_t)at, v, q, c->counter);
+    uint32_t at = (uint32_t)((w->t_ms - c->out->from_ms) % c->out->step_ms);
+    struct store_roll *r = roll_at(c, w->t_ms);
+    store_roll_add(r, at, w->v, w->q, false);
+    if (!c->counter || !store_roll_trusts(w->q))
+        return;
+    store_meters_until(c->meter, c->nmeter, r, w->t_ms);
+    store_roll_count(r, at, w->v);
 }
 
-static bool is(struct wire_span t, const char *text)
+static bool is(struct wire_span t, struct wire_span other)
 {
-    return t.n == strlen(text) && memcmp(t.p, text, t.n) == 0;
+    return t.n == other.n && memcmp(t.p, other.p, t.n) == 0;
 }
 
-static enum st add_records(struct chart *c, const struct wire_batch *b, int64_t add_ms,
+static enum st add_records(struct chart *c, const struct wire_batch *b, size_t of, int64_t add_ms,
                            struct err *e)
 {
-    struct wire_span device = {(const uint8_t *)c->ask->device, strlen(c->ask->device)};
+    struct wire_span device, point;
     struct wire_skim it;
     struct wire_skimmed w;
     struct num v;
+    store_chart_source(&c->fixes, of, &device, &point);
     enum st st = wire_skim_open(&it, b->cose.payload.p, b->cose.payload.n, e);
     while (st == ST_OK && (st = wire_skim_next(&it, &device, &w, e)) == ST_OK) {
-        if (!is(w.point, c->ask->point))
+        if (!is(w.point, point))
             continue;
         st = wire_skim_value(&it, &w, &v, e);
+        struct wire_reading r = {
+            .device = device, .point = point, .t_ms = w.t_ms + add_ms, .v = v, .q = w.q};
         if (st == ST_OK)
-            add_reading(c, w.t_ms + add_ms, v, w.q);
+            add_reading(c, &r);
     }
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
@@ -271,7 +282,8 @@ static enum st add_batch(struct chart *c, int64_t id, int64_t from_ms, struct er
     enum st st = wire_batch_open_sealed(&b, c->bytes.p, c->bytes.n, e);
     if (st == ST_OK) {
         add_gaps(c, &b.header, m.add_ms);
-        st = add_records(c, &b, m.add_ms, e);
+        for (size_t i = 0; st == ST_OK && i < c->fixes.n; i++)
+            st = add_records(c, &b, i, m.add_ms, e);
         wire_batch_done(&b);
     }
     return st == ST_BAD
@@ -384,8 +396,13 @@ static enum st add_batches(struct chart *c, struct err *e)
 static bool add_pending(void *ctx, const struct wire_reading *w)
 {
     struct chart *c = ctx;
-    if (is(w->device, c->ask->device) && is(w->point, c->ask->point))
-        add_reading(c, w->t_ms, w->v, w->q);
+    for (size_t i = 0; i < c->fixes.n; i++) {
+        struct wire_span device, point;
+        struct wire_reading r = *w;
+        store_chart_source(&c->fixes, i, &device, &point);
+        if (is(w->device, device) && is(w->point, point))
+            add_reading(c, &r);
+    }
     return true;
 }
 
@@ -430,6 +447,11 @@ static int gap_order(const void *a, const void *b)
 static void answer(struct chart *c)
 {
     const struct store_roll *before = NULL;
+    for (uint32_t i = c->out->n; i-- > 0;)
+        if (c->roll[i].counter) {
+            store_meters_until(c->meter, c->nmeter, &c->roll[i], c->to_ms);
+            break;
+        }
     for (uint32_t i = 0; i < c->out->n; i++) {
         point_of(&c->roll[i], before, &c->out->point[i]);
         if (c->roll[i].counter)
@@ -458,7 +480,9 @@ static enum st read_all(struct chart *c, struct err *e)
     c->out->gap = calloc(STORE_CHART_GAPS, sizeof *c->out->gap);
     if (!c->roll || !c->out->point || !c->out->gap)
         return err_set(e, ST_MEMORY, "no memory for a chart");
-    ERR_TRY(store_taken_of(c->db, c->series, c->out->from_ms, c->to_ms, &c->taken, &c->ntaken, e));
+    ERR_TRY(store_meters_of(c->db, NULL, c->series, c->out->from_ms, c->to_ms, &c->meter,
+                            &c->nmeter, e));
+    ERR_TRY(store_chart_fixes_open(&c->fixes, c->db, c->series, c->out->from_ms, c->to_ms, e));
     ERR_TRY(add_rollups(c, e));
     return add_readings(c, e);
 }
@@ -480,7 +504,8 @@ enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *a
     if (st == ST_OK)
         answer(&c);
     free(c.roll);
-    free(c.taken);
+    store_chart_fixes_close(&c.fixes);
+    free(c.meter);
     buf_done(&c.bytes);
     return st;
 }

@@ -43,8 +43,10 @@ static enum st frame_add(struct store *s, const struct store_poll *p, const stru
     for (uint32_t i = 0; i < p->n; i++) {
         if (v[i].v.kind == NUM_NONE)
             continue;
-        s->record[f->ngot] = (struct wire_record){&s->ser[v[i].series].point->wire, v[i].v,
-                                                  v[i].q | grade_flags(p->grade)};
+        const struct store_ser *x = &s->ser[v[i].series];
+        uint32_t calibrating = p->t_ms >= x->calibrating_ms ? WIRE_Q_CALIBRATING : 0;
+        s->record[f->ngot] = (struct wire_record){&x->point->wire, v[i].v,
+                                                  v[i].q | calibrating | grade_flags(p->grade)};
         index[f->ngot++] = v[i].series;
     }
     f->missed = index + f->ngot;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_BYTES 160
+#define TEXT_BYTES WIRE_SERIES_BYTES
+#define LOST_MAX 4096 /* numbers in a row that a damaged table may have lost */
 #define NUMBERS_MAX ((uint32_t)STORE_ROLL_GROUPS * STORE_ROLL_GROUP)
 
 static bool is(struct wire_span t, const char *text)
@@ -107,9 +108,11 @@ enum st store_names_open(struct store_names *x, struct store *s, struct err *e)
     while ((st = store_db_row(&s->db, q, e)) == ST_OK) {
         int64_t id = sqlite3_column_int64(q, 0);
         const char *text = (const char *)sqlite3_column_text(q, 1);
-        st = !text || id < x->n || id >= NUMBERS_MAX
-                 ? err_set(e, ST_CORRUPT, "store %s: the table of series is damaged", s->path)
-                 : load(x, (uint32_t)id, text, (const char *)sqlite3_column_text(q, 2), e);
+        if (text && id >= x->n && id < x->n + LOST_MAX && id < NUMBERS_MAX)
+            st = load(x, (uint32_t)id, text, (const char *)sqlite3_column_text(q, 2), e);
+        else /* costs the history of its series, and not the start */
+            store_event(s, STORE_ERROR, "rollup.damaged", text,
+                        "a row of the table of series is damaged: older charts miss it");
         if (st != ST_OK)
             break;
     }
@@ -128,7 +131,7 @@ void store_names_close(struct store_names *x)
     *x = (struct store_names){.s = NULL};
 }
 
-static const char *text_of(const struct store_names *x, uint32_t number, char buf[TEXT_BYTES])
+const char *store_names_get(const struct store_names *x, uint32_t number, char buf[TEXT_BYTES])
 {
     const struct store_name *n = &x->of[number];
     if (n->text)
@@ -180,11 +183,28 @@ enum st store_names_of(struct store_names *x, uint32_t ser, uint32_t *number, st
     return ST_OK;
 }
 
+enum st store_names_number(struct store_names *x, struct wire_span series, uint32_t *number,
+                           struct err *e)
+{
+    const uint8_t *slash = memchr(series.p, '/', series.n);
+    uint32_t device = x->device, next = x->next, old = x->old;
+    if (!slash)
+        return err_set(e, ST_CORRUPT, "store %s: an entry names no series", x->s->path);
+    size_t n = (size_t)(slash - series.p);
+    struct wire_skimmed w = {.device = {series.p, n}, .point = {slash + 1, series.n - n - 1}};
+    store_names_device(x, w.device);
+    enum st st = store_names_find(x, &w, number, e);
+    x->device = device;
+    x->next = next;
+    x->old = old;
+    return st;
+}
+
 enum st store_names_text(const struct store_names *x, const char *text, uint32_t *number)
 {
     char buf[TEXT_BYTES];
     for (*number = 0; *number < x->n; ++*number)
-        if (strcmp(text_of(x, *number, buf), text) == 0)
+        if (strcmp(store_names_get(x, *number, buf), text) == 0)
             return ST_OK;
     return ST_NOT_FOUND;
 }
@@ -204,7 +224,7 @@ enum st store_names_write(struct store_names *x, struct err *e)
         if (!q)
             return ST_IO;
         int32_t quantity = x->of[i].quantity;
-        sqlite3_bind_text(q, 2, text_of(x, i, buf), -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 2, store_names_get(x, i, buf), -1, SQLITE_STATIC);
         if (quantity >= 0)
             sqlite3_bind_text(q, 3, quantity_table[quantity].key, -1, SQLITE_STATIC);
         ERR_TRY(store_db_run(&x->s->db, q, e));

@@ -20,14 +20,15 @@ static void board_update(struct store *s, const struct store_poll *p, const stru
     struct mono now = clk_mono(s->clk);
     pthread_mutex_lock(&s->board_lock);
     for (uint32_t i = 0; i < p->n; i++) {
-        struct store_now *b = &s->ser[v[i].series].now;
+        struct store_ser *x = &s->ser[v[i].series];
+        struct store_now *b = &x->now;
         b->missing = v[i].v.kind == NUM_NONE;
         if (b->missing) {
             b->cause = p->cause;
             continue;
         }
         b->v = v[i].v;
-        b->q = v[i].q;
+        b->q = v[i].q | (p->t_ms >= x->calibrating_ms ? WIRE_Q_CALIBRATING : 0);
         b->t_ms = p->t_ms;
         b->read_at = now;
         b->count++;

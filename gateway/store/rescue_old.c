@@ -89,6 +89,7 @@ static const struct {
               {SQL_OLD_ACKS, SQL_OLD_ACKS_BACK, SQL_NEW_ACK},
               {SQL_OLD_RECEIPTS, SQL_OLD_RECEIPTS_BACK, SQL_NEW_RECEIPT},
               {SQL_OLD_REFUSED, SQL_OLD_REFUSED_BACK, SQL_NEW_REFUSED},
+              {SQL_OLD_PLAN, SQL_OLD_PLAN_BACK, SQL_NEW_PLAN},
               {SQL_OLD_EVENTS, SQL_OLD_EVENTS_BACK, SQL_NEW_EVENT}};
 
 /* Rows until the end (*whole) or until one that cannot be read. A row that the new table cannot

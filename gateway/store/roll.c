@@ -136,6 +136,43 @@ void store_roll_add(struct store_roll *r, uint32_t at_ms, struct num v, uint32_t
         add_trusted(r, at_ms, a);
 }
 
+void store_roll_count(struct store_roll *r, uint32_t at_ms, struct num v)
+{
+    add_trusted(r, at_ms, amount_of(r, v));
+}
+
+/* Both in the rollup's scale, which the second may make finer. */
+static void amounts_of(struct store_roll *r, struct num a, struct num b, union store_roll_value *x,
+                       union store_roll_value *y)
+{
+    (void)amount_of(r, a);
+    *y = amount_of(r, b);
+    *x = amount_of(r, a);
+}
+
+void store_roll_change(struct store_roll *r, uint32_t at_ms, struct num last, struct num first)
+{
+    union store_roll_value a, b;
+    amounts_of(r, last, first, &a, &b);
+    if (r->counter)
+        step(r, r->to, a);
+    else
+        r->from = a;
+    r->counter = true;
+    r->to = b;
+    r->to_ms = at_ms;
+}
+
+void store_roll_change_before(struct store_roll *r, struct num last, struct num first)
+{
+    union store_roll_value a, b;
+    if (!r->counter)
+        return;
+    amounts_of(r, last, first, &a, &b);
+    step(r, b, r->from);
+    r->from = a;
+}
+
 /* Brings both to one scale. */
 static void align(struct store_roll *a, struct store_roll *b)
 {
@@ -189,12 +226,10 @@ void store_roll_merge(struct store_roll *r, const struct store_roll *next)
     r->counter = true;
 }
 
-void store_roll_recount(struct store_roll *r, const struct store_counted *c, size_t n)
+void store_roll_restart(struct store_roll *r)
 {
     r->counter = r->disordered = false;
     r->resets = 0;
     r->grown = r->scale == STORE_ROLL_FLOAT ? (union store_roll_value){.f = 0}
                                             : (union store_roll_value){.i = 0};
-    for (size_t i = 0; i < n; i++)
-        add_trusted(r, 0, amount_of(r, c[i].v));
 }

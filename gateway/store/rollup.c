@@ -76,6 +76,7 @@ static enum st keep_open(struct store *s, struct err *e)
     ERR_TRY(store_db_int(&s->db, SQL_BATCH_BETWEEN, 2, ids, &from.n, e));
     if (r->open.disordered)
         ERR_TRY(store_rollup_mark(r, STORE_ROLL_DIRTY, slot, 0, e));
+    ERR_TRY(store_meters_end(&r->open, e));
     return store_rollup_keep(r, &r->open, &from, e);
 }
 

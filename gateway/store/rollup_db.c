@@ -60,31 +60,6 @@ enum st store_moved_pending(struct store_db *d, int64_t *first, int64_t *last, s
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-enum st store_taken_of(struct store_db *d, const char *series, int64_t from_ms, int64_t to_ms,
-                       struct store_taken **out, uint32_t *n, struct err *e)
-{
-    int64_t v[] = {from_ms, to_ms};
-    sqlite3_stmt *q = store_db_ask(d, SQL_TAKEN_OF, 2, v, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_text(q, 3, series, -1, SQLITE_STATIC);
-    enum st st;
-    while ((st = store_db_row(d, q, e)) == ST_OK && *n < STORE_TAKEN_MAX) {
-        struct store_taken *p = reallocarray(*out, *n + 1, sizeof *p);
-        if (!p) {
-            st = err_set(e, ST_MEMORY, "store %s: no memory for corrections", d->path);
-            break;
-        }
-        *out = p;
-        p[(*n)++] = (struct store_taken){0, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1)};
-    }
-    sqlite3_reset(q);
-    if (st == ST_OK)
-        return err_set(e, ST_FULL, "%s has more than %d correct entries there; ask for less",
-                       series, STORE_TAKEN_MAX);
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
 enum st store_roll_progress_get(struct store_db *d, struct store_roll_progress *out, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(d, SQL_ROLL_PROGRESS, e);

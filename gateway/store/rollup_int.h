@@ -4,7 +4,8 @@
  * their quality: how many, how many of them plainly good (q == 0), the least, the greatest, the
  * first, the last, the mean. Of a counter (struct quantity) also how far it grew: the sum of its
  * rises from reading to reading in the order of their times. A fall is a reset or a rollover, which
- * nobody can tell apart afterwards: it is counted, and what was lost in it is not guessed. Readings
+ * nobody can tell apart afterwards: it is counted, and what was lost in it is not guessed, unless a
+ * `maintain` entry says that the meter was changed, where the two ended and began. Readings
  * that are outside their limits, faulty or from a calibration count for nothing in a difference.
  * A slot's own growth is that between its own readings; what lies between two slots is added where
  * they are joined, from the trusted ends of both.
@@ -79,19 +80,25 @@ static inline bool store_roll_trusts(uint32_t q)
 }
 /* Adds a reading that lies at_ms into the slot. An empty rollup is all zero. */
 void store_roll_add(struct store_roll *r, uint32_t at_ms, struct num v, uint32_t q, bool counter);
+/* Counts a trusted reading that was added as if of no counter. */
+void store_roll_count(struct store_roll *r, uint32_t at_ms, struct num v);
+/* A meter was changed behind the last trusted reading: the old one ended at `last`, the new one
+ * began at `first`. r is not empty. And the same before the first one. */
+void store_roll_change(struct store_roll *r, uint32_t at_ms, struct num last, struct num first);
+void store_roll_change_before(struct store_roll *r, struct num last, struct num first);
 /* Adds all of `next`, which is later. */
 void store_roll_merge(struct store_roll *r, const struct store_roll *next);
 /* Adds to grown and resets what lies between `before` and r. */
 void store_roll_join(const struct store_roll *before, struct store_roll *r);
 struct num store_roll_num(const struct store_roll *r, union store_roll_value a);
 double store_roll_mean(const struct store_roll *r);
-/* Takes the growth anew from readings in order of time. */
+/* Takes the growth anew, with store_roll_count, from readings in order of time. */
+void store_roll_restart(struct store_roll *r);
 struct store_counted {
     int64_t t_ms;
     uint32_t series, order;
     struct num v;
 };
-void store_roll_recount(struct store_roll *r, const struct store_counted *c, size_t n);
 
 /* ---- roll_blob.c: the bytes of a row ---- */
 
@@ -151,24 +158,59 @@ enum st store_roll_progress_get(struct store_db *d, struct store_roll_progress *
 enum st store_batch_bytes(struct store_db *d, int64_t id, const uint8_t *hash, struct buf *cose,
                           struct err *e);
 
-/* What `correct` entries take back. A slot or a chart applies that many, which are more than anyone
- * has signed for it; an event or an error says when there are more. */
-#define STORE_TAKEN_MAX 1024
-struct store_taken {
-    uint32_t number;
+/* ---- fixes.c, meters.c: what people said of sealed readings ---- */
+
+struct store_names;
+struct store_rolls;
+
+/* What a `correct` entry does to a series by its number, or (calibrates) that its readings count as
+ * calibrating. A slot applies those of so many entries, which are more than anyone has signed for
+ * it; an event says when there are more. */
+#define STORE_FIXES_MAX 1024
+struct store_fix {
+    uint32_t number, to; /* and that of the name that it gets */
     int64_t from_ms, to_ms;
+    bool calibrates;
+    struct wire_fix f;
 };
-/* Of one series, within a time: to be freed. ST_FULL: more. */
-enum st store_taken_of(struct store_db *d, const char *series, int64_t from_ms, int64_t to_ms,
-                       struct store_taken **out, uint32_t *n, struct err *e);
-static inline bool store_taken_has(const struct store_taken *v, uint32_t n, uint32_t number,
-                                   int64_t t_ms)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (v[i].number == number && v[i].from_ms <= t_ms && t_ms < v[i].to_ms)
-            return true;
-    return false;
-}
+/* A meter that was changed. What lies between two readings goes over the change: to `last`, and on
+ * from `first`. */
+struct store_meter {
+    uint32_t number;
+    int64_t at_ms;
+    struct num last, first;
+    bool done;
+};
+/* Those within a time, of one series (NULL: of all), in order; to be freed. */
+enum st store_meters_of(struct store_db *d, const struct store_names *names, const char *series,
+                        int64_t from_ms, int64_t to_ms, struct store_meter **out, uint32_t *n,
+                        struct err *e);
+/* Applies those of a series that lie between two readings of the slot: behind the last trusted one
+ * of r, up to at_ms within the slot. */
+void store_meters_apply(const struct store_rolls *x, uint32_t number, struct store_roll *r,
+                        uint32_t at_ms);
+/* Before its rows are made: those behind the last readings of the slot. */
+enum st store_meters_end(struct store_rolls *x, struct err *e);
+/* For a chart, each change once: those before a rollup of [from_ms, to_ms), which has those within
+ * it; those up to a reading at t_ms that r counts next. */
+void store_meters_before(struct store_meter *m, uint32_t n, struct store_roll *r, int64_t from_ms,
+                         int64_t to_ms);
+void store_meters_until(struct store_meter *m, uint32_t n, struct store_roll *r, int64_t t_ms);
+/* The same for a chart: and the series whose readings may be of it, itself the first. */
+struct store_chart_fixes {
+    struct wire_fixes *fixes;
+    char (*source)[WIRE_SERIES_BYTES];
+    size_t n;
+};
+/* Loads those within a time; to be closed also after a failure. */
+enum st store_chart_fixes_open(struct store_chart_fixes *x, struct store_db *d, const char *series,
+                               int64_t from_ms, int64_t to_ms, struct err *e);
+/* The two parts of the name of source i. */
+void store_chart_source(const struct store_chart_fixes *x, size_t i, struct wire_span *device,
+                        struct wire_span *point);
+void store_chart_fixes_close(struct store_chart_fixes *x);
+/* What it is in the end; false: no reading of the series. */
+bool store_chart_fixes_apply(struct store_chart_fixes *x, struct wire_reading *r);
 
 /* ---- names.c: the numbers of series ---- */
 
@@ -193,6 +235,13 @@ void store_names_device(struct store_names *x, struct wire_span device);
 enum st store_names_find(struct store_names *x, const struct wire_skimmed *w, uint32_t *number,
                          struct err *e);
 enum st store_names_of(struct store_names *x, uint32_t ser, uint32_t *number, struct err *e);
+/* The number of "device/point", which gets the next one when it has none; moves nothing of where
+ * the last one stood. */
+enum st store_names_number(struct store_names *x, struct wire_span series, uint32_t *number,
+                           struct err *e);
+/* Its name; in buf, where it must be put together. */
+const char *store_names_get(const struct store_names *x, uint32_t number,
+                            char buf[WIRE_SERIES_BYTES]);
 /* The number of "device/point"; ST_NOT_FOUND. */
 enum st store_names_text(const struct store_names *x, const char *text, uint32_t *number);
 bool store_names_counter(const struct store_names *x, uint32_t number);
@@ -246,10 +295,11 @@ struct store_rolls {
     uint32_t n, cap, ngrowth, growth_cap;
     uint32_t cap_wanted; /* of all that is configured */
     bool any, disordered;
-    int64_t first, last; /* batches with readings of it; 0: none */
-    /* What `correct` entries take back of the slot, read with its first reading. */
-    struct store_taken *taken;
-    uint32_t ntaken;
+    int64_t first, last;   /* batches with readings of it; 0: none */
+    struct store_fix *fix; /* what entries say of the slot, read with its first reading */
+    uint32_t nfix;
+    struct store_meter *meter; /* the changes of meters in it */
+    uint32_t nmeter;
     bool asked;
 };
 void store_rolls_get(const struct store_rolls *x, uint32_t number, struct store_roll *out);
@@ -258,11 +308,13 @@ enum st store_rolls_set(struct store_rolls *x, uint32_t number, const struct sto
 enum st store_rolls_room(struct store_rolls *x, uint32_t number, struct err *e);
 void store_rolls_clear(struct store_rolls *x, int64_t slot);
 void store_rolls_done(struct store_rolls *x);
-/* Adds a reading of x->slot, unless it was taken back. */
+/* Adds a reading of x->slot as it is in the end, unless it was taken back. */
 enum st store_rolls_add(struct store *s, struct store_rolls *x,
                         const struct store_rollup_reading *w, struct err *e);
 /* Reads these entries anew. */
 enum st store_rolls_ask(struct store *s, struct store_rolls *x, struct err *e);
+/* What they make of a reading; false: it was taken back. */
+bool store_fixes_apply(const struct store_rolls *x, struct store_rollup_reading *r);
 
 /* ---- rollup.c, rollup_redo.c, rollup_place.c, rollup_write.c: the job, on the writer thread ----
  */

@@ -1,28 +1,14 @@
-/* What a `time` or `correct` entry changes in rollups that are made: a control batch that holds one
- * leaves, in its own transaction, a row in table rollup_dirty, and this job marks the slots that
- * are to be computed again, batch by batch or slot by slot. How far it got is written with the
- * marks, so that a power cut costs a piece of it, and doing a piece twice changes nothing. */
+/* What a `time`, `correct` or `maintain` entry changes in rollups that are made: a control batch
+ * that holds one leaves, in its own transaction, a row in table rollup_dirty, and this job marks
+ * the slots that are to be computed again, batch by batch or slot by slot. How far it got is
+ * written with the marks, so that a power cut costs a piece of it, and doing a piece twice changes
+ * nothing. */
 #include "gateway/store/rollup_int.h"
 
 #define SLOT_TAKES 32 /* finding one slot takes about as long as so many readings */
 #define SLOT_MASK ((INT64_C(1) << STORE_DIRTY_SLOT_BITS) - 1)
 
 /* ---- what an entry leaves to do ---- */
-
-static enum st warn_of_unknown(struct store *s, int64_t id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_ask(&s->db, SQL_CORRECTED_ELSE, 1, &id, e);
-    if (!q)
-        return ST_IO;
-    enum st st = store_db_row(&s->db, q, e);
-    if (st == ST_OK)
-        store_event(s, STORE_WARNING, "rollup.uncorrected", NULL,
-                    "charts show %s as sealed: this version applies `invalidate`, not `%s`",
-                    (const char *)sqlite3_column_text(q, 0),
-                    (const char *)sqlite3_column_text(q, 1));
-    sqlite3_reset(q);
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
 
 enum st store_rollup_noted(struct store *s, int64_t id, struct err *e)
 {
@@ -31,8 +17,9 @@ enum st store_rollup_noted(struct store *s, int64_t id, struct err *e)
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? ST_OK : st;
     ERR_TRY(store_db_do(&s->db, SQL_DIRTY_MOVED, 1, &id, e));
-    ERR_TRY(store_db_do(&s->db, SQL_DIRTY_TAKEN, 2, range, e));
-    ERR_TRY(warn_of_unknown(s, id, e));
+    ERR_TRY(store_db_do(&s->db, SQL_DIRTY_CORRECTED, 2, range, e));
+    ERR_TRY(store_db_do(&s->db, SQL_DIRTY_CALIBRATED, 2, range, e));
+    ERR_TRY(store_db_do(&s->db, SQL_DIRTY_METER, 2, range, e));
     if (s->rollup) { /* what is in the making may hold readings as they were before */
         store_rollup_reopen(s->rollup);
         store_rollup_forget(s->rollup);

@@ -33,7 +33,8 @@ void store_rolls_clear(struct store_rolls *x, int64_t slot)
 {
     if (x->cell)
         memset(x->cell, 0, x->cap * sizeof *x->cell);
-    free(x->taken);
+    free(x->fix);
+    free(x->meter);
     *x = (struct store_rolls){.slot = slot,
                               .cell = x->cell,
                               .growth = x->growth,
@@ -46,7 +47,8 @@ void store_rolls_done(struct store_rolls *x)
 {
     free(x->cell);
     free(x->growth);
-    free(x->taken);
+    free(x->fix);
+    free(x->meter);
     *x = (struct store_rolls){.cap_wanted = x->cap_wanted};
 }
 
@@ -107,65 +109,32 @@ enum st store_rolls_set(struct store_rolls *x, uint32_t number, const struct sto
     return ST_OK;
 }
 
-/* Adds the row's entry to those of the slot. */
-static enum st take(struct store *s, struct store_rolls *x, sqlite3_stmt *q, struct err *e)
-{
-    uint32_t number = 0;
-    const char *series = (const char *)sqlite3_column_text(q, 0);
-    if (!series || store_names_text(&s->rollup->names, series, &number) != ST_OK)
-        return ST_OK; /* no reading of it so far */
-    struct store_taken *p = reallocarray(x->taken, x->ntaken + 1, sizeof *p);
-    if (!p)
-        return err_set(e, ST_MEMORY, "no memory for rollups");
-    x->taken = p;
-    p[x->ntaken++] =
-        (struct store_taken){number, sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2)};
-    return ST_OK;
-}
-
-enum st store_rolls_ask(struct store *s, struct store_rolls *x, struct err *e)
-{
-    int64_t v[] = {store_slot_ms(STORE_QUARTER, x->slot),
-                   store_slot_ms(STORE_QUARTER, x->slot + 1)};
-    sqlite3_stmt *q = store_db_ask(&s->db, SQL_TAKEN, 2, v, e);
-    enum st st = q ? ST_OK : ST_IO;
-    free(x->taken);
-    x->taken = NULL;
-    x->ntaken = 0;
-    while (st == ST_OK && (st = store_db_row(&s->db, q, e)) == ST_OK && x->ntaken < STORE_TAKEN_MAX)
-        st = take(s, x, q, e);
-    if (q)
-        sqlite3_reset(q);
-    if (st == ST_OK) {
-        char when[CLK_TEXT_BYTES];
-        store_event(s, STORE_WARNING, "rollup.uncorrected", NULL,
-                    "the rollup of %s applies %d correct entries, there are more",
-                    clk_text(v[0], when), STORE_TAKEN_MAX);
-    }
-    x->asked = st == ST_OK || st == ST_NOT_FOUND;
-    return x->asked ? ST_OK : st;
-}
-
 enum st store_rolls_add(struct store *s, struct store_rolls *x,
                         const struct store_rollup_reading *w, struct err *e)
 {
+    struct store_rollup_reading is = *w;
     ERR_TRY(store_rolls_room(x, w->number, e));
     if (!x->asked)
         ERR_TRY(store_rolls_ask(s, x, e));
     x->any = true;
     x->first = x->first && x->first < w->batch ? x->first : w->batch;
     x->last = x->last > w->batch ? x->last : w->batch;
-    if (store_taken_has(x->taken, x->ntaken, w->number, w->t_ms))
+    if (!store_fixes_apply(x, &is))
         return ST_OK;
-    struct store_cell *c = &x->cell[w->number];
+    ERR_TRY(store_rolls_room(x, is.number, e));
+    struct store_cell *c = &x->cell[is.number];
     struct store_roll r;
     if (c->count == 0)
-        c->counts = store_names_counter(&s->rollup->names, w->number);
-    store_rolls_get(x, w->number, &r);
-    store_roll_add(&r, (uint32_t)(w->t_ms - store_slot_ms(STORE_QUARTER, x->slot)), w->v, w->q,
-                   c->counts);
+        c->counts = store_names_counter(&s->rollup->names, is.number);
+    store_rolls_get(x, is.number, &r);
+    uint32_t at_ms = (uint32_t)(is.t_ms - store_slot_ms(STORE_QUARTER, x->slot));
+    store_roll_add(&r, at_ms, is.v, is.q, false);
+    if (c->counts && store_roll_trusts(is.q)) {
+        store_meters_apply(x, is.number, &r, at_ms);
+        store_roll_count(&r, at_ms, is.v);
+    }
     x->disordered |= r.disordered;
-    return store_rolls_set(x, w->number, &r, e);
+    return store_rolls_set(x, is.number, &r, e);
 }
 
 /* ---- one batch ---- */

@@ -68,7 +68,7 @@ static enum st load_rows(struct store *s, struct store_roll group[STORE_ROLL_GRO
 }
 
 /* Takes the series out that `correct` entries take back for the whole slot; *whole: that is all
- * they take back of it. */
+ * that entries say of it. */
 static enum st take_out(struct store *s, bool *whole, struct err *e)
 {
     struct store_rollup *r = s->rollup;
@@ -80,12 +80,13 @@ static enum st take_out(struct store *s, bool *whole, struct err *e)
     free(group);
     ERR_TRY(st);
     ERR_TRY(store_rolls_ask(s, &r->redo, e));
-    *whole = r->redo.ntaken > 0;
-    for (uint32_t i = 0; i < r->redo.ntaken; i++) {
-        const struct store_taken *t = &r->redo.taken[i];
+    *whole = r->redo.nfix > 0;
+    for (uint32_t i = 0; i < r->redo.nfix; i++) {
+        const struct store_fix *t = &r->redo.fix[i];
         if (t->number >= r->redo.n || r->redo.cell[t->number].count == 0)
             continue;
-        if (t->from_ms > from_ms || t->to_ms < from_ms + STORE_QUARTER_MS)
+        if (t->calibrates || t->f.what != WIRE_INVALIDATE || t->from_ms > from_ms ||
+            t->to_ms < from_ms + STORE_QUARTER_MS)
             *whole = false;
         else
             r->redo.cell[t->number].count = 0;
@@ -115,7 +116,7 @@ static enum st give_up(struct store *s, const char *why, struct err *e)
         r->given_up = true;
     }
     r->sources.late = r->late_was;
-    if (st == ST_OK && r->redo.ntaken > 0)
+    if (st == ST_OK && r->redo.nfix > 0)
         return replace(s, e);
     int64_t slot = r->redo.slot;
     end(r);
@@ -147,15 +148,16 @@ static enum st add(struct store *s, const struct store_rollup_reading *x, struct
 static enum st gather(struct store *s, const struct store_rollup_reading *x, struct err *e)
 {
     struct store_rollup *r = s->rollup;
+    struct store_rollup_reading is = *x;
     (void)e;
-    if (store_slot_of(STORE_QUARTER, x->t_ms) != r->redo.slot || !store_roll_trusts(x->q) ||
-        store_taken_has(r->redo.taken, r->redo.ntaken, x->number, x->t_ms))
+    if (store_slot_of(STORE_QUARTER, x->t_ms) != r->redo.slot ||
+        !store_fixes_apply(&r->redo, &is) || !store_roll_trusts(is.q))
         return ST_OK;
-    uint32_t growth = x->number < r->redo.n ? r->redo.cell[x->number].growth : 0;
+    uint32_t growth = is.number < r->redo.n ? r->redo.cell[is.number].growth : 0;
     if (!growth || !r->redo.growth[growth - 1].disordered)
         return ST_OK;
     if (r->ncounted < STORE_ROLL_COUNTED)
-        r->counted[r->ncounted] = (struct store_counted){x->t_ms, x->number, r->ncounted, x->v};
+        r->counted[r->ncounted] = (struct store_counted){is.t_ms, is.number, r->ncounted, is.v};
     r->ncounted++;
     return ST_OK;
 }
@@ -182,7 +184,12 @@ static enum st recount(struct store_rollup *r, struct err *e)
             ;
         struct store_roll roll;
         store_rolls_get(&r->redo, c->series, &roll);
-        store_roll_recount(&roll, c, n);
+        store_roll_restart(&roll);
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t at_ms = (uint32_t)(c[k].t_ms - store_slot_ms(STORE_QUARTER, r->redo.slot));
+            store_meters_apply(&r->redo, c->series, &roll, at_ms);
+            store_roll_count(&roll, at_ms, c[k].v);
+        }
         ERR_TRY(store_rolls_set(&r->redo, c->series, &roll, e));
     }
     return ST_OK;
@@ -217,6 +224,7 @@ static enum st finish(struct store *s, struct err *e)
         r->redo_cursor = r->in_late ? 0 : r->sources.first - 1;
         return ST_OK;
     }
+    ERR_TRY(store_meters_end(&r->redo, e));
     if (made > 0)
         return replace(s, e);
     end(r);
@@ -279,7 +287,35 @@ static enum st quarter_step(struct store *s, int64_t *left, struct err *e)
 
 struct day {
     struct store_roll sum[STORE_ROLL_GROUP], quarter[STORE_ROLL_GROUP];
+    struct store_meter *meter;
+    uint32_t nmeter;
 };
+
+/* Changes of meters that no quarter has within it: those before the quarters of `slot`. */
+static void changes_before(struct day *d, uint32_t group, int64_t slot)
+{
+    int64_t from_ms = store_slot_ms(STORE_QUARTER, slot);
+    for (uint32_t i = d->nmeter; i-- > 0;) { /* the latest is next to it */
+        struct store_meter *m = &d->meter[i];
+        struct store_roll *q = &d->quarter[m->number % STORE_ROLL_GROUP];
+        if (m->done || m->number / STORE_ROLL_GROUP != group || q->count == 0 || !q->counter)
+            continue;
+        if (m->at_ms < from_ms)
+            store_roll_change_before(q, m->last, m->first);
+        m->done = m->at_ms < from_ms + STORE_QUARTER_MS;
+    }
+}
+
+/* And those behind the last one of the day. */
+static void changes_behind(struct day *d, uint32_t group)
+{
+    for (uint32_t i = 0; i < d->nmeter; i++) {
+        struct store_meter *m = &d->meter[i];
+        struct store_roll *sum = &d->sum[m->number % STORE_ROLL_GROUP];
+        if (!m->done && m->number / STORE_ROLL_GROUP == group && sum->count && sum->counter)
+            store_roll_change(sum, 0, m->last, m->first);
+    }
+}
 
 static enum st add_quarters(struct store *s, struct day *d, struct err *e)
 {
@@ -296,8 +332,11 @@ static enum st add_quarters(struct store *s, struct day *d, struct err *e)
                         e->text);
             continue;
         }
+        if (st == ST_NOT_FOUND)
+            changes_behind(d, r->group);
         if (st != ST_OK)
             return st == ST_NOT_FOUND ? ST_OK : st;
+        changes_before(d, r->group, slot);
         for (size_t i = 0; i < STORE_ROLL_GROUP; i++)
             store_roll_merge(&d->sum[i], &d->quarter[i]);
     }
@@ -314,10 +353,14 @@ static enum st day_step(struct store *s, int64_t *left, struct err *e)
     struct day *d = calloc(1, sizeof *d);
     if (!d)
         return err_set(e, ST_MEMORY, "store %s: no memory for rollups", s->path);
-    enum st st = add_quarters(s, d, e);
+    enum st st = store_meters_of(&s->db, &r->names, NULL, store_slot_ms(STORE_DAY, r->day),
+                                 store_slot_ms(STORE_DAY, r->day + 1), &d->meter, &d->nmeter, e);
+    if (st == ST_OK)
+        st = add_quarters(s, d, e);
     if (st == ST_OK)
         st = store_rollup_keep_group(r, STORE_DAY, store_roll_key(r->day, r->group), d->sum, NULL,
                                      e);
+    free(d->meter);
     free(d);
     if (st == ST_OK && ++r->group * STORE_ROLL_GROUP >= r->names.n) {
         r->in_day = false;

@@ -309,6 +309,7 @@ enum st store_start(struct store *s, struct err *e)
     ERR_TRY(store_count(s, e));
     ERR_TRY(store_figures_start(s, e));
     ERR_TRY(store_rollup_open(s, e));
+    ERR_TRY(store_calibrate(s, e));
     store_stats_refresh(s);
     sqlite3_busy_timeout(s->db.h, STORE_BUSY_MS);
     return ST_OK;

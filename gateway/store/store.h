@@ -20,6 +20,7 @@
 #include "sensors/quantity.h"
 
 struct store;
+struct store_reader;
 
 struct store_cfg {
     char *path;
@@ -274,11 +275,14 @@ struct store_sealed {
      * STORE_META_KEY in the same transaction. NULL: it goes on. */
     const uint8_t *next_kid;
     bool again; /* readings of an earlier window once more: the next one does not begin behind it */
+    const uint8_t *request; /* WIRE_ID_BYTES: what was asked for; NULL */
+    const uint8_t *config;  /* WIRE_HASH_BYTES: becomes STORE_META_CONFIG; NULL */
 };
 /* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
 struct store_planned {
     const char *series, *quantity, *unit; /* quantity NULL: retired */
     int64_t period_ms, from_ms;
+    bool said; /* in the newest chain; of store_planned_each only */
 };
 /* Writer: one transaction that stores the batch, drops `use` frames (use[i] says whether frame i
  * is folded into it; NULL: none) and keeps the rest in the journal. On failure nothing has
@@ -296,9 +300,35 @@ enum st store_sealed_from(struct store *s, uint64_t seq, struct store_batch *out
 void store_windows(struct store *s, int64_t every_ms);
 /* Writer, for seal: why nothing can be sealed now, "" when it can: shown as stats.fault. */
 void store_seal_fault(struct store *s, const char *text);
-/* Writer: the inventory as last signed into the newest chain, in byte order of the series. */
+/* Writer: the inventory as last signed, in byte order of the series: what the newest chain says,
+ * and what one before it said and was never retired. */
 enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
                            void *ctx, struct err *e) ST_MUST_CHECK;
+/* The same for a reader. */
+enum st store_due_each(struct store_reader *r,
+                       void (*each)(void *ctx, const struct store_planned *p), void *ctx,
+                       struct err *e) ST_MUST_CHECK;
+/* Writer: whether the request with this id is sealed already. */
+enum st store_request_done(struct store *s, const uint8_t id[WIRE_ID_BYTES], bool *done,
+                           struct err *e) ST_MUST_CHECK;
+/* Writer: what a series measures, as last planned or, when it is retired, as last configured; due:
+ * nobody has retired it. ST_NOT_FOUND: no such series ever was. */
+struct store_known {
+    bool due;
+    char quantity[64]; /* "": not known */
+};
+enum st store_series_known(struct store *s, const char *series, struct store_known *out,
+                           struct err *e) ST_MUST_CHECK;
+/* Reader: a `correct` entry in force, by the text that is its id; the newest calibration of this
+ * series (or device/STAR) that has no end. ST_NOT_FOUND. */
+struct store_said {
+    char series[WIRE_SERIES_BYTES];
+    int64_t from_ms, to_ms; /* INT64_MAX: open */
+};
+enum st store_correction_find(struct store_reader *r, const char *id, struct store_said *out,
+                              struct err *e) ST_MUST_CHECK;
+enum st store_calibration_open(struct store_reader *r, const char *series, struct store_said *out,
+                               struct err *e) ST_MUST_CHECK;
 /* Writer: batches that an uplink was refused for ever and that no void entry names yet. */
 struct store_refused {
     uint8_t chain[WIRE_ID_BYTES];
@@ -329,6 +359,7 @@ enum st store_seal_again(struct store *s, const struct store_sealed *b, int64_t 
 /* Small values that outlive a restart. */
 #define STORE_META_MACHINE "machine-id" /* who writes the store; absent in a copy of it */
 #define STORE_META_KEY "key"            /* WIRE_ID_BYTES: whom the last sealed `key` entry named */
+#define STORE_META_CONFIG "config"      /* hash of the configuration that was sealed last */
 #define STORE_META_PAGE "page"          /* where the page listens, when the system chose the port */
 #define STORE_META_DIGEST "digest"      /* of seal: how far days are digested */
 enum st store_meta_get(struct store *s, const char *key, struct buf *out,
@@ -380,13 +411,13 @@ enum st store_clock_recall(struct store *s, struct clk_past *out, struct err *e)
 /* Writer: remembers it, when the clock is known and this is news. */
 enum st store_clock_note(struct store *s, struct err *e) ST_MUST_CHECK;
 
-/* Sealed data is never rewritten: `time` entries move it and `correct` entries take it back, and
- * readers apply both (batch.md rules 16 and 19). One reading of a store: */
+/* Sealed data is never rewritten: `time` entries move it, `correct` entries take it back, scale it
+ * or give it another name, `maintain` entries flag it; readers apply them all (batch.md rules 16
+ * and 19, decision 0018). One reading of a store: */
 struct store_times;
 struct store_reader;
 /* Loads what the store's control batches say; within store_reader_begin and _end it fits what the
- * reader sees. A store that no newer fieldpost has opened is scanned. ST_UNSUPPORTED: it holds a
- * `correct` entry that this version cannot apply. */
+ * reader sees. A store that no newer fieldpost has opened is scanned. */
 enum st store_times_open(struct store_times **out, struct store_reader *r,
                          struct err *e) ST_MUST_CHECK;
 void store_times_close(struct store_times *t);
@@ -397,9 +428,9 @@ struct store_shift {
 };
 struct store_shift store_times_of(const struct store_times *t, const uint8_t chain[WIRE_ID_BYTES],
                                   const uint8_t boot[WIRE_ID_BYTES], uint64_t seq);
-/* Moves a reading of such a batch and turns its flag 64 into 128. false: it was taken back. */
-bool store_times_apply(const struct store_times *t, struct store_shift shift,
-                       struct wire_reading *w);
+/* Moves a reading of such a batch, turns its flag 64 into 128, and corrects it. false: it was taken
+ * back. Its names may point into t then, until the next call. */
+bool store_times_apply(struct store_times *t, struct store_shift shift, struct wire_reading *w);
 /* A batch with a UTC window that ends this much before T may hold readings from T on. */
 int64_t store_times_reach_ms(const struct store_times *t);
 /* ---- when space runs short ---------------------------------------------------------------- */

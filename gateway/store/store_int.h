@@ -129,6 +129,7 @@ struct store_ser {
     struct store_series s; /* its text is the point's */
     const struct store_point *point;
     struct store_now now;
+    int64_t calibrating_ms; /* under board_lock: from here on its readings bear that flag */
 };
 struct store_call_node {
     enum st (*fn)(struct store *s, void *arg, struct err *e);
@@ -386,6 +387,11 @@ enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed
 /* The same, of one whose batches may come later. */
 enum st store_times_add(struct store_db *d, int64_t id, struct wire_span packed, struct err *e);
 enum st store_times_fill(struct store_db *d, struct err *e);
+/* The entry in a row (series, from_ms, to_ms, what, arguments, id of a `correct`), until the next
+ * step. */
+void store_said_of(sqlite3_stmt *q, enum wire_entry_kind kind, struct wire_entry *x);
+/* fixes.c, writer: which series are being calibrated, as open `maintain` entries say. */
+enum st store_calibrate(struct store *s, struct err *e);
 /* Size of the file path+suffix; 0 when there is none. */
 int64_t store_file_bytes(const char *path, const char *suffix);
 /* Inside a transaction: adds a..z, merged with the ranges that overlap or touch it. */

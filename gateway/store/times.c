@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INVALIDATE "invalidate"
 #define UNKNOWN_END_MS (2 * CLK_UNKNOWN_BASE_MS) /* earlier times count from boot */
 #define CLOCK_KEY "clock" /* small value: "<boot of the machine> <UTC minus time since boot>" */
 #define STEP_MS 1000
@@ -16,15 +15,11 @@ struct move {
     uint64_t seq_from, seq_to;
     struct store_shift shift;
 };
-struct taken {
-    char *series;
-    int64_t from_ms, to_ms;
-};
 struct store_times {
     struct store_db *db;
     struct move *moves;
-    struct taken *taken;
-    size_t nmoves, ntaken;
+    size_t nmoves;
+    struct wire_fixes *fixes;
     int64_t reach_ms;
 };
 
@@ -40,7 +35,8 @@ static enum st walk(const struct wire_batch *b, int64_t id, each_entry *each, vo
     struct wire_entry x;
     enum st st = wire_control_open(&c, b->cose.payload.p, b->cose.payload.n, e);
     for (uint64_t n = 0; st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK; n++)
-        if (x.kind == WIRE_ENTRY_TIME || x.kind == WIRE_ENTRY_CORRECT)
+        if (x.kind == WIRE_ENTRY_TIME || x.kind == WIRE_ENTRY_CORRECT ||
+            x.kind == WIRE_ENTRY_MAINTAIN)
             st = each(ctx, id, n, &x, e);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
@@ -86,27 +82,40 @@ static void bind_span(sqlite3_stmt *q, int i, struct wire_span s)
     sqlite3_bind_text(q, i, (const char *)s.p, (int)s.n, SQLITE_STATIC);
 }
 
+static void bind_time(sqlite3_stmt *q, const struct wire_entry *x)
+{
+    sqlite3_bind_blob(q, 3, x->boot.p, (int)x->boot.n, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 4, (int64_t)x->seq_from);
+    sqlite3_bind_int64(q, 5, (int64_t)x->seq_to);
+    sqlite3_bind_int64(q, 6, x->add_ms);
+    sqlite3_bind_int64(q, 7, x->err_ms);
+}
+
+/* A `correct` or `maintain` entry. */
+static void bind_said(sqlite3_stmt *q, const struct wire_entry *x)
+{
+    bind_span(q, 3, x->series);
+    sqlite3_bind_int64(q, 4, x->at_ms);
+    if (x->to_ms != INT64_MAX)
+        sqlite3_bind_int64(q, 5, x->to_ms);
+    bind_span(q, 6, x->text);
+    sqlite3_bind_blob(q, 7, x->arguments.p, (int)x->arguments.n, SQLITE_STATIC);
+    if (x->kind == WIRE_ENTRY_CORRECT)
+        sqlite3_bind_blob(q, 8, x->id.p, (int)x->id.n, SQLITE_STATIC);
+}
+
 static enum st keep(void *ctx, int64_t id, uint64_t n, const struct wire_entry *x, struct err *e)
 {
     struct store_db *d = ctx;
-    bool time = x->kind == WIRE_ENTRY_TIME;
-    sqlite3_stmt *q = store_db_use(d, time ? SQL_MOVED_ADD : SQL_CORRECTED_ADD, e);
+    enum store_sql sql = x->kind == WIRE_ENTRY_TIME      ? SQL_MOVED_ADD
+                         : x->kind == WIRE_ENTRY_CORRECT ? SQL_CORRECTED_ADD
+                                                         : SQL_MAINTAINED_ADD;
+    sqlite3_stmt *q = store_db_use(d, sql, e);
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
     sqlite3_bind_int64(q, 2, (int64_t)n);
-    if (time) {
-        sqlite3_bind_blob(q, 3, x->boot.p, (int)x->boot.n, SQLITE_STATIC);
-        sqlite3_bind_int64(q, 4, (int64_t)x->seq_from);
-        sqlite3_bind_int64(q, 5, (int64_t)x->seq_to);
-        sqlite3_bind_int64(q, 6, x->add_ms);
-        sqlite3_bind_int64(q, 7, x->err_ms);
-    } else {
-        bind_span(q, 3, x->series);
-        sqlite3_bind_int64(q, 4, x->at_ms);
-        sqlite3_bind_int64(q, 5, x->to_ms);
-        bind_span(q, 6, x->text);
-    }
+    (x->kind == WIRE_ENTRY_TIME ? bind_time : bind_said)(q, x);
     return store_db_run(d, q, e);
 }
 
@@ -210,24 +219,6 @@ static enum st add_move(struct store_times *t, const struct move *m, struct err 
     return ST_OK;
 }
 
-static enum st add_taken(struct store_times *t, struct wire_span series, int64_t from_ms,
-                         int64_t to_ms, struct wire_span what, struct err *e)
-{
-    if (what.n != strlen(INVALIDATE) || memcmp(what.p, INVALIDATE, what.n) != 0)
-        return err_set(e, ST_UNSUPPORTED,
-                       "this version cannot apply a correct entry to %.*s; --raw prints the "
-                       "readings as sealed",
-                       (int)what.n, (const char *)what.p);
-    struct taken *p = reallocarray(t->taken, t->ntaken + 1, sizeof *p);
-    if (p)
-        t->taken = p;
-    char *name = p ? strndup((const char *)series.p, series.n) : NULL;
-    if (!name)
-        return err_set(e, ST_MEMORY, "store: no memory for corrections");
-    p[t->ntaken++] = (struct taken){name, from_ms, to_ms};
-    return ST_OK;
-}
-
 /* The chain's id of a batch's row number. */
 static enum st chain_of(struct store_db *d, int64_t batch, uint8_t chain[WIRE_ID_BYTES],
                         struct err *e)
@@ -247,8 +238,8 @@ static enum st load_entry(void *ctx, int64_t id, uint64_t n, const struct wire_e
 {
     struct store_times *t = ctx;
     (void)n;
-    if (x->kind == WIRE_ENTRY_CORRECT)
-        return add_taken(t, x->series, x->at_ms, x->to_ms, x->text, e);
+    if (x->kind != WIRE_ENTRY_TIME)
+        return wire_fixes_add(t->fixes, x, e);
     struct move m = {
         .seq_from = x->seq_from, .seq_to = x->seq_to, .shift = {true, x->add_ms, x->err_ms}};
     memcpy(m.boot, x->boot.p, sizeof m.boot);
@@ -262,7 +253,7 @@ static struct wire_span column_span(sqlite3_stmt *q, int i)
     return (struct wire_span){p, (size_t)sqlite3_column_bytes(q, i)};
 }
 
-static enum st load_tables(struct store_times *t, struct err *e)
+static enum st load_moves(struct store_times *t, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(t->db, SQL_MOVED, e);
     enum st st = q ? ST_OK : ST_IO;
@@ -276,14 +267,44 @@ static enum st load_tables(struct store_times *t, struct err *e)
         if (x.boot.n == WIRE_ID_BYTES)
             st = load_entry(t, sqlite3_column_int64(q, 0), 0, &x, e);
     }
-    if (st != ST_NOT_FOUND)
-        return st;
-    q = store_db_use(t->db, SQL_CORRECTED, e);
-    st = q ? ST_OK : ST_IO;
-    while (st == ST_OK && (st = store_db_row(t->db, q, e)) == ST_OK)
-        st = add_taken(t, column_span(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2),
-                       column_span(q, 3), e);
+    if (q)
+        sqlite3_reset(q);
     return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+void store_said_of(sqlite3_stmt *q, enum wire_entry_kind kind, struct wire_entry *x)
+{
+    *x = (struct wire_entry){
+        .kind = kind,
+        .series = column_span(q, 0),
+        .at_ms = sqlite3_column_int64(q, 1),
+        .to_ms = sqlite3_column_type(q, 2) == SQLITE_NULL ? INT64_MAX : sqlite3_column_int64(q, 2),
+        .text = column_span(q, 3),
+        .arguments = column_span(q, 4)};
+    if (kind == WIRE_ENTRY_CORRECT)
+        x->id = column_span(q, 5);
+}
+
+static enum st load_said(struct store_times *t, enum store_sql sql, enum wire_entry_kind kind,
+                         struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(t->db, sql, e);
+    enum st st = q ? ST_OK : ST_IO;
+    while (st == ST_OK && (st = store_db_row(t->db, q, e)) == ST_OK) {
+        struct wire_entry x;
+        store_said_of(q, kind, &x);
+        st = wire_fixes_add(t->fixes, &x, e);
+    }
+    if (q)
+        sqlite3_reset(q);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum st load_tables(struct store_times *t, struct err *e)
+{
+    ERR_TRY(load_moves(t, e));
+    ERR_TRY(load_said(t, SQL_CORRECTIONS, WIRE_ENTRY_CORRECT, e));
+    return load_said(t, SQL_MAINTENANCE, WIRE_ENTRY_MAINTAIN, e);
 }
 
 enum st store_times_open(struct store_times **out, struct store_reader *r, struct err *e)
@@ -292,8 +313,10 @@ enum st store_times_open(struct store_times **out, struct store_reader *r, struc
     if (!t)
         return err_set(e, ST_MEMORY, "store: no memory for corrections");
     t->db = store_reader_db(r);
-    sqlite3_stmt *q = store_db_use(t->db, SQL_HAS_TIMES, e);
-    enum st st = q ? store_db_row(t->db, q, e) : ST_IO;
+    enum st st = wire_fixes_open(&t->fixes, e);
+    sqlite3_stmt *q = st == ST_OK ? store_db_use(t->db, SQL_HAS_TIMES, e) : NULL;
+    if (st == ST_OK)
+        st = q ? store_db_row(t->db, q, e) : ST_IO;
     if (q)
         sqlite3_reset(q);
     if (st == ST_OK)
@@ -312,9 +335,7 @@ void store_times_close(struct store_times *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->ntaken; i++)
-        free(t->taken[i].series);
-    free(t->taken);
+    wire_fixes_close(t->fixes);
     free(t->moves);
     free(t);
 }
@@ -332,24 +353,12 @@ struct store_shift store_times_of(const struct store_times *t, const uint8_t cha
     return (struct store_shift){0};
 }
 
-static bool is_series(const char *series, const struct wire_reading *w)
-{
-    size_t n = w->device.n;
-    return strlen(series) == n + 1 + w->point.n && memcmp(series, w->device.p, n) == 0 &&
-           series[n] == '/' && memcmp(series + n + 1, w->point.p, w->point.n) == 0;
-}
-
-bool store_times_apply(const struct store_times *t, struct store_shift shift,
-                       struct wire_reading *w)
+bool store_times_apply(struct store_times *t, struct store_shift shift, struct wire_reading *w)
 {
     w->t_ms += shift.add_ms;
     if (shift.moved && w->q & WIRE_Q_TIME_UNKNOWN)
         w->q = (w->q & ~(uint32_t)WIRE_Q_TIME_UNKNOWN) | WIRE_Q_TIME_CORRECTED;
-    for (size_t i = 0; i < t->ntaken; i++)
-        if (t->taken[i].from_ms <= w->t_ms && w->t_ms < t->taken[i].to_ms &&
-            is_series(t->taken[i].series, w))
-            return false;
-    return true;
+    return wire_fixes_apply(t->fixes, w);
 }
 
 int64_t store_times_reach_ms(const struct store_times *t)

@@ -1,6 +1,7 @@
 /* The read API: what the page and scripts see. Built for each request, bounded. */
 #include "gateway/web/web_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #define EVENTS_MAX 200
 #define EVENTS_DEFAULT 50
 #define DAY_MS 86400e3
+#define DUE_MAX 100   /* names of what is due and not configured */
 #define BOARD_STEP 32 /* values copied from the board at a time */
 
 static const char *const state_text[] = {[STORE_NEVER] = "never",
@@ -288,6 +290,49 @@ static void put_refused(struct web_json *j, struct web *w)
     web_json_close(j, '}');
 }
 
+/* ---- what is due and not configured ---- */
+
+struct due {
+    struct web_json *j;
+    struct store *s;
+    char last[80]; /* "device/STAR" */
+    int64_t n;
+};
+
+static void put_due(void *ctx, const struct store_planned *p)
+{
+    struct due *x = ctx;
+    char device[sizeof x->last];
+    bool here = false, is = false;
+    const char *slash = strchr(p->series, '/');
+    if (!slash)
+        return;
+    (void)snprintf(device, sizeof device, "%.*s", (int)(slash - p->series), p->series);
+    for (uint32_t i = 0; i < store_series_count(x->s) && !is; i++) {
+        const struct store_series *s = store_series_at(x->s, i);
+        bool same = strcmp(store_device_at(x->s, s->device)->id, device) == 0;
+        here = here || same;
+        is = same && strcmp(s->point, slash + 1) == 0;
+    }
+    (void)snprintf(device + strlen(device), sizeof device - strlen(device), "/*");
+    if (is || (!here && strcmp(device, x->last) == 0) || ++x->n > DUE_MAX)
+        return;
+    web_json_text(x->j, NULL, here ? p->series : device);
+    if (!here)
+        (void)snprintf(x->last, sizeof x->last, "%s", device);
+}
+
+/* Series that windows say `paused` for, until they are configured again or retired. */
+static void put_not_configured(struct web_json *j, struct web *w)
+{
+    struct due x = {.j = j, .s = w->store};
+    struct store_reader *from = web_reader(w);
+    web_json_open(j, "not_configured", '[');
+    if (from && store_due_each(from, put_due, &x, NULL) != ST_OK)
+        x.n = 0; /* the store's own fault says so */
+    web_json_close(j, ']');
+}
+
 void web_api_status(void *web, const struct http_request *q, struct http_answer *a)
 {
     struct web *w = web;
@@ -306,6 +351,7 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     web_json_close(&j, ']');
     put_store(&j, w->store, now.utc_ms);
     put_uplinks(&j, w);
+    put_not_configured(&j, w);
     put_refused(&j, w);
     web_answer_end(a, &j, 200);
 }

@@ -30,7 +30,7 @@ static const struct {
     {"void", "qqHt", WIRE_ENTRY_VOID},
     {"time", "bqqiu", WIRE_ENTRY_TIME},
     {"correct", "asiicatt", WIRE_ENTRY_CORRECT},
-    {"maintain", "Sinwm", WIRE_ENTRY_OTHER},
+    {"maintain", "Sinwm", WIRE_ENTRY_MAINTAIN},
     {"key", "k", WIRE_ENTRY_KEY},
     {"config", "hit", WIRE_ENTRY_OTHER},
     {"digest", "dqquuh", WIRE_ENTRY_DIGEST},
@@ -182,6 +182,77 @@ enum st wire_put_key(struct buf *out, const struct wire_pub *next)
     return done(out, start, st);
 }
 
+enum st wire_put_config(struct buf *out, const uint8_t hash[WIRE_HASH_BYTES], int64_t at_ms,
+                        const char *who)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!who[0])
+        return ST_BAD;
+    st = begin(out, 4, "config");
+    if (!st)
+        st = wire_put_bytes(out, hash, WIRE_HASH_BYTES);
+    if (!st)
+        st = wire_put_int(out, at_ms);
+    if (!st)
+        st = wire_put_text(out, who);
+    return done(out, start, st);
+}
+
+enum st wire_put_correct(struct buf *out, const char *id, const char *series, int64_t from_ms,
+                         int64_t to_ms, const struct wire_fix *f, const char *reason,
+                         const char *author)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!is_series(series) || !id[0] || from_ms >= to_ms || !reason[0] || !author[0] ||
+        (f->what == WIRE_REASSIGN && !is_series(f->target)))
+        return ST_BAD;
+    st = begin(out, 9, "correct");
+    if (!st)
+        st = wire_put_text(out, id);
+    if (!st)
+        st = wire_put_text(out, series);
+    if (!st)
+        st = wire_put_int(out, from_ms);
+    if (!st)
+        st = wire_put_int(out, to_ms);
+    if (!st)
+        st = wire_put_text(out, changes[f->what]);
+    if (!st)
+        st = wire_put_arguments(out, f);
+    if (!st)
+        st = wire_put_text(out, reason);
+    if (!st)
+        st = wire_put_text(out, author);
+    return done(out, start, st);
+}
+
+enum st wire_put_maintain(struct buf *out, const char *target, int64_t from_ms,
+                          const int64_t *to_ms, enum wire_work work, const struct wire_span *map)
+{
+    struct wire_span t = {(const uint8_t *)target, strlen(target)};
+    size_t start = out->n;
+    enum st st;
+
+    if (!wire_is_series(t, true) || (to_ms && *to_ms < from_ms))
+        return ST_BAD;
+    st = begin(out, 6, "maintain");
+    if (!st)
+        st = wire_put_text(out, target);
+    if (!st)
+        st = wire_put_int(out, from_ms);
+    if (!st)
+        st = to_ms ? wire_put_int(out, *to_ms) : wire_put_null(out);
+    if (!st)
+        st = wire_put_text(out, works[work]);
+    if (!st)
+        st = buf_put(out, map->p, map->n);
+    return done(out, start, st);
+}
+
 /* ---- reader -------------------------------------------------------------------------------- */
 
 enum st wire_control_open(struct wire_control *c, const void *payload, size_t n, struct err *e)
@@ -200,6 +271,7 @@ enum st wire_control_open(struct wire_control *c, const void *payload, size_t n,
 struct arg {
     struct wire_span span;
     int64_t i;
+    bool none; /* null */
 };
 
 static bool in(struct wire_span s, const char *const *words)
@@ -285,12 +357,23 @@ static enum st next_integer(struct wire_reader *r, char shape, struct arg *a, st
 
     if (!st && shape == A_END && it.type == WIRE_NULL) {
         *r = ahead;
+        a->none = true;
         return ST_OK;
     }
     if (!st)
         st = wire_expect_int(r, &a->i, e);
     if (!st && ((shape == A_COUNT && a->i < 0) || (shape == A_SEQ && a->i < 1)))
         return wire_bad(r, at, e, "a number below its least value");
+    return st;
+}
+
+/* Steps over any item, which becomes the span. */
+static enum st next_any(struct wire_reader *r, struct arg *a, struct err *e)
+{
+    const uint8_t *at = r->p;
+    enum st st = wire_skip_in(r, 2, e);
+
+    a->span = (struct wire_span){at, (size_t)(r->p - at)};
     return st;
 }
 
@@ -315,9 +398,9 @@ static enum st next_arg(struct wire_reader *r, char shape, struct arg *a, struct
     case A_MAP:
         if (r->p < r->end && *r->p >> 5 != WIRE_MAP)
             return wire_bad(r, at, e, "should be a map");
-        return wire_skip_in(r, 2, e);
+        return next_any(r, a, e);
     case A_ANY:
-        return wire_skip_in(r, 2, e);
+        return next_any(r, a, e);
     default:
         return next_text(r, shape, a, e);
     }
@@ -359,10 +442,20 @@ static void fill(struct wire_entry *out, const struct arg *a)
         out->add_ms = a[3].i;
         out->err_ms = a[4].i;
     } else if (out->kind == WIRE_ENTRY_CORRECT) {
+        out->id = a[0].span;
         out->series = a[1].span;
         out->at_ms = a[2].i;
         out->to_ms = a[3].i;
         out->text = a[4].span;
+        out->arguments = a[5].span;
+        out->reason = a[6].span;
+        out->author = a[7].span;
+    } else if (out->kind == WIRE_ENTRY_MAINTAIN) {
+        out->series = a[0].span;
+        out->at_ms = a[1].i;
+        out->to_ms = a[2].none ? INT64_MAX : a[2].i;
+        out->text = a[3].span;
+        out->arguments = a[4].span;
     } else if (out->kind == WIRE_ENTRY_DIGEST) {
         fill_digest(&out->digest, a);
     } else if (out->kind == WIRE_ENTRY_KEY) {
@@ -370,12 +463,14 @@ static void fill(struct wire_entry *out, const struct arg *a)
     }
 }
 
-static enum st next_known(struct wire_reader *r, size_t which, uint64_t members,
+static enum st next_known(struct wire_reader *r, size_t which, bool request, uint64_t members,
                           struct wire_entry *out, struct err *e)
 {
-    const char *shape = entries[which].shape;
+    bool device = request && entries[which].kind == WIRE_ENTRY_RETIRE;
+    const char *shape = device ? "Sit" : entries[which].shape;
+    struct wire_fix fix;
     const uint8_t *at = r->p;
-    struct arg a[ARGS_MAX] = {{{NULL, 0}, 0}};
+    struct arg a[ARGS_MAX] = {{.i = 0}};
     size_t i, n = strlen(shape);
     enum st st = ST_OK;
 
@@ -390,6 +485,10 @@ static enum st next_known(struct wire_reader *r, size_t which, uint64_t members,
     if (out->kind == WIRE_ENTRY_VOID &&
         (out->seq_to < out->seq_from || (uint64_t)a[2].i != out->seq_to - out->seq_from + 1))
         return wire_bad(r, at, e, "a void entry without one hash for each batch");
+    if (out->kind == WIRE_ENTRY_CORRECT && !wire_fix_of(out, &fix))
+        return wire_bad(r, at, e, "a correct entry without what it needs");
+    if (out->kind == WIRE_ENTRY_MAINTAIN && out->to_ms < out->at_ms)
+        return wire_bad(r, at, e, "a maintain entry that ends before it begins");
     return ST_OK;
 }
 
@@ -415,7 +514,7 @@ enum st wire_control_next(struct wire_control *c, struct wire_entry *out, struct
     while (k < ENTRIES && !wire_is(name.span, entries[k].name))
         k++;
     if (k < ENTRIES)
-        st = next_known(&c->r, k, entry.u, out, e);
+        st = next_known(&c->r, k, c->request, entry.u, out, e);
     for (i = 1; k == ENTRIES && !st && i < entry.u; i++)
         st = wire_skip_in(&c->r, 2, e);
     c->left -= !st;

@@ -277,6 +277,29 @@ struct wire_digest {
     uint8_t hash[WIRE_HASH_BYTES]; /* folded from those of the batches */
 };
 enum st wire_put_digest(struct buf *out, const struct wire_digest *d) ST_MUST_CHECK;
+enum st wire_put_config(struct buf *out, const uint8_t hash[WIRE_HASH_BYTES], int64_t at_ms,
+                        const char *who) ST_MUST_CHECK;
+
+/* What a `correct` entry does to the readings of a series within a time (decision 0018). */
+#define WIRE_SERIES_BYTES 130 /* device/point and NUL */
+enum wire_change { WIRE_INVALIDATE, WIRE_RESCALE, WIRE_REASSIGN };
+struct wire_fix {
+    enum wire_change what;
+    struct num scale, offset;       /* rescale: exact decimals */
+    char target[WIRE_SERIES_BYTES]; /* reassign: device/point */
+};
+/* id is a text of the writer's; ST_BAD when a part breaks a rule. */
+enum st wire_put_correct(struct buf *out, const char *id, const char *series, int64_t from_ms,
+                         int64_t to_ms, const struct wire_fix *f, const char *reason,
+                         const char *author) ST_MUST_CHECK;
+enum wire_work { WIRE_CALIBRATION, WIRE_SWAP, WIRE_METER };
+/* to_ms NULL: it is open. map: the CBOR of one, by the rules of batch.cddl. */
+enum st wire_put_maintain(struct buf *out, const char *target, int64_t from_ms,
+                          const int64_t *to_ms, enum wire_work work,
+                          const struct wire_span *map) ST_MUST_CHECK;
+/* An exact decimal: an integer, or tag 4 where it has decimals; never a float. */
+enum st wire_put_exact(struct buf *out, struct num v) ST_MUST_CHECK;
+enum st wire_next_exact(struct wire_reader *r, struct num *v, struct err *e) ST_MUST_CHECK;
 
 enum wire_entry_kind {
     WIRE_ENTRY_PLAN,
@@ -286,30 +309,75 @@ enum wire_entry_kind {
     WIRE_ENTRY_CORRECT,
     WIRE_ENTRY_DIGEST,
     WIRE_ENTRY_KEY,
+    WIRE_ENTRY_MAINTAIN,
     WIRE_ENTRY_OTHER
 };
 struct wire_entry {
     enum wire_entry_kind kind;
     struct wire_span name;                   /* "plan", … */
-    struct wire_span series, quantity, unit; /* plan; retire, correct: series */
-    int64_t period_ms, at_ms;                /* plan: from; retire: at; correct: from */
-    int64_t to_ms;                           /* correct */
-    struct wire_span text;                   /* retire: reason; void: cause; correct: what to do */
-    uint64_t seq_from, seq_to;               /* void, time */
-    struct wire_span hashes;                 /* void: CBOR of the hash array */
-    struct wire_span boot;                   /* time */
-    struct wire_span spki;                   /* key: DER SubjectPublicKeyInfo, a good one */
-    int64_t add_ms, err_ms;                  /* time */
-    struct wire_digest digest;               /* digest; seq_from may be above seq_to */
+    struct wire_span series, quantity, unit; /* plan; retire, correct, maintain: series */
+    int64_t period_ms, at_ms;                /* plan: from; retire: at; correct, maintain: from */
+    int64_t to_ms;                           /* correct; maintain: INT64_MAX when it is open */
+    struct wire_span
+        text; /* retire: reason; void: cause; correct: what to do; maintain: the work */
+    struct wire_span id, arguments;  /* correct: CBOR of both; maintain: CBOR of the map */
+    struct wire_span reason, author; /* correct */
+    uint64_t seq_from, seq_to;       /* void, time */
+    struct wire_span hashes;         /* void: CBOR of the hash array */
+    struct wire_span boot;           /* time */
+    int64_t add_ms, err_ms;          /* time */
+    struct wire_digest digest;       /* digest; seq_from may be above seq_to */
+    struct wire_span spki;           /* key: DER SubjectPublicKeyInfo, a good one */
 };
 struct wire_control {
     struct wire_reader r;
     uint64_t left;
+    bool request; /* what a person asks for: `retire` may name device/STAR */
 };
 enum st wire_control_open(struct wire_control *c, const void *payload, size_t n,
                           struct err *e) ST_MUST_CHECK;
 enum st wire_control_next(struct wire_control *c, struct wire_entry *out,
                           struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND at the end */
+
+/* What a `correct` entry does; false when its arguments are not those of what it says. */
+bool wire_fix_of(const struct wire_entry *x, struct wire_fix *out);
+/* What a meter showed at its change, and what the new one did; false: it is no such entry, or does
+ * not say. */
+bool wire_meter_of(const struct wire_entry *x, struct num *last, struct num *first);
+/* What several of them, told in order of their seal, make of one reading: one that takes it back
+ * wins, each rescaling works on what the one before left, and the last new name counts. */
+struct wire_fixed {
+    bool gone;
+    const struct wire_fix *name; /* NULL: its own */
+};
+void wire_fix_apply(const struct wire_fix *f, struct wire_fixed *x, struct num *v);
+
+/* All that `correct` and `maintain` entries of one gateway say of its readings. */
+struct wire_fixes;
+enum st wire_fixes_open(struct wire_fixes **out, struct err *e) ST_MUST_CHECK;
+void wire_fixes_close(struct wire_fixes *x);
+/* Adds an entry, in order of seal; other kinds are passed over. Takes out what it replaces: a
+ * `correct` with the same id, a calibration of the same series from the same time on. ST_FULL. */
+enum st wire_fixes_add(struct wire_fixes *x, const struct wire_entry *entry,
+                       struct err *e) ST_MUST_CHECK;
+/* Applies them to a reading whose time is what it is in the end. false: it was taken back. Its
+ * names may point into x then, until the next call. */
+bool wire_fixes_apply(struct wire_fixes *x, struct wire_reading *r);
+
+/* What a person asks of the gateway: one entry, for its seal room to check and seal. */
+#define WIRE_REQUEST_MAX 16384
+struct wire_request {
+    uint8_t id[WIRE_ID_BYTES];
+    struct wire_span who;
+    int64_t at_ms;
+    struct wire_span entry; /* its CBOR */
+    struct wire_entry x;    /* retire, correct or maintain */
+};
+enum st wire_request_put(struct buf *out, const uint8_t id[WIRE_ID_BYTES], const char *who,
+                         int64_t at_ms, const struct buf *entry) ST_MUST_CHECK;
+/* Strict; spans point into p. ST_BAD. */
+enum st wire_request_open(struct wire_request *q, const void *p, size_t n,
+                          struct err *e) ST_MUST_CHECK;
 
 /* ---- days -------------------------------------------------------------------------------- */
 

@@ -82,6 +82,10 @@ enum st wire_next_num(struct wire_reader *r, struct num *v, struct err *e) ST_MU
 uint8_t *wire_store_time(uint8_t *p, int64_t ms);
 enum st wire_next_time(struct wire_reader *r, int64_t *ms, struct err *e) ST_MUST_CHECK;
 
+/* ---- correct.c ---- */
+
+enum st wire_put_arguments(struct buf *out, const struct wire_fix *f) ST_MUST_CHECK;
+
 /* ---- names (senml.c) ---- */
 
 bool wire_is_id(struct wire_span s); /* [A-Za-z0-9][A-Za-z0-9._-]*, at most WIRE_GW_MAX bytes */

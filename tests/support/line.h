@@ -70,9 +70,10 @@ void line_step(struct line *l, bool flush);
 void line_writer_start(struct line *l);
 void line_writer_stop(struct line *l);
 
-/* Appends a `correct` entry; what is "invalidate" and so on. */
-void line_put_correct(struct buf *b, const char *series, int64_t from_ms, int64_t to_ms,
-                      const char *what);
+/* Appends a `correct` entry: one that invalidates, with an id of its own, or any. */
+void line_put_correct(struct buf *b, const char *series, int64_t from_ms, int64_t to_ms);
+void line_put_fix(struct buf *b, const char *id, const char *series, int64_t from_ms, int64_t to_ms,
+                  const struct wire_fix *f);
 /* Seals a batch with that payload into the newest chain: one that stands for the thinned batch with
  * that number, or with 0 a control batch. The seal does not know of it: it must be opened again
  * before it seals on. */

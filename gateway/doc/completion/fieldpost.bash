@@ -8,7 +8,7 @@ _fieldpost() {
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
         fieldpost-city) offer='serve enroll revoke keys dump verify import report retired alarms --help' ;;
-        *) offer='run check keygen key status export receipts resend backup digest verify --help --version' ;;
+        *) offer='run check keygen key status export receipts resend backup digest verify correct maintain retire --help --version' ;;
         esac
     else
         case $before in
@@ -20,9 +20,15 @@ _fieldpost() {
             fieldpost-city.report | fieldpost-city.retired) offer='csv json' ;;
             esac
             ;;
-        --by) offer='hour day total' ;;
+        --by)
+            if [ "$program" = fieldpost ]; then compopt +o default && return; fi
+            offer='hour day total'
+            ;;
         --config | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
-        --from | --to | --series | --id | --gateway | --seq | --day | --kid | --reason) compopt +o default && return ;;
+        --from | --to | --at | --series | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
+            --reassign)
+            compopt +o default && return
+            ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
@@ -35,6 +41,11 @@ _fieldpost() {
             fieldpost.backup) offer='--config --out' ;;
             fieldpost.digest) offer='--config --day --format' ;;
             fieldpost.verify) offer='--key --from --to --seq --day' ;;
+            fieldpost.correct)
+                offer='--config --from --to --invalidate --rescale --reassign --reason --by --id --undo'
+                ;;
+            fieldpost.maintain) offer='calibration swap meter --config --from --to --by' ;;
+            fieldpost.retire) offer='--config --reason --by --at' ;;
             fieldpost-city.serve) offer='--config' ;;
             fieldpost-city.enroll) offer='--config --id --key' ;;
             fieldpost-city.revoke) offer='--config --id --kid --reason' ;;

@@ -256,6 +256,10 @@ function storageProblems() {
     list.push({ level: "warn", text: t("autonomy_short", { n: about(s.days_of_autonomy) }),
       step: t("autonomy_short_step") });
   }
+  if (status.not_configured.length) {
+    list.push({ level: "warn", step: t("not_configured_step"),
+      text: t("not_configured", { names: status.not_configured.join(", ") }) });
+  }
   if (r) {
     list.push({ level: "warn", step: t("set_aside_step", { code: r.code }),
       text: t("set_aside", { n: number(r.batches), batch: `${r.chain}/${r.seq}` }) });

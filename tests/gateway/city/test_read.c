@@ -214,7 +214,8 @@ static void a_repeat_in_a_later_chain_stands_once(void **state)
 
 /* Batch 2: moves batch 1 by 5 s and then by 9 s, and takes one reading back; `what` is done to it.
  */
-static struct sealed entries_make(struct site *s, const struct sealed *one, const char *what)
+static struct sealed entries_make(struct site *s, const struct sealed *one,
+                                  const struct wire_fix *what)
 {
     struct wire_header h = header_of(0xaa, 2, one);
     struct buf p;
@@ -233,21 +234,15 @@ static struct sealed entries_make(struct site *s, const struct sealed *one, cons
         assert_int_equal(wire_put_int(&p, add), ST_OK);
         assert_int_equal(wire_put_uint(&p, 100), ST_OK);
     }
-    assert_int_equal(wire_put_array(&p, 9), ST_OK);
-    assert_int_equal(wire_put_text(&p, "correct"), ST_OK);
-    assert_int_equal(wire_put_text(&p, "c1"), ST_OK);
-    assert_int_equal(wire_put_text(&p, "air-1/count"), ST_OK);
-    assert_int_equal(wire_put_int(&p, 1795000309250), ST_OK);
-    assert_int_equal(wire_put_int(&p, 1795000309251), ST_OK);
-    assert_int_equal(wire_put_text(&p, what), ST_OK);
-    assert_int_equal(wire_put_null(&p), ST_OK);
-    assert_int_equal(wire_put_text(&p, "cleaning"), ST_OK);
-    assert_int_equal(wire_put_text(&p, "an"), ST_OK);
+    assert_int_equal(wire_put_correct(&p, "c1", "air-1/count", 1795000309250, 1795000309251, what,
+                                      "cleaning", "an"),
+                     ST_OK);
     struct sealed two = seal(&h, &p, s->key);
     buf_done(&p);
     return two;
 }
 
+static const struct wire_fix taken_back = {.what = WIRE_INVALIDATE};
 static const char *const moved_rows[] = {
     "air-1/count,1795000310250,1001,1,aaaaaaaaaaaaaaaa,1",
     "air-1/count,1795000311250,1002,1,aaaaaaaaaaaaaaaa,1",
@@ -260,7 +255,7 @@ static const char *const moved_rows[] = {
 static void later_entries_move_times_and_take_readings_back(void **state)
 {
     struct site *s = *state;
-    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, "invalidate");
+    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, &taken_back);
     char want[1024] = "gateway,series,ts_ms,value,quality,chain,seq\n";
 
     assert_int_equal(site_put(s, &one), 201);
@@ -317,7 +312,7 @@ static void assert_served_as_moved(struct site *s)
 static void readings_are_served_as_later_entries_move_them(void **state)
 {
     struct site *s = *state;
-    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, "invalidate");
+    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, &taken_back);
 
     assert_int_equal(site_put(s, &two), 201); /* in any order */
     assert_int_equal(site_put(s, &one), 201);
@@ -328,6 +323,7 @@ static void readings_are_served_as_later_entries_move_them(void **state)
     assert_int_equal(sqlite3_open(s->cfg.db, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db,
                                   "DROP TABLE moved; DROP TABLE corrected; "
+                                  "DROP TABLE maintained; "
                                   "PRAGMA user_version = 2",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
@@ -338,20 +334,43 @@ static void readings_are_served_as_later_entries_move_them(void **state)
     sealed_done(&two);
 }
 
-static void a_correction_that_cannot_be_applied_is_said(void **state)
+static void readings_are_served_as_corrections_make_them(void **state)
 {
     struct site *s = *state;
-    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, "rescale");
-    struct err e = {.text = ""};
+    struct wire_fix scaled = {
+        .what = WIRE_RESCALE, .scale = num_dec(-5, -1), .offset = num_dec(1, 0)};
+    struct wire_fix renamed = {.what = WIRE_REASSIGN, .target = "air-2/visitors"};
+    struct sealed one = batch_make(s, 0xaa, 1, NULL), two = entries_make(s, &one, &scaled);
+    struct wire_header h = header_of(0xaa, 3, &two);
+    struct buf p;
 
+    h.kind = WIRE_CONTROL;
+    h.to_ms = h.from_ms;
+    buf_init(&p, 4096);
+    assert_int_equal(wire_put_array(&p, 1), ST_OK);
+    assert_int_equal(wire_put_correct(&p, "c2", "air-1/count", 1795000309000, 1795000310000,
+                                      &renamed, "two sites", "an"),
+                     ST_OK);
+    struct sealed three = seal(&h, &p, s->key);
     assert_int_equal(site_put(s, &one), 201);
+    assert_int_equal(site_put(s, &three), 201); /* in any order */
     assert_int_equal(site_put(s, &two), 201);
-    assert_int_equal(site_call(s, "GET", "/v1/gateways/gw-1/readings", NULL, 0, NULL), 503);
-    assert_true(site_answered(s, "rescale"));
-    assert_int_equal(site_call(s, "GET", "/v1/gateways/gw-1/readings?raw=1", NULL, 0, NULL), 200);
-    assert_int_equal(city_dump(&s->cfg, false, stdout, &e), ST_UNSUPPORTED);
+    assert_int_equal(
+        site_call(s, "GET", "/v1/gateways/gw-1/readings?series=air-2/visitors", NULL, 0, NULL),
+        200);
+    assert_true(body_is(s, "series,ts_ms,value,quality,chain,seq,moved_ms\n"
+                           "air-2/visitors,1795000309250,-499,1,aaaaaaaaaaaaaaaa,1,9000\n"));
+    char *text = site_dump(s, false);
+    assert_non_null(strstr(text, "gw-1,air-2/visitors,1795000309250,-499,1,aaaaaaaaaaaaaaaa,1\n"));
+    assert_null(strstr(text, "air-1/count,1795000309250"));
+    free(text);
+    text = site_dump(s, true);
+    assert_null(strstr(text, "air-2"));
+    free(text);
+    buf_done(&p);
     sealed_done(&one);
     sealed_done(&two);
+    sealed_done(&three);
 }
 
 static void readings_come_in_pages(void **state)
@@ -538,7 +557,7 @@ int main(void)
         TEST(a_repeat_in_a_later_chain_stands_once),
         TEST(later_entries_move_times_and_take_readings_back),
         TEST(readings_are_served_as_later_entries_move_them),
-        TEST(a_correction_that_cannot_be_applied_is_said),
+        TEST(readings_are_served_as_corrections_make_them),
         TEST(readings_come_in_pages),
         TEST(gaps_come_back),
         TEST(reading_needs_the_token_when_there_is_one),

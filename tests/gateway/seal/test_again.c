@@ -144,7 +144,7 @@ static void a_correction_in_conflict_is_said_again(void **state)
     buf_init(&b, 4096);
     assert_int_equal(wire_put_array(&b, 2), ST_OK);
     assert_int_equal(wire_put_plan(&b, "dev-0/p0", "temperature", "Cel", 10000, LINE_M1), ST_OK);
-    line_put_correct(&b, "dev-0/p0", LINE_M1, LINE_M1 + 30000, "invalidate");
+    line_put_correct(&b, "dev-0/p0", LINE_M1, LINE_M1 + 30000);
     line_seal_control(l, &b);
     buf_done(&b);
     line_stop(l);

@@ -162,8 +162,7 @@ static inline void see_reading(struct seen *s, const struct wire_reading *r,
 }
 
 /* Through the store's own API, as export, charts and rollups read. */
-static inline void see_batch(struct seen *s, const struct store_times *t,
-                             const struct line_batch *b)
+static inline void see_batch(struct seen *s, struct store_times *t, const struct line_batch *b)
 {
     const struct wire_header *h = &b->batch.header;
     struct wire_senml m;

@@ -39,6 +39,12 @@ static struct {
     int64_t from_ms, to_ms;
 } taken[8];
 static size_t ntaken;
+static struct { /* what corrections in force make of readings, as this test understands them */
+    size_t series, to;
+    int64_t from_ms, to_ms;
+    double scale, offset;
+} changed[8];
+static size_t nchanged;
 
 static bool is_gone(size_t series, int64_t t_ms)
 {
@@ -52,11 +58,17 @@ static void learn_one(const struct wire_reading *w, int64_t t_ms)
 {
     size_t series = (size_t)(w->device.p[4] - '0') * LINE_POINTS + (size_t)(w->point.p[1] - '0');
     int64_t slot = store_slot_of(STORE_QUARTER, t_ms) - truth.first;
+    double v = num_double(w->v);
     if (is_gone(series, t_ms))
         return;
+    size_t was = series;
+    for (size_t i = 0; i < nchanged; i++)
+        if (changed[i].series == was && changed[i].from_ms <= t_ms && t_ms < changed[i].to_ms) {
+            v = v * changed[i].scale + changed[i].offset;
+            series = changed[i].to != was ? changed[i].to : series;
+        }
     assert_true(slot >= 0 && slot < SLOTS_MAX);
     struct cell *c = &truth.of[series][slot];
-    double v = num_double(w->v);
     c->min = c->count && c->min < v ? c->min : v;
     c->max = c->count && c->max > v ? c->max : v;
     c->sum += v;
@@ -123,8 +135,8 @@ static void same(const struct store_roll *r, const struct cell *c, size_t series
                  c->count);
     if (!c->count)
         return;
-    assert_true(num_double(store_roll_num(r, r->min)) == c->min);
-    assert_true(num_double(store_roll_num(r, r->max)) == c->max);
+    assert_true(fabs(num_double(store_roll_num(r, r->min)) - c->min) < 1e-6);
+    assert_true(fabs(num_double(store_roll_num(r, r->max)) - c->max) < 1e-6);
     assert_true(fabs(store_roll_mean(r) - c->sum / c->count) < 1e-6);
 }
 
@@ -188,7 +200,7 @@ static int setup(void **state)
 {
     static struct line l;
     line_init(&l);
-    ntaken = 0;
+    ntaken = nchanged = 0;
     l.seal_cfg.every_ms = 5 * MINUTE;
     l.store_cfg.journal_every_ms = HOUR;
     *state = &l;
@@ -219,18 +231,23 @@ static void seal_by_hand(struct line *l, struct buf *b)
         seal_open(&l->seal, &l->seal_cfg, l->gateway, l->machine, l->store, &l->clk, &e), ST_OK);
 }
 
-static void correct(struct line *l, size_t series, int64_t from_ms, int64_t to_ms, const char *what)
+static void correct(struct line *l, const char *id, size_t series, int64_t from_ms, int64_t to_ms,
+                    const struct wire_fix *f)
 {
     struct buf b;
     buf_init(&b, 4096);
     assert_int_equal(wire_put_array(&b, 1), ST_OK);
-    line_put_correct(&b, name[series], from_ms, to_ms, what);
+    line_put_fix(&b, id, name[series], from_ms, to_ms, f);
     seal_by_hand(l, &b);
 }
 
 static void take_back(struct line *l, size_t series, int64_t from_ms, int64_t to_ms)
 {
-    correct(l, series, from_ms, to_ms, "invalidate");
+    struct buf b;
+    buf_init(&b, 4096);
+    assert_int_equal(wire_put_array(&b, 1), ST_OK);
+    line_put_correct(&b, name[series], from_ms, to_ms);
+    seal_by_hand(l, &b);
     taken[ntaken].series = series;
     taken[ntaken].from_ms = from_ms;
     taken[ntaken++].to_ms = to_ms;
@@ -394,21 +411,179 @@ static void what_is_taken_back_leaves_rollups_whose_batches_are_gone(void **stat
     assert_int_equal(ask(l, "SELECT count(*) FROM rollup_dirty"), 0);
 }
 
-static void an_entry_that_rollups_cannot_apply_is_said(void **state)
+/* As correct(), for the oracle too: to is the series itself for what stays there. */
+static void change(struct line *l, const char *id, size_t series, size_t to, int64_t from_ms,
+                   int64_t to_ms, double scale)
+{
+    struct wire_fix f = {.what = to != series ? WIRE_REASSIGN : WIRE_RESCALE,
+                         .scale = num_dec((int64_t)(scale * 10), -1),
+                         .offset = num_dec(5, -1)};
+    (void)snprintf(f.target, sizeof f.target, "%s", name[to]);
+    correct(l, id, series, from_ms, to_ms, &f);
+    changed[nchanged].series = series;
+    changed[nchanged].to = to;
+    changed[nchanged].from_ms = from_ms;
+    changed[nchanged].to_ms = to_ms;
+    changed[nchanged].scale = to != series ? 1 : scale;
+    changed[nchanged++].offset = to != series ? 0 : 0.5;
+}
+
+static void what_is_scaled_or_renamed_shows_in_rollups_and_charts(void **state)
 {
     struct line *l = *state;
     l->grade = CLK_SYNCED;
     l->utc_ms = DAY0 - 3 * HOUR;
     line_start(l);
+    line_run(l, DAY0 + HOUR + 7 * MINUTE);
+    change(l, "a", 1, 1, DAY0 - 2 * HOUR + 5 * MINUTE, DAY0 - HOUR + 1, -0.5);
+    change(l, "b", 1, 1, DAY0 - 90 * MINUTE, DAY0 + 30 * MINUTE, 2); /* in order, both */
+    change(l, "c", 2, 4, DAY0 - HOUR, DAY0 + 2 * HOUR, 1); /* into times to come, among its own */
+    change(l, "d", 2, 2, DAY0 - 20 * MINUTE, DAY0 + 20 * MINUTE, 3);
+    line_run(l, DAY0 + HOUR + 11 * MINUTE);
+    learn(l, DAY0 - 4 * HOUR);
+    assert_charts(l, DAY0 - 2 * HOUR, DAY0 + HOUR);
+    settle(l);
+    line_run(l, DAY0 + 4 * HOUR);
+    assert_rows(l, DAY0 - 4 * HOUR);
+    assert_charts(l, DAY0 - 3 * HOUR, DAY0 + 3 * HOUR);
+    assert_int_equal(truth.of[2][20].count, 0);
+    assert_int_equal(truth.of[4][20].count, 2 * truth.of[3][20].count);
+}
+
+/* A later entry with the same id: as if the earlier one had never been. */
+static void a_correction_that_is_replaced_leaves_nothing_behind(void **state)
+{
+    struct line *l = *state;
+    struct wire_fix same = {.what = WIRE_RESCALE, .scale = num_dec(1, 0), .offset = num_dec(0, 0)};
+    l->grade = CLK_SYNCED;
+    l->utc_ms = DAY0 - 3 * HOUR;
+    line_start(l);
     line_run(l, DAY0 + HOUR);
-    correct(l, 1, DAY0 - 2 * HOUR, DAY0 - HOUR, "rescale");
+    change(l, "a", 1, 1, DAY0 - 2 * HOUR, DAY0 - HOUR, 7);
+    change(l, "b", 2, 4, DAY0 - 2 * HOUR, DAY0 - HOUR, 1);
     settle(l);
     assert_rows(l, DAY0 - 4 * HOUR);
-    line_step(l, true);
+    nchanged = 0;
+    correct(l, "b", 2, DAY0 - 2 * HOUR, DAY0 - HOUR, &same); /* taken back */
+    change(l, "a", 3, 3, DAY0, DAY0 + HOUR, 7);              /* it was another series */
+    settle(l);
+    assert_rows(l, DAY0 - 4 * HOUR);
+    assert_charts(l, DAY0 - 3 * HOUR, DAY0 + HOUR);
+}
+
+static void a_calibration_counts_as_no_good_reading(void **state)
+{
+    struct line *l = *state;
+    struct buf b;
+    int64_t to_ms = DAY0 - HOUR;
+    static const struct wire_span empty = {(const uint8_t *)"\xa0", 1};
+    l->grade = CLK_SYNCED;
+    l->utc_ms = DAY0 - 3 * HOUR;
+    line_start(l);
+    line_run(l, DAY0 + HOUR);
+    buf_init(&b, 4096);
+    assert_int_equal(wire_put_array(&b, 1), ST_OK);
     assert_int_equal(
-        ask(l, "SELECT count(*) FROM event WHERE code = 'rollup.uncorrected' AND text LIKE "
-               "'%dev-0/p1%rescale%'"),
-        1);
+        wire_put_maintain(&b, "dev-0/*", DAY0 - 2 * HOUR, &to_ms, WIRE_CALIBRATION, &empty), ST_OK);
+    seal_by_hand(l, &b);
+    settle(l);
+    assert_rows(l, DAY0 - 4 * HOUR);
+    int64_t slot = store_slot_of(STORE_QUARTER, DAY0 - 2 * HOUR);
+    for (size_t i = 0; i < SERIES; i++) {
+        struct store_roll in = row(l, STORE_QUARTER, slot, i);
+        struct store_roll out = row(l, STORE_QUARTER, slot - 1, i);
+        assert_int_equal(in.good, i < 3 ? 0 : in.count);
+        assert_int_equal(out.good, out.count);
+    }
+}
+
+/* What three meters show, one after the other; what they count goes on: one tenth in ten seconds.
+ */
+#define CHANGE_1 (DAY0 - 100 * MINUTE + 5000)
+#define CHANGE_2 (DAY0 - 20 * MINUTE + 5000) /* while nothing is read */
+static int64_t shown(int64_t t_ms)
+{
+    int64_t base_ms = t_ms < CHANGE_1 ? DAY0 - 10 * HOUR : t_ms < CHANGE_2 ? CHANGE_1 : CHANGE_2;
+    return (t_ms - base_ms) / 10000 + (t_ms < CHANGE_1 ? 50000 : 3);
+}
+
+static void run_meter(struct line *l, int64_t to_ms)
+{
+    for (; l->utc_ms < to_ms; line_to(l, l->utc_ms + 10000))
+        line_poll(l, 0, l->utc_ms, shown(l->utc_ms));
+}
+
+static void change_meter(struct line *l, int64_t at_ms)
+{
+    struct buf b, map;
+    buf_init(&b, 4096);
+    buf_init(&map, 4096);
+    assert_int_equal(wire_put_map(&map, 2), ST_OK);
+    assert_int_equal(wire_put_text(&map, "last"), ST_OK);
+    assert_int_equal(wire_put_exact(&map, num_dec(shown(at_ms - 1), -1)), ST_OK);
+    assert_int_equal(wire_put_text(&map, "first"), ST_OK);
+    assert_int_equal(wire_put_exact(&map, num_dec(3, -1)), ST_OK);
+    const struct wire_span bytes = {map.p, map.n};
+    assert_int_equal(wire_put_array(&b, 1), ST_OK);
+    assert_int_equal(wire_put_maintain(&b, name[0], at_ms, NULL, WIRE_METER, &bytes), ST_OK);
+    seal_by_hand(l, &b);
+    buf_done(&map);
+}
+
+/* All that dev-0/p0 counted in a chart; *resets that it saw. */
+static double grown(struct line *l, int64_t from_ms, int64_t to_ms, uint32_t *resets)
+{
+    struct err e = {0};
+    struct store_reader *r;
+    struct store_chart c;
+    struct store_chart_ask a = {"dev-0", "p0", from_ms, to_ms, 500};
+    double sum = 0;
+    assert_int_equal(store_reader_open(&r, l->db, &e), ST_OK);
+    assert_int_equal(store_chart_read(r, &a, &c, &e), ST_OK);
+    *resets = 0;
+    for (uint32_t i = 0; i < c.n; i++) {
+        sum += c.point[i].grown.kind == NUM_NONE ? 0 : num_double(c.point[i].grown);
+        *resets += c.point[i].resets;
+    }
+    store_chart_done(&c);
+    store_reader_close(r);
+    return sum;
+}
+
+static void what_a_meter_counts_goes_on_over_its_change(void **state)
+{
+    struct line *l = *state;
+    static const char *const counters[SERIES] = {"uptime", "uptime", "uptime",
+                                                 "uptime", "uptime", "uptime"};
+    uint32_t resets = 0;
+    l->quantity = counters;
+    l->grade = CLK_SYNCED;
+    l->utc_ms = DAY0 - 3 * HOUR;
+    line_start(l);
+    run_meter(l, DAY0 - 40 * MINUTE);
+    line_to(l, DAY0 - 5 * MINUTE);
+    run_meter(l, DAY0 + HOUR);
+    int64_t to_ms = DAY0 + 50 * MINUTE; /* sealed */
+    double all = (double)(to_ms - 10000 - (DAY0 - 3 * HOUR)) / 1e5;
+    double before = grown(l, DAY0 - 3 * HOUR, to_ms, &resets);
+    assert_int_equal(resets, 2);
+    assert_true(before < all - 1);
+    change_meter(l, CHANGE_1);
+    change_meter(l, CHANGE_2);
+    assert_true(fabs(grown(l, DAY0 - 3 * HOUR, to_ms, &resets) - all) < 0.25); /* of readings */
+    assert_int_equal(resets, 0);
+    run_meter(l, DAY0 + 3 * HOUR);
+    to_ms = DAY0 + 150 * MINUTE;
+    all = (double)(to_ms - 10000 - (DAY0 - 3 * HOUR)) / 1e5;
+    assert_int_equal(ask(l, "SELECT count(*) FROM rollup_dirty"), 0);
+    assert_true(fabs(grown(l, DAY0 - 3 * HOUR, to_ms, &resets) - all) < 0.25);
+    assert_int_equal(resets, 0);
+    assert_true(fabs(grown(l, to_ms - 50 * HOUR - HOUR, to_ms, &resets) - all) <
+                0.25); /* quarters */
+    assert_int_equal(resets, 0);
+    double days = grown(l, to_ms - 100 * 24 * HOUR, to_ms, &resets); /* ends with a day */
+    assert_true(days > all - 0.25);
+    assert_int_equal(resets, 0);
 }
 
 static void a_clock_set_back_among_batches_that_were_never_looked_at_counts_both(void **state)
@@ -462,7 +637,10 @@ int main(void)
         T(a_turn_does_a_bounded_piece_of_what_an_entry_asks),
         T(what_is_taken_back_leaves_rollups_and_charts),
         T(what_is_taken_back_leaves_rollups_whose_batches_are_gone),
-        T(an_entry_that_rollups_cannot_apply_is_said),
+        T(what_is_scaled_or_renamed_shows_in_rollups_and_charts),
+        T(a_correction_that_is_replaced_leaves_nothing_behind),
+        T(a_calibration_counts_as_no_good_reading),
+        T(what_a_meter_counts_goes_on_over_its_change),
         T(a_clock_set_back_among_batches_that_were_never_looked_at_counts_both),
         T(what_is_sealed_during_a_rescue_waits_for_the_batches_before_it),
     };

@@ -1,0 +1,360 @@
+/* What people ask for: files in a folder beside the store, which only its owner and root can write.
+ * Each is read strictly, checked against what is due and configured, sealed in a control batch of
+ * its own, and removed only behind the commit, which remembers its id: a kill in between seals
+ * nothing twice. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/seal/seal_int.h"
+
+#define NAME_BYTES 64
+#define A_TURN 4                /* taken in one step of the seal */
+#define AHEAD_MS INT64_C(60000) /* a clock may differ that much */
+#define STUCK_MS 60000          /* after the folder failed */
+#define ASKED_HEX (16 + 1 + 16) /* of a name: when, and the id */
+
+struct asked {
+    struct seal *l;
+    int folder;
+    char name[NAME_BYTES];
+    uint8_t bytes[WIRE_REQUEST_MAX];
+    size_t n;
+    struct wire_request q;
+    char series[WIRE_SERIES_BYTES];
+    bool stuck;                    /* a file cannot be read, set aside or removed */
+    struct store_planned *retired; /* with names of their own */
+    size_t nretired;
+};
+
+/* ---- the folder ---- */
+
+static bool is_asked(const char *name, const char *suffix)
+{
+    size_t n = strlen(name);
+    return n == ASKED_HEX + strlen(suffix) && strspn(name, "0123456789abcdef") == 16 &&
+           name[16] == '-' && strspn(name + 17, "0123456789abcdef") == 16 &&
+           strcmp(name + ASKED_HEX, suffix) == 0;
+}
+
+/* The first name with that suffix, how many there are; false: none. */
+static bool first_name(int folder, const char *suffix, char name[NAME_BYTES], size_t *n)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    *n = 0;
+    if (!d) {
+        if (fd >= 0)
+            (void)close(fd);
+        return false;
+    }
+    for (const struct dirent *f; (f = readdir(d));)
+        if (is_asked(f->d_name, suffix) && ((*n)++ == 0 || strcmp(f->d_name, name) < 0))
+            (void)snprintf(name, NAME_BYTES, "%s", f->d_name);
+    (void)closedir(d);
+    return *n > 0;
+}
+
+/* The folder's fault, which must not hold up the sealing. */
+static enum st io(struct asked *a, const char *what, struct err *e)
+{
+    a->stuck = true;
+    return err_set(e, ST_IO, "%s%s/%s: %s: %s", store_path(a->l->store), SEAL_REQUESTS, a->name,
+                   what, strerror(errno));
+}
+
+/* The bytes of the file: a plain one, and nobody else's. ST_REFUSED. */
+static enum st read_file(struct asked *a, struct err *e)
+{
+    struct stat sb, owner;
+    int fd = openat(a->folder, a->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ELOOP ? err_set(e, ST_REFUSED, "a link") : io(a, "cannot be read", e);
+    enum st st = fstat(fd, &sb) == 0 && fstat(a->folder, &owner) == 0
+                     ? ST_OK
+                     : io(a, "cannot be looked at", e);
+    if (st == ST_OK &&
+        (!S_ISREG(sb.st_mode) || sb.st_mode & 077 || (sb.st_uid != owner.st_uid && sb.st_uid != 0)))
+        st = err_set(e, ST_REFUSED, "not a file that its owner alone may use");
+    if (st == ST_OK && sb.st_size > (off_t)sizeof a->bytes)
+        st = err_set(e, ST_REFUSED, "larger than %zu bytes", sizeof a->bytes);
+    a->n = 0;
+    for (ssize_t got = 1; st == ST_OK && got > 0 && a->n < sizeof a->bytes;) {
+        got = read(fd, a->bytes + a->n, sizeof a->bytes - a->n);
+        if (got < 0)
+            st = io(a, "cannot be read", e);
+        else
+            a->n += (size_t)got;
+    }
+    (void)close(fd);
+    return st;
+}
+
+/* Keeps it aside, the reason behind it; the oldest of too many goes. */
+static enum st set_aside(struct asked *a, const char *why, struct err *e)
+{
+    char refused[NAME_BYTES], oldest[NAME_BYTES];
+    size_t n;
+    (void)snprintf(refused, sizeof refused, "%.*s%s", ASKED_HEX, a->name, SEAL_REFUSED);
+    int fd = openat(a->folder, a->name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0) {
+        if (dprintf(fd, "\n%s\n", why) < 0)
+            errno = 0; /* the event says it as well */
+        (void)close(fd);
+    }
+    if (renameat(a->folder, a->name, a->folder, refused) != 0)
+        return io(a, "cannot be set aside", e);
+    while (first_name(a->folder, SEAL_REFUSED, oldest, &n) && n > SEAL_REFUSED_KEPT)
+        if (unlinkat(a->folder, oldest, 0) != 0)
+            return io(a, "those refused before cannot be removed", e);
+    return ST_OK;
+}
+
+/* ---- what may be sealed ---- */
+
+static bool is_configured(const struct seal *l, const char *device, const char *point)
+{
+    for (uint32_t i = 0; i < store_series_count(l->store); i++) {
+        const struct store_series *s = store_series_at(l->store, i);
+        if (strcmp(store_device_at(l->store, s->device)->id, device) == 0 &&
+            (strcmp(point, "*") == 0 || strcmp(s->point, point) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool covers(const char *target, const char *series)
+{
+    size_t n = strlen(target);
+    return strcmp(target, series) == 0 ||
+           (target[n - 1] == '*' && strncmp(target, series, n - 1) == 0);
+}
+
+struct retire_scan {
+    struct asked *a;
+    enum st st;
+    bool any, configured;
+};
+
+static void retire_one(void *ctx, const struct store_planned *p)
+{
+    struct retire_scan *x = ctx;
+    struct asked *a = x->a;
+    char device[WIRE_SERIES_BYTES];
+    if (x->st != ST_OK || !covers(a->series, p->series))
+        return;
+    (void)snprintf(device, sizeof device, "%s", p->series);
+    char *slash = strchr(device, '/');
+    if (!slash)
+        return;
+    *slash = '\0';
+    x->any = true;
+    x->configured = x->configured || is_configured(a->l, device, slash + 1);
+    struct store_planned *v = reallocarray(a->retired, a->nretired + 1, sizeof *v);
+    if (v)
+        a->retired = v;
+    char *name = v ? strdup(p->series) : NULL;
+    if (!name) {
+        x->st = ST_MEMORY;
+        return;
+    }
+    v[a->nretired++] = (struct store_planned){.series = name, .from_ms = a->q.x.at_ms};
+}
+
+static enum st check_retire(struct asked *a, struct err *e)
+{
+    struct retire_scan x = {.a = a};
+    ERR_TRY(store_planned_each(a->l->store, retire_one, &x, e));
+    if (x.st != ST_OK)
+        return err_set(e, x.st, "seal: no memory for what is asked");
+    if (!x.any)
+        return err_set(e, ST_REFUSED, "%s: no such series is due; `fieldpost status` names them",
+                       a->series);
+    if (x.configured)
+        return err_set(e, ST_REFUSED,
+                       "%s is still configured: take it out of the configuration and reload, then "
+                       "retire it",
+                       a->series);
+    if (a->l->last.grade != CLK_UNKNOWN && a->q.x.at_ms > a->l->last.utc_ms + AHEAD_MS)
+        return err_set(e, ST_REFUSED, "the time lies ahead: retire it when it is over");
+    return ST_OK;
+}
+
+static enum st known(struct asked *a, const char *series, struct store_known *k, struct err *e)
+{
+    enum st st = store_series_known(a->l->store, series, k, e);
+    return st == ST_NOT_FOUND
+               ? err_set(e, ST_REFUSED, "%s: there never was such a series here", series)
+               : st;
+}
+
+static enum st check_correct(struct asked *a, struct err *e)
+{
+    struct store_known from, to;
+    struct wire_fix f;
+    ERR_TRY(known(a, a->series, &from, e));
+    if (!wire_fix_of(&a->q.x, &f)) /* it was read so */
+        return err_set(e, ST_REFUSED, "a correction without what it needs");
+    if (f.what != WIRE_REASSIGN)
+        return ST_OK;
+    ERR_TRY(known(a, f.target, &to, e));
+    if (strcmp(from.quantity, to.quantity) == 0 && from.quantity[0])
+        return ST_OK;
+    return err_set(e, ST_REFUSED, "%s measures %s and %s measures %s: readings cannot change over",
+                   a->series, from.quantity[0] ? from.quantity : "what is not known", f.target,
+                   to.quantity[0] ? to.quantity : "what is not known");
+}
+
+static void any_of(void *ctx, const struct store_planned *p)
+{
+    struct retire_scan *x = ctx;
+    x->any = x->any || covers(x->a->series, p->series);
+}
+
+static enum st check_maintain(struct asked *a, struct err *e)
+{
+    struct retire_scan x = {.a = a};
+    ERR_TRY(store_planned_each(a->l->store, any_of, &x, e));
+    return x.any ? ST_OK
+                 : err_set(e, ST_REFUSED,
+                           "%s: no such series is due; `fieldpost status` names them", a->series);
+}
+
+/* ST_BAD, ST_REFUSED: for the person who asked. */
+static enum st check(struct asked *a, struct err *e)
+{
+    const struct wire_entry *x = &a->q.x;
+    char id[WIRE_ID_TEXT];
+    ERR_TRY(wire_request_open(&a->q, a->bytes, a->n, e));
+    wire_hex(a->q.id, sizeof a->q.id, id);
+    if (memcmp(a->name + 17, id, 16) != 0)
+        return err_set(e, ST_REFUSED, "its name is not that of what it holds");
+    if (x->series.n >= sizeof a->series)
+        return err_set(e, ST_BAD, "a name that is too long");
+    (void)snprintf(a->series, sizeof a->series, "%.*s", (int)x->series.n,
+                   (const char *)x->series.p);
+    if (x->at_ms < SEAL_KNOWN_MS)
+        return err_set(e, ST_REFUSED, "a time before 1987");
+    return x->kind == WIRE_ENTRY_RETIRE    ? check_retire(a, e)
+           : x->kind == WIRE_ENTRY_CORRECT ? check_correct(a, e)
+                                           : check_maintain(a, e);
+}
+
+/* ---- sealing ---- */
+
+static enum st encode(struct asked *a, struct err *e)
+{
+    struct buf *b = &a->l->payload;
+    char reason[WIRE_REQUEST_MAX];
+    bool retires = a->q.x.kind == WIRE_ENTRY_RETIRE;
+    b->n = 0;
+    enum st st = wire_put_array(b, retires ? a->nretired : 1);
+    (void)snprintf(reason, sizeof reason, "%.*s", (int)a->q.x.text.n, (const char *)a->q.x.text.p);
+    for (size_t i = 0; retires && st == ST_OK && i < a->nretired; i++)
+        st = wire_put_retire(b, a->retired[i].series, a->q.x.at_ms, reason);
+    if (!retires && st == ST_OK)
+        st = buf_put(b, a->q.entry.p, a->q.entry.n);
+    return st == ST_OK ? ST_OK : err_set(e, st, "seal: what was asked for could not be encoded");
+}
+
+static enum st seal_it(struct asked *a, struct err *e)
+{
+    struct seal *l = a->l;
+    struct seal_window w = seal_control_window(l);
+    ERR_TRY(encode(a, e));
+    w.request = a->q.id;
+    w.plan = a->retired;
+    w.nplan = a->nretired;
+    ERR_TRY(seal_batch(l, &w, NULL, 0, e));
+    for (size_t i = 0; i < a->nretired; i++) {
+        uint32_t s = gaps_find_absent(l->gaps, a->retired[i].series);
+        if (s != UINT32_MAX)
+            gaps_retire(l->gaps, s, a->q.x.at_ms);
+    }
+    return ST_OK;
+}
+
+static void tell(struct asked *a, enum st st, const char *why)
+{
+    char at[CLK_TEXT_BYTES];
+    int who = (int)a->q.who.n, name = (int)a->q.x.name.n;
+    if (st == ST_OK)
+        store_event(a->l->store, STORE_INFO, "request.sealed", a->series,
+                    "%.*s: %.*s asked at %s; batch %llu", name, (const char *)a->q.x.name.p, who,
+                    (const char *)a->q.who.p, clk_text(a->q.at_ms, at),
+                    (unsigned long long)a->l->chain.last_seq);
+    else if (who && name)
+        store_event(a->l->store, STORE_WARNING, "request.refused", a->series,
+                    "%.*s: %.*s asked at %s; refused: %s", name, (const char *)a->q.x.name.p, who,
+                    (const char *)a->q.who.p, clk_text(a->q.at_ms, at), why);
+    else
+        store_event(a->l->store, STORE_WARNING, "request.refused", a->name, "refused: %s", why);
+}
+
+/* Takes the file; ST_OK when it is gone then. */
+static enum st take(struct asked *a, struct err *e)
+{
+    struct err why = {0};
+    bool done = false;
+    enum st st = read_file(a, &why);
+    if (st == ST_OK)
+        st = check(a, &why);
+    if (a->q.x.kind != WIRE_ENTRY_PLAN && a->q.who.n) /* it was read: it may be sealed already */
+        ERR_TRY(store_request_done(a->l->store, a->q.id, &done, e));
+    if (!done && (st == ST_BAD || st == ST_REFUSED)) {
+        tell(a, st, why.text);
+        return set_aside(a, why.text, e);
+    }
+    if (!done && st != ST_OK)
+        return err_set(e, st, "%s", why.text);
+    if (!done) {
+        ERR_TRY(seal_it(a, e));
+        tell(a, ST_OK, "");
+    }
+    return unlinkat(a->folder, a->name, 0) == 0 ? ST_OK : io(a, "cannot be removed", e);
+}
+
+enum st seal_requests(struct seal *l, struct err *e)
+{
+    char path[1100];
+    struct err why = {0};
+    size_t n;
+    int64_t now_ms = clk_mono(l->clk).ms;
+    if (now_ms < l->asked_due.ms)
+        return ST_OK;
+    if (snprintf(path, sizeof path, "%s" SEAL_REQUESTS, store_path(l->store)) >= (int)sizeof path)
+        return ST_OK; /* the command line refuses it */
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return ST_OK; /* nobody ever asked for anything */
+    struct asked *a = calloc(1, sizeof *a);
+    enum st st = a ? ST_OK : err_set(&why, ST_MEMORY, "seal: no memory for what is asked");
+    for (int i = 0; st == ST_OK && i < A_TURN; i++) {
+        memset(a, 0, offsetof(struct asked, bytes));
+        memset(&a->q, 0, sizeof *a - offsetof(struct asked, q));
+        a->l = l;
+        a->folder = folder;
+        if (!first_name(folder, SEAL_REQUEST, a->name, &n))
+            break;
+        st = take(a, &why);
+        for (size_t k = 0; k < a->nretired; k++)
+            free((char *)(uintptr_t)a->retired[k].series);
+        free(a->retired);
+    }
+    bool stuck = a && a->stuck;
+    free(a);
+    (void)close(folder);
+    buf_done(&l->payload);
+    if (st == ST_OK)
+        return ST_OK;
+    if (!stuck)
+        return err_set(e, st, "%s", why.text);
+    store_event(l->store, STORE_WARNING, "request.stuck", NULL, "%s", why.text);
+    l->asked_due.ms = now_ms + STUCK_MS;
+    return ST_OK;
+}
