@@ -16,7 +16,7 @@
 #define NAME_BYTES 64
 #define A_TURN 4                /* taken in one step of the seal */
 #define AHEAD_MS INT64_C(60000) /* a clock may differ that much */
-#define STUCK_MS 60000          /* after the folder failed */
+#define STUCK_MS 10000          /* after the folder failed */
 #define ASKED_HEX (16 + 1 + 16) /* of a name: when, and the id */
 
 struct asked {
@@ -68,18 +68,21 @@ static enum st io(struct asked *a, const char *what, struct err *e)
                    what, strerror(errno));
 }
 
+/* Who may have put something there: this user, or root. */
+static bool is_trusted(const struct stat *sb, mode_t others)
+{
+    return (sb->st_uid == geteuid() || sb->st_uid == 0) && !(sb->st_mode & others);
+}
+
 /* The bytes of the file: a plain one, and nobody else's. ST_REFUSED. */
 static enum st read_file(struct asked *a, struct err *e)
 {
-    struct stat sb, owner;
+    struct stat sb;
     int fd = openat(a->folder, a->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno == ELOOP ? err_set(e, ST_REFUSED, "a link") : io(a, "cannot be read", e);
-    enum st st = fstat(fd, &sb) == 0 && fstat(a->folder, &owner) == 0
-                     ? ST_OK
-                     : io(a, "cannot be looked at", e);
-    if (st == ST_OK &&
-        (!S_ISREG(sb.st_mode) || sb.st_mode & 077 || (sb.st_uid != owner.st_uid && sb.st_uid != 0)))
+    enum st st = fstat(fd, &sb) == 0 ? ST_OK : io(a, "cannot be looked at", e);
+    if (st == ST_OK && (!S_ISREG(sb.st_mode) || !is_trusted(&sb, 077)))
         st = err_set(e, ST_REFUSED, "not a file that its owner alone may use");
     if (st == ST_OK && sb.st_size > (off_t)sizeof a->bytes)
         st = err_set(e, ST_REFUSED, "larger than %zu bytes", sizeof a->bytes);
@@ -333,7 +336,15 @@ enum st seal_requests(struct seal *l, struct err *e)
     if (folder < 0)
         return ST_OK; /* nobody ever asked for anything */
     struct asked *a = calloc(1, sizeof *a);
+    struct stat sb;
     enum st st = a ? ST_OK : err_set(&why, ST_MEMORY, "seal: no memory for what is asked");
+    if (a && (fstat(folder, &sb) != 0 || !is_trusted(&sb, 022))) {
+        a->stuck = true;
+        st = err_set(&why, ST_REFUSED,
+                     "%s: others than the gateway's user may write there: nothing of it is taken; "
+                     "chown and chmod 700 it",
+                     path);
+    }
     for (int i = 0; st == ST_OK && i < A_TURN; i++) {
         memset(a, 0, offsetof(struct asked, bytes));
         memset(&a->q, 0, sizeof *a - offsetof(struct asked, q));

@@ -293,6 +293,15 @@ class Entries(GatewayCase):
         self.assertIn("when it starts", out.stdout)
         names = os.listdir(self.folder_of())
         self.assertEqual(len(names), 1)
+        more = [os.path.join(self.folder_of(), f"{n}.request") for n in range(63)]
+        for name in more:
+            with open(name, "wb"):
+                pass
+        out = self.cli("correct", "dev-1/n", "--from", t[0], "--to", t[3], "--invalidate",
+                       "--reason", "dirt", codes=(1,))
+        self.assertIn("64 files wait", out.stderr)
+        for name in more:
+            os.remove(name)
         path = os.path.join(self.folder_of(), names[0])
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
         self.assertEqual(stat.S_IMODE(os.stat(self.folder_of()).st_mode), 0o700)
@@ -353,6 +362,14 @@ class Entries(GatewayCase):
         names = os.listdir(self.folder_of())
         self.assertTrue(all(n.endswith(".refused") for n in names), names)
         self.assertLessEqual(len(names), 16)
+        # a folder that others can write says nothing, and the sealing goes on
+        os.chmod(self.folder_of(), 0o777)
+        put(good[:1] + ["c2"] + good[2:], ident=b"second!!")
+        n = len(self.data())
+        self.wait_for(n + 3)
+        self.assertEqual(len(self.entries("correct")), 1)
+        os.chmod(self.folder_of(), 0o700)
+        until(lambda: len(self.entries("correct")) == 2, 40, "the request once the folder is ours")
         self.same()
 
     def test_wrong_use_is_told(self):

@@ -460,12 +460,12 @@ static void a_correction_that_is_replaced_leaves_nothing_behind(void **state)
     line_start(l);
     line_run(l, DAY0 + HOUR);
     change(l, "a", 1, 1, DAY0 - 2 * HOUR, DAY0 - HOUR, 7);
-    change(l, "b", 2, 4, DAY0 - 2 * HOUR, DAY0 - HOUR, 1);
+    change(l, "b", 2, 4, DAY0 - 30 * MINUTE, DAY0, 1);
     settle(l);
     assert_rows(l, DAY0 - 4 * HOUR);
     nchanged = 0;
-    correct(l, "b", 2, DAY0 - 2 * HOUR, DAY0 - HOUR, &same); /* taken back */
-    change(l, "a", 3, 3, DAY0, DAY0 + HOUR, 7);              /* it was another series */
+    correct(l, "b", 2, DAY0 - 30 * MINUTE, DAY0, &same); /* taken back */
+    change(l, "a", 3, 3, DAY0, DAY0 + HOUR, 7);          /* it was another series */
     settle(l);
     assert_rows(l, DAY0 - 4 * HOUR);
     assert_charts(l, DAY0 - 3 * HOUR, DAY0 + HOUR);
