@@ -393,9 +393,9 @@ static enum st corrections(struct city_plan *p, struct city_db *d, int64_t gatew
         if (name == NULL || !split(name, &device, &point))
             continue;
         uint32_t at = city_plan_find(p, device, point, UINT32_MAX);
+        p->corrected = true;
         if (at == UINT32_MAX)
             continue;
-        p->series[at].touched = true;
         if (sqlite3_column_int(s, 3) && sqlite3_column_int64(s, 1) < sqlite3_column_int64(s, 2))
             st = city_iv_add(&p->taken,
                              (struct city_iv){sqlite3_column_int64(s, 1),

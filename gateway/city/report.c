@@ -145,25 +145,20 @@ static enum st reading(struct report *r, sqlite3_stmt *row, const struct wire_sk
     const uint8_t *colon = memchr(x->point.p, ':', x->point.n);
     struct wire_reading w = {
         .device = x->device, .point = x->point, .t_ms = x->t_ms, .q = x->q, .v = {.u = 0}};
-    bool taken = false, again = false;
+    bool again = false;
     enum st st = ST_OK;
 
     if (colon != NULL)
         return thinned(r, s, x, colon, e);
     uint32_t series = city_plan_find(&r->plan, x->device, x->point, *last);
-    bool touched = series != UINT32_MAX && r->plan.series[series].touched;
-    if (series == UINT32_MAX)
+    if (series == UINT32_MAX && !r->plan.corrected)
         return ST_OK;
-    *last = series;
-    if (twice || touched)
+    *last = series != UINT32_MAX ? series : *last;
+    if (twice || r->plan.corrected)
         st = wire_skim_value(s, x, &w.v, e);
-    struct city_correction c = r->correction;
-    if (!touched)
-        c.fixes = NULL;
-    if (st == ST_OK)
-        taken = !city_reading_correct(&c, &w);
-    if (st == ST_OK && touched) /* it may be another series' now */
-        series = city_plan_find(&r->plan, w.device, w.point, series);
+    bool taken = st == ST_OK && !city_reading_correct(&r->correction, &w);
+    if (r->plan.corrected && !taken) /* it may be another series' now */
+        series = city_plan_find(&r->plan, w.device, w.point, UINT32_MAX);
     if (st == ST_OK && twice && series != UINT32_MAX)
         st = repeated(r, row, series, &w, &again, e);
     if (st == ST_OK && series != UINT32_MAX && !again)

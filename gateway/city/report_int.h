@@ -47,7 +47,6 @@ struct city_series {
     uint32_t device;         /* numbered as they come */
     uint32_t follows;        /* the series that stood behind it last */
     int64_t key;             /* of its first plan entry: it never changes */
-    bool touched;            /* by a `correct` entry */
     struct city_due *due;
     size_t ndue;
 };
@@ -72,6 +71,7 @@ struct city_plan {
     size_t slots;
     struct city_ivs held;  /* windows, joined where they abut, by time */
     struct city_ivs holes; /* CITY_WHY_VOID and _CLOCK */
+    bool corrected;        /* some readings are not what they were sealed as */
     struct city_ivs taken; /* CITY_WHY_INVALID, by series and time */
 };
 /* In one transaction with what is read by it. Free with city_plan_done in any case. ST_FULL: more
