@@ -119,6 +119,9 @@ bool cfg_given(const struct cfg *c, const void *member);
 /* All messages so far, in file order, each ending in "\n"; how many. */
 size_t cfg_complaints(const struct cfg *c, const char **text);
 
+/* A time as it stands in the file: "10s", "7d". */
+bool cfg_time_parse(const char *text, int64_t *ms);
+
 /* The name of the n in list that is nearest to word (edit distance), or NULL when none is near. */
 const char *cfg_nearest(const char *word, const char *const *list, size_t n);
 

@@ -67,6 +67,11 @@ static bool parse_unit(const char *text, const struct unit *units, int64_t *out)
     return false;
 }
 
+bool cfg_time_parse(const char *text, int64_t *ms)
+{
+    return parse_unit(text, times, ms);
+}
+
 /* In the largest unit that divides it. */
 static void unit_text(int64_t v, const struct unit *units, char *buf, size_t n)
 {

@@ -5,6 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CA(member) offsetof(struct city_cfg_ca, member)
+static const struct cfg_field ca_fields[] = {
+    {.key = "cert",
+     .kind = CFG_STRING,
+     .offset = CA(cert),
+     .required = true,
+     .help = "PEM file with the certificate of the CA that signs the gateways' certificates"},
+    {.key = "key",
+     .kind = CFG_STRING,
+     .offset = CA(key),
+     .required = true,
+     .help = "its private key, PEM, mode 0600"},
+    {.key = "tls",
+     .kind = CFG_STRING,
+     .offset = CA(tls),
+     .help = "PEM file with the CA of this city's TLS certificate, for gateways that enrol"},
+    {.key = "life",
+     .kind = CFG_TIME,
+     .offset = CA(life_ms),
+     .dflt = "365d",
+     .min = 10000,
+     .max = 3650.0 * 86400000,
+     .help = "how long a gateway's certificate holds; it is renewed at two thirds of that"},
+    {.key = NULL}};
+static const struct cfg_table ca_table = {sizeof(struct city_cfg_ca), ca_fields};
+
 static const struct cfg_field fields[] = {
     {.key = "listen",
      .kind = CFG_STRING,
@@ -50,6 +76,11 @@ static const struct cfg_field fields[] = {
      .max = 1000000,
      .help =
          "requests a minute that one address may make about one gateway; more are answered 429"},
+    {.key = "ca",
+     .kind = CFG_STRUCT,
+     .offset = offsetof(struct city_cfg, ca),
+     .sub = &ca_table,
+     .help = "the CA that signs the gateways' TLS certificates; without it nobody can enrol"},
     {.key = NULL},
 };
 const struct cfg_table city_table = {sizeof(struct city_cfg), fields};

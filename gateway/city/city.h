@@ -22,6 +22,12 @@ struct city_cfg {
     char *read_token_file;     /* NULL: readings and gaps only for peers on loopback */
     int64_t timeout_ms;        /* what a silent or slow client may take */
     int64_t rate;              /* requests a minute of one client about one gateway; 0: no limit */
+    /* The CA for the gateways' TLS certificates; cert NULL: this city enrols nobody. */
+    struct city_cfg_ca {
+        char *cert, *key;
+        char *tls;       /* NULL: the last certificate of `cert` above */
+        int64_t life_ms; /* of a gateway's certificate */
+    } ca;
 };
 extern const struct cfg_table city_table;
 
@@ -48,6 +54,23 @@ enum st city_revoke(const struct city_cfg *cfg, const char *id, const char *kid,
 /* All keys: gateway, kid, since when, how it came (enrolled, or by which batch), revoked and why; a
  * line each, or a JSON array. */
 enum st city_keys(const struct city_cfg *cfg, bool json, FILE *out, struct err *e) ST_MUST_CHECK;
+/* Makes the CA that the configuration names: key 0600 and certificate, neither ever overwritten. */
+enum st city_ca_make(const struct city_cfg *cfg, struct err *e) ST_MUST_CHECK;
+/* Makes a one-time code with which the gateway `id` may enrol until then; earlier ones for it that
+ * were not used end. replaces: for another box that takes over from the one that has the id now.
+ * The code is nowhere but in *out. May run beside a serving city. */
+struct city_claimed {
+    char code[24]; /* 4 groups of 4 */
+    char pin[32];  /* whose TLS key answers at this city: 6 groups of 4 */
+    int64_t until_ms;
+};
+enum st city_claim(const struct city_cfg *cfg, const char *id, int64_t valid_ms, bool replaces,
+                   struct city_claimed *out, struct err *e) ST_MUST_CHECK;
+/* Takes back all TLS certificates of a gateway; it needs a new code. How many there were. */
+enum st city_distrust(const struct city_cfg *cfg, const char *id, int64_t *n,
+                      struct err *e) ST_MUST_CHECK;
+/* CSV: gateway,serial,issued,expires,revoked,key of the certificates that were given. */
+enum st city_certs(const struct city_cfg *cfg, FILE *out, struct err *e) ST_MUST_CHECK;
 
 /* All readings as CSV with a header line: gateway,series,ts_ms,value,quality,chain,seq; sorted by
  * gateway, series, time, age of the chain, seq; what a later chain repeats of an earlier one stands

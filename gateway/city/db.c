@@ -102,8 +102,19 @@ static const char schema_7[] =
     " n INTEGER NOT NULL, series TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER,"
     " work TEXT NOT NULL, map BLOB NOT NULL, PRIMARY KEY(batch, n)) STRICT;";
 
+/* Version 8: enrolment. */
+static const char schema_8[] =
+    "CREATE TABLE IF NOT EXISTS claim(id INTEGER PRIMARY KEY, gw TEXT NOT NULL, salt BLOB NOT NULL,"
+    " hash BLOB NOT NULL, made_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, used_ms INTEGER,"
+    " spki BLOB, replaces INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS device(id INTEGER PRIMARY KEY,"
+    " gateway INTEGER NOT NULL REFERENCES gateway(id), serial BLOB NOT NULL UNIQUE,"
+    " spki BLOB NOT NULL, cert BLOB NOT NULL, claim INTEGER NOT NULL, replaces INTEGER NOT NULL,"
+    " issued_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, revoked_ms INTEGER) STRICT;"
+    "CREATE INDEX IF NOT EXISTS device_gateway ON device(gateway, issued_ms);";
+
 /* Each may run again; the version is told when all of them are there and filled. */
-static const char *const later[] = {schema_3, schema_4, schema_5, schema_6, schema_7};
+static const char *const later[] = {schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
 #define LATER (sizeof later / sizeof *later)
 #define SCHEMA_VERSION (2 + (int)LATER)
 

@@ -22,6 +22,10 @@ static const char usage[] =
     "                             [--by hour|day|total] [--format csv|json]\n"
     "       fieldpost-city retired --config FILE [--gateway ID] [--format csv|json]\n"
     "       fieldpost-city alarms --config FILE [--gateway ID] [--json]\n"
+    "       fieldpost-city ca --config FILE\n"
+    "       fieldpost-city claim  --config FILE --id ID [--valid 7d] [--replaces]\n"
+    "       fieldpost-city certs  --config FILE\n"
+    "       fieldpost-city distrust --config FILE --id ID\n"
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
@@ -38,14 +42,19 @@ static const char usage[] =
     "        minute is: against the plan that the gateway signed\n"
     "retired lists the series that are due no longer, with the reason that was signed\n"
     "alarms  says which gateways are silent, run twice, fork, or miss batches, and what to do\n"
+    "ca      makes the CA that the configuration names\n"
+    "claim   prints a one-time code for a gateway's label (fieldpost enroll); --replaces: for a "
+    "new\n"
+    "        box that takes over from the one that has this id\n"
+    "certs   lists the TLS certificates of the gateways; distrust takes those of one back\n"
     "\n"
-    "FILE has listen, cert, key, sign_key, db, and may have read_token_file and timeout.\n"
+    "FILE has listen, cert, key, sign_key, db, and may have read_token_file, timeout and ca.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
-    const char *config, *id, *key, *format, *receipts, *kid, *reason;
+    const char *config, *id, *key, *format, *receipts, *kid, *reason, *valid;
     const char *gateway, *from, *to, *by;
-    bool raw, json;
+    bool raw, json, replaces;
     char **files;
     int nfiles;
 };
@@ -236,14 +245,70 @@ static int alarms(const struct city_cfg *cfg, const struct options *o)
     return city_alarms(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
 }
 
+static int make_ca(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+
+    (void)o;
+    if (city_ca_make(cfg, &e) != ST_OK)
+        return failed(&e);
+    log_info("made the CA %s with the key %s", cfg->ca.cert, cfg->ca.key);
+    return EXIT_DONE;
+}
+
+static int claim(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    struct city_claimed c;
+    char until[CLK_TEXT_BYTES];
+    int64_t valid_ms = 0;
+
+    if (o->id == NULL || !cfg_time_parse(o->valid != NULL ? o->valid : "7d", &valid_ms) ||
+        valid_ms < 1000 || valid_ms > INT64_C(90) * 86400000) {
+        log_error("claim needs --id, and may have --valid: 7d, 12h, at most 90d");
+        return EXIT_USAGE;
+    }
+    if (city_claim(cfg, o->id, valid_ms, o->replaces, &c, &e) != ST_OK)
+        return failed(&e);
+    printf("gateway %s%s\ncode    %s\npin     %s\nuntil   %s\n", o->id,
+           o->replaces ? " (replaces the box that has this id)" : "", c.code, c.pin,
+           clk_text(c.until_ms, until));
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int certs(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+
+    (void)o;
+    return city_certs(cfg, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
+static int distrust(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    int64_t n = 0;
+
+    if (o->id == NULL) {
+        log_error("distrust needs --id");
+        return EXIT_USAGE;
+    }
+    if (city_distrust(cfg, o->id, &n, &e) != ST_OK)
+        return failed(&e);
+    log_info("took back %lld certificates of %s", (long long)n, o->id);
+    return n > 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
     bool takes_files;
-} commands[] = {{"serve", serve, false},  {"enroll", enroll, false}, {"revoke", take_back, false},
-                {"keys", keys, false},    {"dump", dump, false},     {"verify", verify, true},
-                {"import", import, true}, {"report", report, false}, {"retired", retired, false},
-                {"alarms", alarms, false}};
+} commands[] = {
+    {"serve", serve, false},   {"enroll", enroll, false},    {"revoke", take_back, false},
+    {"keys", keys, false},     {"dump", dump, false},        {"verify", verify, true},
+    {"import", import, true},  {"report", report, false},    {"retired", retired, false},
+    {"alarms", alarms, false}, {"ca", make_ca, false},       {"claim", claim, false},
+    {"certs", certs, false},   {"distrust", distrust, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
@@ -260,6 +325,8 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
                                           {"kid", required_argument, NULL, 'd'},
                                           {"reason", required_argument, NULL, 'w'},
                                           {"json", no_argument, NULL, 'j'},
+                                          {"valid", required_argument, NULL, 'v'},
+                                          {"replaces", no_argument, NULL, 'p'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int k;
@@ -291,6 +358,10 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
             o->reason = optarg;
         else if (k == 'j')
             o->json = true;
+        else if (k == 'v')
+            o->valid = optarg;
+        else if (k == 'p')
+            o->replaces = true;
         else if (k == 'h')
             *help = true;
         else

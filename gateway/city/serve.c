@@ -1,4 +1,4 @@
-#include "gateway/city/city_int.h"
+#include "gateway/city/est_int.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,11 +16,13 @@
 #define PAGE_MAX 10000
 #define PAGE_BYTES ((size_t)8 * 1024 * 1024)
 #define TOKEN_MAX 256
+#define CSR_MAX (16 * 1024)
 
 struct city {
     struct wire_key *sign;
     struct city_writer *writer;
     struct city_rate *rate;
+    struct city_est *est; /* NULL: enrolment is off */
     struct http_server *http;
     pthread_mutex_t lock; /* of free_reader */
     struct city_db reader[WORKERS];
@@ -334,6 +336,27 @@ static void get_alarms(void *ctx, const struct http_request *q, struct http_answ
     get_list(ctx, q, a, ALARMS);
 }
 
+/* ---- enrolment ----------------------------------------------------------------------------- */
+
+static void get_cacerts(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    const struct city *c = ctx;
+    (void)q;
+    city_est_cacerts(c->est, a);
+}
+
+static void post_enroll(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    const struct city *c = ctx;
+    city_est_enroll(c->est, q, a);
+}
+
+static void post_reenroll(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    const struct city *c = ctx;
+    city_est_reenroll(c->est, q, a);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------ */
 
 static const struct http_route routes[] = {
@@ -344,6 +367,9 @@ static const struct http_route routes[] = {
     {"GET", "/v1/gateways/{gw}/readings", 0, get_readings},
     {"GET", "/v1/gateways/{gw}/completeness", 0, get_completeness},
     {"GET", "/v1/gateways/{gw}/alarms", 0, get_alarms},
+    {"GET", "/.well-known/est/cacerts", 0, get_cacerts},
+    {"POST", "/.well-known/est/simpleenroll", CSR_MAX, post_enroll},
+    {"POST", "/.well-known/est/simplereenroll", CSR_MAX, post_reenroll},
 };
 
 static enum st token_read(struct city *c, const char *path, struct err *e)
@@ -368,6 +394,7 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     const struct http_server_cfg http = {.listen = cfg->listen,
                                          .cert = cfg->cert,
                                          .key = cfg->key,
+                                         .client_ca = city_enrols(cfg) ? cfg->ca.cert : NULL,
                                          .threads = WORKERS,
                                          .max_connections = CONNECTIONS,
                                          .per_ip = CONNECTIONS_PER_IP,
@@ -392,6 +419,8 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     for (size_t i = 0; i < WORKERS && st == ST_OK; i++)
         st = city_db_open(&c->reader[i], cfg->db, CITY_DB_READ, e);
     if (st == ST_OK)
+        st = city_est_open(&c->est, cfg, e);
+    if (st == ST_OK)
         st = http_server_open(&c->http, &http, routes, sizeof routes / sizeof *routes, c, e);
     if (st != ST_OK) {
         city_close(c);
@@ -411,6 +440,7 @@ void city_close(struct city *c)
     if (c == NULL)
         return;
     http_server_close(c->http);
+    city_est_close(c->est);
     city_writer_close(c->writer);
     for (size_t i = 0; i < WORKERS; i++)
         city_db_close(&c->reader[i]);

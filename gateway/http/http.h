@@ -24,6 +24,9 @@ struct http_request {
 };
 const char *http_header(const struct http_request *q, const char *name); /* NULL when absent */
 const char *http_query(const struct http_request *q, const char *name);  /* NULL when absent */
+/* The certificate (DER) that the client showed; NULL without. The handshake proved that it holds
+ * the key, and nothing else is checked: neither who signed it nor its dates. */
+const uint8_t *http_peer_cert(const struct http_request *q, size_t *n);
 
 /* What a handler fills in. body is freed by the server with buf_done; static_body (not copied,
  * not freed) is used instead when set. */
@@ -55,6 +58,7 @@ struct http_route {
 struct http_server_cfg {
     const char *listen;       /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
     const char *cert, *key;   /* PEM files; both NULL: plain HTTP */
+    const char *client_ca;    /* PEM file; NULL: clients are not asked for a certificate */
     unsigned threads;         /* worker threads, 1 to 8 */
     unsigned max_connections; /* further ones are refused */
     unsigned timeout_s;       /* a connection idle or slow for so long is closed */

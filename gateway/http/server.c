@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnutls/gnutls.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,6 +49,18 @@ const char *http_header(const struct http_request *q, const char *name)
 const char *http_query(const struct http_request *q, const char *name)
 {
     return MHD_lookup_connection_value(q->impl, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const uint8_t *http_peer_cert(const struct http_request *q, size_t *n)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(q->impl, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    unsigned count = 0;
+    const gnutls_datum_t *list =
+        i != NULL ? gnutls_certificate_get_peers(i->tls_session, &count) : NULL;
+
+    *n = count > 0 && list != NULL ? list[0].size : 0;
+    return *n > 0 ? list[0].data : NULL;
 }
 
 /* ---- libmicrohttpd's calls into us ------------------------------------------------------- */
@@ -378,7 +391,8 @@ static enum st socket_open(const char *listen_at, int *out, unsigned *port, bool
 
 /* Hands fd over to libmicrohttpd, which closes it also when it does not start. */
 static enum st daemon_start(struct http_server *s, const struct http_server_cfg *cfg, int fd,
-                            bool v6, const char *cert, const char *key, struct err *e)
+                            bool v6, const char *cert, const char *key, const char *client_ca,
+                            struct err *e)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                      (v6 ? MHD_USE_IPv6 : 0U) | (cert != NULL ? MHD_USE_TLS : 0U);
@@ -387,17 +401,19 @@ static enum st daemon_start(struct http_server *s, const struct http_server_cfg 
         {MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, NULL},
+        {client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
     static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
     union {
         const char *in;
         void *out;
-    } cert_p = {cert}, key_p = {key};
+    } cert_p = {cert}, key_p = {key}, ca_p = {client_ca};
 
     tls[0].ptr_value = cert_p.out;
     tls[1].ptr_value = key_p.out;
     tls[2].ptr_value = priorities;
+    tls[3].ptr_value = ca_p.out;
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, s,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U,
@@ -421,7 +437,7 @@ enum st http_server_open(struct http_server **out, const struct http_server_cfg 
                          const struct http_route *routes, size_t nroutes, void *ctx, struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
-    char *cert = NULL, *key = NULL;
+    char *cert = NULL, *key = NULL, *client_ca = NULL;
     int fd = -1;
     bool v6 = false;
     sigset_t all, old;
@@ -438,6 +454,8 @@ enum st http_server_open(struct http_server **out, const struct http_server_cfg 
         st = pem_read(cfg->cert, &cert, e);
     if (st == ST_OK && cfg->cert != NULL)
         st = pem_read(cfg->key, &key, e);
+    if (st == ST_OK && cfg->client_ca != NULL)
+        st = pem_read(cfg->client_ca, &client_ca, e);
     if (st == ST_OK)
         st = socket_open(cfg->listen, &fd, &s->port, &v6, e);
     if (st == ST_OK)
@@ -447,7 +465,7 @@ enum st http_server_open(struct http_server **out, const struct http_server_cfg 
     /* Signals are the program's main thread's; libmicrohttpd's threads inherit this mask. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    st = daemon_start(s, cfg, fd, v6, cert, key, e);
+    st = daemon_start(s, cfg, fd, v6, cert, key, client_ca, e);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     fd = -1;
 out:
@@ -457,6 +475,7 @@ out:
         explicit_bzero(key, strlen(key));
     free(cert);
     free(key);
+    free(client_ca);
     if (st != ST_OK) {
         http_server_close(s);
         s = NULL;

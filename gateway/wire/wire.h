@@ -528,4 +528,17 @@ enum st wire_manifest_open(FILE *f, char gw[65], struct err *e) ST_MUST_CHECK;
 enum st wire_manifest_next(FILE *f, uint64_t *read, struct wire_listed *b, bool *complete,
                            struct err *e) ST_MUST_CHECK;
 
+/* ---- codes that people copy --------------------------------------------------------------- */
+
+/* n symbols (a multiple of 4, at most WIRE_CODE_MAX) of an alphabet without look-alikes, in groups
+ * of 4; the last one checks the others: no single wrong symbol, and no two that changed places,
+ * fit. */
+#define WIRE_CODE_MAX 28
+#define WIRE_CODE_TEXT(n) ((n) + (n) / 4) /* with dashes and NUL */
+/* The first 5 (n - 1) bits of bytes. */
+void wire_code_write(const uint8_t *bytes, size_t n, char *out);
+/* As somebody typed it: any case, spaces or dashes anywhere, I and L for 1, O for 0. out: the n
+ * symbols alone and NUL. ST_BAD: e says what is wrong and never repeats the code. */
+enum st wire_code_read(const char *text, size_t n, char *out, struct err *e) ST_MUST_CHECK;
+
 #endif

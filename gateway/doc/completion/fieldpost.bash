@@ -7,7 +7,10 @@ _fieldpost() {
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
-        fieldpost-city) offer='serve enroll revoke keys dump verify import report retired alarms --help' ;;
+        fieldpost-city)
+            offer='serve enroll revoke keys dump verify import report retired alarms ca claim certs
+                distrust --help'
+            ;;
         *) offer='run check keygen key status export receipts resend backup digest verify correct maintain retire --help --version' ;;
         esac
     else
@@ -29,6 +32,7 @@ _fieldpost() {
             --reassign)
             compopt +o default && return
             ;;
+        --valid) compopt +o default && return ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
@@ -56,6 +60,9 @@ _fieldpost() {
             fieldpost-city.report) offer='--config --gateway --from --to --by --format' ;;
             fieldpost-city.retired) offer='--config --gateway --format' ;;
             fieldpost-city.alarms) offer='--config --gateway --json' ;;
+            fieldpost-city.ca | fieldpost-city.certs) offer='--config' ;;
+            fieldpost-city.claim) offer='--config --id --valid --replaces' ;;
+            fieldpost-city.distrust) offer='--config --id' ;;
             esac
             offer="$offer --help"
             ;;

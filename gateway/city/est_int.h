@@ -1,0 +1,111 @@
+/* Enrolment at the city: claim codes, the CA for the gateways' TLS certificates, EST (RFC 7030).
+ * Private to the room. */
+#ifndef GATEWAY_CITY_EST_INT_H
+#define GATEWAY_CITY_EST_INT_H
+
+#include "gateway/city/city_int.h"
+
+/* Whether the configuration has a CA. */
+static inline bool city_enrols(const struct city_cfg *cfg)
+{
+    return cfg->ca.cert != NULL && cfg->ca.cert[0] != '\0';
+}
+
+/* ---- ca.c: X.509 and PKCS#7 by libcrypto ---------------------------------------------------- */
+
+#define CITY_CERT_MAX 8192
+#define CITY_SERIAL_BYTES 16
+
+struct city_ca;
+enum st city_ca_open(struct city_ca **out, const struct city_cfg *cfg, struct err *e) ST_MUST_CHECK;
+void city_ca_close(struct city_ca *ca); /* takes NULL */
+
+struct city_cert {
+    uint8_t serial[CITY_SERIAL_BYTES];
+    uint8_t spki[WIRE_HASH_BYTES]; /* SHA-256 of the SubjectPublicKeyInfo */
+    int64_t until_ms;
+    uint8_t der[CITY_CERT_MAX];
+    size_t n;
+};
+/* A PKCS#10 request as EST carries it, base64. Of what it asks for only the key is taken: it must
+ * be of P-256, have signed the request, and the subject's CN must be gw. ST_BAD says what is wrong.
+ * *out has the key's hash; free csr with city_csr_done. */
+struct city_csr {
+    void *req;
+    uint8_t spki[WIRE_HASH_BYTES];
+};
+enum st city_csr_open(struct city_csr *csr, const void *base64, size_t n, const char *gw,
+                      struct err *e) ST_MUST_CHECK;
+void city_csr_done(struct city_csr *csr);
+/* Signs a certificate for the key: subject and alternative name gw, for TLS on both sides, from a
+ * little before now until now + life. */
+enum st city_ca_issue(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
+                      int64_t now_ms, int64_t life_ms, struct city_cert *out,
+                      struct err *e) ST_MUST_CHECK;
+/* Appends a certs-only PKCS#7 in base64 with this certificate, or (der NULL) with the certificates
+ * that a gateway is to trust: the CA's own, then that of the city's TLS. */
+enum st city_ca_answer(const struct city_ca *ca, const uint8_t *der, size_t n, struct buf *out,
+                       struct err *e) ST_MUST_CHECK;
+
+/* What a client's certificate says, once it is known to be ours. */
+struct city_peer {
+    char gw[65];
+    uint8_t serial[CITY_SERIAL_BYTES];
+};
+/* ST_REFUSED: not signed by this CA, or not for a client; ST_TIMEOUT: out of its dates. */
+enum st city_ca_check(const struct city_ca *ca, const uint8_t *der, size_t n, int64_t now_ms,
+                      struct city_peer *out, struct err *e) ST_MUST_CHECK;
+/* SHA-256 over the SubjectPublicKeyInfo of the first certificate in a PEM file. */
+enum st city_ca_pin(const char *path, uint8_t out[WIRE_HASH_BYTES], struct err *e) ST_MUST_CHECK;
+
+/* ---- claim.c: one-time codes --------------------------------------------------------------- */
+
+#define CITY_CLAIM_SYMBOLS 16 /* 75 random bits and the check symbol */
+#define CITY_PIN_SYMBOLS 24   /* the first 115 bits of the hash of the city's TLS key */
+struct city_claim {
+    int64_t id;
+    bool replaces;
+    bool again; /* used before, for this very key */
+};
+/* Which code this is, in the order of the words in claim.c. Nothing is changed. */
+enum city_claim_is {
+    CITY_CLAIM_GOOD,
+    CITY_CLAIM_MISTYPED,
+    CITY_CLAIM_UNKNOWN,
+    CITY_CLAIM_FOREIGN,
+    CITY_CLAIM_EXPIRED,
+    CITY_CLAIM_USED,
+    CITY_CLAIM_UNAVAILABLE,
+};
+enum city_claim_is city_claim_find(struct city_db *d, const char *gw, const char *code,
+                                   const uint8_t spki[WIRE_HASH_BYTES], int64_t now_ms,
+                                   struct city_claim *out, struct err *e);
+
+/* Wrong guesses, of one peer and about one gateway: leaky buckets in a table of fixed size, where
+ * those who share a bucket share the limit. Not thread-safe. */
+#define CITY_GUESS_BUCKETS 1024
+struct city_guesses {
+    uint8_t seed[16];
+    struct {
+        int64_t at_ms;
+        unsigned wrong;
+    } bucket[2][CITY_GUESS_BUCKETS];
+};
+enum st city_guesses_init(struct city_guesses *g, struct err *e) ST_MUST_CHECK;
+/* Whether this peer may guess about this gateway; else *wait_s. now_ms is monotonic. */
+bool city_guesses_may(const struct city_guesses *g, const char *peer, const char *gw,
+                      int64_t now_ms, int64_t *wait_s);
+void city_guesses_wrong(struct city_guesses *g, const char *peer, const char *gw, int64_t now_ms);
+
+/* ---- est.c: the requests ------------------------------------------------------------------- */
+
+struct city_est;
+/* *out NULL, and every request says so, without `ca` in the configuration. */
+enum st city_est_open(struct city_est **out, const struct city_cfg *cfg,
+                      struct err *e) ST_MUST_CHECK;
+void city_est_close(struct city_est *s);
+void city_est_cacerts(struct city_est *s, struct http_answer *a);
+void city_est_enroll(struct city_est *s, const struct http_request *q, struct http_answer *a);
+void city_est_reenroll(struct city_est *s, const struct http_request *q, struct http_answer *a);
+
+#endif
