@@ -111,7 +111,10 @@ static const char schema_8[] =
     " gateway INTEGER NOT NULL REFERENCES gateway(id), serial BLOB NOT NULL UNIQUE,"
     " spki BLOB NOT NULL, cert BLOB NOT NULL, claim INTEGER NOT NULL, replaces INTEGER NOT NULL,"
     " issued_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, revoked_ms INTEGER) STRICT;"
-    "CREATE INDEX IF NOT EXISTS device_gateway ON device(gateway, issued_ms);";
+    "CREATE INDEX IF NOT EXISTS device_gateway ON device(gateway, issued_ms);"
+    /* keys of boxes that were replaced: nothing that ends later is taken */
+    "CREATE TABLE IF NOT EXISTS handed(key INTEGER PRIMARY KEY REFERENCES key(id),"
+    " at_ms INTEGER NOT NULL) STRICT;";
 
 /* Each may run again; the version is told when all of them are there and filled. */
 static const char *const later[] = {schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};

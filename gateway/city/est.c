@@ -12,73 +12,64 @@
 #define A_DAY_MS INT64_C(86400000)
 #define A_DAYS_CERTS 100 /* of one gateway */
 
-struct city_est {
-    struct city_ca *ca;
-    int64_t life_ms;
-    pthread_mutex_t lock; /* of what follows */
-    struct city_db db;
-    struct city_guesses guesses;
-};
-
-/* Why a request was not fulfilled: the problem's code, and words for the technician. */
-enum refusal {
-    R_NONE,
-    R_BAD,
-    R_OFF,
-    R_WHO,
-    R_TYPE,
-    R_MISTYPED,
-    R_UNKNOWN,
-    R_FOREIGN,
-    R_EXPIRED,
-    R_USED,
-    R_RATE,
-    R_NO_CERT,
-    R_CERT_UNKNOWN,
-    R_CERT_EXPIRED,
-    R_CERT_REVOKED,
-    R_BUSY,
-};
 static const struct {
     int status;
     const char *code, *words; /* words NULL: those of the error */
 } refusals[] = {
-    [R_BAD] = {400, "bad_request", NULL},
-    [R_OFF] = {404, "enrolment_off", "this city enrols nobody: its configuration has no ca"},
-    [R_WHO] = {401, "unauthorized", "HTTP Basic: the gateway's id and its claim code"},
-    [R_TYPE] = {415, "unsupported_type", "Content-Type: application/pkcs10"},
-    [R_MISTYPED] = {400, "code_mistyped", "the claim code is mistyped: read the label again"},
-    [R_UNKNOWN] = {401, "code_unknown", "there is no such claim code: ask for a new one"},
-    [R_FOREIGN] = {403, "code_foreign",
-                   "this claim code is for another gateway: see gateway.id, or ask for a new one"},
-    [R_EXPIRED] = {403, "code_expired", "this claim code has ended: ask for a new one"},
-    [R_USED] = {403, "code_used",
-                "this claim code was used before; if it was not you, tell the city: somebody else "
-                "has enrolled as this gateway. Ask for a new one"},
-    [R_RATE] = {429, "rate", "too many attempts: wait a little"},
-    [R_NO_CERT] = {401, "unauthorized", "this needs the gateway's TLS certificate"},
-    [R_CERT_UNKNOWN] = {403, "certificate_unknown", NULL},
-    [R_CERT_EXPIRED] = {403, "certificate_expired",
-                        "the gateway's certificate is out of its dates: look at its clock, or "
-                        "enrol it again with a new claim code"},
-    [R_CERT_REVOKED] = {403, "certificate_revoked",
-                        "the gateway's certificate was taken back: ask the city for a claim code"},
-    [R_BUSY] = {503, "unavailable", NULL},
+    [CITY_R_BAD] = {400, "bad_request", NULL},
+    [CITY_R_OFF] = {404, "enrolment_off", "this city enrols nobody: its configuration has no ca"},
+    [CITY_R_WHO] = {401, "unauthorized", "HTTP Basic: the gateway's id and its claim code"},
+    [CITY_R_TYPE] = {415, "unsupported_type", "Content-Type: application/pkcs10"},
+    [CITY_R_MISTYPED] = {400, "code_mistyped", "the claim code is mistyped: read the label again"},
+    [CITY_R_UNKNOWN] = {401, "code_unknown", "there is no such claim code: ask for a new one"},
+    [CITY_R_FOREIGN] =
+        {403, "code_foreign",
+         "this claim code is for another gateway: see gateway.id, or ask for a new one"},
+    [CITY_R_EXPIRED] = {403, "code_expired", "this claim code has ended: ask for a new one"},
+    [CITY_R_USED] =
+        {403, "code_used",
+         "this claim code was used before; if it was not you, tell the city: somebody else "
+         "has enrolled as this gateway. Ask for a new one"},
+    [CITY_R_RATE] = {429, "rate", "too many attempts: wait a little"},
+    [CITY_R_NO_CERT] = {401, "unauthorized", "this needs the gateway's TLS certificate"},
+    [CITY_R_CERT_UNKNOWN] = {403, "certificate_unknown", NULL},
+    [CITY_R_CERT_EXPIRED] = {403, "certificate_expired",
+                             "the gateway's certificate is out of its dates: look at its clock, or "
+                             "enrol it again with a new claim code"},
+    [CITY_R_CERT_REVOKED] =
+        {403, "certificate_revoked",
+         "the gateway's certificate was taken back: ask the city for a claim code"},
+    [CITY_R_GATEWAY] = {403, "wrong_gateway",
+                        "the URL, the certificate and the proof must name one gateway"},
+    [CITY_R_COSE_TYPE] = {415, "unsupported_type",
+                          "Content-Type: application/cose; cose-type=\"cose-sign1\""},
+    [CITY_R_CBOR] = {400, "bad_cbor", NULL},
+    [CITY_R_SIGNATURE] = {400, "bad_signature", "the proof is not signed by the key that it names"},
+    [CITY_R_PROOF] = {403, "wrong_certificate", "the proof is for another TLS certificate"},
+    [CITY_R_KEY_EXISTS] =
+        {409, "key_exists",
+         "this gateway has another key: it names its next key itself, in its chain. "
+         "For a new box in its place get a code from fieldpost-city claim "
+         "--replaces, and use fieldpost enroll --replaces"},
+    [CITY_R_REPLACES] = {409, "replaces",
+                         "this code is for a box that replaces another: say so with fieldpost "
+                         "enroll --replaces"},
+    [CITY_R_BUSY] = {503, "unavailable", NULL},
 };
-static const enum refusal of_claim[] = {
-    [CITY_CLAIM_GOOD] = R_NONE,        [CITY_CLAIM_MISTYPED] = R_MISTYPED,
-    [CITY_CLAIM_UNKNOWN] = R_UNKNOWN,  [CITY_CLAIM_FOREIGN] = R_FOREIGN,
-    [CITY_CLAIM_EXPIRED] = R_EXPIRED,  [CITY_CLAIM_USED] = R_USED,
-    [CITY_CLAIM_UNAVAILABLE] = R_BUSY,
+static const enum city_refusal of_claim[] = {
+    [CITY_CLAIM_GOOD] = CITY_R_NONE,        [CITY_CLAIM_MISTYPED] = CITY_R_MISTYPED,
+    [CITY_CLAIM_UNKNOWN] = CITY_R_UNKNOWN,  [CITY_CLAIM_FOREIGN] = CITY_R_FOREIGN,
+    [CITY_CLAIM_EXPIRED] = CITY_R_EXPIRED,  [CITY_CLAIM_USED] = CITY_R_USED,
+    [CITY_CLAIM_UNAVAILABLE] = CITY_R_BUSY,
 };
 
-static void refuse(struct http_answer *a, enum refusal r, const char *why)
+void city_est_refuse(struct http_answer *a, enum city_refusal r, const char *why)
 {
     http_problem(a, refusals[r].status, refusals[r].code,
                  refusals[r].words != NULL ? refusals[r].words : why, NULL, NULL);
-    if (refusals[r].status == 401 && r != R_NO_CERT)
+    if (refusals[r].status == 401 && r != CITY_R_NO_CERT)
         http_answer_header(a, "WWW-Authenticate", "Basic realm=\"claim code\"");
-    if (r == R_RATE || r == R_BUSY)
+    if (r == CITY_R_RATE || r == CITY_R_BUSY)
         http_answer_header(a, "Retry-After", "60");
 }
 
@@ -119,28 +110,28 @@ void city_est_close(struct city_est *s)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static enum refusal answer_certs(const struct city_est *s, struct http_answer *a,
-                                 const struct city_cert *c, struct err *e)
+static enum city_refusal answer_certs(const struct city_est *s, struct http_answer *a,
+                                      const struct city_cert *c, struct err *e)
 {
     buf_done(&a->body);
     buf_init(&a->body, ANSWER_MAX);
     if (city_ca_answer(s->ca, c != NULL ? c->der : NULL, c != NULL ? c->n : 0, &a->body, e) !=
         ST_OK)
-        return R_BUSY;
+        return CITY_R_BUSY;
     a->status = 200;
     a->content_type =
         c != NULL ? "application/pkcs7-mime; smime-type=certs-only" : "application/pkcs7-mime";
     http_answer_header(a, "Content-Transfer-Encoding", "base64");
-    return R_NONE;
+    return CITY_R_NONE;
 }
 
 void city_est_cacerts(struct city_est *s, struct http_answer *a)
 {
     struct err e = {.text = ""};
-    enum refusal r = s == NULL ? R_OFF : answer_certs(s, a, NULL, &e);
+    enum city_refusal r = s == NULL ? CITY_R_OFF : answer_certs(s, a, NULL, &e);
 
-    if (r != R_NONE)
-        refuse(a, r, e.text);
+    if (r != CITY_R_NONE)
+        city_est_refuse(a, r, e.text);
 }
 
 /* ---- who asks ---------------------------------------------------------------------------------
@@ -227,32 +218,43 @@ static enum st cert_of_claim(struct city_db *d, int64_t claim, struct city_cert 
     return st == ST_OK && c->n == 0 ? err_set(e, ST_IO, "a stored certificate is damaged") : st;
 }
 
-/* Whether this gateway has had too many today, and whether this certificate was taken back. */
-static enum refusal look_at(struct city_db *d, const struct city_peer *p, int64_t now_ms,
-                            struct err *e)
+enum city_refusal city_est_known(struct city_db *d, const struct city_peer *p, bool *replaces,
+                                 struct err *e)
 {
-    sqlite3_stmt *s = city_db_bind(d, SQL_DEVICE_REVOKED, "b", p->serial, sizeof p->serial);
+    sqlite3_stmt *s = city_db_bind(d, SQL_DEVICE_FIND, "b", p->serial, sizeof p->serial);
     enum st st = city_db_step(d, s, e);
     bool revoked = st == ST_OK && sqlite3_column_int(s, 0) != 0;
 
+    *replaces = st == ST_OK && sqlite3_column_int(s, 1) != 0;
     sqlite3_reset(s);
-    if (st != ST_OK && st != ST_NOT_FOUND) /* a restored city may not remember one that it signed */
-        return R_BUSY;
-    if (revoked)
-        return R_CERT_REVOKED;
-    s = city_db_bind(d, SQL_DEVICES_SINCE, "ti", p->gw, now_ms - A_DAY_MS);
-    st = city_db_step(d, s, e);
-    bool many = st == ST_OK && sqlite3_column_int64(s, 0) >= A_DAYS_CERTS;
+    /* a restored city may not remember one that it signed */
+    return st != ST_OK && st != ST_NOT_FOUND ? CITY_R_BUSY
+           : revoked                         ? CITY_R_CERT_REVOKED
+                                             : CITY_R_NONE;
+}
+
+/* Whether this certificate was taken back, and whether its gateway has had too many today. */
+static enum city_refusal look_at(struct city_db *d, const struct city_peer *p, int64_t now_ms,
+                                 struct err *e)
+{
+    bool replaces, many;
+    enum city_refusal r = city_est_known(d, p, &replaces, e);
+
+    if (r != CITY_R_NONE)
+        return r;
+    sqlite3_stmt *s = city_db_bind(d, SQL_DEVICES_SINCE, "ti", p->gw, now_ms - A_DAY_MS);
+    enum st st = city_db_step(d, s, e);
+    many = st == ST_OK && sqlite3_column_int64(s, 0) >= A_DAYS_CERTS;
     sqlite3_reset(s);
-    return st != ST_OK ? R_BUSY : many ? R_RATE : R_NONE;
+    return st != ST_OK ? CITY_R_BUSY : many ? CITY_R_RATE : CITY_R_NONE;
 }
 
 /* ---- simpleenroll -----------------------------------------------------------------------------
  */
 
 /* Inside a transaction. */
-static enum refusal enroll_in(struct city_est *s, const char *gw, const char *code,
-                              const struct city_csr *csr, struct city_cert *c, struct err *e)
+static enum city_refusal enroll_in(struct city_est *s, const char *gw, const char *code,
+                                   const struct city_csr *csr, struct city_cert *c, struct err *e)
 {
     int64_t now_ms = clk_now(clk_real()).utc_ms;
     struct city_claim claim;
@@ -261,37 +263,38 @@ static enum refusal enroll_in(struct city_est *s, const char *gw, const char *co
     if (is != CITY_CLAIM_GOOD)
         return of_claim[is];
     if (claim.again)
-        return cert_of_claim(&s->db, claim.id, c, e) == ST_OK ? R_NONE : R_BUSY;
+        return cert_of_claim(&s->db, claim.id, c, e) == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
     enum st st = city_ca_issue(s->ca, csr, gw, now_ms, s->life_ms, c, e);
     if (st == ST_OK)
         st = keep_cert(&s->db, gw, c, &claim, now_ms, e);
-    return st == ST_OK ? R_NONE : R_BUSY;
+    return st == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
 }
 
-static enum refusal committed(struct city_db *d, enum refusal r, struct err *e)
+enum city_refusal city_est_commit(struct city_db *d, enum city_refusal r, struct err *e)
 {
-    if (r == R_NONE && city_db_exec(d, "COMMIT", e) != ST_OK)
-        r = R_BUSY;
-    if (r != R_NONE)
+    if (r == CITY_R_NONE && city_db_exec(d, "COMMIT", e) != ST_OK)
+        r = CITY_R_BUSY;
+    if (r != CITY_R_NONE)
         sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
     return r;
 }
 
 /* Under the lock. */
-static enum refusal enroll(struct city_est *s, const struct http_request *q, const char *gw,
-                           const char *code, struct city_cert *c, struct err *e)
+static enum city_refusal enroll(struct city_est *s, const struct http_request *q, const char *gw,
+                                const char *code, struct city_cert *c, struct err *e)
 {
     int64_t now = clk_mono(clk_real()).ms, wait_s;
     struct city_csr csr;
 
     if (!city_guesses_may(&s->guesses, q->peer, gw, now, &wait_s))
-        return R_RATE;
+        return CITY_R_RATE;
     if (city_csr_open(&csr, q->body, q->body_n, gw, e) != ST_OK)
-        return R_BAD;
-    enum refusal r = city_db_exec(&s->db, "BEGIN IMMEDIATE", e) == ST_OK ? R_NONE : R_BUSY;
-    if (r == R_NONE)
-        r = committed(&s->db, enroll_in(s, gw, code, &csr, c, e), e);
-    if (r == R_UNKNOWN || r == R_FOREIGN)
+        return CITY_R_BAD;
+    enum city_refusal r =
+        city_db_exec(&s->db, "BEGIN IMMEDIATE", e) == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
+    if (r == CITY_R_NONE)
+        r = city_est_commit(&s->db, enroll_in(s, gw, code, &csr, c, e), e);
+    if (r == CITY_R_UNKNOWN || r == CITY_R_FOREIGN)
         city_guesses_wrong(&s->guesses, q->peer, gw, now);
     city_csr_done(&csr);
     return r;
@@ -303,54 +306,56 @@ void city_est_enroll(struct city_est *s, const struct http_request *q, struct ht
     struct err e = {.text = ""};
     char who[160];
     const char *code = "";
-    enum refusal r = s == NULL                                             ? R_OFF
-                     : !is_pkcs10(q)                                       ? R_TYPE
-                     : !basic(http_header(q, "Authorization"), who, &code) ? R_WHO
-                     : !city_is_id(who)                                    ? R_UNKNOWN
-                                                                           : R_NONE;
-    if (r == R_NONE) {
+    enum city_refusal r = s == NULL                                             ? CITY_R_OFF
+                          : !is_pkcs10(q)                                       ? CITY_R_TYPE
+                          : !basic(http_header(q, "Authorization"), who, &code) ? CITY_R_WHO
+                          : !city_is_id(who)                                    ? CITY_R_UNKNOWN
+                                                                                : CITY_R_NONE;
+    if (r == CITY_R_NONE) {
         pthread_mutex_lock(&s->lock);
         r = enroll(s, q, who, code, &c, &e);
         pthread_mutex_unlock(&s->lock);
     }
     explicit_bzero(who, sizeof who);
-    if (r == R_NONE)
+    if (r == CITY_R_NONE)
         r = answer_certs(s, a, &c, &e);
-    if (r != R_NONE)
-        refuse(a, r, e.text);
+    if (r != CITY_R_NONE)
+        city_est_refuse(a, r, e.text);
 }
 
 /* ---- simplereenroll ---------------------------------------------------------------------------
  */
 
-static enum refusal peer_of(const struct city_est *s, const struct http_request *q,
-                            struct city_peer *p, struct err *e)
+enum city_refusal city_est_peer(const struct city_est *s, const struct http_request *q,
+                                struct city_peer *p, struct err *e)
 {
     size_t n;
     const uint8_t *der = http_peer_cert(q, &n);
 
     if (der == NULL)
-        return R_NO_CERT;
+        return CITY_R_NO_CERT;
     enum st st = city_ca_check(s->ca, der, n, clk_now(clk_real()).utc_ms, p, e);
-    return st == ST_OK ? R_NONE : st == ST_TIMEOUT ? R_CERT_EXPIRED : R_CERT_UNKNOWN;
+    return st == ST_OK ? CITY_R_NONE : st == ST_TIMEOUT ? CITY_R_CERT_EXPIRED : CITY_R_CERT_UNKNOWN;
 }
 
 /* Under the lock. */
-static enum refusal reenroll(struct city_est *s, const struct http_request *q,
-                             const struct city_peer *p, struct city_cert *c, struct err *e)
+static enum city_refusal reenroll(struct city_est *s, const struct http_request *q,
+                                  const struct city_peer *p, struct city_cert *c, struct err *e)
 {
     int64_t now_ms = clk_now(clk_real()).utc_ms;
     struct city_csr csr;
 
     if (city_csr_open(&csr, q->body, q->body_n, p->gw, e) != ST_OK)
-        return R_BAD;
-    enum refusal r = city_db_exec(&s->db, "BEGIN IMMEDIATE", e) == ST_OK ? R_NONE : R_BUSY;
-    if (r == R_NONE) {
+        return CITY_R_BAD;
+    enum city_refusal r =
+        city_db_exec(&s->db, "BEGIN IMMEDIATE", e) == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
+    if (r == CITY_R_NONE) {
         r = look_at(&s->db, p, now_ms, e);
-        if (r == R_NONE && (city_ca_issue(s->ca, &csr, p->gw, now_ms, s->life_ms, c, e) != ST_OK ||
-                            keep_cert(&s->db, p->gw, c, NULL, now_ms, e) != ST_OK))
-            r = R_BUSY;
-        r = committed(&s->db, r, e);
+        if (r == CITY_R_NONE &&
+            (city_ca_issue(s->ca, &csr, p->gw, now_ms, s->life_ms, c, e) != ST_OK ||
+             keep_cert(&s->db, p->gw, c, NULL, now_ms, e) != ST_OK))
+            r = CITY_R_BUSY;
+        r = city_est_commit(&s->db, r, e);
     }
     city_csr_done(&csr);
     return r;
@@ -361,15 +366,17 @@ void city_est_reenroll(struct city_est *s, const struct http_request *q, struct 
     struct city_cert c = {.n = 0};
     struct city_peer p;
     struct err e = {.text = ""};
-    enum refusal r = s == NULL ? R_OFF : !is_pkcs10(q) ? R_TYPE : peer_of(s, q, &p, &e);
+    enum city_refusal r = s == NULL       ? CITY_R_OFF
+                          : !is_pkcs10(q) ? CITY_R_TYPE
+                                          : city_est_peer(s, q, &p, &e);
 
-    if (r == R_NONE) {
+    if (r == CITY_R_NONE) {
         pthread_mutex_lock(&s->lock);
         r = reenroll(s, q, &p, &c, &e);
         pthread_mutex_unlock(&s->lock);
     }
-    if (r == R_NONE)
+    if (r == CITY_R_NONE)
         r = answer_certs(s, a, &c, &e);
-    if (r != R_NONE)
-        refuse(a, r, e.text);
+    if (r != CITY_R_NONE)
+        city_est_refuse(a, r, e.text);
 }

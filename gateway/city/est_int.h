@@ -99,7 +99,50 @@ void city_guesses_wrong(struct city_guesses *g, const char *peer, const char *gw
 
 /* ---- est.c: the requests ------------------------------------------------------------------- */
 
-struct city_est;
+struct city_est {
+    struct city_ca *ca;
+    int64_t life_ms;
+    pthread_mutex_t lock; /* of what follows */
+    struct city_db db;
+    struct city_guesses guesses;
+};
+/* Why a request is not fulfilled: a problem code each (est.c). */
+enum city_refusal {
+    CITY_R_NONE,
+    CITY_R_BAD,
+    CITY_R_OFF,
+    CITY_R_WHO,
+    CITY_R_TYPE,
+    CITY_R_MISTYPED,
+    CITY_R_UNKNOWN,
+    CITY_R_FOREIGN,
+    CITY_R_EXPIRED,
+    CITY_R_USED,
+    CITY_R_RATE,
+    CITY_R_NO_CERT,
+    CITY_R_CERT_UNKNOWN,
+    CITY_R_CERT_EXPIRED,
+    CITY_R_CERT_REVOKED,
+    CITY_R_GATEWAY,
+    CITY_R_COSE_TYPE,
+    CITY_R_CBOR,
+    CITY_R_SIGNATURE,
+    CITY_R_PROOF,
+    CITY_R_KEY_EXISTS,
+    CITY_R_REPLACES,
+    CITY_R_BUSY,
+};
+/* Answers with it; why: words for those that have none of their own. */
+void city_est_refuse(struct http_answer *a, enum city_refusal r, const char *why);
+/* Whose certificate the request comes with. */
+enum city_refusal city_est_peer(const struct city_est *s, const struct http_request *q,
+                                struct city_peer *p, struct err *e);
+/* Whether it was taken back; replaces: it came with a code for a replacement that is not done. */
+enum city_refusal city_est_known(struct city_db *d, const struct city_peer *p, bool *replaces,
+                                 struct err *e);
+/* Ends the transaction: commits for CITY_R_NONE. */
+enum city_refusal city_est_commit(struct city_db *d, enum city_refusal r, struct err *e);
+
 /* *out NULL, and every request says so, without `ca` in the configuration. */
 enum st city_est_open(struct city_est **out, const struct city_cfg *cfg,
                       struct err *e) ST_MUST_CHECK;
@@ -107,5 +150,8 @@ void city_est_close(struct city_est *s);
 void city_est_cacerts(struct city_est *s, struct http_answer *a);
 void city_est_enroll(struct city_est *s, const struct http_request *q, struct http_answer *a);
 void city_est_reenroll(struct city_est *s, const struct http_request *q, struct http_answer *a);
+/* bind.c: registers the key that signs the gateway's batches. receipts: the key of the answer. */
+void city_est_bind(struct city_est *s, const struct wire_pub *receipts,
+                   const struct http_request *q, struct http_answer *a);
 
 #endif

@@ -357,6 +357,12 @@ static void post_reenroll(void *ctx, const struct http_request *q, struct http_a
     city_est_reenroll(c->est, q, a);
 }
 
+static void put_key(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    const struct city *c = ctx;
+    city_est_bind(c->est, wire_key_pub(c->sign), q, a);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------ */
 
 static const struct http_route routes[] = {
@@ -370,6 +376,7 @@ static const struct http_route routes[] = {
     {"GET", "/.well-known/est/cacerts", 0, get_cacerts},
     {"POST", "/.well-known/est/simpleenroll", CSR_MAX, post_enroll},
     {"POST", "/.well-known/est/simplereenroll", CSR_MAX, post_reenroll},
+    {"PUT", "/v1/gateways/{gw}/keys", CSR_MAX, put_key},
 };
 
 static enum st token_read(struct city *c, const char *path, struct err *e)

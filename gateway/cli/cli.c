@@ -13,6 +13,7 @@ static const struct cli_command commands[] = {
     {"check", cli_check, "check a configuration; prints all mistakes at once"},
     {"keygen", cli_keygen, "make the gateway's signing key"},
     {"key", cli_key, "show the signing key, or change it for the next one"},
+    {"enroll", cli_enroll, "enrol the gateway at the city with a claim code"},
     {"status", cli_status, "show how the gateway does"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},

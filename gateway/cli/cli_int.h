@@ -7,6 +7,7 @@
 int cli_check(int argc, char **argv);
 int cli_keygen(int argc, char **argv);
 int cli_key(int argc, char **argv);
+int cli_enroll(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_receipts(int argc, char **argv);

@@ -103,6 +103,11 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
     return st;
 }
 
+const char *cli_identity_beside(const struct cli_config *c)
+{
+    return signer_is_token(c->seal.key) ? c->store.path : c->seal.key;
+}
+
 static enum st open_rooms(struct cli_config *c, struct err *e)
 {
     char dir[512];

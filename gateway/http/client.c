@@ -15,7 +15,7 @@
 
 struct http_client {
     struct http_client_cfg cfg;
-    char *ca, *agent, *auth; /* auth: "Authorization: Bearer …" */
+    char *ca, *pin, *cert, *agent, *auth; /* auth: "Authorization: Bearer …" */
     CURLM *multi;
     CURL *easy;
     struct http_meter meter;
@@ -38,13 +38,15 @@ static CURLcode global_init(void)
     return rc;
 }
 
-static CURLcode need_global(void)
+enum st http_client_ready(struct err *e)
 {
     pthread_mutex_lock(&global_lock);
     CURLcode rc = global_ready ? CURLE_OK : global_init();
     global_ready = rc == CURLE_OK;
     pthread_mutex_unlock(&global_lock);
-    return rc;
+    return rc == CURLE_OK
+               ? ST_OK
+               : err_set(e, ST_MEMORY, "libcurl does not start: %s", curl_easy_strerror(rc));
 }
 
 static char *copy(const char *prefix, const char *text)
@@ -81,19 +83,19 @@ enum st http_client_open(struct http_client **out, const struct http_client_cfg 
     *out = NULL;
     if (cfg->ca != NULL && access(cfg->ca, R_OK) != 0)
         return err_set(e, ST_NOT_FOUND, "%s: the CA file cannot be read", cfg->ca);
-    CURLcode rc = need_global();
-    if (rc != CURLE_OK)
-        return err_set(e, ST_MEMORY, "libcurl does not start: %s", curl_easy_strerror(rc));
-
+    ERR_TRY(http_client_ready(e));
     struct http_client *c = calloc(1, sizeof *c);
     if (c == NULL)
         return err_set(e, ST_MEMORY, "no memory for a client");
     c->cfg = *cfg;
     c->meter.wire = cfg->wire;
     c->ca = cfg->ca != NULL ? copy("", cfg->ca) : NULL;
+    c->pin = cfg->pin != NULL ? copy("", cfg->pin) : NULL;
+    c->cert = cfg->cert != NULL ? copy("", cfg->cert) : NULL;
     c->auth = cfg->bearer != NULL ? copy("Authorization: Bearer ", cfg->bearer) : NULL;
     c->agent = copy("", cfg->user_agent != NULL ? cfg->user_agent : "fieldpost");
-    if ((cfg->ca != NULL && c->ca == NULL) || (cfg->bearer != NULL && c->auth == NULL) ||
+    if ((cfg->ca != NULL && c->ca == NULL) || (cfg->pin != NULL && c->pin == NULL) ||
+        (cfg->cert != NULL && c->cert == NULL) || (cfg->bearer != NULL && c->auth == NULL) ||
         c->agent == NULL || !make_handles(c)) {
         http_client_close(c);
         return err_set(e, ST_MEMORY, "no memory for a client");
@@ -111,6 +113,8 @@ void http_client_close(struct http_client *c)
         explicit_bzero(c->auth, strlen(c->auth));
     free(c->auth);
     free(c->agent);
+    free(c->cert);
+    free(c->pin);
     free(c->ca);
     free(c);
 }
@@ -146,16 +150,19 @@ static bool set_options(struct http_client *c, const struct http_call *call,
                         struct curl_slist *headers, struct http_reply *r)
 {
     CURL *h = c->easy;
+    const bool pinned = c->ca == NULL && c->pin != NULL, tls = c->ca != NULL || pinned;
 
     curl_easy_reset(h);
 #define SET(option, value) (curl_easy_setopt(h, CURLOPT_##option, (value)) == CURLE_OK)
     return SET(ERRORBUFFER, c->detail) && SET(URL, call->url) && SET(NOSIGNAL, 1L) &&
-           SET(PROTOCOLS_STR, c->ca != NULL ? "https" : "http") && SET(PROXY, "") &&
+           SET(PROTOCOLS_STR, tls ? "https" : "http") && SET(PROXY, "") &&
            SET(FOLLOWLOCATION, 0L) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
-           SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) && SET(SSL_VERIFYPEER, 1L) &&
-           SET(SSL_VERIFYHOST, 2L) && SET(CERTINFO, 1L) && SET(CAPATH, NULL) &&
-           (c->ca == NULL || SET(CAINFO, c->ca)) && SET(USERAGENT, c->agent) &&
-           SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
+           SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
+           SET(SSL_VERIFYPEER, pinned ? 0L : 1L) && SET(SSL_VERIFYHOST, pinned ? 0L : 2L) &&
+           (!pinned || SET(PINNEDPUBLICKEY, c->pin)) &&
+           (c->cert == NULL || (SET(SSLCERT, c->cert) && SET(SSLKEY, c->cert))) &&
+           SET(CERTINFO, 1L) && SET(CAPATH, NULL) && (c->ca == NULL || SET(CAINFO, c->ca)) &&
+           SET(USERAGENT, c->agent) && SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
            SET(TIMEOUT_MS, (long)(call->total_ms > 0 ? call->total_ms : c->cfg.total_ms)) &&
            SET(BUFFERSIZE, IO_BUFFER_BYTES) && SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) &&
            SET(TCP_KEEPALIVE, 1L) && SET(CLOSESOCKETFUNCTION, on_close) &&
@@ -254,6 +261,7 @@ static enum st failure(struct http_client *c, const struct http_call *call, CURL
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         st = ST_CORRUPT;
         break;
     case CURLE_OUT_OF_MEMORY:

@@ -85,7 +85,11 @@ struct http_wire {
 };
 struct http_client; /* one keep-alive connection pool, one thread */
 struct http_client_cfg {
-    const char *ca;     /* PEM file; required for https */
+    const char *ca; /* PEM file; required for https, but for: */
+    /* "sha256//" and base64 of the SHA-256 over the server's SubjectPublicKeyInfo: instead of a CA,
+     * on the first contact. Nothing is sent to whoever has another key. */
+    const char *pin;
+    const char *cert;   /* PEM file with a client's key and certificate; NULL: none is shown */
     const char *bearer; /* NULL: none; never logged */
     int64_t connect_ms, total_ms;
     size_t max_answer; /* bytes of an answer that are accepted */
@@ -112,11 +116,15 @@ struct http_reply {
         int64_t from_ms, to_ms, now_ms;
     } cert;
 };
-/* The certificate is always verified against ca, and the host name too; redirects are not
- * followed; TLS 1.2 or newer. */
+/* The certificate is always verified against ca (with a pin: its key), and the host name too;
+ * redirects are not followed; TLS 1.2 or newer. */
 enum st http_client_open(struct http_client **out, const struct http_client_cfg *cfg,
                          struct err *e) ST_MUST_CHECK;
 void http_client_close(struct http_client *c);
+/* The certificate (PEM, appended) of whoever answers at an https url. Nothing is sent, nothing is
+ * verified: what it is worth, a pin says. */
+enum st http_server_cert(const char *url, int64_t connect_ms, struct buf *pem,
+                         struct err *e) ST_MUST_CHECK;
 /* ST_OK when there was an HTTP answer, whatever its status; else ST_TIMEOUT, ST_IO (connect, DNS,
  * send, receive), ST_CORRUPT (certificate), ST_FULL (answer too long), ST_STOPPED. `stop_fd` (or
  * -1): becomes readable to abort the call. The text of e is fit for a technician. */

@@ -38,6 +38,11 @@ struct http_meter {
 void http_meter_read(struct http_meter *m, int fd);
 void http_meter_end(struct http_meter *m, int fd);
 
+/* ---- client.c ---------------------------------------------------------------------------- */
+
+/* Starts libcurl, once. */
+enum st http_client_ready(struct err *e) ST_MUST_CHECK;
+
 /* ---- watch.c: the overall deadline of every connection ----------------------------------- */
 
 /* libmicrohttpd's time-out starts anew with every byte; a client that trickles would hold its

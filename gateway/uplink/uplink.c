@@ -33,6 +33,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct uplink_cfg, receipt_keys),
      .required = true,
      .help = "PEM files with the public keys that sign the city's receipts"},
+    {.key = "identity",
+     .kind = CFG_STRING,
+     .offset = offsetof(struct uplink_cfg, identity),
+     .help =
+         "PEM file with this gateway's TLS key and certificate; ID.pem beside seal.key if absent"},
     {.key = "required",
      .kind = CFG_BOOL,
      .offset = offsetof(struct uplink_cfg, required),

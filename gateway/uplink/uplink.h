@@ -66,6 +66,27 @@ enum st uplinks_spent(struct store_reader *r, const char *id, int64_t *since_ms,
 enum st uplinks_ask_again(const char *store_path, const uint8_t chain[WIRE_ID_BYTES], uint64_t seq,
                           struct err *e) ST_MUST_CHECK;
 
+/* ---- enrolment ---- */
+
+/* What `fieldpost enroll` asks for. */
+struct uplink_enroll {
+    const char *gateway;
+    const struct cfg_items *uplinks; /* of the configuration; their files need not be there yet */
+    const char *beside;              /* the key that seals: identities stand beside it */
+    const struct wire_signer *key;   /* that key */
+    const char *city;                /* its url; NULL: the only uplink's */
+    const char *code;                /* the claim code; NULL: the certificate is there already */
+    const char *pin, *ca_file;       /* how the city is known, while `ca` is not there; NULL */
+    bool replaces;
+    void (*say)(const char *text); /* what was done, a line each */
+};
+/* Learns the city's CA and receipt key where the configuration's files are not there yet (none is
+ * ever overwritten), gets a certificate for a key that is made here, and registers the batch key.
+ * Nothing is sent to anybody but the city that the CA or the pin names; the code is in no message.
+ * After a failure all that was told stays done, and the same call again goes on. ST_REFUSED: the
+ * city says no; ST_CORRUPT: it is not the city; ST_BAD, ST_BUSY and those of the network. */
+enum st uplink_enroll(const struct uplink_enroll *q, struct err *e) ST_MUST_CHECK;
+
 struct uplink_job {
     struct uplinks *uplinks;
     size_t i;

@@ -12,6 +12,7 @@ struct uplink_cfg {
     int type;
     char *url, *ca;
     struct cfg_strings receipt_keys;
+    char *identity; /* NULL: ID.pem beside the key that seals */
     bool required;
     int64_t budget_bytes; /* 0: none */
     int metered;          /* enum uplink_metered */

@@ -352,64 +352,14 @@ static int make_pem(uint8_t *text, size_t size)
     return rc;
 }
 
-static enum st write_synced(int fd, const uint8_t *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t put = write(fd, p, n);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return ST_IO;
-        p += put;
-        n -= (size_t)put;
-    }
-    return fsync(fd) ? ST_IO : ST_OK;
-}
-
-/* Makes the new name itself durable. */
-static enum st sync_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int rc = fd < 0 ? -1 : fsync(fd);
-
-    free(folder);
-    if (fd >= 0)
-        close(fd);
-    return rc ? ST_IO : ST_OK;
-}
-
 enum st wire_key_make(const char *path, struct err *e)
 {
     uint8_t text[1024];
-    char *tmp = NULL;
-    int fd = -1;
-    enum st st = ST_OK;
+    enum st st = make_pem(text, sizeof(text))
+                     ? err_set(e, ST_MEMORY, "cannot make a key")
+                     : wire_file_put(path, text, strlen((char *)text), 0600, false, e);
 
-    /* Written beside and linked: a name that exists is never touched, and a cut leaves no half
-     * key under it. */
-    if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
-        return err_set(e, ST_MEMORY, "no memory for a path");
-    if (make_pem(text, sizeof(text))) {
-        st = err_set(e, ST_MEMORY, "cannot make a key");
-        goto out;
-    }
-    fd = mkostemp(tmp, O_CLOEXEC); /* mode 0600 */
-    if (fd < 0) {
-        st = err_set(e, ST_IO, "%s: %s", path, strerror(errno));
-        goto out;
-    }
-    if (write_synced(fd, text, strlen((char *)text)) || link(tmp, path) || sync_folder(path))
-        st = errno == EEXIST
-                 ? err_set(e, ST_CONFLICT, "%s: exists, and a key is never overwritten", path)
-                 : err_set(e, ST_IO, "%s: %s", path, strerror(errno));
-    unlink(tmp);
-    close(fd);
-out:
     mbedtls_platform_zeroize(text, sizeof(text));
-    free(tmp);
     return st;
 }
 

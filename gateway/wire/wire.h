@@ -541,4 +541,63 @@ void wire_code_write(const uint8_t *bytes, size_t n, char *out);
  * symbols alone and NUL. ST_BAD: e says what is wrong and never repeats the code. */
 enum st wire_code_read(const char *text, size_t n, char *out, struct err *e) ST_MUST_CHECK;
 
+/* ---- files and certificates ---------------------------------------------------------------- */
+
+/* Puts a small file there, whole or not at all, also when the power is cut. ST_CONFLICT when it
+ * exists and is not to be replaced. */
+enum st wire_file_put(const char *path, const void *p, size_t n, unsigned mode, bool replace,
+                      struct err *e) ST_MUST_CHECK;
+/* Reads it whole; a NUL stands behind out->n. ST_FULL beyond out->max. */
+enum st wire_file_get(const char *path, struct buf *out, struct err *e) ST_MUST_CHECK;
+/* Appends base64 in one line. */
+enum st wire_base64(const void *p, size_t n, struct buf *out) ST_MUST_CHECK;
+
+/* A request (PKCS#10, base64) for a certificate with CN=cn, signed by the private key in the PEM
+ * file key_path; *pub (free it) gets its public half. */
+enum st wire_csr_make(const char *key_path, const char *cn, struct buf *out, struct wire_pub **pub,
+                      struct err *e) ST_MUST_CHECK;
+
+/* The certificates in an EST answer: a certs-only PKCS#7 in base64. ST_BAD. */
+#define WIRE_CERTS_MAX 8
+#define WIRE_EST_MAX (32 * 1024) /* bytes of an answer */
+struct wire_certs {
+    struct wire_span v[WIRE_CERTS_MAX]; /* DER, in owned */
+    size_t n;
+    void *owned;
+};
+enum st wire_certs_open(struct wire_certs *c, const void *base64, size_t n,
+                        struct err *e) ST_MUST_CHECK;
+void wire_certs_done(struct wire_certs *c);                                 /* takes a zeroed one */
+enum st wire_cert_pem(struct wire_span der, struct buf *out) ST_MUST_CHECK; /* appends */
+
+struct wire_cert {
+    int64_t from_ms, to_ms; /* its dates, UTC */
+    char cn[65];            /* "": none that could be an id */
+    char serial[41];        /* hex */
+    uint8_t sha256[WIRE_HASH_BYTES];
+    uint8_t spki[WIRE_HASH_BYTES]; /* SHA-256 of its SubjectPublicKeyInfo, as pins have it */
+};
+enum st wire_cert_read(struct wire_cert *out, struct wire_span der, struct err *e) ST_MUST_CHECK;
+/* The first certificate in a PEM text with NUL behind it. */
+enum st wire_cert_read_pem(struct wire_cert *out, const void *text, size_t n,
+                           struct err *e) ST_MUST_CHECK;
+/* Whether the CA signed the certificate, and it is for this key and this name; not its dates.
+ * ST_CORRUPT: not this CA; ST_CONFLICT: another key or name. */
+enum st wire_cert_check(struct wire_span der, struct wire_span ca, const struct wire_pub *pub,
+                        const char *cn, struct err *e) ST_MUST_CHECK;
+
+/* What binds a batch key to a gateway: the proof that whoever holds this TLS certificate holds the
+ * key, too (batch.cddl, key-proof). */
+struct wire_bind {
+    char gw[65];
+    uint8_t cert[WIRE_HASH_BYTES]; /* SHA-256 of the TLS certificate (DER) over which it goes */
+    bool replaces;                 /* the key of the box that had the id before is to end */
+    struct wire_span spki;         /* the key; in the bytes that were opened */
+};
+enum st wire_bind_sign(const struct wire_bind *b, const struct wire_signer *key, struct buf *out,
+                       struct err *e) ST_MUST_CHECK; /* spki is the key's */
+/* Opens; the signature, by spki, is a step of its own. */
+enum st wire_bind_open(struct wire_bind *b, struct wire_cose *cose, const void *p, size_t n,
+                       struct err *e) ST_MUST_CHECK;
+
 #endif

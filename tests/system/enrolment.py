@@ -7,6 +7,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+import fp_contract as fp  # noqa: E402
 from fp_enrol import EST, EnrolCase  # noqa: E402
 from fp_proc import City, main, run  # noqa: E402
 
@@ -189,6 +190,48 @@ class Renewal(EnrolCase):
         words = self.refused(self.reenroll(self.request("next"), "past"), 403,
                              "certificate_expired")
         self.assertIn("new claim code", words)
+
+
+class Keys(EnrolCase):
+    def setUp(self):
+        super().setUp()
+        self.enrolled()
+        self.key = fp.new_key()
+
+    def test_a_key_is_bound_once_and_the_answer_has_the_key_of_the_receipts(self):
+        for status in (201, 200):
+            answer = self.bind(self.proof(self.key))
+            self.assertEqual((answer[0], answer[2]), (status, fp.public_pem(self.city.pub)))
+        self.assertEqual(self.ask_db("SELECT count(*) FROM key"), [(1,)])
+        words = self.refused(self.bind(self.proof(fp.new_key())), 409, "key_exists")
+        self.assertIn("--replaces", words)
+        words = self.refused(self.bind(self.proof(fp.new_key(), replaces=True)), 409, "key_exists")
+
+    def test_a_proof_fits_one_key_one_gateway_and_one_certificate(self):
+        other = fp.new_key()
+        self.enrolled("two", "gw-2")
+        good = self.proof(self.key)
+        flipped = bytearray(good)
+        flipped[-70] ^= 1
+        for body, args, status, code in (
+                (self.proof(self.key, signer=other), {}, 400, "bad_signature"),
+                (self.proof(self.key, gw="gw-2"), {}, 403, "wrong_gateway"),
+                (good, {"gw": "gw-2"}, 403, "wrong_gateway"),
+                (good, {"name": "two", "gw": "gw-2"}, 403, "wrong_gateway"),
+                (self.proof(self.key, "box", "gw-2"), {"name": "two", "gw": "gw-2"}, 403,
+                 "wrong_certificate"),
+                (good[:-1], {}, 400, "bad_cbor"), (good + b"x", {}, 400, "bad_cbor"),
+                (b"", {}, 400, "bad_cbor"), (bytes(flipped), {}, 400, "bad_cbor"),
+                (self.proof(self.key, zz=1), {}, 400, "bad_cbor"),
+                (self.proof(self.key, replaces=False), {}, 400, "bad_cbor"),
+                (self.proof(self.key, v=2), {}, 400, "bad_cbor")):
+            with self.subTest(code=code, args=args):
+                self.refused(self.bind(body, **args), status, code)
+        self.refused(self.curl("/v1/gateways/gw-1/keys", "-X", "PUT", "-H",
+                               "Content-Type: application/cose", body=good), 401, "unauthorized")
+        self.city_cmd("distrust", "--id", "gw-1")
+        self.refused(self.bind(good), 403, "certificate_revoked")
+        self.assertEqual(self.ask_db("SELECT count(*) FROM key"), [(0,)])
 
 
 def signed_by_ca(case, name, begin, end):

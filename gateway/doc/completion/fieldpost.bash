@@ -11,7 +11,10 @@ _fieldpost() {
             offer='serve enroll revoke keys dump verify import report retired alarms ca claim certs
                 distrust --help'
             ;;
-        *) offer='run check keygen key status export receipts resend backup digest verify correct maintain retire --help --version' ;;
+        *)
+            offer='run check keygen key enroll status export receipts resend backup digest verify correct
+                maintain retire --help --version'
+            ;;
         esac
     else
         case $before in
@@ -27,17 +30,17 @@ _fieldpost() {
             if [ "$program" = fieldpost ]; then compopt +o default && return; fi
             offer='hour day total'
             ;;
-        --config | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
+        --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
         --from | --to | --at | --series | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
-            --reassign)
+            --reassign | --valid | --city | --code | --pin | --replaces)
             compopt +o default && return
             ;;
-        --valid) compopt +o default && return ;;
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
             fieldpost.keygen) offer='--out' ;;
             fieldpost.key) offer='show rotate --config' ;;
+            fieldpost.enroll) offer='--config --city --code --code-file --pin --ca --replaces' ;;
             fieldpost.status) offer='--config --json' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;

@@ -25,7 +25,7 @@ is() {
 }
 
 # The options that a text names, and --help, sorted.
-named() { { grep -oE -e '--[a-z]+' || true; echo --help; } | sort -u | xargs; }
+named() { { grep -oE -e '--[a-z]+(-[a-z]+)*' || true; echo --help; } | sort -u | xargs; }
 
 commands=$("$bin/fieldpost" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort | xargs)
 is 'fieldpost' "$(offered fieldpost '')" "--help --version $commands"

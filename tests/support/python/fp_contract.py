@@ -58,10 +58,13 @@ def private_pem(key):
                              serialization.NoEncryption())
 
 
+def public_der(pub):
+    return pub.public_bytes(serialization.Encoding.DER,
+                            serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def kid_of(pub):
-    der = pub.public_bytes(serialization.Encoding.DER,
-                           serialization.PublicFormat.SubjectPublicKeyInfo)
-    return sha256(der)[:8]
+    return sha256(public_der(pub))[:8]
 
 
 def to_be_signed(protected, payload):

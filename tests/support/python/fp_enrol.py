@@ -6,6 +6,8 @@ import re
 import sqlite3
 import subprocess
 
+import fp_contract as fp
+from fp_cbor import encode
 from fp_proc import Case, City, run, write
 
 EST = "/.well-known/est/"
@@ -96,6 +98,22 @@ class EnrolCase(Case):
         """A certificate got with a code of its own."""
         code = self.claim(gw)[0]
         return self.certificate(self.simpleenroll(self.request(name, gw), gw, code), name)
+
+    def proof(self, key, name="box", gw="gw-1", signer=None, **more):
+        """The COSE_Sign1 with which a batch key is registered, over the certificate NAME.pem."""
+        run(["openssl", "x509", "-in", self.path(f"{name}.pem"), "-outform", "DER", "-out",
+             self.path("proof.der")])
+        with open(self.path("proof.der"), "rb") as f:
+            body = {"v": 1, "gw": gw, "cert": fp.sha256(f.read()),
+                    "spki": fp.public_der(key.public_key()), **more}
+        head = {1: -7, 3: "application/vnd.fieldpost.key+cbor",
+                4: fp.kid_of((signer or key).public_key())}
+        return fp.sign(encode(head), encode(body), signer or key)
+
+    def bind(self, body, name="box", gw="gw-1"):
+        return self.curl(f"/v1/gateways/{gw}/keys", "-X", "PUT", "--cert",
+                         self.path(f"{name}.pem"), "--key", self.path(f"{name}.key"), "-H",
+                         'Content-Type: application/cose; cose-type="cose-sign1"', body=body)
 
     def ask_db(self, sql, *values):
         db = sqlite3.connect(self.city.db, timeout=10)
