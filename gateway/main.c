@@ -149,6 +149,8 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
                                      .renews_ms = s.renews_ms};
         snprintf(out[i].id, sizeof out[i].id, "%s", uplinks_id(l->c.uplinks_room, i));
         snprintf(out[i].text, sizeof out[i].text, "%s", s.text);
+        out[i].cert_to_ms = s.cert_to_ms;
+        snprintf(out[i].cert_text, sizeof out[i].cert_text, "%s", s.cert_text);
     }
     return n < max ? n : max;
 }

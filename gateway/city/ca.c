@@ -15,7 +15,7 @@
 
 #include "gateway/city/est_int.h"
 
-#define BEFORE_S 300 /* a gateway's clock may be a little behind */
+#define BEFORE_MS 300000
 #define CA_DAYS 3650
 
 struct city_ca {
@@ -47,9 +47,15 @@ static bool set_serial(X509 *cert, uint8_t serial[CITY_SERIAL_BYTES])
     return ok;
 }
 
+/* It begins a little before now: a gateway's clock may be behind. */
 static bool set_dates(X509 *cert, int64_t now_ms, int64_t until_ms)
 {
-    return ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(now_ms / 1000 - BEFORE_S)) != NULL &&
+    int64_t before_ms = (until_ms - now_ms) / 100;
+
+    if (before_ms > BEFORE_MS)
+        before_ms = BEFORE_MS;
+    return ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)((now_ms - before_ms) / 1000)) !=
+               NULL &&
            ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(until_ms / 1000)) != NULL;
 }
 

@@ -117,6 +117,9 @@ static enum st open_rooms(struct cli_config *c, struct err *e)
         collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
     st[1] = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
     st[2] = uplinks_open(&c->uplinks_room, &c->uplinks_cfg, c->gateway.id, c->cfg, e);
+    if (st[2] == ST_OK) {
+        st[2] = uplinks_beside(c->uplinks_room, cli_identity_beside(c), e);
+    }
     struct err why;
     st[3] = web_check(&c->web, &why);
     if (st[3] != ST_OK) {

@@ -248,6 +248,7 @@ static void step(struct uplink *u)
 static enum st open_thread(struct uplink *u, struct err *e)
 {
     const struct http_client_cfg cfg = {.ca = u->ca,
+                                        .cert = uplink_client_cert(u),
                                         .connect_ms = UPLINK_CONNECT_MS,
                                         .total_ms = UPLINK_CALL_MS,
                                         .max_answer = UPLINK_ANSWER_MAX,
@@ -287,7 +288,13 @@ void uplink_main(void *uplink_job)
     }
     u->failures = 0;
     while (!thr_stop_wait(job->stop, 0)) {
-        step(u);
+        uplink_renew_step(u);
+        if (u->client || open_thread(u, &e) == ST_OK) {
+            step(u);
+        } else {
+            uplink_set_fault(u, e.text);
+            (void)thr_stop_wait(job->stop, IDLE_MS);
+        }
     }
     settle(u); /* what the city has acknowledged need not be sent again */
 out:

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/uplink/uplink_int.h"
+#include "gateway/uplink/enrol_int.h"
 
 enum uplink_type { TYPE_CITY };
 static const struct cfg_word metered[] = {{"auto", UPLINK_METERED_AUTO},
@@ -94,6 +94,11 @@ static enum st open_entry(struct uplink *u, const struct uplink_cfg *cfg, struct
     if (!u->id || !u->url || !u->ca || !u->keys) {
         return err_set(e, ST_MEMORY, "uplinks.%s: no memory", cfg->id);
     }
+    if (cfg->identity && uplink_identity_path(cfg->identity, "", cfg->id, u->identity.path,
+                                              sizeof(u->identity.path), e) != ST_OK) {
+        cfg_complain(c, &cfg->identity, "identity: the path is too long");
+        good = false;
+    }
     u->required = cfg->required;
     u->budget.limit = cfg->budget_bytes;
     u->metered = (enum uplink_metered)cfg->metered;
@@ -138,6 +143,18 @@ enum st uplinks_open(struct uplinks **out, const struct cfg_items *cfg, const ch
         return worst;
     }
     *out = us;
+    return ST_OK;
+}
+
+enum st uplinks_beside(struct uplinks *us, const char *seal_key, struct err *e)
+{
+    for (size_t i = 0; i < us->n; i++) {
+        struct uplink *u = &us->v[i];
+        if (!u->identity.path[0]) {
+            ERR_TRY(uplink_identity_path(NULL, seal_key, u->id, u->identity.path,
+                                         sizeof(u->identity.path), e));
+        }
+    }
     return ST_OK;
 }
 

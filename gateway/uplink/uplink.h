@@ -14,6 +14,8 @@ struct uplinks;
 /* cfg: the filled map. Loads receipt keys, checks files and URLs; mistakes go to c. */
 enum st uplinks_open(struct uplinks **out, const struct cfg_items *cfg, const char *gateway,
                      struct cfg *c, struct err *e) ST_MUST_CHECK;
+/* After it: where no `identity` is configured it is ID.pem beside this key. */
+enum st uplinks_beside(struct uplinks *u, const char *seal_key, struct err *e) ST_MUST_CHECK;
 enum st uplinks_declare(struct uplinks *u, struct store *s, struct err *e) ST_MUST_CHECK;
 void uplinks_close(struct uplinks *u);
 
@@ -30,6 +32,8 @@ struct uplink_status {
     int64_t month_bytes;  /* over such links in this calendar month of Viet Nam */
     int64_t budget_bytes; /* of a month; 0: none */
     int64_t renews_ms;    /* UTC: when the next month begins; 0: the date is not known */
+    int64_t cert_to_ms;   /* UTC: when the TLS certificate ends; 0: there is none */
+    char cert_text[200];  /* what is wrong with it, from 30 days before its end on; "" */
 };
 void uplinks_status(const struct uplinks *u, size_t i, struct uplink_status *out);
 

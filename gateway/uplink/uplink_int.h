@@ -2,6 +2,9 @@
 #ifndef GATEWAY_UPLINK_UPLINK_INT_H
 #define GATEWAY_UPLINK_UPLINK_INT_H
 
+#include <sys/types.h>
+#include <time.h>
+
 #include "gateway/base/log.h"
 #include "gateway/http/http.h"
 #include "gateway/uplink/uplink.h"
@@ -209,6 +212,20 @@ struct uplink_held {
     struct mono until;
 };
 
+/* The TLS certificate that this uplink shows, and when it is renewed (renew.c). */
+#define UPLINK_PATH_BYTES 512
+struct uplink_identity {
+    char path[UPLINK_PATH_BYTES]; /* "": none */
+    bool looked, good, ended;
+    struct wire_cert cert;
+    ino_t ino; /* of what was read */
+    struct timespec mtime;
+    off_t size;
+    struct mono next_look;
+    int64_t renew_ms, warned_ms; /* UTC */
+    unsigned failures;
+};
+
 struct uplink {
     char *id, *url, *ca;
     bool required;
@@ -246,7 +263,14 @@ struct uplink {
     uint64_t random;
     struct log_limit acked_limit;
     bool of_store; /* status.text tells of the store */
+    struct uplink_identity identity;
 };
+uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
+/* Reads the certificate again when its file has changed, renews it when it is time, and says when
+ * it ends; at most once a second. The client is closed (NULL) when another is to be shown. */
+void uplink_renew_step(struct uplink *u);
+/* What to show: NULL without one, or when it has ended, for batches go without it. */
+const char *uplink_client_cert(const struct uplink *u);
 
 /* status.c: what fails on the way to the city and back; what fails here, in the store, which is
  * over when the store works again, batch or no batch; and what went well. */
@@ -279,7 +303,6 @@ void uplink_head_soon(struct uplink *u);
 /* A batch was accepted; this is what its receipt claims. */
 void uplink_head_heard(struct uplink *u, const struct uplink_sent *s);
 void uplink_ask_head(struct uplink *u);
-uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
 
 struct uplinks {
     char *gw;

@@ -248,6 +248,20 @@ static void put_data(struct web_json *j, const struct web_uplink *u)
     web_json_close(j, '}');
 }
 
+static void put_certificate(struct web_json *j, const struct web_uplink *u, int64_t now_ms)
+{
+    if (u->cert_to_ms == 0) {
+        web_json_text(j, "certificate", NULL);
+        return;
+    }
+    web_json_open(j, "certificate", '{');
+    web_json_int(j, "ends_ms", u->cert_to_ms);
+    web_json_int(j, "days_left",
+                 u->cert_to_ms > now_ms ? (u->cert_to_ms - now_ms) / INT64_C(86400000) : 0);
+    web_json_text(j, "text", u->cert_text);
+    web_json_close(j, '}');
+}
+
 static void put_uplinks(struct web_json *j, struct web *w)
 {
     struct web_uplink up[UPLINKS_MAX];
@@ -264,6 +278,7 @@ static void put_uplinks(struct web_json *j, struct web *w)
         web_json_int(j, "acknowledged", (int64_t)up[i].acknowledged);
         web_json_int(j, "bytes", (int64_t)up[i].bytes);
         put_data(j, &up[i]);
+        put_certificate(j, &up[i], clk_now(w->clk).utc_ms);
         put_receipt(j, w, up[i].id);
         web_json_close(j, '}');
     }

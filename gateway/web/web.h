@@ -23,6 +23,8 @@ struct web_uplink {
     uint64_t sent, acknowledged, bytes, wire_bytes;
     bool metered;
     int64_t month_bytes, budget_bytes, renews_ms; /* 0: no budget; not known */
+    int64_t cert_to_ms; /* when its TLS certificate ends; 0: it has none */
+    char cert_text[200];
 };
 struct web_site {
     const char *id, *name, *territory, *language, *version;

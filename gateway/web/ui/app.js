@@ -122,6 +122,9 @@ function problems() {
     else if (u.data.metered && u.data.budget_bytes && u.data.left_bytes < u.data.budget_bytes / 5) {
       list.push({ level: "warn", text: t("budget_low", { id: u.id }), step: t("budget_low_step") });
     }
+    if (u.certificate && u.certificate.text) list.push({ level: "warn",
+      text: t("certificate_problem", { id: u.id }),
+      step: `${t("certificate_problem_step")} (${u.certificate.text})` });
   }
   list.push(...storageProblems());
   list.push(...sick.filter((d) => broken(d) && own(d)).map(deviceProblem));
