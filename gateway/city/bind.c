@@ -1,5 +1,6 @@
 /* A gateway's batch key: registered by the box itself, over its TLS certificate, with a proof that
  * it holds the key. And the hand-over from a box to the one that replaces it. */
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -104,6 +105,19 @@ static enum city_refusal bind_in(struct city_db *d, const struct city_peer *p,
     return st == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
 }
 
+/* For a box that replaces another: the chain that it follows, and where its last window ended. */
+static enum st put_last(struct city_db *d, const char *gw, struct buf *out, struct err *e)
+{
+    sqlite3_stmt *s = city_db_bind(d, SQL_LAST_HANDED, "t", gw);
+    enum st st = city_db_step(d, s, e);
+
+    if (st == ST_OK)
+        st = buf_printf(out, "last %s %" PRId64 "\n", (const char *)sqlite3_column_text(s, 0),
+                        (int64_t)sqlite3_column_int64(s, 1));
+    sqlite3_reset(s);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 void city_est_bind(struct city_est *s, const struct wire_pub *receipts,
                    const struct http_request *q, struct http_answer *a)
 {
@@ -113,14 +127,16 @@ void city_est_bind(struct city_est *s, const struct wire_pub *receipts,
     bool known = false;
     enum city_refusal r = s == NULL ? CITY_R_OFF : read_proof(s, q, &p, &b, &e);
 
+    buf_init(&a->body, 4096);
     if (r == CITY_R_NONE) {
         pthread_mutex_lock(&s->lock);
         r = city_db_exec(&s->db, "BEGIN IMMEDIATE", &e) == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
         if (r == CITY_R_NONE)
             r = city_est_commit(&s->db, bind_in(&s->db, &p, &b, &known, &e), &e);
+        if (r == CITY_R_NONE && b.replaces && put_last(&s->db, p.gw, &a->body, &e) != ST_OK)
+            r = CITY_R_BUSY;
         pthread_mutex_unlock(&s->lock);
     }
-    buf_init(&a->body, 4096);
     if (r == CITY_R_NONE && wire_pub_pem(receipts, &a->body) != ST_OK)
         r = CITY_R_BUSY;
     a->status = known ? 200 : 201;

@@ -124,6 +124,7 @@ static int enroll(const struct cli_config *c, const struct options *o, const cha
                                     .pin = o->pin,
                                     .ca_file = o->ca,
                                     .replaces = o->replaces != NULL,
+                                    .store_path = c->store.path,
                                     .say = print_line};
     st = uplink_enroll(&q, &e);
     if (st != ST_OK) {

@@ -307,6 +307,7 @@ enum st store_start(struct store *s, struct err *e)
                     "%lld bytes in the middle of %s could not be read; what stands behind them was",
                     (long long)s->jfile.damaged, s->jfile.path);
     ERR_TRY(store_count(s, e));
+    ERR_TRY(store_follows_take(s, e));
     ERR_TRY(store_figures_start(s, e));
     ERR_TRY(store_rollup_open(s, e));
     ERR_TRY(store_calibrate(s, e));

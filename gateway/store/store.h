@@ -491,6 +491,18 @@ void store_key(struct store *s, const struct wire_pub *pub);
 /* Any thread: damage was met while it ran. Close the store and open it again. */
 bool store_damaged(struct store *s);
 
+/* The chain of the box that this one replaces: a note beside a store that is not there yet, which
+ * store_start takes. The first chain then follows that one, and its first window begins at to_ms,
+ * the end of the other's last (0: not known). */
+#define STORE_FOLLOWS ".follows"
+struct store_follows {
+    uint8_t chain[WIRE_ID_BYTES], hash[WIRE_HASH_BYTES];
+    uint64_t seq;
+    int64_t to_ms;
+};
+enum st store_follows_write(const char *store_path, const struct store_follows *f,
+                            struct err *e) ST_MUST_CHECK;
+
 /* What the city's signed head says of this gateway's chains: each without a hole up to `through`,
  * the ranges that are missing behind, and the numbers whose link does not fit the batch before.
  * Acknowledges what the city is proven to hold (our hash at the end of its prefix, and no broken

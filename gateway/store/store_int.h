@@ -430,4 +430,9 @@ enum st store_blob_readings(struct wire_span packed,
                             bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
                             bool *stopped, struct err *e);
 
+/* ---- follows.c ---- */
+
+/* At the start: takes the note, when there is one and no chain yet. */
+enum st store_follows_take(struct store *s, struct err *e) ST_MUST_CHECK;
+
 #endif

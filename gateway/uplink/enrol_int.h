@@ -11,16 +11,30 @@ struct uplink_est {
     const char *ca, *pin, *cert; /* as http_client_cfg has them */
     int stop_fd;
 };
-/* All of these: ST_REFUSED, the city said no and e has its words; ST_BUSY, not now; ST_BAD, what
- * answers is no such city; else as http_client_do. */
+/* All of these: ST_REFUSED, the city said no and e has its words (ST_CONFLICT: the code was used);
+ * ST_BUSY, not now; ST_BAD, what answers is no such city; else as http_client_do. */
 enum st uplink_est_cacerts(const struct uplink_est *s, struct wire_certs *out,
                            struct err *e) ST_MUST_CHECK;
 /* csr: base64. code NULL: with the certificate of s. */
 enum st uplink_est_enroll(const struct uplink_est *s, const struct buf *csr, const char *code,
                           struct wire_certs *out, struct err *e) ST_MUST_CHECK;
-/* Registers the batch key; out: the city's receipt keys, PEM. */
+/* Registers the batch key; out: the city's receipt keys, PEM, behind a line on the chain that a box
+ * which replaces another follows. */
 enum st uplink_est_bind(const struct uplink_est *s, const struct buf *proof, struct buf *out,
                         struct err *e) ST_MUST_CHECK;
+
+/* GETs what has that content type; at most out->max bytes. */
+enum st uplink_est_get(const struct uplink_est *s, const char *path, const char *type,
+                       struct buf *out, struct err *e) ST_MUST_CHECK;
+
+/* ---- follow.c ----------------------------------------------------------------------------------
+ */
+
+/* Leaves a note beside the store that is not there yet where the box ended that this one replaces.
+ * answer: that of uplink_est_bind. */
+enum st uplink_follow(const struct uplink_est *s, const struct cfg_strings *keys,
+                      const struct buf *answer, const char *store_path,
+                      struct err *e) ST_MUST_CHECK;
 
 /* ---- identity.c: the file with the TLS key and its certificate ---------------------------------
  */

@@ -212,10 +212,14 @@ static enum st certify(struct run *r, struct wire_cert *cert, struct err *e)
     if (st == ST_OK) {
         st = uplink_est_enroll(&r->est, &csr, code, &certs, e);
     }
-    if (st == ST_OK) {
+    /* used, by us: what it gave is here, and the steps behind are still to be done */
+    if (st == ST_CONFLICT &&
+        uplink_identity_read(r->identity, r->q->gateway, cert, NULL) == ST_OK) {
+        st = ST_OK;
+    } else if (st == ST_OK) {
         st = uplink_identity_put(r->identity, r->q->gateway, pub, &certs, &r->cas, cert, e);
     }
-    if (st == ST_OK) {
+    if (st == ST_OK && certs.n > 0) {
         say(r, "key and certificate are in ", r->identity);
     }
     explicit_bzero(code, sizeof(code));
@@ -227,15 +231,24 @@ static enum st certify(struct run *r, struct wire_cert *cert, struct err *e)
 
 /* ---- the batch key and the city's receipt keys ---- */
 
-/* The next PEM block at *at; 0 at the end. */
-static size_t next_block(const struct buf *pem, size_t *at)
+/* The next PEM block behind *at, which moves behind it; empty at the end. */
+static struct wire_span next_block(const struct buf *pem, size_t *at)
 {
-    static const char end[] = "-----END PUBLIC KEY-----\n";
-    const char *p = (const char *)pem->p + *at;
-    const char *behind = pem->n > *at ? memmem(p, pem->n - *at, end, sizeof(end) - 1) : NULL;
-    size_t n = behind ? (size_t)(behind - p) + sizeof(end) - 1 : 0;
-    *at += n;
-    return n;
+    static const char begin[] = "-----BEGIN PUBLIC KEY-----\n",
+                      end[] = "-----END PUBLIC KEY-----\n";
+    const uint8_t *p = pem->n > *at ? pem->p + *at : NULL, *stop = NULL;
+    if (p) {
+        p = memmem(p, pem->n - *at, begin, sizeof(begin) - 1);
+    }
+    if (p) {
+        stop = memmem(p, (size_t)(pem->p + pem->n - p), end, sizeof(end) - 1);
+    }
+    if (!stop) {
+        return (struct wire_span){NULL, 0};
+    }
+    stop += sizeof(end) - 1;
+    *at = (size_t)(stop - pem->p);
+    return (struct wire_span){p, (size_t)(stop - p)};
 }
 
 static enum st keep_receipt_keys(const struct run *r, const struct buf *pem, struct err *e)
@@ -247,12 +260,12 @@ static enum st keep_receipt_keys(const struct run *r, const struct buf *pem, str
             known++;
             continue;
         }
-        size_t from = at, n = next_block(pem, &at);
-        if (n == 0) {
+        struct wire_span block = next_block(pem, &at);
+        if (block.n == 0) {
             break;
         }
         struct wire_pub *pub = NULL;
-        enum st st = wire_file_put(files->v[i], pem->p + from, n, 0644, false, e);
+        enum st st = wire_file_put(files->v[i], block.p, block.n, 0644, false, e);
         if (st == ST_OK && (st = wire_pub_load(&pub, files->v[i], e)) != ST_OK) {
             (void)unlink(files->v[i]);
         }
@@ -286,6 +299,9 @@ static enum st bind(struct run *r, const struct wire_cert *cert, struct err *e)
         say(r, "the city takes the batches of this gateway", "");
         st = keep_receipt_keys(r, &pem, e);
     }
+    if (st == ST_OK && r->q->replaces) {
+        st = uplink_follow(&r->est, &r->u->receipt_keys, &pem, r->q->store_path, e);
+    }
     buf_done(&proof);
     buf_done(&pem);
     return st;
@@ -298,6 +314,13 @@ enum st uplink_enroll(const struct uplink_enroll *q, struct err *e)
     ERR_TRY(find(&r, e));
     if ((size_t)snprintf(r.try, sizeof(r.try), "%s.try", r.u->ca) >= sizeof(r.try)) {
         return err_set(e, ST_BAD, "%s: the path is too long", r.u->ca);
+    }
+    if (q->replaces && access(q->store_path, F_OK) == 0) {
+        return err_set(
+            e, ST_CONFLICT,
+            "%s: this box has a store already, with a chain of its own; one that replaces "
+            "another begins without: move it away",
+            q->store_path);
     }
     enum st st = trust(&r, e);
     if (st == ST_OK && q->code) {

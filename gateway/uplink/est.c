@@ -18,8 +18,8 @@ static enum st complain(const struct uplink_est *s, const struct http_reply *r, 
         uplink_problem_member(b->p, b->n, "code", code, sizeof(code))) {
         (void)uplink_problem_member(b->p, b->n, "detail", detail, sizeof(detail));
         bool later = r->status == 429 || r->status >= 500;
-        return err_set(e, later ? ST_BUSY : ST_REFUSED, "the city says no (%d %s): %s", r->status,
-                       code, detail);
+        enum st st = later ? ST_BUSY : strcmp(code, "code_used") == 0 ? ST_CONFLICT : ST_REFUSED;
+        return err_set(e, st, "the city says no (%d %s): %s", r->status, code, detail);
     }
     if (r->status >= 300 && r->status < 400) {
         return err_set(e, ST_BAD,
@@ -44,7 +44,7 @@ static enum st call(const struct uplink_est *s, struct http_call *c, const char 
                                         .cert = s->cert,
                                         .connect_ms = UPLINK_CONNECT_MS,
                                         .total_ms = CALL_MS,
-                                        .max_answer = WIRE_EST_MAX,
+                                        .max_answer = out->max,
                                         .user_agent = "fieldpost"};
     struct http_client *client = NULL;
     struct http_reply r = {.retry_after_s = -1};
@@ -58,7 +58,7 @@ static enum st call(const struct uplink_est *s, struct http_call *c, const char 
         return err_set(e, ST_BAD, "%s: the address is too long", s->url);
     }
     c->url = url;
-    buf_init(&r.body, WIRE_EST_MAX);
+    buf_init(&r.body, out->max);
     enum st st = http_client_open(&client, &cfg, e);
     if (st == ST_OK) {
         st = http_client_do(client, c, s->stop_fd, &r, e);
@@ -86,6 +86,13 @@ static enum st certs(const struct uplink_est *s, struct http_call *c, const char
     }
     buf_done(&body);
     return st;
+}
+
+enum st uplink_est_get(const struct uplink_est *s, const char *path, const char *type,
+                       struct buf *out, struct err *e)
+{
+    struct http_call c = {.method = "GET"};
+    return call(s, &c, path, type, out, e);
 }
 
 enum st uplink_est_cacerts(const struct uplink_est *s, struct wire_certs *out, struct err *e)

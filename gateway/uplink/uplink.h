@@ -81,8 +81,9 @@ struct uplink_enroll {
     const char *city;                /* its url; NULL: the only uplink's */
     const char *code;                /* the claim code; NULL: the certificate is there already */
     const char *pin, *ca_file;       /* how the city is known, while `ca` is not there; NULL */
-    bool replaces;
-    void (*say)(const char *text); /* what was done, a line each */
+    bool replaces;                   /* the box that had this id; the store must not be there yet */
+    const char *store_path;          /* where it will be */
+    void (*say)(const char *text);   /* what was done, a line each */
 };
 /* Learns the city's CA and receipt key where the configuration's files are not there yet (none is
  * ever overwritten), gets a certificate for a key that is made here, and registers the batch key.

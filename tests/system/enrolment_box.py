@@ -2,6 +2,7 @@
 import base64
 import http.client
 import http.server
+import json
 import os
 import ssl
 import stat
@@ -11,7 +12,9 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+import fp_contract as fp  # noqa: E402
 from fp_enrol import EnrolCase  # noqa: E402
+from fp_slave import COUNTER_PROFILE, Counter, Slave  # noqa: E402
 from fp_proc import Gateway, main, make_tls, run, until, write  # noqa: E402
 
 
@@ -147,6 +150,120 @@ class Enroll(BoxCase):
         self.configure(self.box)
         self.enroll("--pin", pin, code=code)
         self.assertEqual(self.ask_db("SELECT count(*) FROM device"), [(1,)])
+
+
+class Replaces(BoxCase):
+    def setUp(self):
+        self.slave = Slave({1: Counter(100)})
+        super().setUp()
+        self.stack.callback(self.slave.stop)
+
+    def configure(self, box, url=None, more=""):
+        super().configure(box, url, more)
+        write(os.path.join(box.folder, "counter.yaml"), COUNTER_PROFILE)
+        with open(box.conf, "a", encoding="ascii") as f:
+            f.write(f"buses: {{plant: {{type: modbus-tcp, host: 127.0.0.1, port: "
+                    f"{self.slave.port}}}}}\n"
+                    "devices: {dev-1: {bus: plant, unit: 1, profile: ./counter.yaml, every: 1s}}\n")
+
+    def dead_box(self):
+        """The old box: known, with batches at the city, and some that never got there."""
+        code, pin = self.claim()
+        self.enroll("--pin", pin, code=code)
+        self.seals(self.box)
+        until(lambda: self.ask_db("SELECT max(through_seq) FROM chain")[0][0] >= 3, 60, "batches")
+        self.box.stop()
+        port = self.city.port
+        self.city.stop()
+        self.box.start()  # goes on without the city
+        until(lambda: self.unsent(self.box) >= 2, 60, "batches that wait")
+        self.box.kill()
+        self.city.start()
+        self.assertEqual(self.city.port, port)
+        return pin
+
+    @staticmethod
+    def unsent(box):
+        text = run([box.exe, "status", "--config", box.conf, "--json"], ok=(0, 1)).stdout
+        try:
+            return json.loads(text)["store"]["batches_unsent"]
+        except (ValueError, KeyError):
+            return 0
+
+    def test_a_new_box_follows_the_dead_one_and_the_old_card_is_still_taken(self):
+        pin = self.dead_box()
+        old_chain, seq, digest = self.ask_db(
+            "SELECT chain, through_seq, through_hash FROM chain")[0]
+        old_end = self.ask_db("SELECT max(to_ms) FROM batch")[0][0]
+        box = self.new_box("new")
+        self.assertIn("gateway.id", self.enroll("--replaces", "gw-9", box=box, ok=(2,)))
+        plain = self.claim()[0]
+        self.assertIn("key_exists", self.enroll("--replaces", "gw-1", "--pin", pin, box=box,
+                                                code=plain, ok=(1,)))
+        code = self.claim("gw-1", "--replaces")[0]
+        self.assertIn("enroll --replaces", self.enroll(box=box, code=code, ok=(1,)))
+        self.enroll("--replaces", "gw-1", box=box, code=code)
+        handed = self.ask_db("SELECT at_ms FROM handed")
+        self.assertEqual(len(handed), 1)
+        self.seals(box)
+        after = self.ask_db("SELECT after_chain, after_seq, after_hash FROM chain ORDER BY id DESC "
+                            "LIMIT 1")[0]
+        self.assertEqual(after, (old_chain, seq, digest))
+        until(lambda: self.ask_db("SELECT count(*) FROM batch WHERE kind = 0 AND chain = (SELECT "
+                                  "max(id) FROM chain)")[0][0], 30, "a window of the new box")
+        first = self.ask_db("SELECT min(from_ms) FROM batch WHERE kind = 0 AND chain = (SELECT "
+                            "max(id) FROM chain)")[0][0]
+        self.assertEqual(first, old_end)
+        self.assertEqual(self.ask_db("SELECT DISTINCT g.cause FROM gap g JOIN batch b ON b.id = "
+                                     "g.batch WHERE b.chain = (SELECT max(id) FROM chain) AND "
+                                     "g.from_ms = ?", first), [("off",)])
+        series = [{r[0] for r in self.ask_db("SELECT p.series FROM plan p JOIN batch b ON b.id = "
+                                             "p.batch WHERE b.chain = ?", chain)}
+                  for (chain,) in self.ask_db("SELECT id FROM chain ORDER BY id")]
+        self.assertEqual(series[0], series[-1])
+        self.assertIn("dev-1/n", series[0])
+        self.assertEqual(self.ask_db("SELECT count(*) FROM batch WHERE broken"), [(0,)])
+
+        # the old card: sealed before the hand-over, so taken
+        stick = self.path("stick")
+        os.makedirs(stick)
+        held = self.ask_db("SELECT count(*) FROM batch b JOIN chain c ON c.id = b.chain WHERE "
+                           "c.chain = ?", old_chain)[0][0]
+        run([self.box.exe, "export", "--config", self.box.conf, "--sealed", stick])
+        r = self.city_cmd("import", stick)
+        self.assertIn(" 0 refused", r.stdout)
+        now = self.ask_db("SELECT count(*) FROM batch b JOIN chain c ON c.id = b.chain WHERE "
+                          "c.chain = ?", old_chain)[0][0]
+        self.assertGreaterEqual(now, held + 2)
+
+        # the old box itself, come back: nothing new of it
+        self.box.start()
+        self.box.proc.wait_line("unauthorized", 60)
+        latest = self.ask_db("SELECT max(b.to_ms) FROM batch b JOIN chain c ON c.id = b.chain JOIN "
+                             "handed h ON h.key = c.key")[0][0]
+        self.assertLessEqual(latest, handed[0][0])
+        self.box.stop()
+        self.assertEqual(self.ask_db("SELECT count(*) FROM evidence"), [(0,)])
+        self.refused_now(box)
+
+    def refused_now(self, box):
+        """The old box's certificate and a third box have ended chances."""
+        write(self.path("box.pem"), run(["openssl", "x509", "-in", self.file("city.pem")]).stdout)
+        write(self.path("box.key"), run(["openssl", "pkey", "-in", self.file("city.pem")]).stdout)
+        self.refused(self.reenroll(self.request("later"), "box"), 403, "certificate_revoked")
+        write(self.path("new.pem"), run(["openssl", "x509", "-in",
+                                         self.file("city.pem", box)]).stdout)
+        write(self.path("new.key"), run(["openssl", "pkey", "-in",
+                                         self.file("city.pem", box)]).stdout)
+        self.refused(self.bind(self.proof(fp.new_key(), "new", replaces=True), "new"), 409,
+                     "key_exists")
+
+    def test_a_box_that_has_a_store_of_its_own_is_told(self):
+        code, pin = self.claim("gw-1", "--replaces")
+        write(self.box.db, b"")
+        said = self.enroll("--replaces", "gw-1", "--pin", pin, code=code, ok=(1,))
+        self.assertIn("move it away", said)
+        self.assertEqual(self.ask_db("SELECT count(*) FROM device"), [(0,)])
 
 
 class Strangers(BoxCase):
