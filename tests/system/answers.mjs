@@ -47,7 +47,7 @@ export function checkSealedDigests(batches) {
 }
 
 export function checkHead(head, pub, batches, nonce) {
-  const { keys, payload: h } = open(head, pub);
+  const { keys, payload: h } = open(head, [pub]);
   need(keys.get(3) === TYPES.head, 'not a head');
   need(h.get('v') === 1 && batches.every((b) => b.gw === h.get('gw')), 'a head of another gateway');
   need(h.get('nonce') === nonce, 'a head for another question');
@@ -62,7 +62,7 @@ export function checkHead(head, pub, batches, nonce) {
 }
 
 export function checkDigest(digest, pub, batches, day) {
-  const { keys, payload: d } = open(digest, pub);
+  const { keys, payload: d } = open(digest, [pub]);
   need(keys.get(3) === TYPES.digest, 'not a digest');
   need(d.get('v') === 1 && batches.every((b) => b.gw === d.get('gw')), 'a digest of another gateway');
   need(d.get('day') === day, 'a digest of another day');

@@ -20,15 +20,15 @@ const device = loadKey(at('device.pub')), city = loadKey(at('city.pub'));
 const manifest = at('usb', info.gw, 'manifest.json');
 const listed = JSON.parse(readFileSync(manifest, 'utf8')).batches;
 const file = (b) => at('usb', info.gw, b.chain, `${b.seq}.cose.zst`);
-const batches = listed.map((b) => openBatch(file(b), device, b.sha256));
+const batches = listed.map((b) => openBatch(file(b), [device], b.sha256));
 const receipts = readdirSync(at('receipts'));
 const small = (kind) => listed.filter((b) => b.kind === kind).reduce((a, b) => load(file(b)).length < load(file(a)).length ? b : a);
 const [data, control] = [small('data'), small('control')];
 const ofDigest = listed.find((b) => b.seq === info.sealed_in);
 const MESSAGES = {
-  data: [load(file(data)), (f, key = device) => openBatch(f, key)],
-  control: [load(file(control)), (f, key = device) => openBatch(f, key)],
-  'sealed digest': [load(file(ofDigest)), (f, key = device) => openBatch(f, key)],
+  data: [load(file(data)), (f, key = device) => openBatch(f, [key])],
+  control: [load(file(control)), (f, key = device) => openBatch(f, [key])],
+  'sealed digest': [load(file(ofDigest)), (f, key = device) => openBatch(f, [key])],
   receipt: [bytes('receipts', receipts[0]), (f, key = city) => checkReceipt(decode(load(f)), key, batches)],
   head: [bytes('head'), (f, key = city) => checkHead(decode(load(f)), key, batches, info.nonce)],
   digest: [bytes('digest'), (f, key = city) => checkDigest(decode(load(f)), key, batches, info.day)],

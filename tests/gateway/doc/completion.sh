@@ -31,7 +31,8 @@ commands=$("$bin/fieldpost" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort | x
 is 'fieldpost' "$(offered fieldpost '')" "--help --version $commands"
 for command in $commands; do
     help=$("$bin/fieldpost" "$command" --help)
-    acts=$(sed -n "s/^\(usage:\)\? *fieldpost $command \([a-z]\+\) .*/\2/p" <<<"$help")
+    acts=$(sed -n "s/^\(usage:\)\? *fieldpost $command \(\[[^]]*\] \)\?\([A-Z|/*]* \)\?\([a-z]\+\) .*/\4/p" \
+        <<<"$help" | sort -u)
     is "fieldpost $command" "$(offered "/usr/bin/fieldpost" "$command" '')" \
         "$(tr ' ' '\n' <<<"$(named <<<"$help") $acts" | sort | paste -sd ' ' | sed 's/^ *//')"
 done
