@@ -382,6 +382,8 @@ int main(int argc, char **argv)
             s.seed = number_of(argv[i + 1], 1);
         else if (strcmp(argv[i], "--point") == 0)
             one = argv[i + 1];
+        else if (strcmp(argv[i], "--deaf") == 0)
+            disk_deaf = (unsigned)number_of(argv[i + 1], 0);
     }
     printf("figure: crash seed %llu\n", (unsigned long long)s.seed);
     s.dir = temp_make();
@@ -397,7 +399,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (!one)
-        choose(&s, full ? 400 : 36);
+        choose(&s, disk_deaf ? 2 : full ? 400 : 36);
     s.jobs = one ? 1 : JOBS;
     good = try_all(&s);
     unsigned failed = print_table(&s);
@@ -405,5 +407,5 @@ int main(int argc, char **argv)
     script_free(&s.runs);
     free(s.point);
     temp_done(s.dir);
-    return good && !failed ? 0 : 1;
+    return disk_deaf ? failed == 0 : !good || failed;
 }

@@ -31,11 +31,15 @@ struct disk_name {
 struct disk {
     const struct rec_log *log;
     size_t at; /* calls that were made */
+    unsigned syncs;
     struct disk_file *file;
     struct disk_name *name; /* as of the folder's last sync */
     size_t nname;
     struct disk_list open; /* names made, changed, removed since */
 };
+
+/* Above 0: so many files' syncs from one that the disk does not hear to the next. */
+extern unsigned disk_deaf;
 
 /* Out of memory ends the program: it is a test. */
 void disk_init(struct disk *d, const struct rec_log *log);
