@@ -304,11 +304,15 @@ static void read_reply(CURL *h, struct http_reply *r)
     r->received_bytes = (int64_t)down + head_down;
 }
 
-static void read_meter(struct http_client *c)
+static void read_meter(struct http_client *c, const struct http_reply *r)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
-    if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK)
-        http_meter_read(&c->meter, fd);
+    long fresh = 0;
+    if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+        http_meter_read(&c->meter, fd))
+        return;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &fresh);
+    http_meter_guess(&c->meter, fd, r->sent_bytes, r->received_bytes, fresh > 0);
 }
 
 enum st http_client_do(struct http_client *c, const struct http_call *call, int stop_fd,
@@ -344,7 +348,7 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
         curl_easy_setopt(c->easy, CURLOPT_QUICK_EXIT, 1L);
         st = err_set(e, ST_STOPPED, "%s: stopped", call->url);
     }
-    read_meter(c);
+    read_meter(c, reply);
     curl_multi_remove_handle(c->multi, c->easy);
 out:
     if (st == ST_MEMORY) /* what ran out of memory half-way takes no call any more */

@@ -77,7 +77,7 @@ void http_server_close(struct http_server *s); /* waits for handlers that run */
 
 /* Bytes of IP packets, as the kernel counts them (TCP_INFO): payload, TLS and heads, repeats too.
  * Not in it: looking names up. Some 2 % more than a counter in nftables says: the end of a
- * connection is an estimate. */
+ * connection is an estimate, and all of it is one where the kernel does not tell. */
 #define HTTP_INTERFACE_BYTES 16
 struct http_wire {
     int64_t sent_bytes, received_bytes;

@@ -34,8 +34,11 @@ struct http_meter {
         int64_t sent, received; /* at the last look */
     } seen[HTTP_METERED];
 };
-/* Adds to the wire what went over the socket since the last look; before it is closed. */
-void http_meter_read(struct http_meter *m, int fd);
+/* Adds to the wire what went over the socket since the last look; before it is closed. false: the
+ * kernel does not tell. */
+bool http_meter_read(struct http_meter *m, int fd);
+/* Instead, from the bytes of a call as libcurl counts them, above TLS; fresh: it connected. */
+void http_meter_guess(struct http_meter *m, int fd, int64_t sent, int64_t received, bool fresh);
 void http_meter_end(struct http_meter *m, int fd);
 
 /* ---- client.c ---------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,8 @@
 #define TCP_STAMPS 12 /* the option that nearly every connection carries in each segment */
 #define IPV4_HEAD 20
 #define IPV6_HEAD 40
+#define HANDSHAKE 3000 /* of TLS, about, each way */
+#define OVERHEAD 25    /* a guess adds one byte to so many: heads of segments, TLS records */
 
 static bool is_v4(const struct sockaddr_storage *a)
 {
@@ -38,8 +41,9 @@ static bool totals(int fd, int64_t *sent, int64_t *received, int64_t *head)
     struct sockaddr_storage a;
     socklen_t n = sizeof t;
     memset(&t, 0, sizeof t);
-    if (!local_address(fd, &a) || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &t, &n) != 0)
-        return false;
+    if (!local_address(fd, &a) || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &t, &n) != 0 ||
+        n < offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof t.tcpi_bytes_sent)
+        return false; /* Linux before 4.19, and qemu-user */
     *head = TCP_HEAD + (t.tcpi_options & TCPI_OPT_TIMESTAMPS ? TCP_STAMPS : 0) +
             (is_v4(&a) ? IPV4_HEAD : IPV6_HEAD);
     *sent = (int64_t)t.tcpi_bytes_sent + t.tcpi_segs_out * *head;
@@ -98,24 +102,35 @@ static void add(struct http_wire *w, int64_t sent, int64_t received)
     w->received_bytes += received;
 }
 
-void http_meter_read(struct http_meter *m, int fd)
+bool http_meter_read(struct http_meter *m, int fd)
 {
     int64_t sent, received, head;
-    if (!m->wire || fd < 0 || !totals(fd, &sent, &received, &head))
-        return;
+    if (!m->wire || fd < 0)
+        return true;
+    if (!totals(fd, &sent, &received, &head))
+        return false;
     size_t i = place_of(m, fd);
     add(m->wire, sent - m->seen[i].sent, received - m->seen[i].received);
     m->seen[i].sent = sent;
     m->seen[i].received = received;
+    return true;
+}
+
+void http_meter_guess(struct http_meter *m, int fd, int64_t sent, int64_t received, bool fresh)
+{
+    (void)place_of(m, fd);
+    add(m->wire, sent + sent / OVERHEAD + (fresh ? HANDSHAKE : 0),
+        received + received / OVERHEAD + (fresh ? HANDSHAKE : 0));
 }
 
 /* Whoever ends it, two segments without payload go out and two come in behind what is counted. */
 void http_meter_end(struct http_meter *m, int fd)
 {
-    int64_t sent, received, head;
-    if (!m->wire || !totals(fd, &sent, &received, &head))
+    int64_t sent, received, head = TCP_HEAD + TCP_STAMPS + IPV4_HEAD;
+    if (!m->wire)
         return;
-    http_meter_read(m, fd);
+    (void)totals(fd, &sent, &received, &head);
+    (void)http_meter_read(m, fd); /* else it was guessed when the call was over */
     add(m->wire, 2 * head, 2 * head);
     m->seen[place_of(m, fd)].is = false;
 }
