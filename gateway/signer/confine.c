@@ -115,7 +115,7 @@ static int add_rules(scmp_filter_ctx f, bool token)
     rc = allow(f, for_token, sizeof for_token / sizeof *for_token);
     return rc != 0 ? rc
                    : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                      SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+                                      SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
 }
 
 static enum st filter(bool token, char *lacks, struct err *e)

@@ -389,7 +389,8 @@ class H1TwoHours(LineCase):
             elif true < cut:
                 self.assertEqual(quality, "0", (series, value))
         print(f"synced {q[0]}, unknown {q[64]}, corrected {q[128]} polls", flush=True)
-        self.assertGreater(q[128], len(self.units) * 7200 // self.PERIOD_S * 0.8)
+        # two starts of the program cost minutes of a clock that runs so fast
+        self.assertGreater(q[128], len(self.units) * 7200 // self.PERIOD_S * 0.6)
 
 
 class H2(ClockCase):

@@ -16,7 +16,7 @@
 #include "gateway/signer/signer_int.h"
 #include "tests/support/temp.h"
 
-static enum { WRONG_SIGNATURE, OTHER_ID, SHORT, OTHER_KEY, DIES } lie;
+static enum lie { WRONG_SIGNATURE, OTHER_ID, SHORT, OTHER_KEY, DIES } lie;
 
 /* In the place of the keeper and of the signing process. */
 void __wrap_signer_keep(int fd, const char *key, const char *next) __attribute__((noreturn));
@@ -59,7 +59,7 @@ void __wrap_signer_keep(int fd, const char *key, const char *next)
     _exit(0);
 }
 
-static enum st told(int what, uint8_t sig[64], struct err *e)
+static enum st told(enum lie what, uint8_t sig[64], struct err *e)
 {
     char *dir = temp_make(), key[256];
     struct signer *s = NULL;
