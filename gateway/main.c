@@ -374,6 +374,7 @@ static int run_once(const struct start *start, const char *path, int signals, bo
 static int open_start(struct start *s, const char *path)
 {
     struct cli_config c = {0};
+    struct signer *signer = NULL;
     struct err e = {0};
     enum st st = cli_config_load(&c, path, &e);
     if (st != ST_OK) {
@@ -388,7 +389,8 @@ static int open_start(struct start *s, const char *path)
         st = err_set(&e, ST_MEMORY, "no memory");
     cli_config_done(&c);
     if (st == ST_OK)
-        st = signer_fork(&s->signer, s->key, s->next_key, &e);
+        st = signer_fork(&signer, s->key, s->next_key, &e);
+    s->signer = signer;
     if (st == ST_OK && s->user)
         st = user_become(s->user, &e);
     if (st == ST_OK && signer_lacks(s->signer)[0])

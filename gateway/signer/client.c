@@ -150,7 +150,7 @@ static void take(struct client *c, const struct signer_say *say)
 static enum st ready(struct signer *s, struct err *e)
 {
     struct client *c = (struct client *)s;
-    struct signer_say say;
+    struct signer_say say = {.kind = SIGNER_ENDED};
     enum st st;
     while ((st = hear(c, &say, 0, e)) == ST_OK)
         take(c, &say);
@@ -172,7 +172,7 @@ static enum st ask(struct client *c, const struct signer_ask *a, struct err *e)
 static enum st wait_ready(struct client *c, int64_t ms, struct err *e)
 {
     int64_t end = now_ms() + ms;
-    struct signer_say say;
+    struct signer_say say = {.kind = SIGNER_ENDED};
     enum st st = ST_TIMEOUT;
     down(c, ST_TIMEOUT, "the signing process does not answer");
     while (st == ST_TIMEOUT && now_ms() < end) {
@@ -195,7 +195,7 @@ static enum st sign(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t sig[
     struct slot *k = ctx;
     struct client *c = k->c;
     struct signer_ask a = {.id = ++c->id, .op = SIGNER_SIGN};
-    struct signer_say say;
+    struct signer_say say = {.kind = SIGNER_ENDED};
     int64_t end = now_ms() + ANSWER_MS;
     memcpy(a.kid, wire_pub_kid(k->pub), sizeof a.kid);
     memcpy(a.hash, hash, sizeof a.hash);

@@ -72,6 +72,7 @@ static enum st call(const struct uplink_est *s, struct http_call *c, const char 
     }
     http_client_close(client);
     buf_done(&r.body);
+    c->url = NULL;
     return st;
 }
 

@@ -57,7 +57,7 @@ static enum st next(struct wire_reader *r, const char *key, enum wire_type type,
 static enum st open_payload(struct wire_bind *w, struct wire_span payload, struct err *e)
 {
     struct wire_reader r = wire_reader_of(payload.p, payload.n);
-    struct wire_item map, v;
+    struct wire_item map = {.u = 0}, v = {.u = 0};
 
     *w = (struct wire_bind){.replaces = false};
     ERR_TRY(wire_expect(&r, WIRE_MAP, &map, e));

@@ -24,10 +24,9 @@ static unsigned sum(const uint8_t *v, size_t n)
 
 void wire_code_write(const uint8_t *bytes, size_t n, char *out)
 {
-    uint8_t v[WIRE_CODE_MAX];
+    uint8_t v[WIRE_CODE_MAX] = {0};
 
     for (size_t i = 0; i + 1 < n; i++) {
-        v[i] = 0;
         for (size_t bit = 5 * i; bit < 5 * i + 5; bit++)
             v[i] = (uint8_t)(v[i] << 1 | (bytes[bit / 8] >> (7 - bit % 8) & 1));
     }
@@ -49,7 +48,7 @@ static char meant(char c)
 
 enum st wire_code_read(const char *text, size_t n, char *out, struct err *e)
 {
-    uint8_t v[WIRE_CODE_MAX];
+    uint8_t v[WIRE_CODE_MAX] = {0};
     size_t got = 0, all = 0;
 
     for (; *text != '\0'; text++) {

@@ -415,7 +415,8 @@ static void fill_digest(struct wire_digest *d, const struct arg *a)
     d->seq_to = (uint64_t)a[2].i;
     d->readings = (uint64_t)a[3].i;
     d->gaps = (uint64_t)a[4].i;
-    memcpy(d->hash, a[5].span.p, WIRE_HASH_BYTES);
+    if (a[5].span.p) /* as next_arg has seen to */
+        memcpy(d->hash, a[5].span.p, WIRE_HASH_BYTES);
 }
 
 static void fill(struct wire_entry *out, const struct arg *a)
