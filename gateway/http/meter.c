@@ -17,7 +17,8 @@
 #define IPV4_HEAD 20
 #define IPV6_HEAD 40
 #define HANDSHAKE 3000 /* of TLS, about, each way */
-#define OVERHEAD 25    /* a guess adds one byte to so many: heads of segments, TLS records */
+#define CALL 130       /* a TLS record and its segment, and one that acknowledges */
+#define OVERHEAD 25    /* a guess adds one byte to so many: heads of the other segments */
 
 static bool is_v4(const struct sockaddr_storage *a)
 {
@@ -118,9 +119,9 @@ bool http_meter_read(struct http_meter *m, int fd)
 
 void http_meter_guess(struct http_meter *m, int fd, int64_t sent, int64_t received, bool fresh)
 {
+    int64_t both = CALL + (fresh ? HANDSHAKE : 0);
     (void)place_of(m, fd);
-    add(m->wire, sent + sent / OVERHEAD + (fresh ? HANDSHAKE : 0),
-        received + received / OVERHEAD + (fresh ? HANDSHAKE : 0));
+    add(m->wire, sent + sent / OVERHEAD + both, received + received / OVERHEAD + both);
 }
 
 /* Whoever ends it, two segments without payload go out and two come in behind what is counted. */
