@@ -125,7 +125,10 @@ int request_send(const struct request *q, const struct cli_config *c, const stru
     if (running) {
         return wait_taken(q, name, refused);
     }
-    (void)printf("waiting: %s: the gateway does not run: it takes this when it starts\n", q->hex);
+    (void)printf(
+        "waiting: %s: the gateway does not run: it takes this when it starts, or says in its "
+        "events why not\n",
+        q->hex);
     return CLI_DONE;
 }
 
