@@ -141,6 +141,43 @@ class Uploads(GatewayCase):
         self.bytes_of()
         self.assertIn(200, {r.status for r in self.city.requests})
 
+    def test_B1_every_retry_carries_the_same_number_and_the_same_bytes(self):
+        """Also when the gateway is killed and configured anew between two tries, and when the city
+        has the batch already."""
+        self.city.hook = lambda r: None if fp.Batch(r.whole).control else DROP
+        for every in ("2s", "1s", "2s"):
+            self.site(every=every)
+            first = {(r.chain, r.seq) for r in self.city.requests if r.status == DROP}
+            before = len(self.city.requests)
+            self.gw.start()
+            until(lambda: (lambda tried: tried & first if first else tried)(
+                {(r.chain, r.seq) for r in self.city.requests[before:] if r.status == DROP}),
+                  AGAIN_S, "a batch of the life before to be tried again")
+            self.gw.kill()
+        tries = {}
+
+        def after(r):
+            tries[r.chain, r.seq] = tries.get((r.chain, r.seq), 0) + 1
+            return DROP if tries[r.chain, r.seq] <= 2 else None  # libcurl tries again by itself
+        self.city.hook, self.city.after = None, after
+        self.gw.start()
+        self.wait_for(4, AGAIN_S)
+        self.city.after = None
+        self.drain(AGAIN_S)
+        repeated = self.repeated()
+        self.assertGreaterEqual(len(repeated), 4)
+        for tried in repeated:
+            for header in ("content-type", "content-encoding"):
+                self.assertEqual(len({r.headers.get(header) for r in tried}), 1, tried[0].path)
+            self.assertEqual(len({(r.path, r.raw, r.hash) for r in tried}), 1, tried[0].path)
+
+    def repeated(self):
+        """The requests of each batch that was sent more than once."""
+        tried = {}
+        for r in self.city.requests:
+            tried.setdefault((r.chain, r.seq), []).append(r)
+        return [t for t in tried.values() if len(t) > 1]
+
     def test_B2_every_third_reply_lost_doubles_no_row(self):
         """The real city commits; its answer is dropped 30 % of the time."""
         city = City(self.args.bin, os.path.join(self.folder, "real"))
