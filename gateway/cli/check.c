@@ -10,7 +10,9 @@ static const char usage[] =
     "\n"
     "Reads the configuration (default " CLI_DEFAULT_CONFIG ") with all that it names: profiles,\n"
     "buses, keys of the city. Prints every mistake as file:line:col: what is wrong, what would be\n"
-    "right. Exit code 0 when there is none, else 2. Touches neither devices nor the store.\n";
+    "right. Exit code 0 when there is none, else 2. Touches neither devices nor the store. Says "
+    "of\n"
+    "each profile that is used whether its register map is verified, and where it is from.\n";
 
 int cli_check(int argc, char **argv)
 {
@@ -27,6 +29,7 @@ int cli_check(int argc, char **argv)
         log_error("%s", e.text);
     }
     if (st == ST_OK && n == 0) {
+        cli_note_profiles(c.collect_room);
         (void)fprintf(stderr, "%s: good\n", path);
     } else {
         code = CLI_USAGE;

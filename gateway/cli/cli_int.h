@@ -3,8 +3,10 @@
 #define GATEWAY_CLI_CLI_INT_H
 
 #include "gateway/cli/cli.h"
+#include "gateway/collect/collect.h"
 
 int cli_check(int argc, char **argv);
+int cli_profiles(int argc, char **argv);
 int cli_keygen(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_enroll(int argc, char **argv);
@@ -22,5 +24,8 @@ int cli_maintain(int argc, char **argv);
 /* Prints the usage where `option` (a return value of getopt_long: 'h' or wrong) wants it and sets
  * the exit code. Always NULL, for functions that return an option's value. */
 const char *cli_usage(int option, const char *usage_text, int *exit_code);
+
+/* Says on stderr, for each profile in use, how far its register map is to be trusted, and why. */
+void cli_note_profiles(const struct collect *k);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_COLLECT_COLLECT_H
 #define GATEWAY_COLLECT_COLLECT_H
 
+#include "gateway/base/buf.h"
 #include "gateway/base/cfg.h"
 #include "gateway/base/clk.h"
 #include "gateway/base/thr.h"
@@ -20,6 +21,24 @@ struct collect;
  * with its line. Returns ST_BAD when there was one. */
 enum st collect_open(struct collect **out, const struct collect_cfg *cfg, struct cfg *c,
                      const char *profile_dir, struct err *e) ST_MUST_CHECK;
+/* What a profile says of itself, for people. Valid while it is told. */
+struct collect_about {
+    const char *name, *model;  /* name: as a device's `profile:` gives it */
+    const char *what, *source; /* NULL: its file does not say */
+    bool verified; /* its map was confirmed: by the maker's own document or by a second source */
+    const struct quantity *const *quantities; /* what it measures, each once */
+    size_t n;
+};
+typedef enum st collect_tell(const struct collect_about *about, void *arg);
+/* Tells of the named profiles (installed ones, or paths), or of all that are installed in dir when
+ * n is 0, in that order, until tell returns other than ST_OK. The mistakes of a file that does not
+ * load go to `why` (the caller's, initialised), and the others are told all the same: ST_BAD at the
+ * end. A name that is none: ST_NOT_FOUND, with the nearest in `why`. */
+enum st collect_profiles_tell(const char *dir, char *const *names, size_t n, collect_tell *tell,
+                              void *arg, struct buf *why) ST_MUST_CHECK;
+/* Tells of the profiles that the configuration uses, in the order of their devices. */
+enum st collect_used_tell(const struct collect *k, collect_tell *tell, void *arg) ST_MUST_CHECK;
+
 /* Declares devices and series. */
 enum st collect_declare(struct collect *k, struct store *s, struct err *e) ST_MUST_CHECK;
 void collect_close(struct collect *k);

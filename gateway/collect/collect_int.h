@@ -85,11 +85,14 @@ struct collect_point {
 };
 
 #define COLLECT_EXTENDS_MAX 4
+#define COLLECT_MODEL_MAX 80   /* bytes of `model`, and of `what` */
+#define COLLECT_SOURCE_MAX 300 /* bytes of `source` */
 struct collect_profile {
     char *path;
-    bool good; /* false: loaded with mistakes, already complained about */
-    const char *model;
-    struct collect_point *points; /* those of the extended profile first */
+    bool good;                         /* false: loaded with mistakes, already complained about */
+    const char *model, *what, *source; /* what, source: NULL when no file says */
+    bool verified;                     /* as the outermost file says: it is not inherited */
+    struct collect_point *points;      /* those of the extended profile first */
     size_t n;
     int64_t max_registers; /* of one request; 0: what Modbus allows */
     int64_t pause_ms;      /* between requests */
@@ -108,6 +111,10 @@ void collect_profile_done(struct collect_profile *p);
  * in .yaml) relative to the folder of `beside`. Caller frees; NULL: no memory. */
 char *collect_profile_path(const char *name, const char *dir, const char *beside);
 bool collect_profile_is_path(const char *name);
+/* The names of the installed set in dir, sorted; NULL when it cannot be read. free() frees all. */
+char **collect_profile_names(const char *dir, size_t *n);
+/* The installed profile nearest to name, or NULL. Caller frees. */
+char *collect_profile_nearest(const char *name, const char *dir);
 
 /* ---- the read plan ------------------------------------------------------------------------- */
 

@@ -138,34 +138,11 @@ static void check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i)
 
 /* ---- profiles ------------------------------------------------------------------------------- */
 
-/* Installed profiles, for "did you mean". */
-static char *nearest_profile(const char *name, const char *dir)
-{
-    struct dirent **list = NULL;
-    int n = scandir(dir, &list, NULL, alphasort);
-    const char **known = calloc((size_t)(n > 0 ? n : 0) + 1, sizeof *known);
-    size_t k = 0;
-    for (int i = 0; known && i < n; i++) {
-        char *dot = strrchr(list[i]->d_name, '.');
-        if (dot && strcmp(dot, ".yaml") == 0) {
-            *dot = '\0';
-            known[k++] = list[i]->d_name;
-        }
-    }
-    const char *near = known ? cfg_nearest(name, known, k) : NULL;
-    char *found = near ? strdup(near) : NULL;
-    for (int i = 0; i < n; i++)
-        free(list[i]);
-    free(list);
-    free(known);
-    return found;
-}
-
 static void complain_profile(struct cfg *c, const struct collect_device_cfg *d, enum st st,
                              const char *path, const char *dir, const char *why)
 {
     if (st == ST_NOT_FOUND && !collect_profile_is_path(d->profile)) {
-        char *near = nearest_profile(d->profile, dir);
+        char *near = collect_profile_nearest(d->profile, dir);
         cfg_complain(c, &d->profile, "unknown profile \"%s\"%s%s%s", d->profile,
                      near ? "; did you mean \"" : "; installed ones are in ", near ? near : dir,
                      near ? "\"?" : "");

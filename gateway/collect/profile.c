@@ -8,10 +8,10 @@
 
 /* One file, before it is merged with what it extends. */
 struct profile_cfg {
-    char *model, *source, *extends;
+    char *model, *what, *source, *extends;
     struct cfg_items points;
     int64_t max_registers, pause_ms;
-    bool even_addresses, joined;
+    bool verified, even_addresses, joined;
     struct {
         int64_t baud, stop_bits, data_bits;
         char *parity;
@@ -57,7 +57,11 @@ static const struct cfg_table serial_table = {sizeof(((struct profile_cfg *)0)->
                                               serial_fields};
 static const struct cfg_field fields[] = {
     {FIELD("model", model), .kind = CFG_STRING, .help = "maker and model"},
-    {FIELD("source", source), .kind = CFG_STRING, .help = "where the facts are from"},
+    {FIELD("what", what), .kind = CFG_STRING, .help = "what kind of device it is"},
+    {FIELD("source", source), .kind = CFG_STRING,
+     .help = "where the facts are from: document, revision, page"},
+    {FIELD("verified", verified), .kind = CFG_BOOL,
+     .help = "whether a second source, or the maker's own document, confirms every point"},
     {FIELD("extends", extends), .kind = CFG_STRING, .help = "the profile that this one changes"},
     {FIELD("points", points), .kind = CFG_LIST, .sub = &point_table, .help = "what can be read"},
     {FIELD("max_registers", max_registers), .kind = CFG_INT, .min = 1, .max = COLLECT_BITS_MAX,
@@ -166,6 +170,23 @@ static void check_point(struct cfg *c, const struct profile_cfg *in, struct coll
             cfg_complain(c, &p->name, "the point %s stands twice in this file", p->name);
 }
 
+/* What people are shown fits a line or two. */
+static void check_texts(struct cfg *c, const struct profile_cfg *in)
+{
+    const struct {
+        char *const *text;
+        const char *key;
+        size_t most;
+    } texts[] = {{&in->model, "model", COLLECT_MODEL_MAX},
+                 {&in->what, "what", COLLECT_MODEL_MAX},
+                 {&in->source, "source", COLLECT_SOURCE_MAX}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (*texts[i].text && strlen(*texts[i].text) > texts[i].most)
+            cfg_complain(c, texts[i].text, "%s: at most %zu bytes", texts[i].key, texts[i].most);
+    if (in->verified && !in->source)
+        cfg_complain(c, &in->verified, "verified: needs \"source\": by what it was verified");
+}
+
 /* ---- loading -------------------------------------------------------------------------------- */
 
 /* The file's points behind those there are; a name that is there already is replaced. */
@@ -186,11 +207,15 @@ static enum st merge(struct collect_profile *p, const struct profile_cfg *in)
     return ST_OK;
 }
 
-static void take_limits(struct collect_profile *p, const struct cfg *c,
-                        const struct profile_cfg *in)
+static void take_head(struct collect_profile *p, const struct cfg *c, const struct profile_cfg *in)
 {
     if (in->model)
         p->model = in->model;
+    if (in->what)
+        p->what = in->what;
+    if (in->source)
+        p->source = in->source;
+    p->verified = in->verified; /* whoever changes a verified map has to verify the change */
     if (cfg_given(c, &in->max_registers))
         p->max_registers = in->max_registers;
     if (cfg_given(c, &in->pause_ms))
@@ -217,6 +242,7 @@ static enum st load(struct collect_profile *p, const char *path, const char *dir
         return st;
     p->files[p->nfiles++] = c;
     struct collect_point *own = in.points.v;
+    check_texts(c, &in);
     for (size_t i = 0; i < in.points.n; i++)
         check_point(c, &in, &own[i]);
     if (cfg_complaints(c, &text) > 0) {
@@ -229,7 +255,7 @@ static enum st load(struct collect_profile *p, const char *path, const char *dir
         st = st == ST_NOT_FOUND ? ST_BAD : st; /* this file is there; what it names is not */
         free(parent);
     }
-    take_limits(p, c, &in);
+    take_head(p, c, &in);
     return st == ST_OK ? merge(p, &in) : st;
 }
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 struct profile_cfg {
-    char *model, *source, *extends;
+    char *model, *what, *source, *extends;
     struct cfg_items points;
     int64_t max_registers, pause_ms;
-    bool even_addresses, joined;
+    bool verified, even_addresses, joined;
     struct {
         int64_t baud, stop_bits, data_bits;
         char *parity;
@@ -57,7 +57,9 @@ static const struct cfg_table serial_table = {sizeof(((struct profile_cfg *)0)->
                                               serial_fields};
 static const struct cfg_field profile_fields[] = {
     {.key = "model", .kind = CFG_STRING, .offset = FIELD(model)},
+    {.key = "what", .kind = CFG_STRING, .offset = FIELD(what)},
     {.key = "source", .kind = CFG_STRING, .offset = FIELD(source)},
+    {.key = "verified", .kind = CFG_BOOL, .offset = FIELD(verified)},
     {.key = "extends", .kind = CFG_STRING, .offset = FIELD(extends)},
     {.key = "points", .kind = CFG_LIST, .offset = FIELD(points), .sub = &point_table},
     {.key = "max_registers", .kind = CFG_INT, .offset = FIELD(max_registers), .max = 2000},

@@ -12,7 +12,7 @@ _fieldpost() {
                 distrust --help'
             ;;
         *)
-            offer='run check keygen key enroll status export receipts resend backup digest verify correct
+            offer='run check profiles keygen key enroll status export receipts resend backup digest verify correct
                 maintain retire --help --version'
             ;;
         esac
@@ -38,6 +38,7 @@ _fieldpost() {
         *)
             case $program.$command in
             fieldpost.run | fieldpost.check) offer='--config' ;;
+            fieldpost.profiles) offer='--json' ;;
             fieldpost.keygen) offer='--out' ;;
             fieldpost.key) offer='show rotate --config' ;;
             fieldpost.enroll) offer='--config --city --code --code-file --pin --ca --replaces' ;;

@@ -113,6 +113,67 @@ static void every_installed_profile_loads_and_plans(void **state)
     assert_true(n >= 4);
 }
 
+static enum st load_profile(struct collect_profile *p, const char *text, struct buf *why)
+{
+    char path[512];
+    write_file("about.yaml", text);
+    (void)snprintf(path, sizeof path, "%s/about.yaml", dir);
+    buf_init(why, 65536);
+    enum st st = collect_profile_load(p, path, PROFILES, why);
+    assert_int_equal(buf_put(why, "", 1), ST_OK);
+    return st;
+}
+
+static void a_change_of_a_verified_map_is_not_verified(void **state)
+{
+    struct collect_profile p;
+    struct buf why;
+    (void)state;
+    assert_int_equal(load_profile(&p, "extends: eastron-sdm630\nmodel: mine\n", &why), ST_OK);
+    assert_false(p.verified);
+    assert_string_equal(p.model, "mine");
+    assert_string_equal(p.what, "three-phase energy meter");
+    collect_profile_done(&p);
+    buf_done(&why);
+    assert_int_equal(
+        load_profile(&p, "extends: eastron-sdm630\nverified: true\nsource: our own\n", &why),
+        ST_OK);
+    assert_true(p.verified);
+    assert_string_equal(p.source, "our own");
+    collect_profile_done(&p);
+    buf_done(&why);
+}
+
+static void what_a_profile_says_of_itself_is_bounded_and_has_its_source(void **state)
+{
+    static const char point[] =
+        "points:\n  - {name: a, quantity: number, function: 3, address: 0, type: u16}\n";
+    char text[1024], longest[COLLECT_SOURCE_MAX + 2];
+    struct collect_profile p;
+    struct buf why;
+    (void)state;
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    for (size_t over = 0; over < 2; over++) {
+        (void)snprintf(text, sizeof text, "model: m\nsource: %s\n%s", longest + 1 - over, point);
+        assert_int_equal(load_profile(&p, text, &why), over ? ST_BAD : ST_OK);
+        if (over)
+            assert_non_null(strstr((char *)why.p, "about.yaml:2:9: source: at most 300 bytes"));
+        collect_profile_done(&p);
+        buf_done(&why);
+    }
+    (void)snprintf(text, sizeof text, "model: m\nverified: true\n%s", point);
+    assert_int_equal(load_profile(&p, text, &why), ST_BAD);
+    assert_non_null(strstr((char *)why.p, "about.yaml:2:11: verified: needs \"source\""));
+    collect_profile_done(&p);
+    buf_done(&why);
+    (void)snprintf(text, sizeof text, "model: m\nverifed: true\n%s", point);
+    assert_int_equal(load_profile(&p, text, &why), ST_BAD);
+    assert_non_null(strstr((char *)why.p, "did you mean \"verified\""));
+    collect_profile_done(&p);
+    buf_done(&why);
+}
+
 static void the_energy_meter_takes_four_requests(void **state)
 {
     struct loaded l;
@@ -286,6 +347,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_installed_profile_loads_and_plans),
+        cmocka_unit_test(a_change_of_a_verified_map_is_not_verified),
+        cmocka_unit_test(what_a_profile_says_of_itself_is_bounded_and_has_its_source),
         cmocka_unit_test(the_energy_meter_takes_four_requests),
         cmocka_unit_test(all_mistakes_are_told_at_once_with_their_place),
         cmocka_unit_test(mistakes_of_a_profile_are_told_once_at_its_own_lines),
