@@ -142,6 +142,28 @@ enum st cli_config_open(struct cli_config *c, const char *path, struct err *e)
     return st == ST_OK ? rooms : st;
 }
 
+enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e)
+{
+    char dir[512];
+    struct store *s = NULL;
+    enum st st = store_open_declared(&s, c->gateway.id, e);
+    if (st == ST_OK) {
+        st = collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)),
+                          e);
+    }
+    if (st == ST_OK) {
+        st = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
+    }
+    if (st == ST_OK) {
+        st = collect_declare(c->collect_room, s, e);
+    }
+    if (st == ST_OK) {
+        st = connectivity_declare(c->connectivity_room, s, e);
+    }
+    *out = s;
+    return st;
+}
+
 void cli_config_done(struct cli_config *c)
 {
     uplinks_close(c->uplinks_room);

@@ -43,6 +43,9 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e) S
 /* Reads the file and opens the rooms that check the rest (profiles, buses, keys of the city), also
  * when the file itself has mistakes, so that all are told at once. */
 enum st cli_config_open(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
+/* After cli_config_load, once: all series that it configures, in a store without a file, which is
+ * the caller's to close, also after a failure. */
+enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e) ST_MUST_CHECK;
 /* What the TLS identities stand beside: the key that seals, or the store when a token has that key.
  */
 const char *cli_identity_beside(const struct cli_config *c);

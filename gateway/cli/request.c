@@ -7,12 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/base/drop.h"
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 
 #define WAIT_MS 60000 /* a full disk or a busy gateway */
 #define LOOK_MS 50
+#define BY_MAX 64
 
 static int64_t utc_ms(void)
 {
@@ -21,109 +21,81 @@ static int64_t utc_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-enum st request_open(struct request *q, const char *by, struct err *e)
+/* Who asks: `by`, or the name of this user. */
+static bool author(const char *by, char who[BY_MAX + 1])
 {
     const struct passwd *user = by ? NULL : getpwuid(getuid());
-    *q = (struct request){.now_ms = utc_ms()};
-    int n = by     ? snprintf(q->who, sizeof(q->who), "%s", by)
-            : user ? snprintf(q->who, sizeof(q->who), "%s", user->pw_name)
-                   : snprintf(q->who, sizeof(q->who), "uid %u", (unsigned)getuid());
-    if (n <= 0 || (size_t)n >= sizeof(q->who)) {
-        return err_set(e, ST_BAD, "--by: a name of 1 to %zu bytes", sizeof(q->who) - 1);
-    }
-    ERR_TRY(wire_random(q->id, sizeof(q->id), e));
-    wire_hex(q->id, sizeof(q->id), q->hex);
-    return ST_OK;
-}
-
-bool request_time(const char *command, const char *text, int64_t *ms)
-{
-    if (clk_parse(text, ms)) {
+    int n = by     ? snprintf(who, BY_MAX + 1, "%s", by)
+            : user ? snprintf(who, BY_MAX + 1, "%s", user->pw_name)
+                   : snprintf(who, BY_MAX + 1, "uid %u", (unsigned)getuid());
+    if (n > 0 && n <= BY_MAX) {
         return true;
     }
-    (void)fprintf(stderr, "fieldpost %s: \"%s\" is not a time such as 2026-11-22T03:05:10Z\n",
-                  command, text);
+    log_error("--by: a name of 1 to %d bytes", BY_MAX);
     return false;
 }
 
-/* The reason stands behind the request, in a line of its own. */
-static void print_refusal(const char *path)
+static int wait_taken(const struct store_request *q, const char *path, struct store_reader *r)
 {
-    char text[WIRE_REQUEST_MAX + 1024];
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-    if (f) {
-        (void)fclose(f);
-    }
-    while (n > 0 && text[n - 1] == '\n') {
-        n--;
-    }
-    text[n] = '\0';
-    size_t at = n;
-    while (at > 0 && text[at - 1] != '\n') {
-        at--;
-    }
-    log_error("refused: %s", at > 0 ? text + at : "see the gateway's events");
-}
-
-static int wait_taken(const struct request *q, const char *name, const char *refused)
-{
-    for (int ms = 0; ms < WAIT_MS; ms += LOOK_MS) {
-        if (access(refused, F_OK) == 0) {
-            print_refusal(refused);
+    struct store_fate f = {.is = STORE_WAITS};
+    struct err e;
+    for (int ms = 0; ms < WAIT_MS && f.is == STORE_WAITS; ms += LOOK_MS) {
+        if (store_request_fate(path, r, q->hex, &f, &e) != ST_OK) {
+            log_error("%s: %s: see the gateway's events", q->hex, e.text);
             return CLI_FAILED;
         }
-        if (access(name, F_OK) != 0 && access(refused, F_OK) != 0) {
-            (void)printf("sealed: %s\n", q->hex);
-            return CLI_DONE;
+        if (f.is == STORE_WAITS) {
+            (void)poll(NULL, 0, LOOK_MS);
         }
-        (void)poll(NULL, 0, LOOK_MS);
     }
-    log_error("%s: the gateway has not taken it yet: see its page, it will", name);
+    if (f.is == STORE_SEALED) {
+        (void)printf("sealed: %s\n", q->hex);
+        return CLI_DONE;
+    }
+    if (f.is == STORE_REFUSED) {
+        log_error("refused: %s", f.why);
+    } else {
+        log_error("%s: the gateway has not taken it yet: see its page, it will", q->hex);
+    }
     return CLI_FAILED;
 }
 
-static enum st hand_over(const struct request *q, const struct cli_config *c,
-                         const struct buf *entry, char *name, char *refused, size_t size,
-                         struct err *e)
+/* The gateway that does not run cannot say no now: this looks as it will. */
+static enum st look_ahead(struct cli_config *c, const struct store_request *q,
+                          struct store_reader *r, struct err *e)
 {
-    char folder_path[DROP_PATH_BYTES], file[64];
-    struct wire_request check;
-    struct buf whole;
-    int folder = -1;
-    buf_init(&whole, WIRE_REQUEST_MAX);
-    enum st st = wire_request_put(&whole, q->id, q->who, q->now_ms, entry);
-    st = st == ST_OK ? wire_request_open(&check, whole.p, whole.n, e)
-                     : err_set(e, st, "what is asked for is too long");
+    struct store *s = NULL;
+    enum st st = cli_config_declared(c, &s, e);
     if (st == ST_OK) {
-        st = drop_open(c->store.path, SEAL_REQUESTS, 0700, folder_path, &folder, e);
+        st = store_request_check(s, r, &q->open, q->at_ms, NULL, NULL, e);
     }
-    int at = snprintf(file, sizeof(file), "%016llx-%s", (unsigned long long)q->now_ms, q->hex);
-    (void)snprintf(name, size, "%s/%s" SEAL_REQUEST, folder_path, file);
-    (void)snprintf(refused, size, "%s/%s" SEAL_REFUSED, folder_path, file);
-    (void)snprintf(file + at, sizeof(file) - (size_t)at, SEAL_REQUEST);
-    if (st == ST_OK) {
-        st = drop_put(folder, folder_path, file, whole.p, whole.n, SEAL_REQUESTS_MAX, SEAL_REFUSED,
-                      e);
-    }
-    if (folder >= 0) {
-        (void)close(folder);
-    }
-    buf_done(&whole);
+    store_close(s);
     return st;
 }
 
-int request_send(const struct request *q, const struct cli_config *c, const struct buf *entry)
+/* r NULL: `unread` says why. */
+static int hand_over(struct cli_config *c, const struct store_request *q, struct store_reader *r,
+                     bool running, const struct err *unread)
 {
-    char name[DROP_PATH_BYTES + 64], refused[DROP_PATH_BYTES + 64];
-    struct err e = {0};
-    bool running = store_in_use(c->store.path);
-    if (hand_over(q, c, entry, name, refused, sizeof(name), &e) != ST_OK) {
-        log_error("%s", e.text);
+    struct err e = *unread;
+    enum st st = r ? ST_OK : e.st;
+    if (st == ST_OK && !running) {
+        st = look_ahead(c, q, r, &e);
+    }
+    if (st == ST_OK) {
+        st = store_request_put(c->store.path, q, &e);
+    }
+    if (st != ST_OK) {
+        if (cli_complain(c->cfg) == 0) {
+            log_error("%s", e.text);
+        }
         return CLI_FAILED;
     }
+    if (q->correction[0]) {
+        (void)printf("correction: %s\n", q->correction);
+    }
     if (running) {
-        return wait_taken(q, name, refused);
+        return wait_taken(q, c->store.path, r);
     }
     (void)printf(
         "waiting: %s: the gateway does not run: it takes this when it starts, or says in its "
@@ -132,17 +104,85 @@ int request_send(const struct request *q, const struct cli_config *c, const stru
     return CLI_DONE;
 }
 
-int request_run(const char *config, int (*fn)(const struct cli_config *c, const void *arg),
-                const void *arg)
+static int ask(struct cli_config *c, const struct store_ask *a)
 {
-    struct cli_config c;
-    struct err e = {0};
-    int code = CLI_USAGE;
-    if (cli_config_load(&c, config, &e) == ST_OK) {
-        code = fn(&c, arg);
-    } else if (cli_complain(c.cfg) == 0) {
+    char who[BY_MAX + 1];
+    struct store_request q;
+    struct store_reader *r = NULL;
+    struct err e = {.st = ST_OK}, unread = {.st = ST_OK};
+    if (!author(a->by, who)) {
+        return CLI_USAGE;
+    }
+    bool running = store_in_use(c->store.path);
+    if (store_reader_open(&r, c->store.path, &unread) != ST_OK) {
+        r = NULL; /* some mistakes need no store to be told */
+    }
+    enum st st = store_request_make(&q, a, who, utc_ms(), r, &e);
+    int code = st == ST_BAD ? CLI_USAGE : CLI_FAILED;
+    if (st == ST_OK) {
+        code = hand_over(c, &q, r, running, &unread);
+    } else {
         log_error("%s", e.text);
     }
-    cli_config_done(&c);
+    store_request_free(&q);
+    store_reader_close(r);
+    return code;
+}
+
+bool request_say(struct store_ask *a, const char *word, const char *text)
+{
+    const char **to = store_ask_at(a, store_ask_word_of(a->kind, word));
+    if (*to) {
+        (void)fprintf(stderr, "fieldpost: %s: said twice\n", word);
+        return false;
+    }
+    *to = text;
+    return true;
+}
+
+/* The options; false with the exit code. */
+static bool options(const struct request_command *c, int argc, char **argv, struct store_ask *a,
+                    const char **path, int *code)
+{
+    int o, at = -1;
+    optind = 0;
+    while ((o = getopt_long(argc, argv, "c:h", c->options, &at)) != -1) {
+        const char *name = at >= 0 ? c->options[at].name : "";
+        at = -1;
+        if (o == 'h' || o == '?') {
+            (void)cli_usage(o, c->usage, code);
+            return false;
+        }
+        if (o == 'c') {
+            *path = optarg;
+        } else if (store_ask_word_of(a->kind, name) ? !request_say(a, name, optarg)
+                                                    : !c->option(name, optarg, a)) {
+            *code = CLI_USAGE;
+            return false;
+        }
+    }
+    return true;
+}
+
+int request_main(const struct request_command *c, int argc, char **argv)
+{
+    const char *path = CLI_DEFAULT_CONFIG;
+    struct store_ask a = {.kind = c->kind};
+    struct cli_config config;
+    struct err e = {.st = ST_OK};
+    int code = CLI_USAGE;
+    if (!options(c, argc, argv, &a, &path, &code)) {
+        return code;
+    }
+    if (!c->rest(argc - optind, argv + optind, &a)) {
+        (void)cli_usage('?', c->usage, &code);
+        return code;
+    }
+    if (cli_config_load(&config, path, &e) == ST_OK) {
+        code = ask(&config, &a);
+    } else if (cli_complain(config.cfg) == 0) {
+        log_error("%s", e.text);
+    }
+    cli_config_done(&config);
     return fflush(stdout) == 0 ? code : CLI_FAILED;
 }

@@ -1,24 +1,26 @@
-/* Handing a request to the gateway that runs, or that will (seal.h says where). */
+/* What `correct`, `maintain` and `retire` share: their words, and handing these to the gateway that
+ * runs, or that will (store.h, "what people ask for"). */
 #ifndef GATEWAY_CLI_REQUEST_H
 #define GATEWAY_CLI_REQUEST_H
 
+#include <getopt.h>
+
 #include "gateway/cli/config.h"
 
-struct request {
-    uint8_t id[WIRE_ID_BYTES];
-    char hex[WIRE_ID_TEXT]; /* the same */
-    char who[65];
-    int64_t now_ms;
+struct request_command {
+    enum store_ask_kind kind;
+    /* All have the long names --config and --help, and words of that kind by their names. */
+    const struct option *options;
+    const char *usage;
+    /* An option that is no word, with its argument (may be NULL); false: what is wrong is told. */
+    bool (*option)(const char *name, char *arg, struct store_ask *a); /* NULL: there is none */
+    /* What stands behind the options; false: wrong usage. */
+    bool (*rest)(int n, char **v, struct store_ask *a);
 };
-/* A fresh id, the time, and who asks: by, or (NULL) the name of this user. */
-enum st request_open(struct request *q, const char *by, struct err *e) ST_MUST_CHECK;
-/* Hands the entry over and waits while the gateway runs until it is sealed or refused. Says how it
- * went; the exit code. */
-int request_send(const struct request *q, const struct cli_config *c, const struct buf *entry);
-/* Loads the configuration for fn; says what is wrong with it. The exit code. */
-int request_run(const char *config, int (*fn)(const struct cli_config *c, const void *arg),
-                const void *arg);
-/* Parses a time of an option; complains. */
-bool request_time(const char *command, const char *text, int64_t *ms);
+/* Runs the command to its end: waits, while the gateway runs, until the request is sealed or
+ * refused and says how it went. The exit code. */
+int request_main(const struct request_command *c, int argc, char **argv);
+/* Says a word, once: false, told, when it is said already. */
+bool request_say(struct store_ask *a, const char *word, const char *text);
 
 #endif

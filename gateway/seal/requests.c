@@ -14,10 +14,9 @@
 #include "gateway/seal/seal_int.h"
 
 #define NAME_BYTES 64
-#define A_TURN 4                /* taken in one step of the seal */
-#define AHEAD_MS INT64_C(60000) /* a clock may differ that much */
-#define STUCK_MS 10000          /* after the folder failed */
-#define ASKED_HEX (16 + 1 + 16) /* of a name: when, and the id */
+#define A_TURN 4       /* taken in one step of the seal */
+#define STUCK_MS 10000 /* after the folder failed */
+#define REFUSED_KEPT 16
 
 struct asked {
     struct seal *l;
@@ -27,20 +26,13 @@ struct asked {
     size_t n;
     struct wire_request q;
     char series[WIRE_SERIES_BYTES];
-    bool stuck;                    /* a file cannot be read, set aside or removed */
+    bool stuck; /* a file cannot be read, set aside or removed */
+    bool short_of_memory;
     struct store_planned *retired; /* with names of their own */
     size_t nretired;
 };
 
 /* ---- the folder ---- */
-
-static bool is_asked(const char *name, const char *suffix)
-{
-    size_t n = strlen(name);
-    return n == ASKED_HEX + strlen(suffix) && strspn(name, "0123456789abcdef") == 16 &&
-           name[16] == '-' && strspn(name + 17, "0123456789abcdef") == 16 &&
-           strcmp(name + ASKED_HEX, suffix) == 0;
-}
 
 /* The first name with that suffix, how many there are; false: none. */
 static bool first_name(int folder, const char *suffix, char name[NAME_BYTES], size_t *n)
@@ -54,7 +46,7 @@ static bool first_name(int folder, const char *suffix, char name[NAME_BYTES], si
         return false;
     }
     for (const struct dirent *f; (f = readdir(d));)
-        if (is_asked(f->d_name, suffix) && ((*n)++ == 0 || strcmp(f->d_name, name) < 0))
+        if (store_request_name(f->d_name, suffix) && ((*n)++ == 0 || strcmp(f->d_name, name) < 0))
             (void)snprintf(name, NAME_BYTES, "%s", f->d_name);
     (void)closedir(d);
     return *n > 0;
@@ -64,7 +56,7 @@ static bool first_name(int folder, const char *suffix, char name[NAME_BYTES], si
 static enum st io(struct asked *a, const char *what, struct err *e)
 {
     a->stuck = true;
-    return err_set(e, ST_IO, "%s%s/%s: %s: %s", store_path(a->l->store), SEAL_REQUESTS, a->name,
+    return err_set(e, ST_IO, "%s%s/%s: %s: %s", store_path(a->l->store), STORE_REQUESTS, a->name,
                    what, strerror(errno));
 }
 
@@ -103,7 +95,8 @@ static enum st set_aside(struct asked *a, const char *why, struct err *e)
 {
     char refused[NAME_BYTES], oldest[NAME_BYTES];
     size_t n;
-    (void)snprintf(refused, sizeof refused, "%.*s%s", ASKED_HEX, a->name, SEAL_REFUSED);
+    (void)snprintf(refused, sizeof refused, "%.*s%s", STORE_REQUEST_NAME, a->name,
+                   STORE_REQUEST_REFUSED);
     int fd = openat(a->folder, a->name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd >= 0) {
         if (dprintf(fd, "\n%s\n", why) < 0)
@@ -112,7 +105,7 @@ static enum st set_aside(struct asked *a, const char *why, struct err *e)
     }
     if (renameat(a->folder, a->name, a->folder, refused) != 0)
         return io(a, "cannot be set aside", e);
-    while (first_name(a->folder, SEAL_REFUSED, oldest, &n) && n > SEAL_REFUSED_KEPT)
+    while (first_name(a->folder, STORE_REQUEST_REFUSED, oldest, &n) && n > REFUSED_KEPT)
         if (unlinkat(a->folder, oldest, 0) != 0)
             return io(a, "those refused before cannot be removed", e);
     return ST_OK;
@@ -120,115 +113,24 @@ static enum st set_aside(struct asked *a, const char *why, struct err *e)
 
 /* ---- what may be sealed ---- */
 
-static bool is_configured(const struct seal *l, const char *device, const char *point)
+static void retire_one(void *ctx, const char *series)
 {
-    for (uint32_t i = 0; i < store_series_count(l->store); i++) {
-        const struct store_series *s = store_series_at(l->store, i);
-        if (strcmp(store_device_at(l->store, s->device)->id, device) == 0 &&
-            (strcmp(point, "*") == 0 || strcmp(s->point, point) == 0))
-            return true;
-    }
-    return false;
-}
-
-static bool covers(const char *target, const char *series)
-{
-    size_t n = strlen(target);
-    return strcmp(target, series) == 0 ||
-           (target[n - 1] == '*' && strncmp(target, series, n - 1) == 0);
-}
-
-struct retire_scan {
-    struct asked *a;
-    enum st st;
-    bool any, configured;
-};
-
-static void retire_one(void *ctx, const struct store_planned *p)
-{
-    struct retire_scan *x = ctx;
-    struct asked *a = x->a;
-    char device[WIRE_SERIES_BYTES];
-    if (x->st != ST_OK || !covers(a->series, p->series))
-        return;
-    (void)snprintf(device, sizeof device, "%s", p->series);
-    char *slash = strchr(device, '/');
-    if (!slash)
-        return;
-    *slash = '\0';
-    x->any = true;
-    x->configured = x->configured || is_configured(a->l, device, slash + 1);
+    struct asked *a = ctx;
     struct store_planned *v = reallocarray(a->retired, a->nretired + 1, sizeof *v);
     if (v)
         a->retired = v;
-    char *name = v ? strdup(p->series) : NULL;
-    if (!name) {
-        x->st = ST_MEMORY;
-        return;
-    }
-    v[a->nretired++] = (struct store_planned){.series = name, .from_ms = a->q.x.at_ms};
+    char *name = v ? strdup(series) : NULL;
+    if (name)
+        v[a->nretired++] = (struct store_planned){.series = name, .from_ms = a->q.x.at_ms};
+    a->short_of_memory = a->short_of_memory || !name;
 }
 
-static enum st check_retire(struct asked *a, struct err *e)
+/* What is for the person who asked: nothing else that a check says is. */
+static bool is_verdict(enum st st)
 {
-    struct retire_scan x = {.a = a};
-    ERR_TRY(store_planned_each(a->l->store, retire_one, &x, e));
-    if (x.st != ST_OK)
-        return err_set(e, x.st, "seal: no memory for what is asked");
-    if (!x.any)
-        return err_set(e, ST_REFUSED, "%s: no such series is due; `fieldpost status` names them",
-                       a->series);
-    if (x.configured)
-        return err_set(e, ST_REFUSED,
-                       "%s is still configured: take it out of the configuration and reload, then "
-                       "retire it",
-                       a->series);
-    if (a->l->last.grade != CLK_UNKNOWN && a->q.x.at_ms > a->l->last.utc_ms + AHEAD_MS)
-        return err_set(e, ST_REFUSED, "the time lies ahead: retire it when it is over");
-    return ST_OK;
+    return st == ST_BAD || st == ST_REFUSED || st == ST_NOT_FOUND || st == ST_CONFLICT;
 }
 
-static enum st known(struct asked *a, const char *series, struct store_known *k, struct err *e)
-{
-    enum st st = store_series_known(a->l->store, series, k, e);
-    return st == ST_NOT_FOUND
-               ? err_set(e, ST_REFUSED, "%s: there never was such a series here", series)
-               : st;
-}
-
-static enum st check_correct(struct asked *a, struct err *e)
-{
-    struct store_known from, to;
-    struct wire_fix f;
-    ERR_TRY(known(a, a->series, &from, e));
-    if (!wire_fix_of(&a->q.x, &f)) /* it was read so */
-        return err_set(e, ST_REFUSED, "a correction without what it needs");
-    if (f.what != WIRE_REASSIGN)
-        return ST_OK;
-    ERR_TRY(known(a, f.target, &to, e));
-    if (strcmp(from.quantity, to.quantity) == 0 && from.quantity[0])
-        return ST_OK;
-    return err_set(e, ST_REFUSED, "%s measures %s and %s measures %s: readings cannot change over",
-                   a->series, from.quantity[0] ? from.quantity : "what is not known", f.target,
-                   to.quantity[0] ? to.quantity : "what is not known");
-}
-
-static void any_of(void *ctx, const struct store_planned *p)
-{
-    struct retire_scan *x = ctx;
-    x->any = x->any || covers(x->a->series, p->series);
-}
-
-static enum st check_maintain(struct asked *a, struct err *e)
-{
-    struct retire_scan x = {.a = a};
-    ERR_TRY(store_planned_each(a->l->store, any_of, &x, e));
-    return x.any ? ST_OK
-                 : err_set(e, ST_REFUSED,
-                           "%s: no such series is due; `fieldpost status` names them", a->series);
-}
-
-/* ST_BAD, ST_REFUSED: for the person who asked. */
 static enum st check(struct asked *a, struct err *e)
 {
     const struct wire_entry *x = &a->q.x;
@@ -241,11 +143,10 @@ static enum st check(struct asked *a, struct err *e)
         return err_set(e, ST_BAD, "a name that is too long");
     (void)snprintf(a->series, sizeof a->series, "%.*s", (int)x->series.n,
                    (const char *)x->series.p);
-    if (x->at_ms < SEAL_KNOWN_MS)
-        return err_set(e, ST_REFUSED, "a time before 1987");
-    return x->kind == WIRE_ENTRY_RETIRE    ? check_retire(a, e)
-           : x->kind == WIRE_ENTRY_CORRECT ? check_correct(a, e)
-                                           : check_maintain(a, e);
+    ERR_TRY(store_request_check(a->l->store, NULL, &a->q,
+                                a->l->last.grade == CLK_UNKNOWN ? 0 : a->l->last.utc_ms, retire_one,
+                                a, e));
+    return a->short_of_memory ? err_set(e, ST_MEMORY, "seal: no memory for what is asked") : ST_OK;
 }
 
 /* ---- sealing ---- */
@@ -309,7 +210,7 @@ static enum st take(struct asked *a, struct err *e)
         st = check(a, &why);
     if (a->q.x.kind != WIRE_ENTRY_PLAN && a->q.who.n) /* it was read: it may be sealed already */
         ERR_TRY(store_request_done(a->l->store, a->q.id, &done, e));
-    if (!done && (st == ST_BAD || st == ST_REFUSED)) {
+    if (!done && is_verdict(st)) {
         tell(a, st, why.text);
         return set_aside(a, why.text, e);
     }
@@ -330,7 +231,7 @@ enum st seal_requests(struct seal *l, struct err *e)
     int64_t now_ms = clk_mono(l->clk).ms;
     if (now_ms < l->asked_due.ms)
         return ST_OK;
-    if (snprintf(path, sizeof path, "%s" SEAL_REQUESTS, store_path(l->store)) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s" STORE_REQUESTS, store_path(l->store)) >= (int)sizeof path)
         return ST_OK; /* the command line refuses it */
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
@@ -350,7 +251,7 @@ enum st seal_requests(struct seal *l, struct err *e)
         memset(&a->q, 0, sizeof *a - offsetof(struct asked, q));
         a->l = l;
         a->folder = folder;
-        if (!first_name(folder, SEAL_REQUEST, a->name, &n))
+        if (!first_name(folder, STORE_REQUEST_WAITS, a->name, &n))
             break;
         st = take(a, &why);
         for (size_t k = 0; k < a->nretired; k++)

@@ -37,14 +37,4 @@ enum st seal_step(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* When seal_step wants to run next. */
 struct mono seal_due(const struct seal *l);
 
-/* Folder beside the store (the path and this) into which the command line puts what people ask for
- * (wire_request_put), one file each, named by the time of asking, so that they are taken in order:
- * 16 hexadecimal digits, a minus and the id, and the first of these two. What was refused is kept
- * under the other, the reason behind the request. */
-#define SEAL_REQUESTS ".requests"
-#define SEAL_REQUEST ".request"
-#define SEAL_REFUSED ".refused"
-#define SEAL_REQUESTS_MAX 64 /* that wait */
-#define SEAL_REFUSED_KEPT 16
-
 #endif

@@ -245,9 +245,8 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
     return ST_OK;
 }
 
-static enum st planned_each(struct store_db *d,
-                            void (*each)(void *ctx, const struct store_planned *p), void *ctx,
-                            struct err *e)
+enum st store_planned_of(struct store_db *d, void (*each)(void *ctx, const struct store_planned *p),
+                         void *ctx, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(d, SQL_PLAN_ALL, e);
     if (!q)
@@ -268,14 +267,14 @@ static enum st planned_each(struct store_db *d,
 enum st store_planned_each(struct store *s, void (*each)(void *ctx, const struct store_planned *p),
                            void *ctx, struct err *e)
 {
-    return planned_each(&s->db, each, ctx, e);
+    return store_planned_of(&s->db, each, ctx, e);
 }
 
 enum st store_due_each(struct store_reader *r,
                        void (*each)(void *ctx, const struct store_planned *p), void *ctx,
                        struct err *e)
 {
-    return planned_each(store_reader_db(r), each, ctx, e);
+    return store_planned_of(store_reader_db(r), each, ctx, e);
 }
 
 enum st store_request_done(struct store *s, const uint8_t id[WIRE_ID_BYTES], bool *done,
@@ -289,23 +288,6 @@ enum st store_request_done(struct store *s, const uint8_t id[WIRE_ID_BYTES], boo
     sqlite3_reset(q);
     *done = st == ST_OK;
     return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-enum st store_series_known(struct store *s, const char *series, struct store_known *out,
-                           struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_KNOWN, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_text(q, 1, series, -1, SQLITE_STATIC);
-    enum st st = store_db_row(&s->db, q, e);
-    if (st == ST_OK) {
-        const char *quantity = (const char *)sqlite3_column_text(q, 1);
-        out->due = sqlite3_column_int(q, 0) != 0;
-        (void)snprintf(out->quantity, sizeof out->quantity, "%s", quantity ? quantity : "");
-    }
-    sqlite3_reset(q);
-    return st;
 }
 
 enum st store_refused_next(struct store *s, struct store_refused *out, struct err *e)

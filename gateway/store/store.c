@@ -77,13 +77,14 @@ static enum st allocate(struct store *s, struct err *e)
     return ST_OK;
 }
 
-enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
-                   const struct clk *clk, struct err *e)
+/* What needs no file: store_close takes it, however far it got. */
+static enum st begin(struct store **out, const char *path, const char *gateway,
+                     const struct clk *clk, struct err *e)
 {
     struct store *s = calloc(1, sizeof *s);
+    *out = s;
     if (!s)
-        return err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
-    s->cfg = *cfg;
+        return err_set(e, ST_MEMORY, "store %s: no memory", path);
     s->clk = clk;
     s->db.lock = -1;
     s->jfile.fd = -1;
@@ -93,14 +94,37 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
     bad |= thr_cond_init(&s->room);
     bad |= thr_cond_init(&s->called);
     bad |= thr_cond_init(&s->sealed);
-    s->path = strdup(cfg->path);
-    s->cfg.path = s->path;
+    s->path = strdup(path);
     s->gateway = strdup(gateway);
-    if (asprintf(&s->reserve_path, "%s.reserve", cfg->path) < 0)
-        s->reserve_path = NULL;
-    enum st st = ST_OK;
-    if (bad || !s->path || !s->gateway || !s->reserve_path)
-        st = err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
+    return bad || !s->path || !s->gateway ? err_set(e, ST_MEMORY, "store %s: no memory", path)
+                                          : ST_OK;
+}
+
+enum st store_open_declared(struct store **out, const char *gateway, struct err *e)
+{
+    struct store *s = NULL;
+    enum st st = begin(&s, "", gateway, NULL, e);
+    if (st != ST_OK) {
+        store_close(s);
+        s = NULL;
+    }
+    *out = s;
+    return st;
+}
+
+enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
+                   const struct clk *clk, struct err *e)
+{
+    struct store *s = NULL;
+    enum st st = begin(&s, cfg->path, gateway, clk, e);
+    if (st == ST_OK) {
+        s->cfg = *cfg;
+        s->cfg.path = s->path;
+        if (asprintf(&s->reserve_path, "%s.reserve", cfg->path) < 0) {
+            s->reserve_path = NULL;
+            st = err_set(e, ST_MEMORY, "store %s: no memory", cfg->path);
+        }
+    }
     if (st == ST_OK)
         st = allocate(s, e);
     if (st == ST_OK)
@@ -109,7 +133,7 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
         st = store_whole_open(s, e);
     if (st == ST_OK)
         st = store_jfile_open(&s->jfile, s->path, false, e);
-    if (cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT < s->jfile.max)
+    if (st == ST_OK && cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT < s->jfile.max)
         s->jfile.max = cfg->max_size_bytes / 100 * STORE_JFILE_PERCENT;
     if (st == ST_OK)
         st = store_reserve_open(s, e);

@@ -195,6 +195,8 @@ struct store_stats {
  * boot: this start's id. */
 enum st store_open(struct store **out, const struct store_cfg *cfg, const char *gateway,
                    const struct clk *clk, struct err *e) ST_MUST_CHECK;
+/* One without any file, for tools: it takes store_add_* and gives back what was added, no more. */
+enum st store_open_declared(struct store **out, const char *gateway, struct err *e) ST_MUST_CHECK;
 /* Ends the adding; reads back the journal. */
 enum st store_start(struct store *s, struct err *e) ST_MUST_CHECK;
 void store_close(struct store *s); /* commits nothing; the writer must have ended */
@@ -310,14 +312,6 @@ enum st store_due_each(struct store_reader *r,
                        struct err *e) ST_MUST_CHECK;
 /* Writer: whether the request with this id is sealed already. */
 enum st store_request_done(struct store *s, const uint8_t id[WIRE_ID_BYTES], bool *done,
-                           struct err *e) ST_MUST_CHECK;
-/* Writer: what a series measures, as last planned or, when it is retired, as last configured; due:
- * nobody has retired it. ST_NOT_FOUND: no such series ever was. */
-struct store_known {
-    bool due;
-    char quantity[64]; /* "": not known */
-};
-enum st store_series_known(struct store *s, const char *series, struct store_known *out,
                            struct err *e) ST_MUST_CHECK;
 /* Reader: a `correct` entry in force, by the text that is its id; the newest calibration of this
  * series (or device/STAR) that has no end. ST_NOT_FOUND. */
@@ -525,6 +519,87 @@ struct store_lacks { /* what this head took back */
 };
 enum st store_city_holds(struct store *s, uint32_t uplink, const struct store_held *v, size_t n,
                          bool all, struct store_lacks *lacks, struct err *e) ST_MUST_CHECK;
+
+/* ---- what people ask for: retire, correct, maintain (decisions 0018 and 0025) -------------- */
+
+/* In words, as a command line or a form has them: texts, NULL where nothing is said, borrowed. */
+enum store_ask_kind { STORE_CORRECT, STORE_MAINTAIN, STORE_RETIRE, STORE_ASK_KINDS };
+#define STORE_ASK_DETAILS 16
+struct store_ask_detail {
+    const char *key, *value;
+};
+struct store_ask {
+    enum store_ask_kind kind;
+    const char *series;         /* device/point; maintain and retire take device/STAR, too */
+    const char *from, *to, *at; /* times, as clk_parse takes them */
+    const char *change;         /* "invalidate"; "rescale": scale, offset; "reassign": target */
+    const char *scale, *offset, *target;
+    const char *id;   /* takes the place of that correction */
+    const char *undo; /* that correction was a mistake: this and a reason alone */
+    const char *work; /* "calibration", "swap", "meter" */
+    const char *reason;
+    const char *by;                                    /* who says so: for the caller to use */
+    struct store_ask_detail detail[STORE_ASK_DETAILS]; /* of work: serials, what a meter showed … */
+    size_t details;
+};
+/* The words that each kind takes, but for details; ends with NULL. */
+struct store_ask_word {
+    const char *name;
+    size_t offset;
+    unsigned kinds; /* a bit for each */
+    bool number;    /* may be written as a number where a form can */
+};
+extern const struct store_ask_word store_ask_words[];
+const struct store_ask_word *store_ask_word_of(enum store_ask_kind kind, const char *name);
+const char **store_ask_at(struct store_ask *a, const struct store_ask_word *w); /* its place in a */
+
+/* A request as the seal takes it. */
+#define STORE_CORRECTION_BYTES 129
+struct store_request {
+    uint8_t id[WIRE_ID_BYTES];
+    char hex[WIRE_ID_TEXT]; /* the same */
+    char who[WIRE_WHO_MAX + 1];
+    char correction[STORE_CORRECTION_BYTES]; /* its id; "" where it is none */
+    int64_t at_ms;
+    struct buf bytes;
+    struct wire_request open; /* spans into bytes */
+};
+/* Encodes what is asked for under a fresh id. who: the author; r is needed for `undo` and for the
+ * end of a calibration alone, NULL: it cannot be read now (ST_IO). ST_BAD: which word, and why;
+ * ST_NOT_FOUND: no such correction. Free it, also after a failure. */
+enum st store_request_make(struct store_request *q, const struct store_ask *a, const char *who,
+                           int64_t at_ms, struct store_reader *r, struct err *e) ST_MUST_CHECK;
+void store_request_free(struct store_request *q);
+/* Whether it may be sealed: about what is due and known. `s` says what is configured; r NULL: on
+ * its writer thread. now_ms: 0 when it is not known. `each` (may be NULL) is told each series that
+ * a retirement ends. ST_BAD: a time; ST_NOT_FOUND: no such series; ST_CONFLICT: still configured,
+ * or of another quantity. */
+enum st store_request_check(struct store *s, struct store_reader *r, const struct wire_request *q,
+                            int64_t now_ms, void (*each)(void *ctx, const char *series), void *ctx,
+                            struct err *e) ST_MUST_CHECK;
+/* Folder beside the store (the path and this) with one file for each, named by the time of asking,
+ * so that they are taken in order: 16 hexadecimal digits, a minus and the id, and the first of
+ * these two. What was refused is kept under the other, the reason behind the request. */
+#define STORE_REQUESTS ".requests"
+#define STORE_REQUEST_WAITS ".request"
+#define STORE_REQUEST_REFUSED ".refused"
+#define STORE_REQUEST_NAME (16 + 1 + 16)
+#define STORE_REQUESTS_MAX 64                                  /* that wait */
+bool store_request_name(const char *name, const char *suffix); /* whether it is one of them */
+/* Puts it there for the gateway that runs on the store at path, or that will. ST_FULL: too many
+ * wait; ST_REFUSED: this user may not. */
+enum st store_request_put(const char *path, const struct store_request *q,
+                          struct err *e) ST_MUST_CHECK;
+/* What became of it, by its id in hex. ST_NOT_FOUND: there is no such request, or it is long ago
+ * (the last 256 that were sealed and 16 that were refused are remembered). */
+struct store_fate {
+    enum { STORE_WAITS, STORE_SEALED, STORE_REFUSED } is;
+    uint8_t chain[WIRE_ID_BYTES]; /* sealed */
+    uint64_t seq;
+    char why[ERR_TEXT_BYTES]; /* refused */
+};
+enum st store_request_fate(const char *path, struct store_reader *r, const char *hex,
+                           struct store_fate *out, struct err *e) ST_MUST_CHECK;
 
 /* ---- for uplinks -------------------------------------------------------------------------- */
 

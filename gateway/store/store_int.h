@@ -381,6 +381,9 @@ enum st store_ack_next(struct store *s, const char *uplink, int64_t chain, uint6
 enum st store_batches_between(struct store *s, int64_t chain, uint64_t a, uint64_t z,
                               struct store_amount *n, struct err *e);
 struct store_db *store_reader_db(struct store_reader *r);
+/* As store_planned_each, on the writer's connection or a reader's. */
+enum st store_planned_of(struct store_db *d, void (*each)(void *ctx, const struct store_planned *p),
+                         void *ctx, struct err *e) ST_MUST_CHECK;
 /* times.c, inside a transaction: what a control batch says about sealed readings, into the tables;
  * and the same of all control batches that the store holds. */
 enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed, struct err *e);

@@ -2,7 +2,6 @@
 #include "gateway/wire/wire_int.h"
 
 #define VERSION 1
-#define WHO_MAX 128
 
 enum st wire_request_put(struct buf *out, const uint8_t id[WIRE_ID_BYTES], const char *who,
                          int64_t at_ms, const struct buf *entry)
@@ -36,8 +35,8 @@ enum st wire_request_open(struct wire_request *q, const void *p, size_t n, struc
     if (!st)
         st = wire_expect(&r, WIRE_TEXT, &it, e);
     q->who = it.span;
-    if (!st && (it.span.n == 0 || it.span.n > WHO_MAX))
-        return err_set(e, ST_BAD, "an author of 1 to %d bytes is needed", WHO_MAX);
+    if (!st && (it.span.n == 0 || it.span.n > WIRE_WHO_MAX))
+        return err_set(e, ST_BAD, "an author of 1 to %d bytes is needed", WIRE_WHO_MAX);
     if (!st)
         st = wire_expect_int(&r, &q->at_ms, e);
     if (st)

@@ -366,6 +366,7 @@ bool wire_fixes_apply(struct wire_fixes *x, struct wire_reading *r);
 
 /* What a person asks of the gateway: one entry, for its seal room to check and seal. */
 #define WIRE_REQUEST_MAX 16384
+#define WIRE_WHO_MAX 128 /* bytes */
 struct wire_request {
     uint8_t id[WIRE_ID_BYTES];
     struct wire_span who;

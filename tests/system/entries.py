@@ -288,6 +288,12 @@ class Entries(GatewayCase):
         self.collect(2)
         self.assertEqual(self.gw.stop(), 0)
         t = self.times()
+        for args, why in ((["retire", "dev-1/*", "--reason", "x"], "still configured"),
+                          (["retire", "dev-9/*", "--reason", "x"], "no such series is due"),
+                          (["correct", "dev-9/n", "--from", t[0], "--to", t[3], "--invalidate",
+                            "--reason", "x"], "never was such a series")):
+            self.assertIn(why, self.cli(*args, codes=(1,)).stderr)  # at once, and nothing waits
+        self.assertFalse(os.path.exists(self.folder_of()))
         out = self.cli("correct", "dev-1/n", "--from", t[0], "--to", t[3], "--invalidate",
                        "--reason", "dirt")
         self.assertIn("when it starts", out.stdout)
