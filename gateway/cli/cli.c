@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/base/cfg.h"
 #include "gateway/base/log.h"
@@ -25,6 +26,7 @@ static const struct cli_command commands[] = {
     {"correct", cli_correct, "say what was wrong with readings: take back, rescale, rename"},
     {"maintain", cli_maintain, "note a calibration, a new sensor or a new meter"},
     {"retire", cli_retire, "end a series that is not configured any more"},
+    {"token", cli_token, "make, list and remove the tokens of the API"},
     {NULL, NULL, NULL}};
 
 static void usage(FILE *to)
@@ -94,6 +96,13 @@ const char *cli_config_option(int argc, char **argv, const char *usage_text, int
         return cli_usage('?', usage_text, exit_code);
     }
     return path;
+}
+
+int64_t cli_utc_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 const char *cli_usage(int option, const char *usage_text, int *exit_code)

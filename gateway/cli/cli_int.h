@@ -2,6 +2,8 @@
 #ifndef GATEWAY_CLI_CLI_INT_H
 #define GATEWAY_CLI_CLI_INT_H
 
+#include <stdint.h>
+
 #include "gateway/cli/cli.h"
 #include "gateway/collect/collect.h"
 
@@ -20,6 +22,7 @@ int cli_verify(int argc, char **argv);
 int cli_retire(int argc, char **argv);
 int cli_correct(int argc, char **argv);
 int cli_maintain(int argc, char **argv);
+int cli_token(int argc, char **argv);
 
 /* Prints the usage where `option` (a return value of getopt_long: 'h' or wrong) wants it and sets
  * the exit code. Always NULL, for functions that return an option's value. */
@@ -27,5 +30,8 @@ const char *cli_usage(int option, const char *usage_text, int *exit_code);
 
 /* Says on stderr, for each profile in use, how far its register map is to be trusted, and why. */
 void cli_note_profiles(const struct collect *k);
+
+/* The date as this machine has it, known or not: for what a person asks for now. */
+int64_t cli_utc_ms(void);
 
 #endif

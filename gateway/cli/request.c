@@ -4,7 +4,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
@@ -13,13 +12,6 @@
 #define WAIT_MS 60000 /* a full disk or a busy gateway */
 #define LOOK_MS 50
 #define BY_MAX 64
-
-static int64_t utc_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Who asks: `by`, or the name of this user. */
 static bool author(const char *by, char who[BY_MAX + 1])
@@ -117,7 +109,7 @@ static int ask(struct cli_config *c, const struct store_ask *a)
     if (store_reader_open(&r, c->store.path, &unread) != ST_OK) {
         r = NULL; /* some mistakes need no store to be told */
     }
-    enum st st = store_request_make(&q, a, who, utc_ms(), r, &e);
+    enum st st = store_request_make(&q, a, who, cli_utc_ms(), r, &e);
     int code = st == ST_BAD ? CLI_USAGE : CLI_FAILED;
     if (st == ST_OK) {
         code = hand_over(c, &q, r, running, &unread);

@@ -46,6 +46,15 @@ bool web_is_loopback(const char *host_port)
            (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
+bool web_is_here(const char *peer)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+    return inet_pton(AF_INET, peer, &v4) == 1
+               ? ntohl(v4.s_addr) >> 24 == 127
+               : inet_pton(AF_INET6, peer, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
 /* A page of another site may resolve its own name to 127.0.0.1 and read us through the visitor's
  * browser (DNS rebinding): only requests that name the loopback itself are answered. */
 static bool host_refused(const struct http_request *q, struct http_answer *a)
@@ -106,6 +115,10 @@ API(series)
 API(events)
 API(chart)
 API(health)
+API(correct)
+API(maintain)
+API(retire)
+API(request)
 
 static const struct http_route routes[] = {
     {"GET", "/", 0, page},
@@ -118,6 +131,10 @@ static const struct http_route routes[] = {
     {"GET", "/api/v1/series", 0, series},
     {"GET", "/api/v1/events", 0, events},
     {"GET", "/api/v1/chart", 0, chart},
+    {"POST", "/api/v1/corrections", WEB_ASK_MAX, correct},
+    {"POST", "/api/v1/maintenance", WEB_ASK_MAX, maintain},
+    {"POST", "/api/v1/retirements", WEB_ASK_MAX, retire},
+    {"GET", "/api/v1/requests/{id}", 0, request},
     {"GET", "/healthz", 0, health},
 };
 

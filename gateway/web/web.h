@@ -1,4 +1,4 @@
-/* Web: the technician's page and the read API under /api/v1/. */
+/* Web: the technician's page and the API under /api/v1/ (gateway/doc/openapi.yaml). */
 #ifndef GATEWAY_WEB_WEB_H
 #define GATEWAY_WEB_WEB_H
 
@@ -40,5 +40,40 @@ enum st web_open(struct web **out, const struct web_cfg *cfg, const struct web_s
                  struct store *s, const struct clk *clk, struct err *e) ST_MUST_CHECK;
 unsigned web_port(const struct web *w); /* 0 for NULL */
 void web_close(struct web *w);          /* takes NULL */
+
+/* ---- tokens of the API (token.c; decision 0025) -------------------------------------------- */
+
+/* What a token lets its holder do; a bit for each in web_token.scopes. */
+enum web_scope { WEB_CORRECT, WEB_MAINTAIN, WEB_RETIRE, WEB_SCOPES };
+extern const char *const web_scope_text[WEB_SCOPES + 1]; /* ends with NULL */
+#define WEB_SCOPES_TEXT 65
+/* "correct,retire". false: one of them is unknown, or there is none. */
+bool web_scopes_parse(const char *text, unsigned *scopes);
+void web_scopes_print(unsigned scopes, char out[WEB_SCOPES_TEXT]);
+
+#define WEB_TOKENS ".tokens" /* the file: the store's path and this, mode 0600 */
+#define WEB_TOKENS_MAX 64
+#define WEB_TOKEN_TEXT 69
+struct web_token {
+    char name[65]; /* whose: the author of what it asks for */
+    unsigned scopes;
+    int64_t made_ms, ends_ms; /* UTC; ends_ms 0: it does not end */
+    uint8_t hash[WIRE_HASH_BYTES];
+};
+struct web_tokens {
+    size_t n;
+    struct web_token v[WEB_TOKENS_MAX];
+};
+bool web_token_name(
+    const char *name); /* letters, digits, dots, _ and -; one of the first two first */
+/* All of them; none when there is no file. ST_REFUSED: others may use the file; ST_CORRUPT. */
+enum st web_tokens_read(const char *store, struct web_tokens *out, struct err *e) ST_MUST_CHECK;
+/* Makes one for t->name with these scopes and times; text is the token, kept nowhere else.
+ * ST_CONFLICT: that name has one; ST_FULL. */
+enum st web_token_add(const char *store, struct web_token *t, char text[WEB_TOKEN_TEXT],
+                      struct err *e) ST_MUST_CHECK;
+enum st web_token_remove(const char *store, const char *name, struct err *e) ST_MUST_CHECK;
+/* Whose it is, in the same time whatever it is; NULL: nobody's. Not whether it has ended. */
+const struct web_token *web_token_find(const struct web_tokens *all, const char *text);
 
 #endif

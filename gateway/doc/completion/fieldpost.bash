@@ -13,7 +13,7 @@ _fieldpost() {
             ;;
         *)
             offer='run check profiles keygen key enroll status export receipts resend backup digest verify correct
-                maintain retire --help --version'
+                maintain retire token --help --version'
             ;;
         esac
     else
@@ -26,13 +26,14 @@ _fieldpost() {
             fieldpost-city.report | fieldpost-city.retired) offer='csv json' ;;
             esac
             ;;
+        --scope) offer='correct maintain retire' ;;
         --by)
             if [ "$program" = fieldpost ]; then compopt +o default && return; fi
             offer='hour day total'
             ;;
         --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
         --from | --to | --at | --series | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
-            --reassign | --valid | --city | --code | --pin | --replaces)
+            --reassign | --valid | --city | --code | --pin | --replaces | --name | --expires)
             compopt +o default && return
             ;;
         *)
@@ -54,6 +55,7 @@ _fieldpost() {
                 ;;
             fieldpost.maintain) offer='calibration swap meter --config --from --to --by' ;;
             fieldpost.retire) offer='--config --reason --by --at' ;;
+            fieldpost.token) offer='add list remove --config --name --scope --expires' ;;
             fieldpost-city.serve) offer='--config' ;;
             fieldpost-city.enroll) offer='--config --id --key' ;;
             fieldpost-city.revoke) offer='--config --id --kid --reason' ;;

@@ -1,0 +1,103 @@
+/* The body of a request: a flat JSON object of the words that its kind takes. The rules for words
+ * are the store's, the same as for the command line. */
+#include "gateway/web/web_int.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#define DEPTH_MAX 2 /* an object, and `details` in it */
+
+/* jansson goes down for each bracket, and a thread of the server has a small stack. */
+static bool is_flat(const char *p, size_t n)
+{
+    int depth = 0;
+    bool text = false;
+    for (size_t i = 0; i < n; i++) {
+        if (text && p[i] == '\\')
+            i++;
+        else if (p[i] == '"')
+            text = !text;
+        else if (!text && (p[i] == '{' || p[i] == '[') && ++depth > DEPTH_MAX)
+            return false;
+        else if (!text && (p[i] == '}' || p[i] == ']'))
+            depth--;
+    }
+    return true;
+}
+
+static enum st parse(json_t **out, const void *body, size_t n, struct err *e)
+{
+    json_error_t why;
+    if (n == 0)
+        return err_set(e, ST_BAD, "an empty body: an object belongs here");
+    if (!is_flat(body, n))
+        return err_set(e, ST_BAD, "an object of words and, in it, `details`: nothing deeper");
+    *out = json_loadb(body, n, JSON_REJECT_DUPLICATES, &why);
+    if (!*out)
+        return err_set(e, ST_BAD, "line %d, column %d: %s", why.line, why.column, why.text);
+    return json_is_object(*out) ? ST_OK : err_set(e, ST_BAD, "an object belongs here: {…}");
+}
+
+/* The text of a member; a whole number, where it may be one, becomes its text. Decimals must be
+ * texts: a number would pass through binary64 on its way. */
+static enum st text_of(json_t *object, void *member, bool number, const char **out, struct err *e)
+{
+    const char *key = json_object_iter_key(member);
+    const json_t *v = json_object_iter_value(member);
+    if (number && json_is_integer(v)) {
+        json_t *text = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        if (!text || json_object_iter_set_new(object, member, text) != 0)
+            return err_set(e, ST_MEMORY, "no memory for the request");
+        v = text;
+    }
+    *out = json_string_value(v);
+    if (*out)
+        return ST_OK;
+    return err_set(e, ST_REFUSED, "%.40s: a text belongs here%s", key,
+                   number ? ", or a whole number: write \"0.1\", not 0.1" : "");
+}
+
+static enum st read_details(struct store_ask *a, json_t *details, struct err *e)
+{
+    if (a->kind != STORE_MAINTAIN || !json_is_object(details))
+        return err_set(e, ST_REFUSED, "details: %s",
+                       a->kind == STORE_MAINTAIN ? "an object of texts belongs here"
+                                                 : "no such word here");
+    if (json_object_size(details) > STORE_ASK_DETAILS)
+        return err_set(e, ST_REFUSED, "details: at most %d", STORE_ASK_DETAILS);
+    for (void *m = json_object_iter(details); m; m = json_object_iter_next(details, m)) {
+        struct store_ask_detail *d = &a->detail[a->details++];
+        d->key = json_object_iter_key(m);
+        ERR_TRY(text_of(details, m, true, &d->value, e));
+    }
+    return ST_OK;
+}
+
+enum st web_ask_read(struct web_ask *out, enum store_ask_kind kind, const void *body, size_t n,
+                     struct err *e)
+{
+    json_t *root = NULL;
+    *out = (struct web_ask){.ask.kind = kind};
+    enum st st = parse(&root, body, n, e);
+    out->json = root;
+    for (void *m = st == ST_OK ? json_object_iter(root) : NULL; m && st == ST_OK;
+         m = json_object_iter_next(root, m)) {
+        const char *key = json_object_iter_key(m);
+        const struct store_ask_word *w = store_ask_word_of(kind, key);
+        if (w)
+            st = text_of(root, m, w->number, store_ask_at(&out->ask, w), e);
+        else if (strcmp(key, "details") == 0)
+            st = read_details(&out->ask, json_object_iter_value(m), e);
+        else
+            st = err_set(e, ST_REFUSED, "%.40s: no such word here", key);
+    }
+    return st;
+}
+
+void web_ask_done(struct web_ask *a)
+{
+    json_decref(a->json);
+    a->json = NULL;
+}
