@@ -84,9 +84,15 @@ struct collect_point {
     struct collect_decoder decoder;
 };
 
+/* Addresses, first and last, that are never read, not even within a longer request. */
+struct collect_forbidden {
+    int64_t function, from, to;
+};
+
 #define COLLECT_EXTENDS_MAX 4
-#define COLLECT_MODEL_MAX 80   /* bytes of `model`, and of `what` */
-#define COLLECT_SOURCE_MAX 300 /* bytes of `source` */
+#define COLLECT_MODEL_MAX 80     /* bytes of `model`, and of `what` */
+#define COLLECT_SOURCE_MAX 300   /* bytes of `source` */
+#define COLLECT_TURNAROUND_MS 10 /* of a device whose profile does not say */
 struct collect_profile {
     char *path;
     bool good;                         /* false: loaded with mistakes, already complained about */
@@ -94,10 +100,14 @@ struct collect_profile {
     bool verified;                     /* as the outermost file says: it is not inherited */
     struct collect_point *points;      /* those of the extended profile first */
     size_t n;
-    int64_t max_registers; /* of one request; 0: what Modbus allows */
+    unsigned most[5];      /* registers or bits of one request, by function */
     int64_t pause_ms;      /* between requests */
+    int64_t turnaround_ms; /* from the end of a request to the beginning of its answer */
     bool even_addresses;   /* start and count of a request are even */
     bool joined;           /* false: the device refuses a request of more than one point */
+    bool split;            /* a point may be read in several requests */
+    struct collect_forbidden *forbidden;
+    size_t nforbidden;
     struct cfg *files[COLLECT_EXTENDS_MAX];
     size_t nfiles;
 };
@@ -116,36 +126,90 @@ char **collect_profile_names(const char *dir, size_t *n);
 /* The installed profile nearest to name, or NULL. Caller frees. */
 char *collect_profile_nearest(const char *name, const char *dir);
 
+/* ---- the line ------------------------------------------------------------------------------ */
+
+struct collect_bus_cfg;
+/* What a request to one device takes of its line.
+ *
+ * RTU: 8 bytes out; 5 and 2 a register, or 5 and 1 for 8 bits, back; a byte has a start bit, the
+ * data bits, the parity bit and the stop bits; a silence of 3.5 characters before and after the
+ * request, or the device's pause before it when that is longer; its turn-around. Source: Modbus
+ * over Serial Line 1.02, 2.5.1 (framing, 3.5 characters, 1.750 ms above 19200 baud) and Modbus
+ * Application Protocol 1.1b3, 6.1 to 6.4 (lengths).
+ * TCP: a round trip, the turn-around and the pause, and 0.8 us a byte of 12 out and 9 more than the
+ * data back (Modbus Messaging on TCP/IP 1.0b, 3.1.3). */
+struct collect_line {
+    int64_t byte_ns, gap_ns;
+    int64_t request_ns; /* all but the data of the answer */
+};
+/* turnaround_ms: the device's own, -1: as its profile says. */
+struct collect_line collect_line_make(const struct collect_bus_cfg *bus,
+                                      const struct collect_profile *p, int64_t turnaround_ms);
+int64_t collect_line_ns(const struct collect_line *l, unsigned function, unsigned count);
+
 /* ---- the read plan ------------------------------------------------------------------------- */
 
 #define COLLECT_REGISTERS_MAX 125
 #define COLLECT_BITS_MAX 2000
+/* A point as one request reads it; in several pieces where the profile says `split`. */
 struct collect_item {
-    uint16_t point;  /* of the profile */
-    uint16_t at;     /* register, or bit, within its request */
-    uint32_t series; /* of the store */
+    uint16_t value;      /* of the plan */
+    uint16_t at;         /* register, or bit, within its request */
+    uint8_t skip, width; /* registers of the point before this piece, and of it */
+};
+/* A value of the poll, in this order: by function and address. */
+struct collect_planned {
+    uint16_t point;     /* of the profile */
+    uint8_t got, width; /* `split`: registers that this poll has brought, of how many */
+    uint8_t raw[8];     /* `split`: these registers */
+    uint32_t series;    /* of the store */
 };
 struct collect_request {
     uint8_t function;
     uint16_t address, count;
     uint32_t first, n; /* its items */
+    uint16_t join;     /* number of the request, as planned, that it is or is a part of */
+    uint8_t silent;    /* polls in a row in which it alone was not answered */
 };
 struct collect_plan {
-    struct collect_item *items; /* by function and address */
-    struct collect_request *requests;
-    size_t nitems, nrequests;
+    struct collect_planned *values;
+    struct collect_item *items;       /* by request */
+    struct collect_request *requests; /* room for one an item */
+    size_t nvalues, nitems, nrequests;
     struct collect_request probe; /* the shortest sign of life: the first point */
 };
-/* Joins the wanted points (one flag per point of the profile) into requests. Strings are left
- * out. ST_MEMORY. */
+/* The requests that bring the wanted points (one flag per point of the profile) in the least time
+ * of the line, within the device's limits; holes are read where that is quicker. Exact: a dynamic
+ * programme over the points by address. A cheapest set of requests exists in which each request has
+ * neighbours in that order, for a request that reads a point's registers anyway reads them for
+ * nothing. Of equals the fewest requests, the longest first. Strings are left out. ST_MEMORY. */
 enum st collect_plan_make(struct collect_plan *plan, const struct collect_profile *p,
-                          const bool *wanted, struct err *e) ST_MUST_CHECK;
+                          const bool *wanted, const struct collect_line *line,
+                          struct err *e) ST_MUST_CHECK;
 void collect_plan_done(struct collect_plan *plan);
 /* One request for one point, as the device's limits want it. *at: its place therein. */
 struct collect_request collect_plan_single(const struct collect_profile *p, size_t point,
                                            uint16_t *at);
+/* One request for the n items from `first` on of a plan. */
+struct collect_request collect_plan_range(const struct collect_plan *plan,
+                                          const struct collect_profile *p, uint32_t first,
+                                          uint32_t n);
+/* Makes two requests of request i: its items before item `at`, and the others. */
+void collect_plan_cut(struct collect_plan *plan, const struct collect_profile *p, size_t i,
+                      uint32_t at);
+/* Takes that back: all requests of whole->join become `whole`, which they were. */
+void collect_plan_rejoin(struct collect_plan *plan, const struct collect_profile *p,
+                         const struct collect_request *whole);
+/* The bytes of a value when an item was read, `data` being its own; NULL: there are more to come.
+ */
+const uint8_t *collect_plan_gather(struct collect_planned *v, const struct collect_item *item,
+                                   const uint8_t *data);
+/* Whether the device is never to be asked this. */
+bool collect_plan_forbids(const struct collect_profile *p, const struct collect_request *r);
 /* Registers or bits of a point. */
 unsigned collect_point_width(const struct collect_point *p);
+/* Line time of one poll. */
+int64_t collect_plan_ns(const struct collect_plan *plan, const struct collect_line *line);
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
@@ -160,7 +224,7 @@ struct collect_bus_cfg {
 struct collect_device_cfg {
     char *id;
     char *bus, *profile, *name, *place, *role, *serial;
-    int64_t unit, every_ms, cable_order;
+    int64_t unit, every_ms, turnaround_ms, cable_order;
     int stream;
     bool legal;
     struct cfg_strings points;
@@ -226,6 +290,7 @@ struct collect_device {
     const struct collect_bus *bus;
     const struct collect_profile *profile;
     bool *wanted; /* one flag per point of the profile */
+    struct collect_line line;
     struct collect_plan plan;
     uint32_t store; /* its index there */
     /* the bus's thread alone */

@@ -53,6 +53,8 @@ static const struct cfg_field device_fields[] = {
      .help = "an installed profile's name, or a path to a file"},
     {DEVICE("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 100, .max = 86400e3,
      .help = "time between polls, which fall on its multiples in UTC"},
+    {DEVICE("turnaround", turnaround_ms), .kind = CFG_TIME, .min = 0, .max = 2000,
+     .help = "how long it takes to begin its answer, for the plan; absent: as its profile says"},
     {DEVICE("points", points), .kind = CFG_STRINGS, .help = "points to read; absent: all"},
     {DEVICE("name", name), .kind = CFG_STRING, .help = "what people call it"},
     {DEVICE("place", place), .kind = CFG_STRING, .help = "where it stands"},
@@ -263,7 +265,10 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     memset(d->wanted, cfg->points.n == 0, d->profile->n * sizeof *d->wanted);
     for (size_t i = 0; i < cfg->points.n; i++)
         want(c, d, cfg->points.v[i]);
-    enum st st = collect_plan_make(&d->plan, d->profile, d->wanted, e);
+    static const struct collect_bus_cfg none = {.type = COLLECT_TCP};
+    d->line = collect_line_make(b ? b->cfg : &none, d->profile,
+                                cfg_given(c, &cfg->turnaround_ms) ? cfg->turnaround_ms : -1);
+    enum st st = collect_plan_make(&d->plan, d->profile, d->wanted, &d->line, e);
     if (st == ST_OK && d->plan.nitems == 0 && cfg_complaints(c, NULL) == before)
         cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
     return st;
@@ -277,8 +282,8 @@ static enum st make_ports(struct collect *k, struct err *e)
         struct collect_bus *b = &k->buses[i];
         size_t most = 1;
         for (size_t j = 0; j < b->n; j++)
-            if (b->devices[j]->plan.nitems > most)
-                most = b->devices[j]->plan.nitems;
+            if (b->devices[j]->plan.nvalues > most)
+                most = b->devices[j]->plan.nvalues;
         b->values = calloc(most, sizeof *b->values);
         if (!b->values)
             return err_set(e, ST_MEMORY, "collect: no memory for bus %s", b->cfg->id);
@@ -378,9 +383,9 @@ static enum st declare_series(struct collect_device *d, struct store *s, struct 
                                       &series, e);
         if (st != ST_OK)
             return st;
-        for (size_t j = 0; j < d->plan.nitems; j++)
-            if (d->plan.items[j].point == i)
-                d->plan.items[j].series = series;
+        for (size_t j = 0; j < d->plan.nvalues; j++)
+            if (d->plan.values[j].point == i)
+                d->plan.values[j].series = series;
     }
     return ST_OK;
 }

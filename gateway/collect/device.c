@@ -76,9 +76,11 @@ static void tell_bus(const struct round *r, bool open, struct mono now)
 
 static void clear(struct round *r)
 {
-    const struct collect_plan *plan = &r->d->plan;
-    for (size_t i = 0; i < plan->nitems; i++)
-        r->v[i] = (struct store_value){.v = {.kind = NUM_NONE}, .series = plan->items[i].series};
+    struct collect_plan *plan = &r->d->plan;
+    for (size_t i = 0; i < plan->nvalues; i++) {
+        r->v[i] = (struct store_value){.v = {.kind = NUM_NONE}, .series = plan->values[i].series};
+        plan->values[i].got = 0;
+    }
 }
 
 /* A tick may stand for the reading's time within the tolerance, but not where a poll before it was
@@ -105,7 +107,7 @@ static void put(struct round *r, enum store_cause cause)
                            .t_ms = reading_ms(d, t.utc_ms),
                            .grade = t.grade,
                            .cause = cause,
-                           .n = (uint32_t)d->plan.nitems};
+                           .n = (uint32_t)d->plan.nvalues};
     int64_t wait_ms = d->cfg->every_ms < PUT_WAIT_MAX_MS ? d->cfg->every_ms : PUT_WAIT_MAX_MS;
     if (r->b->full) /* one wait bridges a moment; each poll's would slow the bus for good */
         wait_ms = 0;
@@ -136,22 +138,25 @@ static enum collect_fault ask(struct round *r, const struct collect_request *q,
     if (f == COLLECT_GOOD)
         f = collect_port_ask(r->b->port, (uint8_t)r->d->cfg->unit, q, r->d->profile->pause_ms,
                              r->job->clk, r->job->stop, a);
-    if (f == COLLECT_EXCEPTION) {
-        r->exception = a->exception;
-        r->refused = *q;
-    }
     return f;
 }
 
 static void decode(struct round *r, const struct collect_request *q, const uint8_t *data)
 {
-    const struct collect_item *items = r->d->plan.items;
+    const struct collect_plan *plan = &r->d->plan;
     const struct collect_point *points = r->d->profile->points;
     for (uint32_t i = q->first; i < q->first + q->n; i++) {
-        struct store_value *v = &r->v[i];
-        const struct collect_decoder *d = &points[items[i].point].decoder;
-        v->q = d->form == COLLECT_BIT ? collect_decode_bit(data, items[i].at, &v->v)
-                                      : collect_decode(d, data + 2 * items[i].at, &v->v);
+        const struct collect_item *item = &plan->items[i];
+        struct collect_planned *of = &plan->values[item->value];
+        struct store_value *v = &r->v[item->value];
+        const struct collect_decoder *d = &points[of->point].decoder;
+        if (d->form == COLLECT_BIT) {
+            v->q = collect_decode_bit(data, item->at, &v->v);
+            continue;
+        }
+        const uint8_t *whole = collect_plan_gather(of, item, data + 2 * item->at);
+        if (whole)
+            v->q = collect_decode(d, whole, &v->v);
     }
 }
 
@@ -159,18 +164,21 @@ static void decode(struct round *r, const struct collect_request *q, const uint8
  * alone until its next turn. */
 static void ask_all(struct round *r)
 {
-    const struct collect_plan *plan = &r->d->plan;
-    for (size_t i = 0; i < plan->nrequests; i++) {
+    struct collect_device *d = r->d;
+    for (size_t i = 0; i < d->plan.nrequests; i++) {
+        const struct collect_request q = d->plan.requests[i];
         struct collect_answer a;
-        enum collect_fault f = ask(r, &plan->requests[i], &a);
+        enum collect_fault f = ask(r, &q, &a);
         if (f == COLLECT_GOOD) {
-            decode(r, &plan->requests[i], a.data);
+            decode(r, &q, a.data);
             r->answered++;
             continue;
         }
         r->fault = f;
         if (f != COLLECT_EXCEPTION)
             return;
+        r->exception = a.exception;
+        r->refused = q;
     }
 }
 

@@ -1,18 +1,23 @@
-/* The read plan: the wanted points of a device in as few requests as pay. Greedy: a request grows
- * while the next point lies near enough and the device's limits allow. */
+/* The read plan: the wanted points of a device in the requests that take the least line time. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/collect/collect_int.h"
 
-/* A hole costs two bytes a register; another request costs 13 bytes of frames, two silences of 3.5
- * characters and the device's time to answer, some 10 characters at 9600 baud. */
-#define HOLE_REGISTERS_MAX 16
-#define HOLE_BITS_MAX 256
+#define WIDTH_MAX 4 /* registers of the widest type that is read */
 
-static bool reads_bits(const struct collect_point *p)
-{
-    return p->function <= 2;
-}
+/* What a request must not cut: a whole point, or one register where the profile allows to split. */
+struct cell {
+    const struct collect_point *is;
+    unsigned from, to; /* of its address space, half-open */
+    uint16_t value;
+};
+
+/* The best way to read all cells from one on. */
+struct tail {
+    int64_t ns;
+    size_t requests, end; /* how many; the first one is of the cells before `end` */
+};
 
 unsigned collect_point_width(const struct collect_point *p)
 {
@@ -23,107 +28,268 @@ unsigned collect_point_width(const struct collect_point *p)
     return collect_types[p->type].regs;
 }
 
-static unsigned count_max(const struct collect_profile *p, bool bits)
-{
-    unsigned most = bits ? COLLECT_BITS_MAX : COLLECT_REGISTERS_MAX;
-    return p->max_registers > 0 && p->max_registers < most ? (unsigned)p->max_registers : most;
-}
-
-/* The range that a request for [from, to) really asks for. */
-static void widen(const struct collect_profile *p, unsigned *from, unsigned *to)
+/* One request for [from, to), as the device wants it. */
+static struct collect_request request(const struct collect_profile *p, int64_t function,
+                                      unsigned from, unsigned to)
 {
     if (p->even_addresses) {
-        *from -= *from % 2;
-        *to += *to % 2;
+        from -= from % 2;
+        to += to % 2;
     }
+    return (struct collect_request){
+        .function = (uint8_t)function, .address = (uint16_t)from, .count = (uint16_t)(to - from)};
 }
 
 struct collect_request collect_plan_single(const struct collect_profile *p, size_t point,
                                            uint16_t *at)
 {
     const struct collect_point *it = &p->points[point];
-    unsigned from = (unsigned)it->address, to = from + collect_point_width(it);
-    widen(p, &from, &to);
-    *at = (uint16_t)((unsigned)it->address - from);
-    return (struct collect_request){.function = (uint8_t)it->function,
-                                    .address = (uint16_t)from,
-                                    .count = (uint16_t)(to - from)};
+    unsigned from = (unsigned)it->address;
+    struct collect_request r = request(p, it->function, from, from + collect_point_width(it));
+    *at = (uint16_t)(from - r.address);
+    return r;
 }
 
-static int by_address(const void *a, const void *b, void *points)
+static const struct collect_point *point_of(const struct collect_plan *plan,
+                                            const struct collect_profile *p,
+                                            const struct collect_item *item)
 {
-    const struct collect_item *x = a, *y = b;
-    const struct collect_point *p = (const struct collect_point *)points + x->point;
-    const struct collect_point *q = (const struct collect_point *)points + y->point;
-    if (p->function != q->function)
-        return p->function < q->function ? -1 : 1;
-    if (p->address != q->address)
-        return p->address < q->address ? -1 : 1;
-    return x->point < y->point ? -1 : x->point > y->point;
+    return &p->points[plan->values[item->value].point];
 }
 
-/* Whether the point joins request r; then *to is its new end. */
-static bool joins(const struct collect_profile *p, const struct collect_request *r,
-                  const struct collect_point *it, unsigned *to)
+struct collect_request collect_plan_range(const struct collect_plan *plan,
+                                          const struct collect_profile *p, uint32_t first,
+                                          uint32_t n)
 {
-    bool bits = reads_bits(it);
-    unsigned from = (unsigned)it->address, start = r->address;
-    unsigned end = (unsigned)r->address + r->count;
-    unsigned grown = from + collect_point_width(it) > end ? from + collect_point_width(it) : end;
-    widen(p, &start, &grown);
-    if (!p->joined || r->function != it->function || grown - start > count_max(p, bits) ||
-        from > end + (bits ? HOLE_BITS_MAX : HOLE_REGISTERS_MAX))
-        return false;
-    *to = grown;
-    return true;
-}
-
-static void join(struct collect_plan *plan, const struct collect_profile *p)
-{
-    struct collect_request *r = NULL;
-    for (size_t i = 0; i < plan->nitems; i++) {
-        struct collect_item *item = &plan->items[i];
-        const struct collect_point *it = &p->points[item->point];
-        unsigned to;
-        if (r && joins(p, r, it, &to)) {
-            r->count = (uint16_t)(to - r->address);
-            item->at = (uint16_t)(it->address - r->address);
-        } else {
-            r = &plan->requests[plan->nrequests++];
-            *r = collect_plan_single(p, item->point, &item->at);
-            r->first = (uint32_t)i;
-        }
-        r->n++;
+    const struct collect_point *it = point_of(plan, p, &plan->items[first]);
+    unsigned from = 65536, to = 0;
+    for (uint32_t i = first; i < first + n; i++) {
+        const struct collect_item *item = &plan->items[i];
+        unsigned at = (unsigned)point_of(plan, p, item)->address + item->skip;
+        from = at < from ? at : from;
+        to = at + item->width > to ? at + item->width : to;
     }
+    struct collect_request r = request(p, it->function, from, to);
+    r.first = first;
+    r.n = n;
+    return r;
+}
+
+/* Says where the items of a request lie in its answer. */
+static void place(struct collect_plan *plan, const struct collect_profile *p,
+                  const struct collect_request *r)
+{
+    for (uint32_t i = r->first; i < r->first + r->n; i++) {
+        struct collect_item *item = &plan->items[i];
+        item->at = (uint16_t)(point_of(plan, p, item)->address + item->skip - r->address);
+    }
+}
+
+bool collect_plan_forbids(const struct collect_profile *p, const struct collect_request *r)
+{
+    for (size_t i = 0; i < p->nforbidden; i++) {
+        const struct collect_forbidden *f = &p->forbidden[i];
+        if (f->function == r->function && f->from < r->address + r->count && r->address <= f->to)
+            return true;
+    }
+    return false;
+}
+
+/* ---- cells ---------------------------------------------------------------------------------- */
+
+static int by_address(const void *a, const void *b)
+{
+    const struct cell *x = a, *y = b;
+    if (x->is->function != y->is->function)
+        return x->is->function < y->is->function ? -1 : 1;
+    if (x->from != y->from)
+        return x->from < y->from ? -1 : 1;
+    return x->is < y->is ? -1 : x->is > y->is;
+}
+
+/* One cell for each wanted point. */
+static size_t whole_points(const struct collect_profile *p, const bool *wanted, struct cell *cells)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct collect_point *it = &p->points[i];
+        unsigned from = (unsigned)it->address;
+        if (wanted[i] && collect_types[it->type].form != COLLECT_STRING)
+            cells[n++] = (struct cell){it, from, from + collect_point_width(it), 0};
+    }
+    qsort(cells, n, sizeof *cells, by_address);
+    for (size_t i = 0; i < n; i++)
+        cells[i].value = (uint16_t)i;
+    return n;
+}
+
+/* Cuts cells into registers; there is room for them. */
+static size_t registers(struct cell *cells, size_t n)
+{
+    size_t m = n;
+    for (size_t i = 0; i < n; i++) {
+        struct cell whole = cells[i];
+        cells[i].to = whole.from + 1;
+        for (unsigned at = whole.from + 1; at < whole.to; at++)
+            cells[m++] = (struct cell){whole.is, at, at + 1, whole.value};
+    }
+    qsort(cells, m, sizeof *cells, by_address);
+    return m;
+}
+
+/* ---- the least line time -------------------------------------------------------------------- */
+
+/* Whether a device that refuses joined reads takes this one: it is exactly one of its points. */
+static bool is_one_point(const struct cell *cells, size_t n, unsigned from, unsigned to)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cells[i].from == from && cells[i].to == to)
+            return true;
+    return false;
+}
+
+/* Finds the best first request for the cells from i on, when the best for all behind is known. What
+ * is too long or forbidden stays so when it grows: cells are in order of their address. */
+static void best_from(const struct collect_profile *p, const struct collect_line *line,
+                      const struct cell *cells, size_t n, size_t i, struct tail *tails)
+{
+    int64_t function = cells[i].is->function;
+    unsigned from = cells[i].from, to = 0;
+    struct tail best = {INT64_MAX, 0, i + 1};
+    for (size_t end = i + 1; end <= n && cells[end - 1].is->function == function; end++) {
+        to = cells[end - 1].to > to ? cells[end - 1].to : to;
+        struct collect_request r = request(p, function, from, to);
+        if (end > i + 1 && (to - from > COLLECT_BITS_MAX || r.count > p->most[function] ||
+                            collect_plan_forbids(p, &r)))
+            break;
+        if (!p->joined && !is_one_point(cells + i, end - i, from, to))
+            continue;
+        struct tail t = {collect_line_ns(line, r.function, r.count) + tails[end].ns,
+                         tails[end].requests + 1, end};
+        if (t.ns < best.ns || (t.ns == best.ns && t.requests <= best.requests))
+            best = t;
+    }
+    tails[i] = best;
+}
+
+/* ---- the plan ------------------------------------------------------------------------------- */
+
+/* Adds the cells to the plan as the items of one request. */
+static void add_request(struct collect_plan *plan, const struct collect_profile *p,
+                        const struct cell *cells, size_t n)
+{
+    struct collect_request *r = &plan->requests[plan->nrequests];
+    uint32_t first = (uint32_t)plan->nitems;
+    for (size_t i = 0; i < n; i++) {
+        const struct cell *c = &cells[i];
+        uint32_t same = first;
+        while (same < plan->nitems && plan->items[same].value != c->value)
+            same++;
+        if (same < plan->nitems) { /* the next register of a point that has begun here */
+            plan->items[same].width++;
+            continue;
+        }
+        plan->items[plan->nitems++] =
+            (struct collect_item){.value = c->value,
+                                  .skip = (uint8_t)(c->from - (unsigned)c->is->address),
+                                  .width = (uint8_t)(c->to - c->from)};
+    }
+    *r = collect_plan_range(plan, p, first, (uint32_t)plan->nitems - first);
+    r->join = (uint16_t)plan->nrequests++;
+    place(plan, p, r);
+}
+
+static void fill(struct collect_plan *plan, const struct collect_profile *p,
+                 const struct collect_line *line, const bool *wanted, struct cell *cells,
+                 struct tail *tails)
+{
+    size_t n = whole_points(p, wanted, cells);
+    plan->nvalues = n;
+    for (size_t i = 0; i < n; i++)
+        plan->values[i] =
+            (struct collect_planned){.point = (uint16_t)(cells[i].is - p->points),
+                                     .width = (uint8_t)collect_point_width(cells[i].is)};
+    if (p->split)
+        n = registers(cells, n);
+    tails[n] = (struct tail){0};
+    for (size_t i = n; i-- > 0;)
+        best_from(p, line, cells, n, i, tails);
+    for (size_t i = 0; i < n; i = tails[i].end)
+        add_request(plan, p, cells + i, tails[i].end - i);
+    if (plan->nitems > 0)
+        plan->probe = collect_plan_range(plan, p, 0, 1);
 }
 
 enum st collect_plan_make(struct collect_plan *plan, const struct collect_profile *p,
-                          const bool *wanted, struct err *e)
+                          const bool *wanted, const struct collect_line *line, struct err *e)
 {
-    *plan = (struct collect_plan){0};
-    plan->items = calloc(p->n + 1, sizeof *plan->items);
-    plan->requests = calloc(p->n + 1, sizeof *plan->requests);
-    if (!plan->items || !plan->requests) {
+    size_t room = p->n * (p->split ? WIDTH_MAX : 1) + 1;
+    struct cell *cells = calloc(room, sizeof *cells);
+    struct tail *tails = calloc(room, sizeof *tails);
+    *plan = (struct collect_plan){.values = calloc(p->n + 1, sizeof *plan->values),
+                                  .items = calloc(room, sizeof *plan->items),
+                                  .requests = calloc(room, sizeof *plan->requests)};
+    enum st st = ST_OK;
+    if (cells && tails && plan->values && plan->items && plan->requests)
+        fill(plan, p, line, wanted, cells, tails);
+    else
+        st = err_set(e, ST_MEMORY, "collect: no memory for a read plan");
+    if (st != ST_OK)
         collect_plan_done(plan);
-        return err_set(e, ST_MEMORY, "collect: no memory for a read plan");
+    free(cells);
+    free(tails);
+    return st;
+}
+
+void collect_plan_cut(struct collect_plan *plan, const struct collect_profile *p, size_t i,
+                      uint32_t at)
+{
+    struct collect_request *r = &plan->requests[i], whole = *r;
+    memmove(r + 1, r, (plan->nrequests - i) * sizeof *r);
+    plan->nrequests++;
+    r[0] = collect_plan_range(plan, p, whole.first, at - whole.first);
+    r[1] = collect_plan_range(plan, p, at, whole.first + whole.n - at);
+    r[0].join = r[1].join = whole.join;
+    place(plan, p, &r[0]);
+    place(plan, p, &r[1]);
+}
+
+void collect_plan_rejoin(struct collect_plan *plan, const struct collect_profile *p,
+                         const struct collect_request *whole)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plan->nrequests; i++) {
+        const struct collect_request *r = &plan->requests[i];
+        if (r->join != whole->join)
+            plan->requests[n++] = *r;
+        else if (r->first == whole->first)
+            plan->requests[n++] = *whole;
     }
-    for (size_t i = 0; i < p->n; i++)
-        if (wanted[i] && collect_types[p->points[i].type].form != COLLECT_STRING)
-            plan->items[plan->nitems++].point = (uint16_t)i;
-    qsort_r(plan->items, plan->nitems, sizeof *plan->items, by_address, p->points);
-    join(plan, p);
-    if (plan->nitems > 0) {
-        uint16_t at;
-        plan->probe = collect_plan_single(p, plan->items[0].point, &at);
-        struct collect_request *less =
-            reallocarray(plan->requests, plan->nrequests, sizeof *plan->requests);
-        plan->requests = less ? less : plan->requests;
-    }
-    return ST_OK;
+    plan->nrequests = n;
+    place(plan, p, whole);
+}
+
+const uint8_t *collect_plan_gather(struct collect_planned *v, const struct collect_item *item,
+                                   const uint8_t *data)
+{
+    if (item->width == v->width)
+        return data;
+    memcpy(v->raw + 2U * item->skip, data, 2U * item->width);
+    v->got = (uint8_t)(v->got + item->width);
+    return v->got == v->width ? v->raw : NULL;
+}
+
+int64_t collect_plan_ns(const struct collect_plan *plan, const struct collect_line *line)
+{
+    int64_t ns = 0;
+    for (size_t i = 0; i < plan->nrequests; i++)
+        ns += collect_line_ns(line, plan->requests[i].function, plan->requests[i].count);
+    return ns;
 }
 
 void collect_plan_done(struct collect_plan *plan)
 {
+    free(plan->values);
     free(plan->items);
     free(plan->requests);
     *plan = (struct collect_plan){0};

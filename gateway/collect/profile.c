@@ -9,9 +9,9 @@
 /* One file, before it is merged with what it extends. */
 struct profile_cfg {
     char *model, *what, *source, *extends;
-    struct cfg_items points;
-    int64_t max_registers, pause_ms;
-    bool verified, even_addresses, joined;
+    struct cfg_items points, limits, forbidden;
+    int64_t max_registers, max_bits, pause_ms, turnaround_ms;
+    bool verified, even_addresses, joined, split;
     struct {
         int64_t baud, stop_bits, data_bits;
         char *parity;
@@ -43,6 +43,31 @@ static const struct cfg_field point_fields[] = {
     {.key = NULL}};
 static const struct cfg_table point_table = {sizeof(struct collect_point), point_fields};
 
+/* A limit of one function where it differs from the others. */
+struct limit_cfg {
+    int64_t function, max;
+};
+#define LIMIT(k, m) .key = k, .offset = offsetof(struct limit_cfg, m)
+static const struct cfg_field limit_fields[] = {
+    {LIMIT("function", function), .kind = CFG_INT, .required = true, .min = 1, .max = 4,
+     .help = "Modbus function"},
+    {LIMIT("max", max), .kind = CFG_INT, .required = true, .min = 1, .max = COLLECT_BITS_MAX,
+     .help = "registers or bits of one request"},
+    {.key = NULL}};
+static const struct cfg_table limit_table = {sizeof(struct limit_cfg), limit_fields};
+
+#define FORBIDDEN(k, m) .key = k, .offset = offsetof(struct collect_forbidden, m)
+static const struct cfg_field forbidden_fields[] = {
+    {FORBIDDEN("function", function), .kind = CFG_INT, .required = true, .min = 1, .max = 4,
+     .help = "Modbus function"},
+    {FORBIDDEN("from", from), .kind = CFG_INT, .required = true, .min = 0, .max = 65535,
+     .help = "first address"},
+    {FORBIDDEN("to", to), .kind = CFG_INT, .required = true, .min = 0, .max = 65535,
+     .help = "last address"},
+    {.key = NULL}};
+static const struct cfg_table forbidden_table = {sizeof(struct collect_forbidden),
+                                                 forbidden_fields};
+
 #define FIELD(k, m) .key = k, .offset = offsetof(struct profile_cfg, m)
 #define SERIAL(k, m)                                                                               \
     .key = k,                                                                                      \
@@ -64,14 +89,23 @@ static const struct cfg_field fields[] = {
      .help = "whether a second source, or the maker's own document, confirms every point"},
     {FIELD("extends", extends), .kind = CFG_STRING, .help = "the profile that this one changes"},
     {FIELD("points", points), .kind = CFG_LIST, .sub = &point_table, .help = "what can be read"},
-    {FIELD("max_registers", max_registers), .kind = CFG_INT, .min = 1, .max = COLLECT_BITS_MAX,
-     .help = "of one request; absent: what Modbus allows"},
+    {FIELD("max_registers", max_registers), .kind = CFG_INT, .min = 1, .max = COLLECT_REGISTERS_MAX,
+     .help = "of one request with function 3 or 4; absent: what Modbus allows"},
+    {FIELD("max_bits", max_bits), .kind = CFG_INT, .min = 1, .max = COLLECT_BITS_MAX,
+     .help = "of one request with function 1 or 2; absent: what Modbus allows"},
+    {FIELD("limits", limits), .kind = CFG_LIST, .sub = &limit_table,
+     .help = "largest request of a function that differs"},
+    {FIELD("forbidden", forbidden), .kind = CFG_LIST, .sub = &forbidden_table,
+     .help = "ranges that no request may touch"},
     {FIELD("even_addresses", even_addresses), .kind = CFG_BOOL,
      .help = "an odd start or count is refused"},
     {FIELD("pause", pause_ms), .kind = CFG_TIME, .min = 0, .max = 2000,
      .help = "rest between two requests"},
+    {FIELD("turnaround", turnaround_ms), .kind = CFG_TIME, .min = 0, .max = 2000,
+     .help = "from a request to its answer, for the plan; absent: 10 ms"},
     {FIELD("joined", joined), .kind = CFG_BOOL, .dflt = "true",
      .help = "false: each point in a request of its own"},
+    {FIELD("split", split), .kind = CFG_BOOL, .help = "a value may be read in several requests"},
     {FIELD("serial", serial), .kind = CFG_STRUCT, .sub = &serial_table,
      .help = "the line as delivered, for people"},
     {.key = NULL}};
@@ -209,6 +243,7 @@ static enum st merge(struct collect_profile *p, const struct profile_cfg *in)
 
 static void take_head(struct collect_profile *p, const struct cfg *c, const struct profile_cfg *in)
 {
+    const struct limit_cfg *limits = in->limits.v;
     if (in->model)
         p->model = in->model;
     if (in->what)
@@ -216,14 +251,55 @@ static void take_head(struct collect_profile *p, const struct cfg *c, const stru
     if (in->source)
         p->source = in->source;
     p->verified = in->verified; /* whoever changes a verified map has to verify the change */
+    if (cfg_given(c, &in->max_bits))
+        p->most[1] = p->most[2] = (unsigned)in->max_bits;
     if (cfg_given(c, &in->max_registers))
-        p->max_registers = in->max_registers;
+        p->most[3] = p->most[4] = (unsigned)in->max_registers;
+    for (size_t i = 0; i < in->limits.n; i++)
+        p->most[limits[i].function] = (unsigned)limits[i].max;
     if (cfg_given(c, &in->pause_ms))
         p->pause_ms = in->pause_ms;
+    if (cfg_given(c, &in->turnaround_ms))
+        p->turnaround_ms = in->turnaround_ms;
     if (cfg_given(c, &in->even_addresses))
         p->even_addresses = in->even_addresses;
     if (cfg_given(c, &in->joined))
         p->joined = in->joined;
+    if (cfg_given(c, &in->split))
+        p->split = in->split;
+}
+
+/* Ranges of the extended profile stay forbidden. */
+static enum st take_forbidden(struct collect_profile *p, const struct profile_cfg *in)
+{
+    size_t n = in->forbidden.n;
+    struct collect_forbidden *all = reallocarray(p->forbidden, p->nforbidden + n + 1, sizeof *all);
+    if (!all)
+        return ST_MEMORY;
+    p->forbidden = all;
+    if (n > 0)
+        memcpy(all + p->nforbidden, in->forbidden.v, n * sizeof *all);
+    p->nforbidden += n;
+    return ST_OK;
+}
+
+static void check_limits(struct cfg *c, const struct profile_cfg *in)
+{
+    const struct limit_cfg *limits = in->limits.v;
+    const struct collect_forbidden *forbidden = in->forbidden.v;
+    for (size_t i = 0; i < in->limits.n; i++) {
+        if (limits[i].function > 2 && limits[i].max > COLLECT_REGISTERS_MAX)
+            cfg_complain(c, &limits[i].max, "function %lld brings at most %d registers",
+                         (long long)limits[i].function, COLLECT_REGISTERS_MAX);
+        for (size_t k = 0; k < i; k++)
+            if (limits[k].function == limits[i].function)
+                cfg_complain(c, &limits[i].function, "function %lld has a limit already",
+                             (long long)limits[i].function);
+    }
+    for (size_t i = 0; i < in->forbidden.n; i++)
+        if (forbidden[i].to < forbidden[i].from)
+            cfg_complain(c, &forbidden[i].to, "the last address, %lld, lies before the first, %lld",
+                         (long long)forbidden[i].to, (long long)forbidden[i].from);
 }
 
 static enum st load(struct collect_profile *p, const char *path, const char *dir, struct buf *why)
@@ -245,6 +321,7 @@ static enum st load(struct collect_profile *p, const char *path, const char *dir
     check_texts(c, &in);
     for (size_t i = 0; i < in.points.n; i++)
         check_point(c, &in, &own[i]);
+    check_limits(c, &in);
     if (cfg_complaints(c, &text) > 0) {
         st = st == ST_OK ? ST_BAD : st;
         return buf_printf(why, "%s", text) == ST_OK ? st : ST_MEMORY;
@@ -256,7 +333,29 @@ static enum st load(struct collect_profile *p, const char *path, const char *dir
         free(parent);
     }
     take_head(p, c, &in);
+    if (st == ST_OK)
+        st = take_forbidden(p, &in);
     return st == ST_OK ? merge(p, &in) : st;
+}
+
+/* Whether one request can hold the point; split: each of its registers. ST_BAD with the reason. */
+static enum st check_reach(const struct collect_profile *p, size_t i, struct buf *why)
+{
+    uint16_t at;
+    const struct collect_request r = collect_plan_single(p, i, &at);
+    bool in_parts = p->split && collect_types[p->points[i].type].form != COLLECT_STRING;
+    unsigned least = !in_parts ? r.count : p->even_addresses ? 2 : 1;
+    enum st st = ST_OK;
+    if (least > p->most[r.function])
+        st = buf_printf(why,
+                        "%s: the point %s needs a request of %u, function %d takes at most %u\n",
+                        p->path, p->points[i].name, least, r.function, p->most[r.function]);
+    else if (collect_plan_forbids(p, &r))
+        st = buf_printf(why, "%s: the point %s needs addresses that are forbidden\n", p->path,
+                        p->points[i].name);
+    else
+        return ST_OK;
+    return st == ST_OK ? ST_BAD : ST_MEMORY;
 }
 
 /* A point that no request can hold, or limits that no value meets, show after the merge only. */
@@ -266,19 +365,10 @@ static enum st check_whole(const struct collect_profile *p, struct buf *why)
     for (size_t i = 0; i < p->n; i++) {
         const struct collect_point *it = &p->points[i];
         const struct collect_decoder *d = &it->decoder;
-        uint16_t at;
-        struct collect_request r = collect_plan_single(p, i, &at);
-        int64_t most = it->function <= 2 ? COLLECT_BITS_MAX : COLLECT_REGISTERS_MAX;
-        if (p->max_registers > 0 && p->max_registers < most)
-            most = p->max_registers;
-        if (r.count > most) {
-            bad = true;
-            if (buf_printf(why,
-                           "%s: the point %s needs a request of %u registers, max_registers "
-                           "is %lld\n",
-                           p->path, it->name, r.count, (long long)most) != ST_OK)
-                return ST_MEMORY;
-        }
+        enum st st = check_reach(p, i, why);
+        if (st == ST_MEMORY)
+            return st;
+        bad |= st != ST_OK;
         if (d->min.kind != NUM_NONE && d->max.kind != NUM_NONE && num_cmp(d->min, d->max) > 0) {
             bad = true;
             if (buf_printf(why, "%s: valid of the point %s lies outside the limits of %s\n",
@@ -291,13 +381,23 @@ static enum st check_whole(const struct collect_profile *p, struct buf *why)
         if (buf_printf(why, "%s: a profile has 1 to %d points\n", p->path, STORE_POLL_MAX) != ST_OK)
             return ST_MEMORY;
     }
+    if (p->split && !p->joined) {
+        bad = true;
+        if (buf_printf(why, "%s: split: what refuses joined reads takes whole points only\n",
+                       p->path) != ST_OK)
+            return ST_MEMORY;
+    }
     return bad ? ST_BAD : ST_OK;
 }
 
 enum st collect_profile_load(struct collect_profile *p, const char *path, const char *dir,
                              struct buf *why)
 {
-    *p = (struct collect_profile){.joined = true, .path = strdup(path)};
+    *p = (struct collect_profile){.joined = true,
+                                  .path = strdup(path),
+                                  .turnaround_ms = COLLECT_TURNAROUND_MS,
+                                  .most = {0, COLLECT_BITS_MAX, COLLECT_BITS_MAX,
+                                           COLLECT_REGISTERS_MAX, COLLECT_REGISTERS_MAX}};
     if (!p->path)
         return ST_MEMORY;
     enum st st = load(p, path, dir, why);
@@ -318,6 +418,7 @@ void collect_profile_done(struct collect_profile *p)
     for (size_t i = 0; i < p->nfiles; i++)
         cfg_free(p->files[i]);
     free(p->points);
+    free(p->forbidden);
     free(p->path);
     *p = (struct collect_profile){0};
 }

@@ -185,6 +185,16 @@ static void move_on(struct sim_device *d)
     refresh(d);
 }
 
+/* Whether a request for [first, first + n) of its bank is exactly one point. */
+static bool is_one_point(const struct sim_device *d, const struct sim_bank *b, uint32_t first,
+                         uint32_t n)
+{
+    if (first < b->first || first >= b->first + b->n)
+        return false;
+    uint16_t p = b->point[first - b->first];
+    return p != 0 && d->points[p - 1].is->address == first && d->points[p - 1].regs == n;
+}
+
 enum sim_fault sim_device_request(struct sim_device *d, const uint8_t *pdu, size_t n)
 {
     uint32_t at = n < 3 ? 0 : (uint32_t)(pdu[0] << 16 | pdu[1] << 8 | pdu[2]);
@@ -206,26 +216,23 @@ static size_t exception(const uint8_t *pdu, uint8_t code, uint8_t *out)
 }
 
 /* 0, or the exception that the device's own limits ask for. */
-static uint8_t limits(const struct sim_device *d, const struct sim_bank *b, bool bits,
+static uint8_t limits(const struct sim_device *d, const struct sim_bank *b, int function,
                       uint32_t first, uint32_t n)
 {
-    uint32_t most = bits ? 2000 : 125;
-    if (d->profile->max_registers > 0 && d->profile->max_registers < most)
-        most = (uint32_t)d->profile->max_registers;
-    if (n == 0 || n > most)
+    if (n == 0 || n > d->profile->most[function])
         return ILLEGAL_VALUE;
+    for (size_t i = 0; i < d->profile->nforbidden; i++) {
+        const struct sim_forbidden *f = &d->profile->forbidden[i];
+        if (f->function == function && first <= f->to && first + n > f->from)
+            return ILLEGAL_ADDRESS;
+    }
     if (first < b->first || first + n > b->first + b->n)
         return ILLEGAL_ADDRESS;
     if (d->profile->even_addresses && first % 2 != 0)
         return ILLEGAL_ADDRESS;
     if (d->profile->even_addresses && n % 2 != 0)
         return ILLEGAL_VALUE;
-    if (!d->profile->joined) {
-        uint16_t p = b->point[first - b->first];
-        if (p == 0 || d->points[p - 1].is->address != first || d->points[p - 1].regs != n)
-            return ILLEGAL_ADDRESS;
-    }
-    return 0;
+    return d->profile->joined || is_one_point(d, b, first, n) ? 0 : ILLEGAL_ADDRESS;
 }
 
 size_t sim_device_answer(const struct sim_device *d, const uint8_t *pdu, size_t n,
@@ -238,7 +245,7 @@ size_t sim_device_answer(const struct sim_device *d, const uint8_t *pdu, size_t 
     const struct sim_bank *b = &d->banks[pdu[0] - 1];
     bool bits = pdu[0] <= 2;
     uint32_t first = (uint32_t)(pdu[1] << 8 | pdu[2]), count = (uint32_t)(pdu[3] << 8 | pdu[4]);
-    uint8_t code = limits(d, b, bits, first, count);
+    uint8_t code = limits(d, b, pdu[0], first, count);
     if (code != 0)
         return exception(pdu, code, out);
     uint32_t at = first - b->first, bytes = bits ? (count + 7) / 8 : 2 * count;

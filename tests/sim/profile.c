@@ -6,9 +6,9 @@
 
 struct profile_cfg {
     char *model, *what, *source, *extends;
-    struct cfg_items points;
-    int64_t max_registers, pause_ms;
-    bool verified, even_addresses, joined;
+    struct cfg_items points, limits, forbidden;
+    int64_t max_registers, max_bits, pause_ms, turnaround_ms;
+    bool verified, even_addresses, joined, split;
     struct {
         int64_t baud, stop_bits, data_bits;
         char *parity;
@@ -44,6 +44,37 @@ static const struct cfg_field point_fields[] = {
     {0}};
 static const struct cfg_table point_table = {sizeof(struct sim_profile_point), point_fields};
 
+struct limit_cfg {
+    int64_t function, max;
+};
+static const struct cfg_field limit_fields[] = {{.key = "function",
+                                                 .kind = CFG_INT,
+                                                 .offset = offsetof(struct limit_cfg, function),
+                                                 .required = true,
+                                                 .min = 1,
+                                                 .max = 4},
+                                                {.key = "max",
+                                                 .kind = CFG_INT,
+                                                 .offset = offsetof(struct limit_cfg, max),
+                                                 .required = true,
+                                                 .min = 1,
+                                                 .max = 2000},
+                                                {0}};
+static const struct cfg_table limit_table = {sizeof(struct limit_cfg), limit_fields};
+
+#define FORBIDDEN(member) offsetof(struct sim_forbidden, member)
+static const struct cfg_field forbidden_fields[] = {
+    {.key = "function",
+     .kind = CFG_INT,
+     .offset = FORBIDDEN(function),
+     .required = true,
+     .min = 1,
+     .max = 4},
+    {.key = "from", .kind = CFG_INT, .offset = FORBIDDEN(from), .required = true, .max = 65535},
+    {.key = "to", .kind = CFG_INT, .offset = FORBIDDEN(to), .required = true, .max = 65535},
+    {0}};
+static const struct cfg_table forbidden_table = {sizeof(struct sim_forbidden), forbidden_fields};
+
 /* The line's own parameters are the master's business: read so that they are no unknown keys. */
 #define FIELD(member) offsetof(struct profile_cfg, member)
 #define SERIAL(member) (FIELD(serial.member) - FIELD(serial))
@@ -62,7 +93,12 @@ static const struct cfg_field profile_fields[] = {
     {.key = "verified", .kind = CFG_BOOL, .offset = FIELD(verified)},
     {.key = "extends", .kind = CFG_STRING, .offset = FIELD(extends)},
     {.key = "points", .kind = CFG_LIST, .offset = FIELD(points), .sub = &point_table},
-    {.key = "max_registers", .kind = CFG_INT, .offset = FIELD(max_registers), .max = 2000},
+    {.key = "max_registers", .kind = CFG_INT, .offset = FIELD(max_registers), .max = 125},
+    {.key = "max_bits", .kind = CFG_INT, .offset = FIELD(max_bits), .max = 2000},
+    {.key = "limits", .kind = CFG_LIST, .offset = FIELD(limits), .sub = &limit_table},
+    {.key = "forbidden", .kind = CFG_LIST, .offset = FIELD(forbidden), .sub = &forbidden_table},
+    {.key = "turnaround", .kind = CFG_TIME, .offset = FIELD(turnaround_ms)},
+    {.key = "split", .kind = CFG_BOOL, .offset = FIELD(split)},
     {.key = "even_addresses", .kind = CFG_BOOL, .offset = FIELD(even_addresses)},
     {.key = "pause", .kind = CFG_TIME, .offset = FIELD(pause_ms)},
     {.key = "joined", .kind = CFG_BOOL, .offset = FIELD(joined), .dflt = "true"},
@@ -127,6 +163,26 @@ static enum st merge(struct sim_profile *p, const struct profile_cfg *in, const 
     return ST_OK;
 }
 
+/* Those of an extended profile hold where this file says nothing; its forbidden ranges stay. */
+static enum st take_limits(struct sim_profile *p, const struct cfg *file,
+                           const struct profile_cfg *in, const char *path, struct err *e)
+{
+    const struct limit_cfg *limits = in->limits.v;
+    const struct sim_forbidden *forbidden = in->forbidden.v;
+    if (cfg_given(file, &in->max_bits))
+        p->most[1] = p->most[2] = (uint32_t)in->max_bits;
+    if (cfg_given(file, &in->max_registers))
+        p->most[3] = p->most[4] = (uint32_t)in->max_registers;
+    for (size_t i = 0; i < in->limits.n; i++)
+        p->most[limits[i].function] = (uint32_t)limits[i].max;
+    for (size_t i = 0; i < in->forbidden.n; i++) {
+        if (p->nforbidden == SIM_FORBIDDEN_MAX)
+            return err_set(e, ST_BAD, "%s: more than %d forbidden ranges", path, SIM_FORBIDDEN_MAX);
+        p->forbidden[p->nforbidden++] = forbidden[i];
+    }
+    return ST_OK;
+}
+
 static enum st load(struct sim_profile *p, const char *name, const char *dir, const char *beside,
                     struct err *e)
 {
@@ -154,8 +210,9 @@ static enum st load(struct sim_profile *p, const char *name, const char *dir, co
     }
     if (in.extends != NULL && (st = load(p, in.extends, dir, path, e)) != ST_OK)
         goto out;
-    if (cfg_given(file, &in.max_registers))
-        p->max_registers = in.max_registers;
+    st = take_limits(p, file, &in, path, e);
+    if (st != ST_OK)
+        goto out;
     if (cfg_given(file, &in.even_addresses))
         p->even_addresses = in.even_addresses;
     if (cfg_given(file, &in.joined))
@@ -171,6 +228,8 @@ enum st sim_profile_load(struct sim_profile *p, const char *name, const char *di
 {
     memset(p, 0, sizeof(*p));
     p->joined = true;
+    p->most[1] = p->most[2] = 2000;
+    p->most[3] = p->most[4] = 125;
     enum st st = load(p, name, dir, beside, e);
     if (st == ST_OK && p->n == 0)
         return err_set(e, ST_BAD, "profile %s has no points", name);

@@ -13,13 +13,20 @@ struct sim_profile_point {
     struct cfg_ints no_value;
 };
 
+struct sim_forbidden {
+    int64_t function, from, to;
+};
+
 #define SIM_EXTENDS_MAX 4
+#define SIM_FORBIDDEN_MAX 32
 struct sim_profile {
     struct sim_profile_point *points; /* own ones after those of the extended profile */
     size_t n;
-    int64_t max_registers; /* of one request; 0: as many as Modbus allows */
-    bool even_addresses;   /* refuses an odd start or count */
-    bool joined;           /* false: refuses a request that is not exactly one point */
+    uint32_t most[5]; /* registers or bits of one request, by function */
+    struct sim_forbidden forbidden[SIM_FORBIDDEN_MAX]; /* refused, whole or in part */
+    size_t nforbidden;
+    bool even_addresses; /* refuses an odd start or count */
+    bool joined;         /* false: refuses a request that is not exactly one point */
     struct cfg *files[SIM_EXTENDS_MAX];
     size_t nfiles;
 };

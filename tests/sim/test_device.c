@@ -30,7 +30,8 @@ static void open_device(struct site *s, const char *counter)
 {
     struct err e;
     memset(s, 0, sizeof(*s));
-    s->profile = (struct sim_profile){.points = defs, .n = 4, .joined = true};
+    s->profile = (struct sim_profile){
+        .points = defs, .n = 4, .joined = true, .most = {0, 2000, 2000, 125, 125}};
     for (size_t i = 0; i < 4; i++) {
         defs[i].scale = one;
         defs[i].offset = none;
@@ -119,9 +120,15 @@ static void limits_are_answered_with_the_right_exception(void **state)
     assert_int_equal(ask(&s, 3, 10, 126, NULL), -3);
     assert_int_equal(sim_device_answer(&s.d, write, 5, out), 2);
     assert_int_equal(out[1], 1);
-    s.profile.max_registers = 3;
+    s.profile.most[3] = 3;
     assert_int_equal(ask(&s, 3, 10, 4, NULL), -3);
-    s.profile.max_registers = 0;
+    s.profile.most[3] = 125;
+    s.profile.forbidden[0] = (struct sim_forbidden){3, 11, 11};
+    s.profile.nforbidden = 1;
+    assert_int_equal(ask(&s, 3, 10, 2, NULL), -2);
+    assert_int_equal(ask(&s, 3, 11, 2, NULL), -2);
+    assert_int_equal(ask(&s, 3, 10, 1, NULL), 100);
+    s.profile.nforbidden = 0;
     s.profile.even_addresses = true;
     assert_int_equal(ask(&s, 3, 11, 2, NULL), -2);
     assert_int_equal(ask(&s, 3, 10, 3, NULL), -3);

@@ -15,13 +15,19 @@
 /* three: a counter and two constants in two requests; one: the counter alone, with a name. */
 static const char three[] =
     "points:\n"
-    "  - {name: far, quantity: number, function: 3, address: 100, type: u16}\n"
+    "  - {name: far, quantity: number, function: 3, address: 200, type: u16}\n"
     "  - {name: counter, quantity: number, function: 3, address: 0, type: u16}\n"
     "  - {name: near, quantity: number, function: 3, address: 5, type: u16, scale: 0.1}\n";
 static const char one[] =
     "points:\n"
     "  - {name: counter, quantity: number, function: 3, address: 0, type: u16}\n"
     "  - {name: label, function: 4, address: 16705, type: string, count: 2}\n";
+
+/* A value of two registers for a device that takes one at a time. */
+static const char wide[] =
+    "max_registers: 1\nsplit: true\npoints:\n"
+    "  - {name: wide, quantity: number, function: 3, address: 10, type: u32}\n"
+    "  - {name: next, quantity: number, function: 3, address: 12, type: u16}\n";
 
 static void write_file(const struct rig *r, const char *name, const char *text, char path[512])
 {
@@ -55,6 +61,7 @@ void rig_start(struct rig *r, const char *text)
     assert_non_null(r->dir);
     write_file(r, "three.yaml", three, path);
     write_file(r, "one.yaml", one, path);
+    write_file(r, "wide.yaml", wide, path);
     write_file(r, "gw.yaml", text, path);
     const struct cfg_section sections[] = {
         {"buses", &collect_bus_table, &r->in.buses, true, false},

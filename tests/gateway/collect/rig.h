@@ -16,8 +16,8 @@ struct rig {
     _Atomic int64_t shift_ms; /* of the clock's UTC */
 };
 
-/* Starts bus 0 of the configuration `text`; profiles named test and words lie beside it. Fails the
- * test when it cannot. */
+/* Starts bus 0 of the configuration `text`; profiles named three, one and wide lie beside it. Fails
+ * the test when it cannot. */
 void rig_start(struct rig *r, const char *text);
 /* Stops the thread and frees all; returns how long the stop took. */
 int64_t rig_stop(struct rig *r);

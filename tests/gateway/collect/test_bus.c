@@ -74,7 +74,7 @@ static void a_poll_is_one_aligned_block_in_ascending_order(void **state)
         assert_int_equal(p.v[2].series, 0);
         assert_int_equal(p.v[0].v.i, 2 * n + 1); /* two requests a poll */
         assert_int_equal(num_cmp(p.v[1].v, num_dec(5, -1)), 0);
-        assert_int_equal(p.v[2].v.i, 100);
+        assert_int_equal(p.v[2].v.i, 200);
     }
     assert_true(ticks > 0);
     struct store_health h = fake_health(0);
@@ -100,7 +100,7 @@ static void every_fault_is_a_missing_value_with_its_cause_and_heals(void **state
     (void)state;
     start("100ms", "  a: {bus: plant, unit: 1, profile: one, every: 100ms}\n");
     size_t at = poll_of(0, true, 0);
-    for (int mood = SLAVE_MUTE; mood < SLAVE_MOODS; mood++) {
+    for (int mood = SLAVE_MUTE; mood <= SLAVE_HANG_UP; mood++) {
         if (mood == SLAVE_TWICE)
             continue;
         atomic_store(&slave.mood[1], mood);
@@ -274,6 +274,24 @@ static void a_name_is_resolved_and_one_that_is_unknown_is_told(void **state)
     assert_non_null(strstr(fake_event("bus.down", 0).text, "no-such-host.invalid"));
 }
 
+static void a_value_that_is_read_in_parts_is_whole_or_missing(void **state)
+{
+    (void)state;
+    start("1s", "  a: {bus: plant, unit: 1, profile: wide, every: 100ms}\n");
+    size_t at = 0;
+    for (int i = 0; i < 3; i++) {
+        at = poll_of(0, true, at + 1);
+        assert_int_equal(fake_at(at).p.n, 2);
+        assert_int_equal(fake_at(at).v[0].v.i, 10 << 16 | 11);
+        assert_int_equal(fake_at(at).v[1].v.i, 12);
+    }
+    atomic_store(&slave.mood[1], SLAVE_SHORT);
+    at = poll_of(0, false, at + 1);
+    atomic_store(&slave.mood[1], SLAVE_GOOD);
+    at = poll_of(0, true, at + 1);
+    assert_int_equal(fake_at(at).v[0].v.i, 10 << 16 | 11);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +307,7 @@ int main(void)
         cmocka_unit_test_teardown(a_full_store_is_told_once, end),
         cmocka_unit_test_teardown(a_device_tells_its_identity_when_it_appears, end),
         cmocka_unit_test_teardown(a_name_is_resolved_and_one_that_is_unknown_is_told, end),
+        cmocka_unit_test_teardown(a_value_that_is_read_in_parts_is_whole_or_missing, end),
     };
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
 }

@@ -100,7 +100,9 @@ static void every_installed_profile_loads_and_plans(void **state)
         bool *wanted = malloc(p.n);
         assert_non_null(wanted);
         memset(wanted, 1, p.n);
-        assert_int_equal(collect_plan_make(&plan, &p, wanted, NULL), ST_OK);
+        const struct collect_bus_cfg bus = {.type = COLLECT_TCP};
+        const struct collect_line line = collect_line_make(&bus, &p, -1);
+        assert_int_equal(collect_plan_make(&plan, &p, wanted, &line, NULL), ST_OK);
         assert_true(plan.nrequests > 0 && plan.nrequests <= p.n);
         assert_true(strlen(p.model) > 0);
         collect_plan_done(&plan);
@@ -295,8 +297,50 @@ static void what_no_request_or_value_can_meet_is_a_mistake(void **state)
     assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
                               "devices:\n  a: {bus: n, unit: 1, profile: ./tight.yaml}\n"),
                      ST_BAD);
-    complains(&l, "the point a needs a request of 4 registers, max_registers is 2");
+    complains(&l, "the point a needs a request of 4, function 3 takes at most 2");
     complains(&l, "valid of the point b lies outside the limits of humidity");
+    unload(&l);
+}
+
+static void limits_are_told_by_function_and_checked(void **state)
+{
+    struct loaded l;
+    (void)state;
+    write_file("base.yaml",
+               "max_registers: 8\nmax_bits: 16\nturnaround: 40ms\n"
+               "forbidden: [{function: 3, from: 20, to: 29}]\npoints:\n"
+               "  - {name: a, quantity: number, function: 3, address: 1, type: u16}\n");
+    write_file("mine.yaml", "extends: base.yaml\nlimits: [{function: 4, max: 4}]\n"
+                            "forbidden: [{function: 3, from: 0, to: 0}]\n");
+    assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                              "devices:\n  a: {bus: n, unit: 1, profile: mine.yaml}\n"
+                              "  b: {bus: n, unit: 2, profile: mine.yaml, turnaround: 5ms}\n"),
+                     ST_OK);
+    const struct collect_profile *p = &l.room->profiles[0];
+    static const unsigned most[] = {16, 16, 8, 4};
+    for (int f = 1; f <= 4; f++)
+        assert_int_equal(p->most[f], most[f - 1]);
+    assert_int_equal(p->nforbidden, 2); /* those of the base stay */
+    assert_int_equal(l.room->devices[0].line.request_ns - l.room->devices[1].line.request_ns,
+                     35000000);
+    unload(&l);
+    write_file("mine.yaml", "extends: base.yaml\nsplit: true\njoined: false\n"
+                            "limits:\n  - {function: 4, max: 126}\n  - {function: 4, max: 2}\n"
+                            "forbidden: [{function: 3, from: 9, to: 8}]\n");
+    assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                              "devices:\n  a: {bus: n, unit: 1, profile: mine.yaml}\n"),
+                     ST_BAD);
+    complains(&l, "mine.yaml:5:24: function 4 brings at most 125 registers");
+    complains(&l, "mine.yaml:6:16: function 4 has a limit already");
+    complains(&l, "mine.yaml:7:40: the last address, 8, lies before the first, 9");
+    unload(&l);
+    write_file("mine.yaml", "extends: base.yaml\nsplit: true\njoined: false\n"
+                            "forbidden: [{function: 3, from: 1, to: 1}]\n");
+    assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                              "devices:\n  a: {bus: n, unit: 1, profile: mine.yaml}\n"),
+                     ST_BAD);
+    complains(&l, "the point a needs addresses that are forbidden");
+    complains(&l, "split: what refuses joined reads takes whole points only");
     unload(&l);
 }
 
@@ -323,7 +367,8 @@ static void a_profile_changes_points_of_the_one_it_extends(void **state)
     assert_int_equal(num_cmp(p->points[0].scale, num_dec(1, 0)), 0);
     assert_string_equal(p->points[2].name, "t");
     assert_string_equal(p->model, "Base");
-    assert_int_equal(p->max_registers, 8);
+    assert_int_equal(p->most[3], 8);
+    assert_int_equal(p->most[1], COLLECT_BITS_MAX);
     assert_int_equal(p->pause_ms, 30);
     assert_false(p->joined);
     unload(&l);
@@ -353,6 +398,7 @@ int main(void)
         cmocka_unit_test(all_mistakes_are_told_at_once_with_their_place),
         cmocka_unit_test(mistakes_of_a_profile_are_told_once_at_its_own_lines),
         cmocka_unit_test(what_no_request_or_value_can_meet_is_a_mistake),
+        cmocka_unit_test(limits_are_told_by_function_and_checked),
         cmocka_unit_test(a_profile_changes_points_of_the_one_it_extends),
         cmocka_unit_test(a_bus_may_wait_for_its_devices),
     };

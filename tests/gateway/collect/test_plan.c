@@ -13,6 +13,7 @@
 #define POINTS_MAX 300
 struct bed {
     struct collect_profile p;
+    struct collect_line line; /* 9600 8N1, a turn-around of 10 ms */
     struct collect_point points[POINTS_MAX];
     bool wanted[POINTS_MAX];
     struct collect_plan plan;
@@ -20,7 +21,11 @@ struct bed {
 
 static struct bed bed(void)
 {
-    return (struct bed){.p = {.joined = true}};
+    static const struct collect_bus_cfg bus = {
+        .type = COLLECT_RTU, .baud = 9600, .parity = 'N', .data_bits = 8, .stop_bits = 1};
+    struct bed b = {.p = {.joined = true, .turnaround_ms = 10, .most = {0, 2000, 2000, 125, 125}}};
+    b.line = collect_line_make(&bus, &b.p, -1);
+    return b;
 }
 
 static void add(struct bed *b, int function, int address, int type)
@@ -33,7 +38,7 @@ static void add(struct bed *b, int function, int address, int type)
 static void plan(struct bed *b)
 {
     b->p.points = b->points;
-    assert_int_equal(collect_plan_make(&b->plan, &b->p, b->wanted, NULL), ST_OK);
+    assert_int_equal(collect_plan_make(&b->plan, &b->p, b->wanted, &b->line, NULL), ST_OK);
 }
 
 static void request_is(const struct bed *b, size_t i, int function, int address, int count, int n)
@@ -57,7 +62,7 @@ static void a_hundred_registers_in_a_row_are_one_request(void **state)
     request_is(&b, 0, 3, 1000, 100, 100);
     for (size_t i = 0; i < 100; i++) {
         assert_int_equal(b.plan.items[i].at, i);
-        assert_int_equal(b.plan.items[i].point, 99 - i);
+        assert_int_equal(b.plan.values[b.plan.items[i].value].point, 99 - i);
     }
     collect_plan_done(&b.plan);
 }
@@ -74,7 +79,7 @@ static void what_exceeds_the_largest_request_is_split(void **state)
     request_is(&b, 1, 4, 124, 124, 62);
     request_is(&b, 2, 4, 248, 12, 6);
     collect_plan_done(&b.plan);
-    b.p.max_registers = 60;
+    b.p.most[4] = 60;
     plan(&b);
     assert_int_equal(b.plan.nrequests, 5);
     for (size_t i = 0; i < 5; i++)
@@ -82,20 +87,141 @@ static void what_exceeds_the_largest_request_is_split(void **state)
     collect_plan_done(&b.plan);
 }
 
-static void small_holes_are_read_and_large_ones_are_not(void **state)
+/* Another request takes 13 bytes, two silences of 3.5 characters and 10 ms: 30.8 ms at 9600 baud; a
+ * register of a hole 2.1 ms. */
+static void a_hole_is_read_where_that_is_quicker_than_another_request(void **state)
 {
     struct bed b = bed();
     (void)state;
     add(&b, 3, 0, COLLECT_TYPE_u16);
-    add(&b, 3, 17, COLLECT_TYPE_u16); /* 16 in between */
-    add(&b, 3, 35, COLLECT_TYPE_u32); /* 17 in between */
+    add(&b, 3, 15, COLLECT_TYPE_u16); /* 14 in between: 29.2 ms */
+    add(&b, 3, 31, COLLECT_TYPE_u32); /* 15 in between: 31.3 ms */
     plan(&b);
     assert_int_equal(b.plan.nrequests, 2);
-    request_is(&b, 0, 3, 0, 18, 2);
-    request_is(&b, 1, 3, 35, 2, 1);
-    assert_int_equal(b.plan.items[1].at, 17);
+    request_is(&b, 0, 3, 0, 16, 2);
+    request_is(&b, 1, 3, 31, 2, 1);
+    assert_int_equal(b.plan.items[1].at, 15);
     assert_int_equal(b.plan.items[2].at, 0);
     collect_plan_done(&b.plan);
+    b.line.request_ns += 2 * b.line.byte_ns; /* a slower device */
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 1);
+    collect_plan_done(&b.plan);
+}
+
+/* The joins that a look at the next point alone would not choose. */
+static void the_whole_plan_is_the_cheapest_not_each_step(void **state)
+{
+    struct bed b = bed();
+    (void)state;
+    b.p.most[3] = 8;
+    add(&b, 3, 0, COLLECT_TYPE_u16);
+    add(&b, 3, 7, COLLECT_TYPE_u16); /* fits behind the first, but reads six for nothing */
+    add(&b, 3, 8, COLLECT_TYPE_u16);
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 2);
+    request_is(&b, 0, 3, 0, 1, 1);
+    request_is(&b, 1, 3, 7, 2, 2);
+    collect_plan_done(&b.plan);
+}
+
+static void forbidden_addresses_are_never_read(void **state)
+{
+    static struct collect_forbidden f[] = {{3, 2, 3}, {4, 0, 9}};
+    struct bed b = bed();
+    (void)state;
+    b.p.forbidden = f;
+    b.p.nforbidden = 2;
+    add(&b, 3, 0, COLLECT_TYPE_u16);
+    add(&b, 3, 1, COLLECT_TYPE_u16);
+    add(&b, 3, 4, COLLECT_TYPE_u16);
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 2);
+    request_is(&b, 0, 3, 0, 2, 2);
+    request_is(&b, 1, 3, 4, 1, 1);
+    collect_plan_done(&b.plan);
+    f[0].from = 3;
+    b.p.even_addresses = true; /* 1 alone would be 0 and 1 */
+    plan(&b);
+    request_is(&b, 0, 3, 0, 2, 2);
+    request_is(&b, 1, 3, 4, 2, 1);
+    collect_plan_done(&b.plan);
+}
+
+static void each_function_has_its_own_limit(void **state)
+{
+    struct bed b = bed();
+    (void)state;
+    b.p.most[4] = 2;
+    for (int i = 0; i < 4; i++) {
+        add(&b, 3, i, COLLECT_TYPE_u16);
+        add(&b, 4, i, COLLECT_TYPE_u16);
+    }
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 3);
+    request_is(&b, 0, 3, 0, 4, 4);
+    request_is(&b, 1, 4, 0, 2, 2);
+    request_is(&b, 2, 4, 2, 2, 2);
+    collect_plan_done(&b.plan);
+}
+
+/* A value that is longer than a request, in two pieces that come in any poll together. */
+static void a_value_is_split_only_where_the_profile_allows(void **state)
+{
+    static const uint8_t bytes[] = {0x11, 0x12, 0x21, 0x22, 0x31, 0x32, 0x41, 0x42};
+    struct bed b = bed();
+    (void)state;
+    b.p.most[3] = 3;
+    b.p.split = true;
+    add(&b, 3, 10, COLLECT_TYPE_u64);
+    add(&b, 3, 14, COLLECT_TYPE_u16);
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 2);
+    request_is(&b, 0, 3, 10, 3, 1);
+    request_is(&b, 1, 3, 13, 2, 2);
+    assert_int_equal(b.plan.nvalues, 2);
+    const struct collect_item *item = b.plan.items;
+    struct collect_planned *v = b.plan.values;
+    assert_null(collect_plan_gather(&v[0], &item[0], bytes));
+    const uint8_t *whole = collect_plan_gather(&v[0], &item[1], bytes + 6 + 2 * item[1].at);
+    assert_non_null(whole);
+    assert_memory_equal(whole, bytes, 8);
+    assert_int_equal(item[2].at, 1);
+    assert_ptr_equal(collect_plan_gather(&v[1], &item[2], bytes), bytes);
+    collect_plan_done(&b.plan);
+}
+
+/* ---- the line ------------------------------------------------------------------------------- */
+
+static void line_is(int baud, char parity, int stop_bits, int64_t byte_ns, int64_t gap_ns)
+{
+    const struct collect_bus_cfg bus = {.type = COLLECT_RTU,
+                                        .baud = baud,
+                                        .parity = parity,
+                                        .data_bits = 8,
+                                        .stop_bits = stop_bits};
+    struct collect_profile p = {.turnaround_ms = 0};
+    struct collect_line l = collect_line_make(&bus, &p, -1);
+    assert_int_equal(l.byte_ns, byte_ns);
+    assert_int_equal(l.gap_ns, gap_ns);
+    assert_int_equal(l.request_ns, 13 * byte_ns + 2 * gap_ns);
+    assert_int_equal(collect_line_ns(&l, 3, 10) - l.request_ns, 20 * byte_ns);
+    assert_int_equal(collect_line_ns(&l, 1, 9) - l.request_ns, 2 * byte_ns);
+    l = collect_line_make(&bus, &p, 7); /* the device's own turn-around */
+    assert_int_equal(l.request_ns, 13 * byte_ns + 2 * gap_ns + 7000000);
+    p.pause_ms = 50; /* longer than the silence, in its place */
+    l = collect_line_make(&bus, &p, -1);
+    assert_int_equal(l.request_ns, 13 * byte_ns + gap_ns + 50000000);
+}
+
+static void a_byte_takes_its_bits_and_a_silence_is_three_and_a_half(void **state)
+{
+    (void)state;
+    line_is(9600, 'N', 1, 1041666, 3645833);
+    line_is(9600, 'E', 1, 1145833, 4010416); /* the 11 bits of the standard */
+    line_is(19200, 'N', 2, 572916, 2005208);
+    line_is(38400, 'N', 1, 260416, 1750000); /* fixed above 19200 */
+    line_is(1200, 'O', 2, 10000000, 35000000);
 }
 
 static void functions_are_never_mixed_and_bits_count_as_bits(void **state)
@@ -279,7 +405,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hundred_registers_in_a_row_are_one_request),
         cmocka_unit_test(what_exceeds_the_largest_request_is_split),
-        cmocka_unit_test(small_holes_are_read_and_large_ones_are_not),
+        cmocka_unit_test(a_hole_is_read_where_that_is_quicker_than_another_request),
+        cmocka_unit_test(the_whole_plan_is_the_cheapest_not_each_step),
+        cmocka_unit_test(forbidden_addresses_are_never_read),
+        cmocka_unit_test(each_function_has_its_own_limit),
+        cmocka_unit_test(a_value_is_split_only_where_the_profile_allows),
+        cmocka_unit_test(a_byte_takes_its_bits_and_a_silence_is_three_and_a_half),
         cmocka_unit_test(functions_are_never_mixed_and_bits_count_as_bits),
         cmocka_unit_test(even_addresses_only_asks_even),
         cmocka_unit_test(a_device_that_refuses_joined_reads_is_asked_point_by_point),

@@ -60,7 +60,7 @@ static void values_come_over_a_serial_line(void **state)
                    "  b: {bus: line, unit: 247, profile: one, every: 200ms}\n");
     struct fake_poll p = fake_at(poll_of(0, true, 0));
     assert_int_equal(p.v[0].v.i, 1);
-    assert_int_equal(p.v[2].v.i, 100);
+    assert_int_equal(p.v[2].v.i, 200);
     assert_int_equal(fake_at(poll_of(1, true, 0)).v[0].v.i, 1);
 }
 
