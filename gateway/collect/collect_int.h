@@ -275,6 +275,56 @@ enum collect_fault collect_answer_check(const uint8_t *adu, size_t n, int transa
 int collect_tcp_connect(const char *host, const char *port, int64_t timeout_ms,
                         struct thr_stop *stop, struct err *e);
 
+/* ---- joins that a device refuses ------------------------------------------------------------ */
+
+/* A planned request that the device refuses (exception 2 or 3), or never answers, although it
+ * answers others, is read in parts: cut at its largest hole, or in the middle, until parts are
+ * answered. That the joining is to blame, and not a bad moment, is proven by asking for the whole
+ * again, behind polls that the parts answered: refused twice more (silence: five times), the parts
+ * stay, and one event tells it; answered, the whole is back and the next trial waits for 10 min,
+ * then twice as long, up to a day. Trials in which no part is answered end alike. Kept in memory;
+ * asked again once a day, and when the device was away. Bus thread alone. */
+enum collect_join_state {
+    COLLECT_WHOLE,
+    COLLECT_TRIED, /* in parts, to be proven */
+    COLLECT_REFUSED
+};
+struct collect_join {
+    struct collect_request whole;
+    enum collect_join_state state;
+    unsigned proofs, fruitless;
+    bool answered, failed; /* in this poll: parts */
+    bool restless;         /* in this poll: a part that can be cut failed */
+    bool told;
+    struct mono again_at; /* in parts: the whole is asked again; else: it is not tried before */
+    int64_t hold_ms;      /* of the last trial that proved nothing */
+};
+struct collect_split {
+    struct collect_join *joins; /* one for each request, as planned */
+    size_t n;
+    unsigned refusals; /* of this poll that were tried in parts */
+};
+
+struct collect_device;
+enum st collect_split_open(struct collect_split *s, const struct collect_plan *plan,
+                           struct err *e) ST_MUST_CHECK;
+void collect_split_done(struct collect_split *s);
+/* A poll begins. `back`: the device was away, and may be another one. */
+void collect_split_begin(struct collect_device *d, bool back, struct mono now);
+void collect_split_answered(struct collect_device *d, size_t i); /* request i */
+/* Request i failed. alive: the device answered something in this poll. true: request i is the first
+ * of two parts now, to be asked at once. */
+bool collect_split_failed(struct collect_device *d, size_t i, enum collect_fault f,
+                          uint8_t exception, bool alive, struct mono now);
+/* Whether the poll showed that a join may be refused: the next one is worth its time. */
+bool collect_split_tries(const struct collect_device *d);
+/* The poll is over: a whole that is to be asked again now, and what came of it; NULL: none. */
+struct collect_join *collect_split_due(struct collect_device *d, struct mono now);
+void collect_split_proven(struct collect_device *d, struct collect_join *j, enum collect_fault f,
+                          uint8_t exception, struct mono now);
+/* What is new of it and certain, as text for an event with this code; NULL: nothing. */
+const char *collect_split_news(struct collect_device *d, char *text, size_t n);
+
 /* ---- devices and buses --------------------------------------------------------------------- */
 
 /* What has been told of a device or bus as an event, and how often it may be told. */
@@ -292,6 +342,7 @@ struct collect_device {
     bool *wanted; /* one flag per point of the profile */
     struct collect_line line;
     struct collect_plan plan;
+    struct collect_split split;
     uint32_t store; /* its index there */
     /* the bus's thread alone */
     int64_t due_ms;      /* the next tick */

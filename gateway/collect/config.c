@@ -269,6 +269,8 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     d->line = collect_line_make(b ? b->cfg : &none, d->profile,
                                 cfg_given(c, &cfg->turnaround_ms) ? cfg->turnaround_ms : -1);
     enum st st = collect_plan_make(&d->plan, d->profile, d->wanted, &d->line, e);
+    if (st == ST_OK)
+        st = collect_split_open(&d->split, &d->plan, e);
     if (st == ST_OK && d->plan.nitems == 0 && cfg_complaints(c, NULL) == before)
         cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
     return st;
@@ -349,6 +351,7 @@ void collect_close(struct collect *k)
         free(k->buses[i].devices);
     }
     for (size_t i = 0; i < k->ndevices; i++) {
+        collect_split_done(&k->devices[i].split);
         collect_plan_done(&k->devices[i].plan);
         free(k->devices[i].wanted);
     }

@@ -24,6 +24,7 @@ struct round {
     uint8_t exception;
     struct collect_request refused; /* by that exception */
     size_t answered;
+    bool alive;     /* it answered something */
     struct err why; /* the port is not open */
 };
 
@@ -138,6 +139,7 @@ static enum collect_fault ask(struct round *r, const struct collect_request *q,
     if (f == COLLECT_GOOD)
         f = collect_port_ask(r->b->port, (uint8_t)r->d->cfg->unit, q, r->d->profile->pause_ms,
                              r->job->clk, r->job->stop, a);
+    r->alive |= f == COLLECT_GOOD || f == COLLECT_EXCEPTION;
     return f;
 }
 
@@ -165,21 +167,41 @@ static void decode(struct round *r, const struct collect_request *q, const uint8
 static void ask_all(struct round *r)
 {
     struct collect_device *d = r->d;
-    for (size_t i = 0; i < d->plan.nrequests; i++) {
+    for (size_t i = 0; i < d->plan.nrequests;) {
         const struct collect_request q = d->plan.requests[i];
         struct collect_answer a;
         enum collect_fault f = ask(r, &q, &a);
         if (f == COLLECT_GOOD) {
             decode(r, &q, a.data);
             r->answered++;
+            collect_split_answered(d, i++);
             continue;
         }
+        if (collect_split_failed(d, i, f, a.exception, r->alive, clk_mono(r->job->clk)))
+            continue; /* its first part */
         r->fault = f;
         if (f != COLLECT_EXCEPTION)
             return;
         r->exception = a.exception;
         r->refused = q;
+        i++;
     }
+}
+
+/* Asks for a join again that was refused, when that is due, and tells what is certain. */
+static void prove(struct round *r)
+{
+    struct collect_device *d = r->d;
+    struct collect_join *j = collect_split_due(d, clk_mono(r->job->clk));
+    char text[256];
+    if (j) {
+        struct collect_answer a;
+        enum collect_fault f = ask(r, &j->whole, &a);
+        collect_split_proven(d, j, f, a.exception, clk_mono(r->job->clk));
+    }
+    const char *code = collect_split_news(d, text, sizeof text);
+    if (code)
+        store_event(r->job->store, STORE_INFO, code, d->cfg->id, "%s", text);
 }
 
 /* Strings are identity: read when a device appears, told when they are new. */
@@ -273,8 +295,9 @@ static enum store_state state_after(const struct round *r)
         return STORE_GOOD;
     if (r->fault == COLLECT_LOST)
         return STORE_SILENT;
-    if (r->answered > 0)
-        return STORE_FAULTY; /* it lives, but does not give everything */
+    if (r->answered > 0) /* it lives, but does not give everything; yet, while joins are tried */
+        return r->fault == COLLECT_EXCEPTION && collect_split_tries(r->d) ? STORE_LATE
+                                                                          : STORE_FAULTY;
     if (r->d->failures < SICK_FAILURES && r->d->health.state != STORE_NEVER)
         return STORE_LATE;
     return r->fault == COLLECT_SILENT ? STORE_SILENT : STORE_FAULTY;
@@ -316,7 +339,8 @@ static void judge(struct round *r, struct mono start)
         return;
     if (++d->failures < SICK_FAILURES)
         return;
-    d->back_off_ms = d->back_off_ms == 0 ? period_ms : 2 * d->back_off_ms;
+    bool tries = r->alive && collect_split_tries(d);
+    d->back_off_ms = d->back_off_ms == 0 || tries ? period_ms : 2 * d->back_off_ms;
     if (d->back_off_ms > PROBE_MAX_MS)
         d->back_off_ms = PROBE_MAX_MS;
     /* half a period early: the tick that is nearest must not miss it by a hair */
@@ -331,6 +355,7 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
     struct collect_answer a;
     bool sick = d->failures >= SICK_FAILURES;
     clear(&r);
+    collect_split_begin(d, sick, start);
     /* others have the line meanwhile; that nothing comes is told all the same */
     if (sick && start.ms < d->probe_at.ms) {
         put(&r, STORE_DEVICE);
@@ -350,4 +375,6 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
     note(&r, start);
     if (appeared && d->health.state == STORE_GOOD)
         identify(&r);
+    if (r.alive)
+        prove(&r);
 }

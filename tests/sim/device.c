@@ -195,6 +195,16 @@ static bool is_one_point(const struct sim_device *d, const struct sim_bank *b, u
     return p != 0 && d->points[p - 1].is->address == first && d->points[p - 1].regs == n;
 }
 
+/* A fault that only joined reads meet. */
+static bool spares(const struct sim_device *d, enum sim_fault f, const uint8_t *pdu, size_t n)
+{
+    if (f != SIM_FAULT_REFUSE_JOINED && f != SIM_FAULT_SILENT_JOINED)
+        return false;
+    return n == 5 && pdu[0] >= 1 && pdu[0] <= 4 &&
+           is_one_point(d, &d->banks[pdu[0] - 1], (uint32_t)(pdu[1] << 8 | pdu[2]),
+                        (uint32_t)(pdu[3] << 8 | pdu[4]));
+}
+
 enum sim_fault sim_device_request(struct sim_device *d, const uint8_t *pdu, size_t n)
 {
     uint32_t at = n < 3 ? 0 : (uint32_t)(pdu[0] << 16 | pdu[1] << 8 | pdu[2]);
@@ -205,7 +215,8 @@ enum sim_fault sim_device_request(struct sim_device *d, const uint8_t *pdu, size
         if (d->counter < 0 && d->in_poll)
             move_on(d);
     }
-    return due_fault(d);
+    enum sim_fault f = due_fault(d);
+    return spares(d, f, pdu, n) ? SIM_FAULT_NONE : f;
 }
 
 static size_t exception(const uint8_t *pdu, uint8_t code, uint8_t *out)

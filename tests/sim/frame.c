@@ -14,6 +14,8 @@ const struct cfg_word sim_fault_words[] = {{"exception", SIM_FAULT_EXCEPTION},
                                            {"duplicate", SIM_FAULT_DUPLICATE},
                                            {"wrong_tid", SIM_FAULT_WRONG_TID},
                                            {"close", SIM_FAULT_CLOSE},
+                                           {"refuse_joined", SIM_FAULT_REFUSE_JOINED},
+                                           {"silent_joined", SIM_FAULT_SILENT_JOINED},
                                            {NULL, 0}};
 
 bool sim_fault_fits(enum sim_fault f, bool tcp)
@@ -122,11 +124,13 @@ size_t sim_frame_answer(const struct sim_request *r, const uint8_t *pdu, size_t 
 
     switch (f) {
     case SIM_FAULT_SILENT:
+    case SIM_FAULT_SILENT_JOINED:
     case SIM_FAULT_CLOSE:
         return 0;
     case SIM_FAULT_EXCEPTION:
+    case SIM_FAULT_REFUSE_JOINED:
         spoilt[0] = (uint8_t)(pdu[0] | 0x80);
-        spoilt[1] = 4;
+        spoilt[1] = f == SIM_FAULT_EXCEPTION ? 4 : 2;
         n = 2;
         break;
     case SIM_FAULT_OTHER_FUNCTION:

@@ -26,6 +26,8 @@ enum sim_fault {
     SIM_FAULT_DUPLICATE,      /* the right answer twice */
     SIM_FAULT_WRONG_TID,      /* TCP only: another transaction */
     SIM_FAULT_CLOSE,          /* TCP only: hangs up without an answer */
+    SIM_FAULT_REFUSE_JOINED,  /* exception 2, when it asks for anything but exactly one point */
+    SIM_FAULT_SILENT_JOINED,  /* the same, without an answer */
     SIM_FAULTS
 };
 extern const struct cfg_word sim_fault_words[];

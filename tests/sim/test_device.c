@@ -162,6 +162,25 @@ static void faults_follow_the_polls_and_the_control_input(void **state)
     sim_device_close(&s.d);
 }
 
+static void a_fault_of_joined_reads_spares_single_points(void **state)
+{
+    struct site s;
+    struct sim_fault_rule rule = {.first = 1, .last = 99, .fault = SIM_FAULT_REFUSE_JOINED};
+    const uint8_t joined[] = {3, 0, 10, 0, 3}, half[] = {3, 0, 20, 0, 1},
+                  whole[] = {3, 0, 20, 0, 2};
+    (void)state;
+    open_device(&s, "poll");
+    s.d.rules = &rule;
+    s.d.nrules = 1;
+    assert_int_equal(sim_device_request(&s.d, joined, 5), SIM_FAULT_REFUSE_JOINED);
+    assert_int_equal(sim_device_request(&s.d, half, 5), SIM_FAULT_REFUSE_JOINED);
+    assert_int_equal(sim_device_request(&s.d, whole, 5), SIM_FAULT_NONE);
+    rule.fault = SIM_FAULT_SILENT_JOINED;
+    assert_int_equal(sim_device_request(&s.d, joined, 5), SIM_FAULT_SILENT_JOINED);
+    assert_int_equal(sim_device_request(&s.d, whole, 5), SIM_FAULT_NONE);
+    sim_device_close(&s.d);
+}
+
 static void overlapping_points_and_a_lost_counter_are_refused(void **state)
 {
     struct site s;
@@ -185,6 +204,7 @@ int main(void)
         cmocka_unit_test(without_a_counter_values_move_on_with_each_poll),
         cmocka_unit_test(limits_are_answered_with_the_right_exception),
         cmocka_unit_test(faults_follow_the_polls_and_the_control_input),
+        cmocka_unit_test(a_fault_of_joined_reads_spares_single_points),
         cmocka_unit_test(overlapping_points_and_a_lost_counter_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

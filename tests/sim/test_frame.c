@@ -77,6 +77,9 @@ static void each_fault_spoils_what_it_says(void **state)
     assert_int_equal(out[7], 3);
     assert_int_equal(spoil(true, SIM_FAULT_EXCEPTION), 9);
     assert_memory_equal(out + 7, "\x84\4", 2);
+    assert_int_equal(spoil(true, SIM_FAULT_REFUSE_JOINED), 9);
+    assert_memory_equal(out + 7, "\x84\2", 2);
+    assert_int_equal(spoil(true, SIM_FAULT_SILENT_JOINED), 0);
     assert_int_equal(spoil(true, SIM_FAULT_WRONG_LENGTH), 11);
     assert_int_equal(out[8], 2);
     assert_int_equal(spoil(true, SIM_FAULT_GARBAGE), 13);

@@ -13,7 +13,10 @@ import sys
 import tempfile
 import tty
 
-WAIT_S = 20
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+from fp_sim import WAIT_S, Sim  # noqa: E402
+
 PROFILE = """model: test
 points:
   - {name: level, quantity: number, function: 3, address: 10, type: s16, scale: 0.1}
@@ -32,34 +35,6 @@ devices:
   r: {bus: line, unit: 1, profile: ./p.yaml, counter: poll, points: {level: {formula: constant, value: -3.4}}}
 """
 TRACE = "series,ts_ms,value\na/b,1,0.5\na/b,2,7\na/b,3,-12.34\n"
-
-
-class Sim:
-    def __init__(self, binary, folder, *more):
-        self.p = subprocess.Popen([binary, "--config", os.path.join(folder, "site.yaml"), *more],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.text, self.bus = b"", {}
-        while (line := self.line()) != "ready":
-            _, name, where = line.split()
-            self.bus[name] = where
-
-    def line(self):
-        while b"\n" not in self.text:
-            assert select.select([self.p.stdout], [], [], WAIT_S)[0], "the simulator says nothing"
-            more = os.read(self.p.stdout.fileno(), 4096)
-            assert more, f"the simulator ended: {self.text!r}"
-            self.text += more
-        line, self.text = self.text.split(b"\n", 1)
-        return line.decode()
-
-    def say(self, text):
-        self.p.stdin.write(text.encode() + b"\n")
-        self.p.stdin.flush()
-        return self.line()
-
-    def stop(self):
-        self.p.send_signal(signal.SIGTERM)
-        return self.p.wait(WAIT_S)
 
 
 class Tcp:

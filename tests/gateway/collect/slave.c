@@ -97,6 +97,11 @@ static size_t build(const uint8_t *req, enum slave_mood mood, unsigned counter, 
 static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
 {
     enum slave_mood mood = (enum slave_mood)atomic_load(&s->mood[req[0]]);
+    bool joined = req[4] != 0 || req[5] > 1;
+    if (mood == SLAVE_REFUSE_JOINED)
+        mood = joined ? SLAVE_REFUSE : SLAVE_GOOD;
+    else if (mood == SLAVE_MUTE_JOINED)
+        mood = joined ? SLAVE_MUTE : SLAVE_GOOD;
     unsigned counter = atomic_fetch_add(&s->requests[req[0]], 1) + 1;
     uint8_t body[FRAME_MAX], out[FRAME_MAX];
     size_t n = frame(s, mbap, body, build(req, mood, counter, body), mood, out);

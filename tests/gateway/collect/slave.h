@@ -23,6 +23,8 @@ enum slave_mood {
     SLAVE_LATE,           /* a well-formed answer after SLAVE_LATE_MS, on whatever line there is */
     SLAVE_TWICE,          /* a good answer and at once another one */
     SLAVE_HANG_UP,        /* TCP: closes the connection */
+    SLAVE_REFUSE_JOINED,  /* exception 2 to more than one register, else good */
+    SLAVE_MUTE_JOINED,    /* the same, silent */
     SLAVE_MOODS
 };
 

@@ -156,6 +156,31 @@ static void a_sick_device_is_probed_seldom_and_the_other_keeps_its_period(void *
     assert_true(fake_wait_events("device.good", 1));
 }
 
+static void E3_refused_joins_are_read_in_parts_and_told_once(void **state)
+{
+    static const enum slave_mood moods[] = {SLAVE_REFUSE_JOINED, SLAVE_MUTE_JOINED};
+    (void)state;
+    assert_int_equal(slave_open_tcp(&slave, ""), 0);
+    for (size_t i = 0; i < 2; i++) {
+        atomic_store(&slave.mood[1], moods[i]);
+        start("100ms", "  a: {bus: plant, unit: 1, profile: three, every: 200ms}\n");
+        assert_true(fake_wait_events("device.split", 1));
+        size_t at = fake_count();
+        for (int k = 0; k < 3; k++) {
+            at = poll_of(0, true, at + 1);
+            struct fake_poll p = fake_at(at);
+            assert_int_equal(num_cmp(p.v[1].v, num_dec(5, -1)), 0);
+            assert_int_equal(p.v[2].v.i, 200);
+        }
+        assert_int_equal(fake_events("device.split"), 1);
+        assert_int_equal(fake_events("device.faulty"), 0);
+        assert_int_equal(fake_health(0).state, STORE_GOOD);
+        (void)rig_stop(&rig);
+        rig.dir = NULL;
+    }
+    no_poison();
+}
+
 static void a_bus_that_is_too_slow_leaves_none_of_its_devices_out(void **state)
 {
     (void)state;
@@ -300,6 +325,7 @@ int main(void)
         cmocka_unit_test_teardown(a_second_answer_never_meets_the_next_request, end),
         cmocka_unit_test_teardown(a_sick_device_is_probed_seldom_and_the_other_keeps_its_period,
                                   end),
+        cmocka_unit_test_teardown(E3_refused_joins_are_read_in_parts_and_told_once, end),
         cmocka_unit_test_teardown(a_bus_that_is_too_slow_leaves_none_of_its_devices_out, end),
         cmocka_unit_test_teardown(a_bus_that_cannot_be_opened_is_the_cause_and_is_tried_again, end),
         cmocka_unit_test_teardown(a_stop_does_not_wait_for_a_silent_device, end),
