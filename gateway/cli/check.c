@@ -1,38 +1,81 @@
-/* fieldpost check: all mistakes of a configuration at once. */
+/* fieldpost check: all mistakes of a configuration at once, and what it will ask of its buses. */
+#include <getopt.h>
 #include <stdio.h>
 
 #include "gateway/base/log.h"
+#include "gateway/cli/check_plan.h"
 #include "gateway/cli/cli_int.h"
 #include "gateway/cli/config.h"
 
 static const char usage[] =
-    "usage: fieldpost check [--config FILE]\n"
+    "usage: fieldpost check [--config FILE] [--plan [--json]]\n"
     "\n"
     "Reads the configuration (default " CLI_DEFAULT_CONFIG ") with all that it names: profiles,\n"
     "buses, keys of the city. Prints every mistake as file:line:col: what is wrong, what would be\n"
     "right. Exit code 0 when there is none, else 2. Touches neither devices nor the store. Says "
     "of\n"
-    "each profile that is used whether its register map is verified, and where it is from.\n";
+    "each profile that is used whether its register map is verified, and where it is from.\n"
+    "\n"
+    "--plan  prints the requests to each device, what each takes of the line and how busy the\n"
+    "        buses are; a period that cannot be met is a warning, and leaves the exit code 0.\n"
+    "--json  the same for machines.\n";
+
+struct asked {
+    const char *path;
+    bool plan, json;
+};
+
+/* false: the usage was printed, and *code is set. */
+static bool options_of(int argc, char **argv, struct asked *a, int *code)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"plan", no_argument, NULL, 'p'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int o;
+    optind = 0;
+    *a = (struct asked){.path = CLI_DEFAULT_CONFIG};
+    while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (o == 'c') {
+            a->path = optarg;
+        } else if (o == 'p') {
+            a->plan = true;
+        } else if (o == 'j') {
+            a->json = true;
+        } else {
+            (void)cli_usage(o, usage, code);
+            return false;
+        }
+    }
+    if (optind != argc || (a->json && !a->plan)) {
+        (void)cli_usage('?', usage, code);
+        return false;
+    }
+    return true;
+}
 
 int cli_check(int argc, char **argv)
 {
     int code = CLI_DONE;
-    const char *path = cli_config_option(argc, argv, usage, &code);
-    if (!path) {
+    struct asked a;
+    if (!options_of(argc, argv, &a, &code)) {
         return code;
     }
     struct cli_config c;
     struct err e = {0};
-    enum st st = cli_config_open(&c, path, &e);
+    enum st st = cli_config_open(&c, a.path, &e);
     int n = cli_complain(c.cfg);
     if (st != ST_OK && n == 0) {
         log_error("%s", e.text);
     }
-    if (st == ST_OK && n == 0) {
-        cli_note_profiles(c.collect_room);
-        (void)fprintf(stderr, "%s: good\n", path);
-    } else {
+    if (st != ST_OK || n > 0) {
         code = CLI_USAGE;
+    } else if (a.plan && !check_plan_print(c.collect_room, a.path, a.json)) {
+        code = CLI_FAILED;
+    } else {
+        cli_note_profiles(c.collect_room);
+        (void)fprintf(stderr, "%s: good\n", a.path);
     }
     cli_config_done(&c);
     return code;

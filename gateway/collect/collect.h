@@ -54,4 +54,37 @@ struct collect_bus_job {
 };
 void collect_bus_main(void *collect_bus_job);
 
+/* What is asked on each bus, as planned, and what it takes of the line: for `fieldpost check
+ * --plan`. Reckoned, not measured: no device is asked. Strings live as long as the room. Any
+ * thread, while no bus runs. */
+struct collect_show_bus {
+    const char *id;
+    char line[32]; /* "modbus-rtu 9600 8N1", "modbus-tcp" */
+    size_t devices;
+    int64_t byte_ns; /* of one byte on the line */
+    double load;     /* part of the time in which the line is busy; over 1: it cannot be */
+};
+struct collect_show_device {
+    const char *id, *model;
+    int64_t unit, every_ms;
+    size_t requests, points;
+    int64_t line_ns;    /* of a poll, silences, turn-around and pauses in it */
+    int64_t singles_ns; /* what it would be with one request for each point */
+};
+struct collect_show_request {
+    unsigned function, address, count; /* registers or bits */
+    size_t points;
+    int64_t line_ns;
+};
+void collect_show_bus(const struct collect *k, size_t bus, struct collect_show_bus *out);
+void collect_show_device(const struct collect *k, size_t bus, size_t device,
+                         struct collect_show_device *out);
+void collect_show_request(const struct collect *k, size_t bus, size_t device, size_t request,
+                          struct collect_show_request *out);
+const char *collect_show_point(const struct collect *k, size_t bus, size_t device, size_t request,
+                               size_t point);
+/* Warning i of a bus, 0 to its devices: a period that cannot be met, and what to do. false: there
+ * is none of this number. */
+bool collect_show_warning(const struct collect *k, size_t bus, size_t i, char *text, size_t n);
+
 #endif

@@ -38,7 +38,8 @@ _fieldpost() {
             ;;
         *)
             case $program.$command in
-            fieldpost.run | fieldpost.check) offer='--config' ;;
+            fieldpost.run) offer='--config' ;;
+            fieldpost.check) offer='--config --plan --json' ;;
             fieldpost.profiles) offer='--json' ;;
             fieldpost.keygen) offer='--out' ;;
             fieldpost.key) offer='show rotate --config' ;;
