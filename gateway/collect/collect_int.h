@@ -146,6 +146,8 @@ struct collect_line {
 struct collect_line collect_line_make(const struct collect_bus_cfg *bus,
                                       const struct collect_profile *p, int64_t turnaround_ms);
 int64_t collect_line_ns(const struct collect_line *l, unsigned function, unsigned count);
+/* The silence around a frame on a serial line: 3.5 characters. */
+int64_t collect_line_gap_ns(const struct collect_bus_cfg *bus);
 
 /* ---- the read plan ------------------------------------------------------------------------- */
 

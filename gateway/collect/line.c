@@ -21,6 +21,19 @@ static int64_t longer(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static int64_t byte_bits(const struct collect_bus_cfg *bus)
+{
+    return 1 + bus->data_bits + (bus->parity != 'N') + bus->stop_bits;
+}
+
+int64_t collect_line_gap_ns(const struct collect_bus_cfg *bus)
+{
+    int64_t baud = longer(bus->baud, 1); /* 0 is complained about elsewhere */
+    if (baud > GAP_FIXED_ABOVE_BAUD)
+        return GAP_FIXED_NS;
+    return byte_bits(bus) * NS_PER_S * 7 / (2 * baud);
+}
+
 struct collect_line collect_line_make(const struct collect_bus_cfg *bus,
                                       const struct collect_profile *p, int64_t turnaround_ms)
 {
@@ -30,10 +43,8 @@ struct collect_line collect_line_make(const struct collect_bus_cfg *bus,
         return (struct collect_line){.byte_ns = TCP_BYTE_NS,
                                      .request_ns = TCP_ROUND_TRIP_NS + turn_ns + pause_ns +
                                                    (TCP_OUT_BYTES + TCP_BACK_BYTES) * TCP_BYTE_NS};
-    int64_t bits = 1 + bus->data_bits + (bus->parity != 'N') + bus->stop_bits;
-    int64_t baud = longer(bus->baud, 1); /* 0 is complained about elsewhere */
-    struct collect_line l = {.byte_ns = bits * NS_PER_S / baud};
-    l.gap_ns = baud > GAP_FIXED_ABOVE_BAUD ? GAP_FIXED_NS : bits * NS_PER_S * 7 / (2 * baud);
+    struct collect_line l = {.byte_ns = byte_bits(bus) * NS_PER_S / longer(bus->baud, 1),
+                             .gap_ns = collect_line_gap_ns(bus)};
     l.request_ns = (RTU_OUT_BYTES + RTU_BACK_BYTES) * l.byte_ns + turn_ns + l.gap_ns +
                    longer(l.gap_ns, pause_ns);
     return l;
