@@ -44,8 +44,8 @@ static enum st take_gap(struct again *a, struct err *e)
  * and a next key is named by the old one. */
 static bool is_kept(const struct wire_entry *x)
 {
-    bool key = x->name.n == 3 && memcmp(x->name.p, "key", 3) == 0;
-    return x->kind == WIRE_ENTRY_CORRECT || (x->kind == WIRE_ENTRY_OTHER && !key);
+    return x->kind == WIRE_ENTRY_CORRECT || x->kind == WIRE_ENTRY_CONFIG ||
+           x->kind == WIRE_ENTRY_OTHER;
 }
 
 /* ST_NOT_FOUND: nothing of it is kept. */

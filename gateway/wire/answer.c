@@ -39,8 +39,8 @@ static enum st open_answer(const char *type, struct wire_cose *cose, const void 
 }
 
 /* Walks a map with text keys: known ones go to next(ctx, index), others are stepped over; `depth`
- * is that of the values. Every key of `keys` must be there. */
-static enum st walk(struct wire_reader *r, unsigned depth, const char *const *keys,
+ * is that of the values. The first `need` of `keys` must be there. */
+static enum st walk(struct wire_reader *r, unsigned depth, const char *const *keys, int need,
                     enum st (*next)(void *ctx, int k, struct wire_reader *r, struct err *e),
                     void *ctx, struct err *e)
 {
@@ -60,10 +60,10 @@ static enum st walk(struct wire_reader *r, unsigned depth, const char *const *ke
         k = 0;
         while (k < n && (key.type != WIRE_TEXT || !wire_is(key.span, keys[k])))
             k++;
-        seen += k < n;
+        seen += k < need;
         st = k < n ? next(ctx, k, r, e) : wire_skip_in(r, depth, e);
     }
-    return !st && seen != n ? wire_bad(r, at, e, "a map without all its keys") : st;
+    return !st && seen != need ? wire_bad(r, at, e, "a map without all its keys") : st;
 }
 
 static enum st next_version(struct wire_reader *r, struct err *e)
@@ -215,14 +215,14 @@ enum st wire_receipt_open(struct wire_receipt *r, struct wire_cose *cose, const 
     if (st)
         return st;
     in = wire_reader_of(cose->payload.p, cose->payload.n);
-    st = walk(&in, 1, receipt_keys, next_receipt_key, r, e);
+    st = walk(&in, 1, receipt_keys, R_RECEIVED + 1, next_receipt_key, r, e);
     return !st && !wire_end(&in) ? wire_bad(&in, in.p, e, "bytes behind the receipt") : st;
 }
 
 /* ---- heads --------------------------------------------------------------------------------- */
 
-enum head_key { H_V, H_GW, H_NONCE, H_CHAINS };
-static const char *const head_keys[] = {"v", "gw", "nonce", "chains", NULL};
+enum head_key { H_V, H_GW, H_NONCE, H_CHAINS, H_CONFIG }; /* H_CONFIG may be absent */
+static const char *const head_keys[] = {"v", "gw", "nonce", "chains", "config", NULL};
 enum chain_key { C_BROKEN, C_MISSING, C_THROUGH };
 static const char *const chain_keys[] = {"broken", "missing", "through", NULL};
 #define CHAIN_MIN_BYTES 64 /* of its encoding: id, three keys, a hash */
@@ -267,10 +267,24 @@ static const struct wire_head_chain *chain_after(const struct wire_head *h,
     return best;
 }
 
+static bool is_zero(const uint8_t hash[WIRE_HASH_BYTES])
+{
+    static const uint8_t zero[WIRE_HASH_BYTES];
+
+    return memcmp(hash, zero, sizeof zero) == 0;
+}
+
+static enum st put_config(struct buf *b, const uint8_t hash[WIRE_HASH_BYTES])
+{
+    enum st st = wire_put_text(b, head_keys[H_CONFIG]);
+
+    return st ? st : is_zero(hash) ? wire_put_null(b) : wire_put_bytes(b, hash, WIRE_HASH_BYTES);
+}
+
 static enum st put_head(struct buf *b, const struct wire_head *h)
 {
     const struct wire_head_chain *c = NULL;
-    enum st st = wire_put_map(b, 4);
+    enum st st = wire_put_map(b, h->keeps_config ? 5 : 4);
     size_t i;
 
     if (!st)
@@ -289,7 +303,7 @@ static enum st put_head(struct buf *b, const struct wire_head *h)
         c = chain_after(h, c);
         st = c ? put_chain(b, c) : ST_BAD; /* an id twice */
     }
-    return st;
+    return !st && h->keeps_config ? put_config(b, h->config) : st;
 }
 
 enum st wire_head_sign(const struct wire_head *h, const struct wire_signer *key, struct buf *out,
@@ -376,7 +390,7 @@ static enum st next_chains(struct parse *p, struct wire_reader *r, struct err *e
         if (!st && i && memcmp(p->chain[-1].chain, p->chain->chain, WIRE_ID_BYTES) >= 0)
             return wire_bad(r, at, e, "a chain out of order or twice");
         if (!st)
-            st = walk(r, 3, chain_keys, next_chain_key, p, e);
+            st = walk(r, 3, chain_keys, C_THROUGH + 1, next_chain_key, p, e);
     }
     p->h->nchains = i;
     return st;
@@ -397,6 +411,21 @@ static enum st next_nonce(struct wire_head *h, struct wire_reader *r, struct err
     return ST_OK;
 }
 
+static enum st next_config(struct wire_head *h, struct wire_reader *r, struct err *e)
+{
+    const uint8_t *at = r->p;
+    struct wire_item it;
+    enum st st = wire_next(r, &it, e);
+
+    h->keeps_config = true;
+    if (st || it.type == WIRE_NULL)
+        return st;
+    if (it.type != WIRE_BYTES || it.span.n != WIRE_HASH_BYTES)
+        return wire_bad(r, at, e, "config is no hash");
+    memcpy(h->config, it.span.p, WIRE_HASH_BYTES);
+    return ST_OK;
+}
+
 static enum st next_head_key(void *ctx, int k, struct wire_reader *r, struct err *e)
 {
     struct parse *p = ctx;
@@ -408,6 +437,8 @@ static enum st next_head_key(void *ctx, int k, struct wire_reader *r, struct err
         return next_gw(r, p->h->gw, e);
     case H_NONCE:
         return next_nonce(p->h, r, e);
+    case H_CONFIG:
+        return next_config(p->h, r, e);
     default:
         return next_chains(p, r, e);
     }
@@ -433,7 +464,7 @@ enum st wire_head_open(struct wire_head *h, struct wire_cose *cose, const void *
     h->chains = h->owned;
     parse.numbers = (uint64_t *)(void *)(h->chains + chains);
     r = wire_reader_of(cose->payload.p, cose->payload.n);
-    st = walk(&r, 1, head_keys, next_head_key, &parse, e);
+    st = walk(&r, 1, head_keys, H_CONFIG, next_head_key, &parse, e);
     if (!st && !wire_end(&r))
         st = wire_bad(&r, r.p, e, "bytes behind the head");
     if (st)

@@ -41,19 +41,6 @@ enum st wire_bind_sign(const struct wire_bind *w, const struct wire_signer *key,
     return st;
 }
 
-/* The next two items: this key and a value of that type. */
-static enum st next(struct wire_reader *r, const char *key, enum wire_type type,
-                    struct wire_item *v, struct err *e)
-{
-    const uint8_t *at = r->p;
-    struct wire_item k;
-
-    ERR_TRY(wire_expect(r, WIRE_TEXT, &k, e));
-    if (!wire_is(k.span, key))
-        return wire_bad(r, at, e, "another key than a proof has here");
-    return wire_expect(r, type, v, e);
-}
-
 static enum st open_payload(struct wire_bind *w, struct wire_span payload, struct err *e)
 {
     struct wire_reader r = wire_reader_of(payload.p, payload.n);
@@ -61,21 +48,21 @@ static enum st open_payload(struct wire_bind *w, struct wire_span payload, struc
 
     *w = (struct wire_bind){.replaces = false};
     ERR_TRY(wire_expect(&r, WIRE_MAP, &map, e));
-    ERR_TRY(next(&r, "v", WIRE_UINT, &v, e));
+    ERR_TRY(wire_expect_key(&r, "v", WIRE_UINT, &v, e));
     if (v.u != 1)
         return err_set(e, ST_UNSUPPORTED, "a proof of another version");
-    ERR_TRY(next(&r, "gw", WIRE_TEXT, &v, e));
+    ERR_TRY(wire_expect_key(&r, "gw", WIRE_TEXT, &v, e));
     if (!wire_is_id(v.span))
         return wire_bad(&r, v.span.p, e, "gw is no id");
     memcpy(w->gw, v.span.p, v.span.n);
-    ERR_TRY(next(&r, "cert", WIRE_BYTES, &v, e));
+    ERR_TRY(wire_expect_key(&r, "cert", WIRE_BYTES, &v, e));
     if (v.span.n != sizeof w->cert)
         return wire_bad(&r, v.span.p, e, "cert is no hash");
     memcpy(w->cert, v.span.p, sizeof w->cert);
-    ERR_TRY(next(&r, "spki", WIRE_BYTES, &v, e));
+    ERR_TRY(wire_expect_key(&r, "spki", WIRE_BYTES, &v, e));
     w->spki = v.span;
     if (map.u == 5) {
-        ERR_TRY(next(&r, "replaces", WIRE_BOOL, &v, e));
+        ERR_TRY(wire_expect_key(&r, "replaces", WIRE_BOOL, &v, e));
         w->replaces = v.u == 1;
     }
     if (map.u != 4 + (uint64_t)w->replaces || !wire_end(&r))

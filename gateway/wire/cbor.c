@@ -298,6 +298,23 @@ enum st wire_expect_count(struct wire_reader *r, enum wire_type type, uint64_t c
     return st;
 }
 
+enum st wire_expect_name(struct wire_reader *r, const char *key, struct err *e)
+{
+    const uint8_t *at = r->p;
+    struct wire_item k;
+
+    ERR_TRY(wire_expect(r, WIRE_TEXT, &k, e));
+    return wire_is(k.span, key) ? ST_OK
+                                : wire_bad(r, at, e, "another key than this message has here");
+}
+
+enum st wire_expect_key(struct wire_reader *r, const char *key, enum wire_type type,
+                        struct wire_item *v, struct err *e)
+{
+    ERR_TRY(wire_expect_name(r, key, e));
+    return wire_expect(r, type, v, e);
+}
+
 enum st wire_expect_int(struct wire_reader *r, int64_t *v, struct err *e)
 {
     const uint8_t *at = r->p;

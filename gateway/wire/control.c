@@ -32,7 +32,7 @@ static const struct {
     {"correct", "asiicatt", WIRE_ENTRY_CORRECT},
     {"maintain", "Sinwm", WIRE_ENTRY_MAINTAIN},
     {"key", "k", WIRE_ENTRY_KEY},
-    {"config", "hit", WIRE_ENTRY_OTHER},
+    {"config", "hit", WIRE_ENTRY_CONFIG},
     {"digest", "dqquuh", WIRE_ENTRY_DIGEST},
 };
 #define ENTRIES (sizeof(entries) / sizeof(entries[0]))
@@ -461,6 +461,9 @@ static void fill(struct wire_entry *out, const struct arg *a)
         fill_digest(&out->digest, a);
     } else if (out->kind == WIRE_ENTRY_KEY) {
         out->spki = a[0].span;
+    } else if (out->kind == WIRE_ENTRY_CONFIG) {
+        out->hash = a[0].span;
+        out->at_ms = a[1].i;
     }
 }
 

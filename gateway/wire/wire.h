@@ -310,14 +310,15 @@ enum wire_entry_kind {
     WIRE_ENTRY_DIGEST,
     WIRE_ENTRY_KEY,
     WIRE_ENTRY_MAINTAIN,
+    WIRE_ENTRY_CONFIG,
     WIRE_ENTRY_OTHER
 };
 struct wire_entry {
     enum wire_entry_kind kind;
     struct wire_span name;                   /* "plan", … */
     struct wire_span series, quantity, unit; /* plan; retire, correct, maintain: series */
-    int64_t period_ms, at_ms;                /* plan: from; retire: at; correct, maintain: from */
-    int64_t to_ms;                           /* correct; maintain: INT64_MAX when it is open */
+    int64_t period_ms, at_ms; /* plan: from; retire, config: at; correct, maintain: from */
+    int64_t to_ms;            /* correct; maintain: INT64_MAX when it is open */
     struct wire_span
         text; /* retire: reason; void: cause; correct: what to do; maintain: the work */
     struct wire_span id, arguments;  /* correct: CBOR of both; maintain: CBOR of the map */
@@ -328,6 +329,7 @@ struct wire_entry {
     int64_t add_ms, err_ms;          /* time */
     struct wire_digest digest;       /* digest; seq_from may be above seq_to */
     struct wire_span spki;           /* key: DER SubjectPublicKeyInfo, a good one */
+    struct wire_span hash;           /* config: of the file */
 };
 struct wire_control {
     struct wire_reader r;
@@ -475,6 +477,10 @@ struct wire_head {
     size_t nonce_n;
     struct wire_head_chain *chains;
     size_t nchains;
+    /* Whether this city keeps configurations, and SHA-256 of the one of this gateway that it would
+     * give back; all zero: none. */
+    bool keeps_config;
+    uint8_t config[WIRE_HASH_BYTES];
     void *owned;
 };
 enum st wire_head_sign(const struct wire_head *h, const struct wire_signer *key, struct buf *out,
@@ -600,5 +606,36 @@ enum st wire_bind_sign(const struct wire_bind *b, const struct wire_signer *key,
 /* Opens; the signature, by spki, is a step of its own. */
 enum st wire_bind_open(struct wire_bind *b, struct wire_cose *cose, const void *p, size_t n,
                        struct err *e) ST_MUST_CHECK;
+
+/* A configuration with the profile files that it names, for safe keeping at the city (batch.cddl,
+ * config-deposit; decision 0024). All of it is plain text: UTF-8 without control characters. */
+#define WIRE_DEPOSIT_MAX                                                                           \
+    (960 * 1024) /* the files in all; with the envelope below WIRE_BATCH_MAX                       \
+                  */
+#define WIRE_DEPOSIT_FILE_MAX (256 * 1024)
+#define WIRE_DEPOSIT_FILES 64
+#define WIRE_DEPOSIT_NAME 255
+struct wire_deposit_file {
+    struct wire_span name, content;
+};
+struct wire_deposit {
+    char gw[65];
+    uint8_t kid[WIRE_ID_BYTES];    /* who signed; a hint */
+    uint8_t hash[WIRE_HASH_BYTES]; /* of the configuration, as the chain's `config` entry has it */
+    int64_t when_ms;               /* UTC: when it was signed */
+    struct wire_span files;        /* CBOR of the next, whose first is the configuration */
+    struct wire_deposit_file file[WIRE_DEPOSIT_FILES];
+    size_t nfiles;
+};
+/* Appends the CBOR of such files to out, whose max bounds it. ST_FULL. */
+enum st wire_deposit_files(const struct wire_deposit_file *v, size_t n, struct buf *out,
+                           struct err *e) ST_MUST_CHECK;
+/* Of d: gw, when_ms and files; hash and file are filled in. ST_BAD: a file breaks a bound or is no
+ * plain text. */
+enum st wire_deposit_sign(struct wire_deposit *d, const struct wire_signer *key, struct buf *out,
+                          struct err *e) ST_MUST_CHECK;
+/* Opens; the signature is a step of its own. Spans point into p. ST_BAD; ST_UNSUPPORTED. */
+enum st wire_deposit_open(struct wire_deposit *d, struct wire_cose *cose, const void *p, size_t n,
+                          struct err *e) ST_MUST_CHECK;
 
 #endif

@@ -58,6 +58,10 @@ enum st wire_expect(struct wire_reader *r, enum wire_type type, struct wire_item
                     struct err *e) ST_MUST_CHECK;
 enum st wire_expect_count(struct wire_reader *r, enum wire_type type, uint64_t count,
                           struct err *e) ST_MUST_CHECK;
+/* For a map of one form: the key that must stand here; and its value, of that type. */
+enum st wire_expect_name(struct wire_reader *r, const char *key, struct err *e) ST_MUST_CHECK;
+enum st wire_expect_key(struct wire_reader *r, const char *key, enum wire_type type,
+                        struct wire_item *v, struct err *e) ST_MUST_CHECK;
 enum st wire_expect_int(struct wire_reader *r, int64_t *v, struct err *e) ST_MUST_CHECK;
 /* A sequence number: 1 … INT64_MAX. */
 enum st wire_expect_seq(struct wire_reader *r, uint64_t *v, struct err *e) ST_MUST_CHECK;
@@ -114,6 +118,7 @@ void wire_sig_lower(uint8_t sig[64]);
 #define WIRE_TYPE_HEAD "application/vnd.fieldpost.head+cbor"
 #define WIRE_TYPE_DIGEST "application/vnd.fieldpost.digest+cbor"
 #define WIRE_TYPE_KEY "application/vnd.fieldpost.key+cbor"
+#define WIRE_TYPE_CONFIG "application/vnd.fieldpost.config+cbor"
 
 /* Opens the protected map behind its alg, type (WIRE_TYPE_SENML when NULL) and kid; the caller
  * appends `more_keys` others. */

@@ -31,6 +31,23 @@ test('the golden messages and the corpus fit', () => {
   for (const [name, bytes] of good) assert.ok(judge.fits(bytes), name);
 });
 
+test('a configuration for keeping fits, and no other message in its place', () => {
+  const judge = new Judge(parse(grammar)), folder = join(root, 'tests/fuzz/corpus/deposit');
+  const names = readdirSync(folder);
+  assert.ok(names.length > 1);
+  for (const name of names) {
+    const bytes = fromHex(join(folder, name));
+    assert.ok(judge.fits(bytes, 'config-deposit'), name);
+    for (const other of ['batch', 'receipt', 'head', 'key-proof']) assert.ok(!judge.fits(bytes, other), `${name} is a ${other}`);
+    for (const [from, to] of [['"files" => [deposit-file, *', '"files" => [deposit-file, deposit-file, deposit-file, deposit-file, *'],
+      ['config+cbor', 'konfig+cbor'], ['"when" => 0..9007199254740992', '"when" => tstr'], ['content: tstr]', 'content: bstr]']]) {
+      assert.ok(grammar.includes(from), from);
+      assert.ok(!new Judge(parse(grammar.replace(from, to))).fits(bytes, 'config-deposit'), to);
+    }
+  }
+  for (const [name, bytes] of good) assert.ok(!judge.fits(bytes, 'config-deposit'), name);
+});
+
 test('what a gateway sealed over a day fits', () => {
   const judge = new Judge(parse(grammar));
   const made = spawnSync(join(process.env.FP_BIN ?? '', 'test-day-site'), [dir], { encoding: 'utf8' });
