@@ -106,6 +106,24 @@ static enum st recall_clock(struct store *s, struct err *e)
     return ST_OK;
 }
 
+/* The configuration itself, for the city's keeping. */
+static void deposit(struct line *l)
+{
+    struct buf files;
+    struct err e = {.text = ""};
+    enum st st = ST_OK;
+    buf_init(&files, WIRE_DEPOSIT_MAX);
+    if (uplinks_count(l->c.uplinks_room) > 0)
+        st = cli_deposit_files(&l->c, &files, &e);
+    if (st == ST_OK)
+        seal_deposit(l->seal, &files);
+    else
+        store_event(l->store, STORE_WARNING, "config.deposit", NULL,
+                    "the city cannot keep this configuration: %s", e.text);
+    buf_done(&files);
+    buf_done(&l->c.raw);
+}
+
 static enum st open_rooms(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
@@ -124,8 +142,10 @@ static enum st open_rooms(struct line *l, struct err *e)
         st = recall_clock(l->store, e);
     if (st == ST_OK)
         st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
-    if (st == ST_OK)
+    if (st == ST_OK) {
         seal_config(l->seal, c->hash, c->owner);
+        deposit(l);
+    }
     return st;
 }
 

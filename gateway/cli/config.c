@@ -59,16 +59,14 @@ static const struct cfg_field gateway_fields[] = {
      .offset = offsetof(struct cli_gateway, user),
      .help = "whom `fieldpost run`, started as root, becomes once the signing process has the key"},
     {.key = NULL}};
-static const struct cfg_table gateway_table = {sizeof(struct cli_gateway), gateway_fields};
+const struct cfg_table cli_gateway_table = {sizeof(struct cli_gateway), gateway_fields};
 
 /* What tells this file from another, and who answers for it. */
 static void identify(struct cli_config *c)
 {
-    struct buf raw;
-    uid_t uid = cfg_take(c->cfg, &raw);
+    uid_t uid = cfg_take(c->cfg, &c->raw);
     const struct passwd *user = getpwuid(uid);
-    wire_sha256(raw.p, raw.n, c->hash);
-    buf_done(&raw);
+    wire_sha256(c->raw.p, c->raw.n, c->hash);
     if (user) {
         (void)snprintf(c->owner, sizeof(c->owner), "%s", user->pw_name);
     } else {
@@ -80,7 +78,7 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
 {
     *c = (struct cli_config){0};
     const struct cfg_section sections[] = {
-        {"gateway", &gateway_table, &c->gateway, false, true},
+        {"gateway", &cli_gateway_table, &c->gateway, false, true},
         {"store", &store_cfg_table, &c->store, false, true},
         {"seal", &seal_cfg_table, &c->seal, false, true},
         {"buses", &collect_bus_table, &c->collect.buses, true, false},
@@ -97,6 +95,14 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
         cfg_complain(c->cfg, &c->seal.next_key,
                      "next_key: a pkcs11: URI; the next key in a file is made by `fieldpost key "
                      "rotate`");
+        st = err_set(e, ST_BAD, "%s: see the configuration", path);
+    }
+    /* the signing process refuses one in seal.key, but a gateway runs without its next key, and the
+     * city is to keep this file */
+    if (st == ST_OK && c->seal.next_key && strstr(c->seal.next_key, "pin-value")) {
+        cfg_complain(c->cfg, &c->seal.next_key,
+                     "next_key: a PIN does not belong here: write it into a file of mode 0600 and "
+                     "name that as pin-source=file:PATH");
         st = err_set(e, ST_BAD, "%s: see the configuration", path);
     }
     c->located = c->cfg && cfg_given(c->cfg, &c->gateway.location.lat);
@@ -170,6 +176,7 @@ void cli_config_done(struct cli_config *c)
     connectivity_close(c->connectivity_room);
     collect_close(c->collect_room);
     cfg_free(c->cfg);
+    buf_done(&c->raw);
     *c = (struct cli_config){0};
 }
 

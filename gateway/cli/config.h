@@ -19,6 +19,7 @@ struct cli_gateway {
 };
 enum cli_language { CLI_VI, CLI_EN };
 extern const char *const cli_language_text[]; /* "vi", "en" */
+extern const struct cfg_table cli_gateway_table;
 
 struct cli_config {
     struct cli_gateway gateway;
@@ -32,6 +33,7 @@ struct cli_config {
     bool located;                  /* gateway.location was given */
     uint8_t hash[WIRE_HASH_BYTES]; /* SHA-256 of the file */
     char owner[65];                /* whose file it is */
+    struct buf raw;                /* the file as it was read */
     /* Opened by cli_config_open. */
     struct collect *collect_room;
     struct connectivity *connectivity_room;
@@ -50,6 +52,9 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
  */
 const char *cli_identity_beside(const struct cli_config *c);
 void cli_config_done(struct cli_config *c); /* takes a zeroed one */
+/* deposit.c: the files of an opened configuration, for seal_deposit: as they were read, once. Those
+ * of the installed profiles are not among them. ST_FULL, ST_BAD: the city takes no such. */
+enum st cli_deposit_files(struct cli_config *c, struct buf *out, struct err *e) ST_MUST_CHECK;
 /* Folder of the installed profiles: ../share/fieldpost/profile beside the executable. */
 const char *cli_profile_dir(char *buf, size_t n);
 

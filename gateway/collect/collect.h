@@ -43,6 +43,13 @@ enum st collect_used_tell(const struct collect *k, collect_tell *tell, void *arg
 enum st collect_declare(struct collect *k, struct store *s, struct err *e) ST_MUST_CHECK;
 void collect_close(struct collect *k);
 
+/* The i-th file that profiles were read from, those that they extend too: its path (borrowed), NULL
+ * behind the last. One may come more than once. bytes: as they were read, the caller's to free, the
+ * first time that they are asked for. */
+const char *collect_profile_take(struct collect *k, size_t i, struct buf *bytes);
+/* The serial device of bus i (borrowed, as its id is); NULL: it has none. */
+const char *collect_bus_serial(const struct collect *k, size_t i, const char **bus);
+
 /* Threads: main starts collect_bus_main once for each i < collect_bus_count. */
 size_t collect_bus_count(const struct collect *k);
 struct collect_bus_job {

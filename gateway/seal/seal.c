@@ -81,6 +81,7 @@ void seal_close(struct seal *l)
     signer_close(l->own_signer);
     gaps_close(l->gaps);
     buf_done(&l->payload);
+    buf_done(&l->deposit.files);
     free(l->use);
     free(l->parts);
     free(l->gateway);
@@ -479,6 +480,7 @@ static enum st step(struct seal *l, struct err *e)
     bool more = true;
     for (int i = 0; more && i < SEAL_A_STEP; i++)
         ERR_TRY(seal_next(l, &more, e));
+    seal_deposit_step(l);
     return seal_digests(l, e);
 }
 

@@ -31,6 +31,10 @@ enum st seal_rotation_ask(const char *store, struct err *e) ST_MUST_CHECK;
 /* Before the first step: the configuration that is in force, by the hash of its file, and who
  * answers for it. Sealed as a `config` entry when it is another than the last that was. */
 void seal_config(struct seal *l, const uint8_t hash[WIRE_HASH_BYTES], const char *who);
+/* Before the first step: the files of this configuration (wire_deposit_files), to be signed and
+ * kept in the store for the uplinks. Takes files over, and gives them back once that is done. None:
+ * the city keeps what it has. */
+void seal_deposit(struct seal *l, struct buf *files);
 /* Writer: looks at new frames and seals what is due. A failure leaves everything unsealed, to be
  * tried again at the next step. */
 enum st seal_step(struct seal *l, struct err *e) ST_MUST_CHECK;

@@ -43,8 +43,15 @@ struct seal {
     bool planned;                    /* the inventory stands in the chain */
     uint8_t config[WIRE_HASH_BYTES]; /* of the file that is in force */
     char config_who[65];             /* "": it is said, or nobody told */
-    size_t seen;                     /* frames that the gap tracker has seen */
-    struct clk_time last;            /* at the last look */
+    struct seal_deposit {
+        struct buf files;             /* not signed yet; empty: in the store, or none */
+        bool given;                   /* there were some */
+        uint8_t chain[WIRE_ID_BYTES]; /* in which it was signed last */
+        struct mono again;            /* when to try again */
+        bool told;                    /* that it cannot be done */
+    } deposit;
+    size_t seen;          /* frames that the gap tracker has seen */
+    struct clk_time last; /* at the last look */
     struct mono last_mono;
     struct mono due, asked_due; /* the next step; the next look at what is asked for */
     bool known;                 /* windows of this run were in UTC once */
@@ -207,6 +214,9 @@ enum st seal_owe(struct seal *l, struct err *e) ST_MUST_CHECK;
 enum st seal_plan(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* Says which configuration is in force, once its time can be told. */
 enum st seal_say_config(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* deposit.c: signs the configuration for the city, once in each chain. What fails there is told and
+ * tried again; nothing waits for it. */
+void seal_deposit_step(struct seal *l);
 /* Gives up, in the chain, what an uplink has refused for ever. */
 enum st seal_voids(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* digest.c: reckons with what was sealed and seals the digest of a day that is over (bounded work:

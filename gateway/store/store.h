@@ -361,6 +361,26 @@ enum st store_meta_get(struct store *s, const char *key, struct buf *out,
 enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n,
                        struct err *e) ST_MUST_CHECK;
 
+/* The configuration as it was signed for the city (decision 0024). */
+struct store_deposit {
+    uint8_t about[WIRE_HASH_BYTES]; /* of the files in it */
+    uint8_t chain[WIRE_ID_BYTES];   /* that was open when it was signed */
+    int64_t when_ms;
+    uint8_t sha256[WIRE_HASH_BYTES]; /* of the COSE bytes */
+    struct buf packed;               /* zstd; of one that was got the caller's, to free */
+};
+/* Writer: takes the place of the one before. */
+enum st store_deposit_keep(struct store *s, const struct store_deposit *d,
+                           struct err *e) ST_MUST_CHECK;
+enum st store_deposit_get(struct store *s, struct store_deposit *out,
+                          struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND */
+/* How often one was kept since the store was opened: a look is due when it has changed. Any thread.
+ */
+unsigned store_deposits(const struct store *s);
+/* The same for a reader. */
+enum st store_reader_deposit(struct store_reader *r, struct store_deposit *out,
+                             struct err *e) ST_MUST_CHECK;
+
 /* ---- times that were found later (times.c, restamp.c) -------------------------------------- */
 
 /* Writer: the frames of that boot whose clock was unknown get their UTC: add_ms on top, grade

@@ -250,6 +250,7 @@ struct store {
     int64_t written_bytes; /* by this process so far, as the kernel counts; -1: it does not say */
 
     /* Damage (damage.c, rescue.c, held.c): writer only, but for the atomics. */
+    atomic_uint deposits;        /* kept since the start (deposit.c) */
     atomic_bool suspect;         /* a connection met damage */
     atomic_bool marked;          /* and the next start sets the files aside */
     atomic_bool rescued;         /* this start had something to rescue: ask the city what it has */
