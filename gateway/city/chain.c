@@ -114,6 +114,9 @@ enum st city_head(struct city_db *d, int64_t gateway, const char *gw, const char
     while (st == ST_OK && (st = city_db_step(d, s, e)) == ST_OK)
         st = chain_read(d, s, &h.chains[h.nchains++], e);
     sqlite3_reset(s);
+    h.keeps_config = true;
+    if (st == ST_NOT_FOUND && city_deposit_held(d, gateway, h.config, e) != ST_OK)
+        st = ST_IO;
     sqlite3_exec(d->db, "COMMIT", NULL, NULL, NULL);
     if (st == ST_NOT_FOUND)
         st = wire_head_sign(&h, wire_key_signer(sign), out, e);

@@ -72,6 +72,15 @@ enum st city_distrust(const struct city_cfg *cfg, const char *id, int64_t *n,
 /* CSV: gateway,serial,issued,expires,revoked,key of the certificates that were given. */
 enum st city_certs(const struct city_cfg *cfg, FILE *out, struct err *e) ST_MUST_CHECK;
 
+/* Prints the configuration that is kept of a gateway, the latest: its text, or with `file` that of
+ * a profile in it; with `list` a line for each that is kept. ST_NOT_FOUND. */
+struct city_config_ask {
+    bool list;
+    const char *file;
+};
+enum st city_config(const struct city_cfg *cfg, const char *id, const struct city_config_ask *q,
+                    FILE *out, struct err *e) ST_MUST_CHECK;
+
 /* All readings as CSV with a header line: gateway,series,ts_ms,value,quality,chain,seq; sorted by
  * gateway, series, time, age of the chain, seq; what a later chain repeats of an earlier one stands
  * once. Every batch is decoded again; sorting is SQLite's, in a temporary file. Unless raw, `time`

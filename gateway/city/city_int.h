@@ -95,6 +95,11 @@ enum city_code city_ingest(struct city_db *d, const struct city_where *w, const 
                            const char *encoding, const void *body, size_t n, struct city_batch *b,
                            struct err *e);
 void city_batch_done(struct city_batch *b);
+/* Steps of it: type and encoding, and the COSE bytes into b->cose, with their hash; and the other
+ * way, where they did not come packed. */
+enum city_code city_unpack(const char *type, const char *encoding, const void *body, size_t n,
+                           struct city_batch *b, struct err *e);
+enum city_code city_pack(struct city_batch *b, struct err *e);
 /* The enrolled key of a gateway that verifies the batch, revoked or not: CITY_OK, _UNKNOWN_KEY,
  * _BAD_SIGNATURE, _UNAVAILABLE. */
 enum city_code city_check_key(struct city_db *d, int64_t gateway, const struct wire_batch *b,
@@ -254,8 +259,8 @@ struct city_entry_at { /* where an entry stands: */
     int64_t batch, n;  /* row, place in it */
     int64_t chain, seq;
 };
-/* Inside a transaction: keeps a `time`, `correct`, `maintain` or `digest` entry; others are passed
- * over. */
+/* Inside a transaction: keeps a `time`, `correct`, `maintain`, `digest` or `config` entry; others
+ * are passed over. */
 enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                           const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
 /* Inside a transaction: keeps those of all control batches that are held already. */
@@ -267,6 +272,20 @@ enum st city_digest_keep(struct city_db *d, const struct city_entry_at *at,
 /* Signs what the city holds of that day of a gateway and appends it to out. */
 enum st city_digest(struct city_db *d, int64_t gateway, const char *gw, int64_t day, int64_t now_ms,
                     const struct wire_key *sign, struct buf *out, struct err *e) ST_MUST_CHECK;
+
+/* ---- deposit.c: the gateways' configurations ------------------------------------------------- */
+
+struct city_deposits;
+enum st city_deposits_open(struct city_deposits **out, const struct city_cfg *cfg,
+                           struct err *e) ST_MUST_CHECK;
+void city_deposits_close(struct city_deposits *s); /* takes NULL */
+/* Runs all checks on what a gateway wants kept, and keeps it; *same: it is held already. b says
+ * whose it was; to be freed in any case. CITY_CONFLICT: e has the words. Any thread. */
+enum city_code city_deposit_put(struct city_deposits *s, const struct http_request *q,
+                                struct city_batch *b, bool *same, struct err *e);
+/* SHA-256 of the COSE bytes that would be given back; all zero: none. */
+enum st city_deposit_held(struct city_db *d, int64_t gateway, uint8_t sha256[WIRE_HASH_BYTES],
+                          struct err *e) ST_MUST_CHECK;
 
 struct city_correction {
     int64_t gateway;

@@ -116,8 +116,19 @@ static const char schema_8[] =
     "CREATE TABLE IF NOT EXISTS handed(key INTEGER PRIMARY KEY REFERENCES key(id),"
     " at_ms INTEGER NOT NULL) STRICT;";
 
+/* Version 9: the gateways' configurations, and the hashes of those that their chains have named. */
+static const char schema_9[] =
+    "CREATE TABLE IF NOT EXISTS deposit(id INTEGER PRIMARY KEY,"
+    " gateway INTEGER NOT NULL REFERENCES gateway(id), key INTEGER NOT NULL REFERENCES key(id),"
+    " hash BLOB NOT NULL, sha256 BLOB NOT NULL, when_ms INTEGER NOT NULL,"
+    " received_ms INTEGER NOT NULL, cose BLOB NOT NULL) STRICT;" /* one zstd frame */
+    "CREATE INDEX IF NOT EXISTS deposit_gateway ON deposit(gateway, id);"
+    "CREATE TABLE IF NOT EXISTS config_said(gateway INTEGER NOT NULL REFERENCES gateway(id),"
+    " hash BLOB NOT NULL, PRIMARY KEY(gateway, hash)) STRICT, WITHOUT ROWID;";
+
 /* Each may run again; the version is told when all of them are there and filled. */
-static const char *const later[] = {schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
+static const char *const later[] = {schema_3, schema_4, schema_5, schema_6,
+                                    schema_7, schema_8, schema_9};
 #define LATER (sizeof later / sizeof *later)
 #define SCHEMA_VERSION (2 + (int)LATER)
 

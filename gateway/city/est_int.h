@@ -154,4 +154,11 @@ void city_est_reenroll(struct city_est *s, const struct http_request *q, struct 
 void city_est_bind(struct city_est *s, const struct wire_pub *receipts,
                    const struct http_request *q, struct http_answer *a);
 
+/* ---- deposit.c ------------------------------------------------------------------------------- */
+
+/* Gives a gateway its own configuration, or (keys) a CBOR array of its keys that are not revoked.
+ */
+void city_deposit_get(struct city_deposits *s, const struct city_est *est,
+                      const struct http_request *q, struct http_answer *a, bool keys);
+
 #endif

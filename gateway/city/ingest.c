@@ -62,22 +62,25 @@ static bool type_fits(const char *type)
     return false;
 }
 
-static enum city_code unpack(const char *encoding, const void *body, size_t n, struct city_batch *b,
-                             struct err *e)
+enum city_code city_unpack(const char *type, const char *encoding, const void *body, size_t n,
+                           struct city_batch *b, struct err *e)
 {
     bool zstd = encoding != NULL && strcasecmp(encoding, "zstd") == 0;
 
     buf_init(&b->cose, WIRE_BATCH_MAX);
     buf_init(&b->packed, WIRE_BATCH_MAX + 64 * 1024);
+    if (!type_fits(type))
+        return refuse(CITY_UNSUPPORTED_TYPE, e,
+                      "Content-Type: application/cose; cose-type=\"cose-sign1\"");
     if (!zstd && encoding != NULL && strcasecmp(encoding, "identity") != 0)
         return refuse(CITY_UNSUPPORTED_TYPE, e, "Content-Encoding: zstd or identity");
     if (!zstd && n > WIRE_BATCH_MAX)
-        return refuse(CITY_TOO_LARGE, e, "a batch has at most 1 MiB");
+        return refuse(CITY_TOO_LARGE, e, "at most 1 MiB");
     /* the buffer is the limit: it says ST_FULL, so that too long is told from damaged */
     enum st st =
         zstd ? wire_zstd_unpack(body, n, SIZE_MAX / 2, &b->cose, e) : buf_put(&b->cose, body, n);
     if (st == ST_FULL)
-        return refuse(CITY_TOO_LARGE, e, "a batch has at most 1 MiB");
+        return refuse(CITY_TOO_LARGE, e, "at most 1 MiB");
     if (st != ST_OK)
         return st == ST_MEMORY ? CITY_UNAVAILABLE : CITY_BAD_CBOR;
     if (zstd) {
@@ -178,7 +181,7 @@ static enum city_code check_header(const struct city_where *w, const struct wire
     return CITY_OK;
 }
 
-static enum city_code pack(struct city_batch *b, struct err *e)
+enum city_code city_pack(struct city_batch *b, struct err *e)
 {
     struct wire_zstd *z = NULL;
     enum st st = wire_zstd_open(&z, e);
@@ -207,10 +210,7 @@ enum city_code city_ingest(struct city_db *d, const struct city_where *w, const 
         return CITY_UNAVAILABLE;
     b->gateway = sqlite3_column_int64(s, 0);
     sqlite3_reset(s);
-    if (!type_fits(type))
-        return refuse(CITY_UNSUPPORTED_TYPE, e,
-                      "Content-Type: application/cose; cose-type=\"cose-sign1\"");
-    code = unpack(encoding, body, n, b, e);
+    code = city_unpack(type, encoding, body, n, b, e);
     if (code == CITY_OK)
         code = look_up(d, w, b, e);
     if (code != CITY_OK || b->known)
@@ -232,7 +232,7 @@ enum city_code city_ingest(struct city_db *d, const struct city_where *w, const 
     if (code == CITY_OK)
         code = measure(b, e);
     if (code == CITY_OK && b->stored.p == NULL)
-        code = pack(b, e);
+        code = city_pack(b, e);
     return code;
 }
 

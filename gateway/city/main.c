@@ -26,6 +26,7 @@ static const char usage[] =
     "       fieldpost-city claim  --config FILE --id ID [--valid 7d] [--replaces]\n"
     "       fieldpost-city certs  --config FILE\n"
     "       fieldpost-city distrust --config FILE --id ID\n"
+    "       fieldpost-city config --config FILE --id ID [--list | --file NAME]\n"
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
@@ -47,14 +48,17 @@ static const char usage[] =
     "new\n"
     "        box that takes over from the one that has this id\n"
     "certs   lists the TLS certificates of the gateways; distrust takes those of one back\n"
+    "config  prints the configuration that a gateway left here, or one of its profiles; --list: "
+    "all\n"
+    "        that are kept\n"
     "\n"
     "FILE has listen, cert, key, sign_key, db, and may have read_token_file, timeout and ca.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
     const char *config, *id, *key, *format, *receipts, *kid, *reason, *valid;
-    const char *gateway, *from, *to, *by;
-    bool raw, json, replaces;
+    const char *gateway, *from, *to, *by, *file;
+    bool raw, json, replaces, list;
     char **files;
     int nfiles;
 };
@@ -299,16 +303,28 @@ static int distrust(const struct city_cfg *cfg, const struct options *o)
     return n > 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+static int config(const struct city_cfg *cfg, const struct options *o)
+{
+    const struct city_config_ask q = {.list = o->list, .file = o->file};
+    struct err e = {.text = ""};
+
+    if (o->id == NULL || (o->list && o->file != NULL)) {
+        log_error("config needs --id, and may have --list or --file NAME");
+        return EXIT_USAGE;
+    }
+    return city_config(cfg, o->id, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
     bool takes_files;
 } commands[] = {
-    {"serve", serve, false},   {"enroll", enroll, false},    {"revoke", take_back, false},
-    {"keys", keys, false},     {"dump", dump, false},        {"verify", verify, true},
-    {"import", import, true},  {"report", report, false},    {"retired", retired, false},
-    {"alarms", alarms, false}, {"ca", make_ca, false},       {"claim", claim, false},
-    {"certs", certs, false},   {"distrust", distrust, false}};
+    {"serve", serve, false},   {"enroll", enroll, false},     {"revoke", take_back, false},
+    {"keys", keys, false},     {"dump", dump, false},         {"verify", verify, true},
+    {"import", import, true},  {"report", report, false},     {"retired", retired, false},
+    {"alarms", alarms, false}, {"ca", make_ca, false},        {"claim", claim, false},
+    {"certs", certs, false},   {"distrust", distrust, false}, {"config", config, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
@@ -327,6 +343,8 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
                                           {"json", no_argument, NULL, 'j'},
                                           {"valid", required_argument, NULL, 'v'},
                                           {"replaces", no_argument, NULL, 'p'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"file", required_argument, NULL, 'x'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int k;
@@ -362,6 +380,10 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
             o->valid = optarg;
         else if (k == 'p')
             o->replaces = true;
+        else if (k == 'l')
+            o->list = true;
+        else if (k == 'x')
+            o->file = optarg;
         else if (k == 'h')
             *help = true;
         else

@@ -23,6 +23,7 @@ struct city {
     struct city_writer *writer;
     struct city_rate *rate;
     struct city_est *est; /* NULL: enrolment is off */
+    struct city_deposits *deposits;
     struct http_server *http;
     pthread_mutex_t lock; /* of free_reader */
     struct city_db reader[WORKERS];
@@ -363,6 +364,44 @@ static void put_key(void *ctx, const struct http_request *q, struct http_answer 
     city_est_bind(c->est, wire_key_pub(c->sign), q, a);
 }
 
+/* ---- configurations ------------------------------------------------------------------------ */
+
+static void put_config(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    struct city_batch b;
+    struct err e = {.text = ""};
+    bool same = false;
+
+    if (!in_time(c, q, a))
+        return;
+    enum city_code code = city_deposit_put(c->deposits, q, &b, &same, &e);
+    a->status = same ? 200 : 201;
+    a->content_type = "application/json";
+    a->static_body = "{}\n";
+    a->static_n = 3;
+    if (code != CITY_OK) {
+        problem(a, code, e.text, b.sha256);
+        if (code != CITY_UNAVAILABLE && code != CITY_CONFLICT) /* which time mends */
+            city_writer_refused(c->writer, b.gateway, code, e.text);
+    }
+    city_batch_done(&b);
+}
+
+static void get_config(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    if (in_time(c, q, a))
+        city_deposit_get(c->deposits, c->est, q, a, false);
+}
+
+static void get_keys(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    if (in_time(c, q, a))
+        city_deposit_get(c->deposits, c->est, q, a, true);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------ */
 
 static const struct http_route routes[] = {
@@ -377,6 +416,9 @@ static const struct http_route routes[] = {
     {"POST", "/.well-known/est/simpleenroll", CSR_MAX, post_enroll},
     {"POST", "/.well-known/est/simplereenroll", CSR_MAX, post_reenroll},
     {"PUT", "/v1/gateways/{gw}/keys", CSR_MAX, put_key},
+    {"GET", "/v1/gateways/{gw}/keys", 0, get_keys},
+    {"PUT", "/v1/gateways/{gw}/config", BODY_MAX, put_config},
+    {"GET", "/v1/gateways/{gw}/config", 0, get_config},
 };
 
 static enum st token_read(struct city *c, const char *path, struct err *e)
@@ -428,6 +470,8 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     if (st == ST_OK)
         st = city_est_open(&c->est, cfg, e);
     if (st == ST_OK)
+        st = city_deposits_open(&c->deposits, cfg, e);
+    if (st == ST_OK)
         st = http_server_open(&c->http, &http, routes, sizeof routes / sizeof *routes, c, e);
     if (st != ST_OK) {
         city_close(c);
@@ -448,6 +492,7 @@ void city_close(struct city *c)
         return;
     http_server_close(c->http);
     city_est_close(c->est);
+    city_deposits_close(c->deposits);
     city_writer_close(c->writer);
     for (size_t i = 0; i < WORKERS; i++)
         city_db_close(&c->reader[i]);

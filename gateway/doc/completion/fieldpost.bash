@@ -9,7 +9,7 @@ _fieldpost() {
         case $program in
         fieldpost-city)
             offer='serve enroll revoke keys dump verify import report retired alarms ca claim certs
-                distrust --help'
+                distrust config --help'
             ;;
         *)
             offer='run check profiles keygen key enroll status export receipts resend backup digest verify correct
@@ -33,7 +33,7 @@ _fieldpost() {
             ;;
         --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
         --from | --to | --at | --series | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
-            --reassign | --valid | --city | --code | --pin | --replaces | --name | --expires)
+            --reassign | --valid | --city | --code | --pin | --replaces | --name | --expires | --file)
             compopt +o default && return
             ;;
         *)
@@ -70,6 +70,7 @@ _fieldpost() {
             fieldpost-city.ca | fieldpost-city.certs) offer='--config' ;;
             fieldpost-city.claim) offer='--config --id --valid --replaces' ;;
             fieldpost-city.distrust) offer='--config --id' ;;
+            fieldpost-city.config) offer='--config --id --list --file' ;;
             esac
             offer="$offer --help"
             ;;
