@@ -50,8 +50,9 @@ void uplink_ask_head(struct uplink *u)
     struct err e = {0};
     struct store_lacks lacks = {0, 0, 0};
     struct http_reply reply = {.retry_after_s = -1};
-    const struct uplink_head_call call = {u->client, u->url,   u->gw,
-                                          u->keys,   u->nkeys, u->job->stop->fd};
+    struct uplink_city_config config = {.keeps = false};
+    const struct uplink_head_call call = {u->client, u->url,           u->gw,  u->keys,
+                                          u->nkeys,  u->job->stop->fd, &config};
     buf_init(&reply.body, WIRE_BATCH_MAX);
     enum st st = uplink_head_ask(&call, u->job->store, u->index, &lacks, &reply, &e);
     uplink_count(u, false);
@@ -68,6 +69,7 @@ void uplink_ask_head(struct uplink *u)
     u->asked = u->asked || st == ST_OK || st == ST_NOT_FOUND || st == ST_CORRUPT;
     if (st == ST_OK) {
         u->head.through = 0; /* what is heard from here on counts */
+        uplink_deposit_heard(u, &config);
     }
     if (st == ST_OK && lacks.last_id > 0) {
         u->again_id = lacks.last_id > u->again_id ? lacks.last_id : u->again_id;

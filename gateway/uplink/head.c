@@ -76,6 +76,10 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
     if (st == ST_OK) {
         st = uplink_head_check(&h, &cose, c->gw, nonce, c->keys, c->nkeys, e);
     }
+    if (st == ST_OK && c->config) {
+        c->config->keeps = h.keeps_config;
+        memcpy(c->config->sha256, h.config, sizeof(h.config));
+    }
     if (st == ST_OK) {
         st = apply(&h, s, uplink, lacks, e);
     }

@@ -223,6 +223,8 @@ static void step(struct uplink *u)
     }
     if (st == ST_OK) {
         send_one(u, &b, backfill);
+    } else if (st == ST_NOT_FOUND && spend == UPLINK_SPEND_ALL && uplink_deposit_step(u)) {
+        st = ST_OK; /* and look again at once */
     } else if (st == ST_NOT_FOUND) {
         store_wait_sealed(u->job->store, IDLE_MS);
     } else if (u->asked) {

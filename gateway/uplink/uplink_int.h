@@ -174,12 +174,18 @@ void uplink_again_all(struct store *s);
 #define UPLINK_CONNECT_MS 10000
 #define UPLINK_CALL_MS 60000
 #define UPLINK_SLOWEST 4 /* bytes a ms of a batch's upload, on top: 1 MiB has five minutes */
+/* What the head says of the gateway's configuration. */
+struct uplink_city_config {
+    bool keeps; /* this city keeps configurations */
+    uint8_t sha256[WIRE_HASH_BYTES];
+};
 struct uplink_head_call {
     struct http_client *client;
     const char *url, *gw;
     struct wire_pub *const *keys;
     size_t nkeys;
     int stop_fd;
+    struct uplink_city_config *config; /* may be NULL */
 };
 /* Asks for the signed head with a fresh nonce and gives what it says to the store; lacks: what the
  * city has lost of what it had acknowledged. Nothing is applied unverified. reply: how the call
@@ -226,6 +232,16 @@ struct uplink_identity {
     unsigned failures;
 };
 
+/* The configuration that the city is to keep (deposit.c). */
+struct uplink_deposit {
+    struct uplink_city_config city;
+    bool look;     /* whether the store has another */
+    unsigned seen; /* as store_deposits says */
+    bool told;     /* that it is there */
+    struct mono due;
+    unsigned failures;
+};
+
 struct uplink {
     char *id, *url, *ca;
     bool required;
@@ -264,7 +280,14 @@ struct uplink {
     struct log_limit acked_limit;
     bool of_store; /* status.text tells of the store */
     struct uplink_identity identity;
+    struct uplink_deposit deposit;
 };
+/* deposit.c: the head has said what the city keeps; and: no batch waits, so the configuration may
+ * go out. false: there is nothing to do now. What fails is tried again later and keeps nothing
+ * back. */
+void uplink_deposit_heard(struct uplink *u, const struct uplink_city_config *c);
+bool uplink_deposit_step(struct uplink *u);
+
 uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
 /* Reads the certificate again when its file has changed, renews it when it is time, and says when
  * it ends; at most once a second. The client is closed (NULL) when another is to be shown. */

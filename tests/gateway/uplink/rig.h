@@ -45,6 +45,13 @@ struct city {
     uint8_t two[WIRE_HASH_BYTES];
     uint64_t missing[1][2]; /* what it says is missing; 0: nothing */
     unsigned heads;         /* how often it was asked for; under lock */
+    /* Configurations: whether it keeps them, what it holds, how it answers (0: it takes them);
+     * under lock: how often one came, and how many batches had come before the last. */
+    bool keeps;
+    uint8_t config[WIRE_HASH_BYTES];
+    int config_answer;
+    unsigned configs;
+    size_t configs_behind;
     const atomic_llong *clock_ms;
 };
 
@@ -160,6 +167,8 @@ static void on_head(void *ctx, const struct http_request *q, struct http_answer 
     chain.nmissing = c->missing[0][0] != 0;
     h.nonce_n = strlen(nonce);
     memcpy(h.nonce, nonce, h.nonce_n);
+    h.keeps_config = c->keeps;
+    memcpy(h.config, c->config, sizeof(h.config));
     a->status = 200;
     a->content_type = "application/cose; cose-type=\"cose-sign1\"";
     buf_init(&a->body, 4096);
@@ -168,8 +177,26 @@ static void on_head(void *ctx, const struct http_request *q, struct http_answer 
     }
 }
 
+static void on_config(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    const char *zstd = http_header(q, "Content-Encoding");
+    (void)pthread_mutex_lock(&c->lock);
+    c->damaged |= !zstd || strcmp(zstd, "zstd") != 0 || q->body_n != 4;
+    c->configs++;
+    c->configs_behind = c->nseen;
+    int status = c->config_answer;
+    (void)pthread_mutex_unlock(&c->lock);
+    a->status = 201;
+    a->content_type = "application/json";
+    if (status) {
+        problem(a, status, "conflict", c->two);
+    }
+}
+
 static const struct http_route routes[] = {
     {"GET", "/v1/gateways/{gw}/head", 0, on_head},
+    {"PUT", "/v1/gateways/{gw}/config", WIRE_BATCH_MAX, on_config},
     {"PUT", "/v1/gateways/{gw}/batches/{chain}/{seq}", WIRE_BATCH_MAX, on_put}};
 
 static void city_open(struct city *c)
@@ -203,7 +230,7 @@ static void city_open(struct city *c)
                                         .threads = 1,
                                         .max_connections = 8,
                                         .timeout_s = 30};
-    ok(http_server_open(&c->server, &cfg, routes, 2, c, &e), &e);
+    ok(http_server_open(&c->server, &cfg, routes, 3, c, &e), &e);
     (void)snprintf(c->url, sizeof(c->url), "https://127.0.0.1:%u/", http_server_port(c->server));
 }
 
