@@ -8,6 +8,7 @@
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 #include "gateway/cli/config.h"
+#include "gateway/cli/restore.h"
 #include "gateway/signer/signer.h"
 
 static const char usage[] =
@@ -23,7 +24,11 @@ static const char usage[] =
     "  --code-file F   reads it from the first line of F\n"
     "  --pin P         the pin of the label, to know the city while its CA is not here\n"
     "  --ca FILE       the city's CA instead\n"
-    "  --replaces ID   this box takes over from a dead one with the id ID, which is its own now\n";
+    "  --replaces ID   this box takes over from a dead one with the id ID, which is its own now; "
+    "the\n"
+    "                  configuration that the city keeps of that one comes back as FILE.restored.\n"
+    "                  Where there is no FILE yet, one that will do for this is made (with "
+    "--city)\n";
 
 #define CODE_BYTES 128
 
@@ -115,6 +120,7 @@ static int enroll(const struct cli_config *c, const struct options *o, const cha
         log_error("%s", e.text);
         return CLI_FAILED;
     }
+    struct cli_restore restore = {.path = o->config, .c = c, .say = print_line};
     const struct uplink_enroll q = {.gateway = c->gateway.id,
                                     .uplinks = &c->uplinks_cfg,
                                     .beside = cli_identity_beside(c),
@@ -125,7 +131,9 @@ static int enroll(const struct cli_config *c, const struct options *o, const cha
                                     .ca_file = o->ca,
                                     .replaces = o->replaces != NULL,
                                     .store_path = c->store.path,
-                                    .say = print_line};
+                                    .say = print_line,
+                                    .restore = cli_restore,
+                                    .ctx = &restore};
     st = uplink_enroll(&q, &e);
     if (st != ST_OK) {
         log_error("%s", e.text);
@@ -170,6 +178,17 @@ static bool options_read(int argc, char **argv, struct options *o, int *code)
     return true;
 }
 
+/* A box that replaces another may have nothing at all yet. */
+static enum st begin(const struct options *o, struct err *e)
+{
+    if (!o->replaces || !o->city || access(o->config, F_OK) == 0) {
+        return ST_OK;
+    }
+    ERR_TRY(cli_first_config(o->config, o->replaces, o->city, e));
+    (void)fprintf(stderr, "%s is made, to begin with\n", o->config);
+    return ST_OK;
+}
+
 int cli_enroll(int argc, char **argv)
 {
     struct options o = {.config = CLI_DEFAULT_CONFIG};
@@ -180,6 +199,12 @@ int cli_enroll(int argc, char **argv)
     }
     struct cli_config c;
     struct err e = {0};
+    enum st st = begin(&o, &e);
+    if (st != ST_OK) {
+        log_error("%s", e.text);
+        explicit_bzero(typed, sizeof(typed));
+        return CLI_FAILED;
+    }
     if (cli_config_load(&c, o.config, &e) == ST_OK) {
         code = enroll(&c, &o, typed);
     } else if (cli_complain(c.cfg) == 0) {

@@ -12,7 +12,8 @@ struct uplink_est {
     int stop_fd;
 };
 /* All of these: ST_REFUSED, the city said no and e has its words (ST_CONFLICT: the code was used);
- * ST_BUSY, not now; ST_BAD, what answers is no such city; else as http_client_do. */
+ * ST_NOT_FOUND, it has no such thing; ST_BUSY, not now; ST_BAD, what answers is no such city; else
+ * as http_client_do. */
 enum st uplink_est_cacerts(const struct uplink_est *s, struct wire_certs *out,
                            struct err *e) ST_MUST_CHECK;
 /* csr: base64. code NULL: with the certificate of s. */
@@ -35,6 +36,17 @@ enum st uplink_est_get(const struct uplink_est *s, const char *path, const char 
 enum st uplink_follow(const struct uplink_est *s, const struct cfg_strings *keys,
                       const struct buf *answer, const char *store_path,
                       struct err *e) ST_MUST_CHECK;
+
+/* ---- restore.c ---------------------------------------------------------------------------------
+ */
+
+/* The configuration that the city keeps of this gateway, whose spans point into cose. ST_NOT_FOUND:
+ * it keeps none; ST_CORRUPT: one that does not verify. */
+enum st uplink_restore(const struct uplink_est *s, struct buf *cose, struct wire_deposit *out,
+                       struct err *e) ST_MUST_CHECK;
+/* Whether it is of gw and signed by one of the keys, a CBOR array of SubjectPublicKeyInfo. */
+enum st uplink_restore_check(const struct wire_deposit *d, const struct wire_cose *cose,
+                             const char *gw, const struct buf *keys, struct err *e) ST_MUST_CHECK;
 
 /* ---- identity.c: the file with the TLS key and its certificate ---------------------------------
  */

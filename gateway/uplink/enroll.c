@@ -307,6 +307,28 @@ static enum st bind(struct run *r, const struct wire_cert *cert, struct err *e)
     return st;
 }
 
+/* All that makes it a gateway is done; what fails here is tried again by the same command. */
+static enum st restore(const struct run *r, struct err *e)
+{
+    struct wire_deposit *d = calloc(1, sizeof(*d));
+    struct err why = {.text = ""};
+    struct buf cose;
+    if (!d) {
+        return err_set(e, ST_MEMORY, "no memory for a configuration");
+    }
+    buf_init(&cose, WIRE_BATCH_MAX);
+    enum st st = uplink_restore(&r->est, &cose, d, &why);
+    if (st == ST_OK || st == ST_NOT_FOUND) {
+        st = r->q->restore(r->q->ctx, st == ST_OK ? d : NULL, why.text, e);
+    } else {
+        err_set(e, st, "this box is enrolled, but the configuration did not come back: %s",
+                why.text);
+    }
+    buf_done(&cose);
+    free(d);
+    return st;
+}
+
 enum st uplink_enroll(const struct uplink_enroll *q, struct err *e)
 {
     struct run r = {.q = q};
@@ -333,6 +355,9 @@ enum st uplink_enroll(const struct uplink_enroll *q, struct err *e)
     }
     if (st == ST_OK) {
         st = bind(&r, &cert, e);
+    }
+    if (st == ST_OK && q->replaces && q->restore) {
+        st = restore(&r, e);
     }
     wire_certs_done(&r.cas);
     return st;

@@ -8,6 +8,12 @@
 #define CALL_MS 30000
 #define AUTH_BYTES 256
 
+/* Nothing is kept here, or this city keeps no such thing. */
+static bool is_none(const char *code)
+{
+    return strcmp(code, "no_config") == 0 || strcmp(code, "not_found") == 0;
+}
+
 /* Why this answer is none that helps. */
 static enum st complain(const struct uplink_est *s, const struct http_reply *r, struct err *e)
 {
@@ -18,7 +24,10 @@ static enum st complain(const struct uplink_est *s, const struct http_reply *r, 
         uplink_problem_member(b->p, b->n, "code", code, sizeof(code))) {
         (void)uplink_problem_member(b->p, b->n, "detail", detail, sizeof(detail));
         bool later = r->status == 429 || r->status >= 500;
-        enum st st = later ? ST_BUSY : strcmp(code, "code_used") == 0 ? ST_CONFLICT : ST_REFUSED;
+        enum st st = later                               ? ST_BUSY
+                     : strcmp(code, "code_used") == 0    ? ST_CONFLICT
+                     : r->status == 404 && is_none(code) ? ST_NOT_FOUND
+                                                         : ST_REFUSED;
         return err_set(e, st, "the city says no (%d %s): %s", r->status, code, detail);
     }
     if (r->status >= 300 && r->status < 400) {

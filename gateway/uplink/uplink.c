@@ -201,6 +201,11 @@ const char *uplinks_id(const struct uplinks *us, size_t i)
     return us->v[i].id;
 }
 
+const char *uplinks_identity(const struct uplinks *us, size_t i)
+{
+    return us->v[i].identity.path;
+}
+
 void uplinks_status(const struct uplinks *us, size_t i, struct uplink_status *out)
 {
     struct uplink *u = &us->v[i];

@@ -21,6 +21,8 @@ void uplinks_close(struct uplinks *u);
 
 size_t uplinks_count(const struct uplinks *u);
 const char *uplinks_id(const struct uplinks *u, size_t i);
+/* Where its TLS key and certificate are. */
+const char *uplinks_identity(const struct uplinks *u, size_t i);
 /* What the page shows of an uplink. Any thread. */
 struct uplink_status {
     bool online, required;
@@ -84,6 +86,10 @@ struct uplink_enroll {
     bool replaces;                   /* the box that had this id; the store must not be there yet */
     const char *store_path;          /* where it will be */
     void (*say)(const char *text);   /* what was done, a line each */
+    /* With replaces: what the city kept of the other box's configuration, once it is verified;
+     * NULL: it kept none, and `why` says so. Its failure is uplink_enroll's. */
+    enum st (*restore)(void *ctx, const struct wire_deposit *d, const char *why, struct err *e);
+    void *ctx;
 };
 /* Learns the city's CA and receipt key where the configuration's files are not there yet (none is
  * ever overwritten), gets a certificate for a key that is made here, and registers the batch key.
