@@ -1,4 +1,5 @@
-/* P-256 keys and ES256 over a hash, by mbedTLS 2.28 or 3.x. */
+/* P-256 keys and ES256 over a hash: by mbedTLS 2.28 or 3.x, but signatures are checked by Nettle,
+ * six times as fast (decision 0028). */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,6 +14,8 @@
 #include <mbedtls/platform_util.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
+#include <nettle/ecc-curve.h>
+#include <nettle/ecdsa.h>
 
 #include "gateway/wire/wire_int.h"
 
@@ -20,6 +23,7 @@
 #define FILE_MAX (16 * 1024)
 #define POINT_BYTES 65
 #define SPKI_BYTES 91
+#define LIMBS (32 / sizeof(mp_limb_t)) /* of a number modulo p or n */
 
 /* SubjectPublicKeyInfo of a P-256 key up to its uncompressed point (RFC 5480): the only form that
  * the contract knows, so DER is compared and not parsed. */
@@ -35,7 +39,7 @@ static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00
                                   0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51};
 
 struct wire_pub {
-    mbedtls_ecp_point q;
+    mp_limb_t q[2 * LIMBS]; /* x, y */
     uint8_t der[SPKI_BYTES];
     uint8_t kid[WIRE_ID_BYTES];
 };
@@ -85,14 +89,34 @@ static enum st need_curve(struct err *e)
 
 /* ---- public keys -------------------------------------------------------------------------- */
 
-/* Fills *k, whose point is initialised, from an uncompressed point. */
+/* 32 bytes, the highest first, as Nettle takes them: limbs, the lowest first. */
+static void to_limbs(mp_limb_t to[LIMBS], const uint8_t from[32])
+{
+    memset(to, 0, LIMBS * sizeof(*to));
+    for (size_t i = 0; i < 32; i++)
+        to[i / sizeof(*to)] |= (mp_limb_t)from[31 - i] << 8 * (i % sizeof(*to));
+}
+
+static bool is_on_curve(const uint8_t point[POINT_BYTES])
+{
+    mbedtls_ecp_point q;
+
+    mbedtls_ecp_point_init(&q);
+    bool good = point[0] == 4 && !mbedtls_ecp_point_read_binary(&curve, &q, point, POINT_BYTES) &&
+                !mbedtls_ecp_check_pubkey(&curve, &q);
+    mbedtls_ecp_point_free(&q);
+    return good;
+}
+
+/* Fills *k from an uncompressed point. */
 static enum st pub_set(struct wire_pub *k, const uint8_t point[POINT_BYTES], struct err *e)
 {
     uint8_t hash[WIRE_HASH_BYTES];
 
-    if (point[0] != 4 || mbedtls_ecp_point_read_binary(&curve, &k->q, point, POINT_BYTES) ||
-        mbedtls_ecp_check_pubkey(&curve, &k->q))
+    if (!is_on_curve(point))
         return err_set(e, ST_BAD, "not a point on the curve P-256");
+    to_limbs(k->q, point + 1);
+    to_limbs(k->q + LIMBS, point + 33);
     memcpy(k->der, spki_head, sizeof(spki_head));
     memcpy(k->der + sizeof(spki_head), point, POINT_BYTES);
     wire_sha256(k->der, SPKI_BYTES, hash);
@@ -117,7 +141,6 @@ enum st wire_pub_point(struct wire_pub **out, const uint8_t point[POINT_BYTES], 
     k = calloc(1, sizeof(*k));
     if (!k)
         return err_set(e, ST_MEMORY, "no memory for a key");
-    mbedtls_ecp_point_init(&k->q);
     st = pub_set(k, point, e);
     if (st) {
         wire_pub_free(k);
@@ -129,9 +152,6 @@ enum st wire_pub_point(struct wire_pub **out, const uint8_t point[POINT_BYTES], 
 
 void wire_pub_free(struct wire_pub *k)
 {
-    if (!k)
-        return;
-    mbedtls_ecp_point_free(&k->q);
     free(k);
 }
 
@@ -233,6 +253,7 @@ enum st wire_pub_load(struct wire_pub **out, const char *path, struct err *e)
 static enum st key_take(struct wire_key *k, mbedtls_pk_context *pk, struct err *e)
 {
     mbedtls_ecp_keypair *pair;
+    mbedtls_ecp_point q;
     uint8_t point[POINT_BYTES];
     size_t n = 0;
     int rc = -1;
@@ -240,22 +261,24 @@ static enum st key_take(struct wire_key *k, mbedtls_pk_context *pk, struct err *
     if (mbedtls_pk_get_type(pk) != MBEDTLS_PK_ECKEY)
         return err_set(e, ST_BAD, "not an EC key");
     pair = mbedtls_pk_ec(*pk);
+    mbedtls_ecp_point_init(&q);
 #if MBEDTLS_3
     mbedtls_ecp_group grp;
 
     mbedtls_ecp_group_init(&grp);
-    rc = mbedtls_ecp_export(pair, &grp, &k->d, &k->pub.q);
+    rc = mbedtls_ecp_export(pair, &grp, &k->d, &q);
     if (!rc && grp.id != MBEDTLS_ECP_DP_SECP256R1)
         rc = -1;
     mbedtls_ecp_group_free(&grp);
 #else
     if (pair->grp.id == MBEDTLS_ECP_DP_SECP256R1)
-        rc = mbedtls_mpi_copy(&k->d, &pair->d) || mbedtls_ecp_copy(&k->pub.q, &pair->Q);
+        rc = mbedtls_mpi_copy(&k->d, &pair->d) || mbedtls_ecp_copy(&q, &pair->Q);
 #endif
-    if (rc || mbedtls_ecp_point_write_binary(&curve, &k->pub.q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n,
-                                             point, sizeof(point)))
-        return err_set(e, ST_BAD, "not a P-256 key");
-    return pub_set(&k->pub, point, e);
+    if (!rc)
+        rc = mbedtls_ecp_point_write_binary(&curve, &q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n, point,
+                                            sizeof(point));
+    mbedtls_ecp_point_free(&q);
+    return rc ? err_set(e, ST_BAD, "not a P-256 key") : pub_set(&k->pub, point, e);
 }
 
 static enum st key_sign(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t sig[64],
@@ -274,7 +297,6 @@ static enum st key_parse(struct wire_key **out, const uint8_t *text, size_t n, s
     if (!k)
         return err_set(e, ST_MEMORY, "no memory for a key");
     mbedtls_mpi_init(&k->d);
-    mbedtls_ecp_point_init(&k->pub.q);
     mbedtls_pk_init(&pk);
 #if MBEDTLS_3
     rc = mbedtls_pk_parse_key(&pk, text, n + 1, NULL, 0, rng, NULL);
@@ -322,7 +344,6 @@ void wire_key_free(struct wire_key *k)
     if (!k)
         return;
     mbedtls_mpi_free(&k->d); /* zeroizes */
-    mbedtls_ecp_point_free(&k->pub.q);
     free(k);
 }
 
@@ -407,14 +428,15 @@ static enum st key_sign(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t 
 enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
                        const uint8_t sig[64], struct err *e)
 {
-    mbedtls_mpi r, s;
-    int rc;
+    const struct ecc_curve *p256 = nettle_get_secp_256r1();
+    mp_limb_t r[LIMBS], s[LIMBS];
+    mp_limb_t *scratch = calloc((size_t)ecc_ecdsa_verify_itch(p256), sizeof(*scratch));
 
-    mbedtls_mpi_init(&r);
-    mbedtls_mpi_init(&s);
-    rc = mbedtls_mpi_read_binary(&r, sig, 32) || mbedtls_mpi_read_binary(&s, sig + 32, 32) ||
-         mbedtls_ecdsa_verify(&curve, hash, WIRE_HASH_BYTES, &k->q, &r, &s);
-    mbedtls_mpi_free(&r);
-    mbedtls_mpi_free(&s);
-    return rc ? err_set(e, ST_CORRUPT, "the signature does not fit") : ST_OK;
+    if (!scratch)
+        return err_set(e, ST_MEMORY, "no memory to check a signature");
+    to_limbs(r, sig);
+    to_limbs(s, sig + 32);
+    bool good = ecc_ecdsa_verify(p256, k->q, WIRE_HASH_BYTES, hash, r, s, scratch) == 1;
+    free(scratch);
+    return good ? ST_OK : err_set(e, ST_CORRUPT, "the signature does not fit");
 }

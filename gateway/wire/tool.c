@@ -3,36 +3,19 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include <mbedtls/sha256.h>
-#include <mbedtls/version.h>
+#include <nettle/sha2.h>
 #include <zstd.h>
 
 #include "gateway/wire/wire_int.h"
 
-#if MBEDTLS_VERSION_NUMBER < 0x03000000
-#define sha_starts mbedtls_sha256_starts_ret
-#define sha_update mbedtls_sha256_update_ret
-#define sha_finish mbedtls_sha256_finish_ret
-#else
-#define sha_starts mbedtls_sha256_starts
-#define sha_update mbedtls_sha256_update
-#define sha_finish mbedtls_sha256_finish
-#endif
-
-/* The software implementation cannot fail with right arguments; a hardware one that does must not
- * pass for a hash, hence abort. */
 void wire_sha256_parts(const struct wire_span *parts, size_t n, uint8_t out[WIRE_HASH_BYTES])
 {
-    mbedtls_sha256_context c;
-    int rc;
+    struct sha256_ctx c;
 
-    mbedtls_sha256_init(&c);
-    rc = sha_starts(&c, 0);
-    for (; !rc && n > 0; n--, parts++)
-        rc = sha_update(&c, parts->p, parts->n);
-    if (rc || sha_finish(&c, out))
-        abort();
-    mbedtls_sha256_free(&c);
+    sha256_init(&c);
+    for (; n > 0; n--, parts++)
+        sha256_update(&c, parts->n, parts->p);
+    sha256_digest(&c, WIRE_HASH_BYTES, out);
 }
 
 void wire_sha256(const void *p, size_t n, uint8_t out[WIRE_HASH_BYTES])

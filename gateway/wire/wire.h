@@ -51,7 +51,7 @@ struct wire_signer {
 };
 /* The key of this process, deterministic (RFC 6979); borrowed from k. */
 const struct wire_signer *wire_key_signer(const struct wire_key *k);
-/* Whether sig is a signature over hash by that key. ST_CORRUPT. */
+/* Whether sig is a signature over hash by that key. ST_CORRUPT; ST_MEMORY: it is not known. */
 enum st wire_pub_check(const struct wire_pub *k, const uint8_t hash[WIRE_HASH_BYTES],
                        const uint8_t sig[64], struct err *e) ST_MUST_CHECK;
 
