@@ -94,6 +94,15 @@ static enum st follow(struct seal *l, bool *over, struct err *e)
     return ST_OK;
 }
 
+void seal_digest_stored(struct seal *l, const struct wire_day_batch *b)
+{
+    struct wire_days *days = &l->digest.days;
+    if (memcmp(l->digest.chain, l->chain.id, WIRE_ID_BYTES) != 0 || !days->open.seq_from ||
+        b->seq != wire_days_next(days))
+        return;
+    (void)wire_days_add(days, b); /* of another day: read again, when this one is digested */
+}
+
 enum st seal_digests(struct seal *l, struct err *e)
 {
     struct wire_days *days = &l->digest.days;

@@ -152,6 +152,7 @@ enum st seal_make(struct seal *l, const struct store_chain *at, const struct sea
     enum st st = sign_and_pack(l, &h, w->fold, &cose, &out->packed, e);
     if (st == ST_OK) {
         wire_sha256(cose.p, cose.n, out->b.hash);
+        wire_day_batch(&out->day, &h, w->n, out->b.hash);
         out->b.packed = (struct wire_span){out->packed.p, out->packed.n};
     }
     buf_done(&cose);
@@ -181,8 +182,10 @@ enum st seal_batch(struct seal *l, const struct seal_window *w, const struct wir
     enum st st = seal_make(l, &l->chain, w, gaps, ngaps, &m, e);
     if (st == ST_OK)
         st = store_seal(l->store, &m.b, w->fold ? l->use : NULL, w->plan, w->nplan, e);
-    if (st == ST_OK)
+    if (st == ST_OK) {
         seal_chain_move(&l->chain, &m.b);
+        seal_digest_stored(l, &m.day);
+    }
     seal_made_done(&m);
     if (st == ST_OK && w->to_ms >= SEAL_KNOWN_MS && w->to_ms > l->known_end_ms)
         l->known_end_ms = w->to_ms;

@@ -106,6 +106,7 @@ struct seal_window {
 struct seal_made {
     struct store_sealed b;
     struct buf packed;
+    struct wire_day_batch day; /* borrows b's hash */
 };
 /* seal.c: makes the batch that follows `at`; nothing has changed then. ST_FULL: it is too large. */
 enum st seal_make(struct seal *l, const struct store_chain *at, const struct seal_window *w,
@@ -222,6 +223,8 @@ enum st seal_voids(struct seal *l, struct err *e) ST_MUST_CHECK;
 /* digest.c: reckons with what was sealed and seals the digest of a day that is over (bounded work:
  * the rest at the next call). */
 enum st seal_digests(struct seal *l, struct err *e) ST_MUST_CHECK;
+/* What has just been stored, where it is next in order, need not be read for that. */
+void seal_digest_stored(struct seal *l, const struct wire_day_batch *b);
 /* The chain is about to end: its last day is digested as far as it is sealed. *done: false, when
  * there is more to read, at the next step. */
 enum st seal_digest_close(struct seal *l, bool *done, struct err *e) ST_MUST_CHECK;
