@@ -273,6 +273,11 @@ enum collect_fault collect_answer_check(const uint8_t *adu, size_t n, int transa
                                         const struct collect_request *r,
                                         struct collect_answer *out);
 
+/* Of a good answer over TCP. And how many of these are to be read when its first n are there. Pure.
+ */
+size_t collect_answer_bytes(const struct collect_request *r);
+size_t collect_answer_whole(const uint8_t *adu, size_t n, size_t whole);
+
 /* Connects to host and port within timeout_ms; -1 with the reason in e, or when stop is set. */
 int collect_tcp_connect(const char *host, const char *port, int64_t timeout_ms,
                         struct thr_stop *stop, struct err *e);

@@ -1,8 +1,9 @@
-/* One serial line or TCP connection, through libmodbus.
+/* One serial line, through libmodbus, or TCP connection.
  *
  * Requests are sent raw and answers received raw, and every byte is checked here: libmodbus 3.1.6
  * accepts another unit's answer over TCP, and its own waiting cannot be interrupted by a stop. Its
- * raw requests carry transaction 0 over TCP, so those 12 bytes are written to its socket instead.
+ * raw requests carry transaction 0 over TCP, so those 12 bytes are written to its socket instead,
+ * and the answer is read from it.
  */
 #include <errno.h>
 #include <modbus.h>
@@ -30,6 +31,7 @@ struct collect_port {
     modbus_t *ctx;
     bool open;
     uint16_t transaction;
+    int64_t rest_ms;  /* what the rest of a frame may take */
     int64_t quiet_ms; /* 3.5 characters, rounded up */
     int64_t gap_ns;   /* the same, exactly */
     int64_t last_ns;  /* physical time of the last byte heard or awaited */
@@ -65,21 +67,21 @@ enum st collect_port_make(struct collect_port **out, const struct collect_bus_cf
     if (!p)
         return err_set(e, ST_MEMORY, "collect: no memory for bus %s", cfg->id);
     p->cfg = cfg;
-    /* for the rest of a frame that has begun; a stop waits for it */
-    int64_t rest_ms = cfg->timeout_ms < TCP_REST_MAX_MS ? cfg->timeout_ms : TCP_REST_MAX_MS;
+    /* for the rest of a frame that has begun; on a serial line a stop waits for it */
+    p->rest_ms = cfg->timeout_ms < TCP_REST_MAX_MS ? cfg->timeout_ms : TCP_REST_MAX_MS;
     if (cfg->type == COLLECT_RTU) {
         p->ctx = modbus_new_rtu(cfg->port, (int)cfg->baud, (char)cfg->parity, (int)cfg->data_bits,
                                 (int)cfg->stop_bits);
         p->quiet_ms = characters_ms(cfg, CHARACTER_BITS * 7 / 2) + 1;
         p->gap_ns = collect_line_gap_ns(cfg);
-        rest_ms = characters_ms(cfg, CHARACTER_BITS * RTU_FRAME_BYTES) + 200;
+        p->rest_ms = characters_ms(cfg, CHARACTER_BITS * RTU_FRAME_BYTES) + 200;
     } else {
         p->ctx = modbus_new_tcp(NULL, 0);
     }
     /* without a time-out per byte the one of the answer holds for the whole rest of the frame */
     if (!p->ctx || modbus_set_byte_timeout(p->ctx, 0, 0) != 0 ||
-        modbus_set_response_timeout(p->ctx, (uint32_t)(rest_ms / 1000),
-                                    (uint32_t)(rest_ms % 1000 * 1000)) != 0) {
+        modbus_set_response_timeout(p->ctx, (uint32_t)(p->rest_ms / 1000),
+                                    (uint32_t)(p->rest_ms % 1000 * 1000)) != 0) {
         enum st st = err_set(e, errno == ENOMEM ? ST_MEMORY : ST_BAD, "bus %s: %s", cfg->id,
                              modbus_strerror(errno));
         collect_port_free(p);
@@ -216,13 +218,33 @@ static bool send_request(struct collect_port *p, uint8_t unit, const struct coll
     return send(modbus_get_socket(p->ctx), req, sizeof req, MSG_NOSIGNAL) == sizeof req;
 }
 
-static enum collect_fault receive(struct collect_port *p, uint8_t unit,
-                                  const struct collect_request *r, struct collect_answer *out)
+/* What a good answer has, or less where its head says so: a refusal. libmodbus waits and reads
+ * three times for each answer, and that was half of the system calls of a poll. */
+static enum collect_fault receive_tcp(struct collect_port *p, uint8_t unit,
+                                      const struct collect_request *r, const struct thr_stop *stop,
+                                      struct collect_answer *out)
+{
+    int64_t until_ms = physical_ms() + p->rest_ms;
+    size_t n = 0, whole = collect_answer_bytes(r);
+    while (n < whole) {
+        ssize_t got = recv(modbus_get_socket(p->ctx), p->adu + n, whole - n, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+            return COLLECT_LOST;
+        enum collect_fault f = got < 0 ? wait_readable(p, until_ms, stop) : COLLECT_GOOD;
+        if (f != COLLECT_GOOD)
+            return f == COLLECT_SILENT ? COLLECT_GARBAGE : f; /* cut off */
+        n += got > 0 ? (size_t)got : 0;
+        whole = collect_answer_whole(p->adu, n, whole);
+    }
+    return collect_answer_check(p->adu, n, p->transaction, unit, r, out);
+}
+
+static enum collect_fault receive_rtu(struct collect_port *p, uint8_t unit,
+                                      const struct collect_request *r, struct collect_answer *out)
 {
     int n = modbus_receive_confirmation(p->ctx, p->adu);
     if (n > 0)
-        return collect_answer_check(
-            p->adu, (size_t)n, p->cfg->type == COLLECT_RTU ? -1 : p->transaction, unit, r, out);
+        return collect_answer_check(p->adu, (size_t)n, -1, unit, r, out);
     if (n == 0) /* libmodbus's word for a frame of another unit on a serial line */
         return COLLECT_FOREIGN;
     /* cut off, or one of libmodbus's own numbers; others are of the medium */
@@ -274,7 +296,8 @@ enum collect_fault collect_port_ask(struct collect_port *p, uint8_t unit,
         if (f == COLLECT_GOOD)
             f = wait_readable(p, physical_ms() + p->cfg->timeout_ms, stop);
         if (f == COLLECT_GOOD)
-            f = receive(p, unit, r, out);
+            f = p->cfg->type == COLLECT_RTU ? receive_rtu(p, unit, r, out)
+                                            : receive_tcp(p, unit, r, stop, out);
     }
     p->last_ns = physical_ns();
     recover(p, f, clk, stop);

@@ -75,7 +75,7 @@ static size_t frame(const struct slave *s, const uint8_t *mbap, const uint8_t *b
 static size_t build(const uint8_t *req, enum slave_mood mood, unsigned counter, uint8_t *body)
 {
     unsigned address = (unsigned)req[2] << 8 | req[3], count = (unsigned)req[4] << 8 | req[5];
-    bool good = mood == SLAVE_GOOD || mood == SLAVE_TWICE;
+    bool good = mood == SLAVE_GOOD || mood == SLAVE_PIECES || mood == SLAVE_TWICE;
     body[0] = (uint8_t)(req[0] + (mood == SLAVE_OTHER_UNIT));
     body[1] = (uint8_t)(mood == SLAVE_OTHER_FUNCTION ? req[1] ^ 7 : req[1]);
     if (mood == SLAVE_REFUSE) {
@@ -111,6 +111,11 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
     case SLAVE_GARBAGE:
         memset(out, 0x5A, sizeof out);
         say(s, out, 40);
+        break;
+    case SLAVE_PIECES:
+        say(s, out, n / 2);
+        (void)poll(NULL, 0, SLAVE_PIECES_MS);
+        say(s, out + n / 2, n - n / 2);
         break;
     case SLAVE_HALF:
         say(s, out, n / 2);

@@ -9,9 +9,11 @@
 
 #define SLAVE_POISON 0xDEAD
 #define SLAVE_LATE_MS 300
+#define SLAVE_PIECES_MS 20
 
 enum slave_mood {
     SLAVE_GOOD,
+    SLAVE_PIECES, /* a good answer in two pieces, SLAVE_PIECES_MS apart */
     SLAVE_MUTE,
     SLAVE_REFUSE,         /* exception 2 */
     SLAVE_GARBAGE,        /* bytes without sense */

@@ -6,9 +6,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "gateway/collect/collect_int.h"
 #include "tests/gateway/collect/fake.h"
 #include "tests/gateway/collect/rig.h"
 #include "tests/gateway/collect/slave.h"
@@ -127,6 +131,19 @@ static void a_second_answer_never_meets_the_next_request(void **state)
     unsigned before = atomic_load(&slave.requests[1]);
     for (int i = 0; i < 20 || atomic_load(&slave.requests[1]) < before + 20; i++)
         at = poll_of(0, true, at + 1);
+    no_poison();
+}
+
+static void an_answer_may_come_in_pieces(void **state)
+{
+    (void)state;
+    start("1s", "  a: {bus: plant, unit: 1, profile: three, every: 100ms}\n");
+    size_t at = poll_of(0, true, 0);
+    atomic_store(&slave.mood[1], SLAVE_PIECES);
+    unsigned before = atomic_load(&slave.requests[1]);
+    while (atomic_load(&slave.requests[1]) < before + 9)
+        at = poll_of(0, true, at + 1);
+    assert_int_equal(fake_health(0).failures, 0);
     no_poison();
 }
 
@@ -317,12 +334,38 @@ static void a_value_that_is_read_in_parts_is_whole_or_missing(void **state)
     assert_int_equal(fake_at(at).v[0].v.i, 10 << 16 | 11);
 }
 
+static void a_number_is_an_address_of_either_kind(void **state)
+{
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    socklen_t n = sizeof at;
+    struct thr_stop stop;
+    struct err e = {.text = ""};
+    char port[8];
+    (void)state;
+    assert_int_equal(thr_stop_open(&stop, &e), ST_OK);
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens = fd >= 0 && bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 1) == 0 &&
+                   getsockname(fd, (struct sockaddr *)&at, &n) == 0;
+    (void)snprintf(port, sizeof port, "%u", listens ? ntohs(at.sin6_port) : 1U);
+    int c = collect_tcp_connect("::1", port, 1000, &stop, &e);
+    if (listens)
+        assert_true(c >= 0);
+    else /* a machine without IPv6 */
+        assert_non_null(strstr(e.text, "cannot connect to ::1"));
+    if (c >= 0)
+        assert_int_equal(close(c), 0);
+    if (fd >= 0)
+        assert_int_equal(close(fd), 0);
+    thr_stop_close(&stop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_poll_is_one_aligned_block_in_ascending_order, end),
         cmocka_unit_test_teardown(every_fault_is_a_missing_value_with_its_cause_and_heals, end),
         cmocka_unit_test_teardown(a_second_answer_never_meets_the_next_request, end),
+        cmocka_unit_test_teardown(an_answer_may_come_in_pieces, end),
         cmocka_unit_test_teardown(a_sick_device_is_probed_seldom_and_the_other_keeps_its_period,
                                   end),
         cmocka_unit_test_teardown(E3_refused_joins_are_read_in_parts_and_told_once, end),
@@ -334,6 +377,7 @@ int main(void)
         cmocka_unit_test_teardown(a_device_tells_its_identity_when_it_appears, end),
         cmocka_unit_test_teardown(a_name_is_resolved_and_one_that_is_unknown_is_told, end),
         cmocka_unit_test_teardown(a_value_that_is_read_in_parts_is_whole_or_missing, end),
+        cmocka_unit_test(a_number_is_an_address_of_either_kind),
     };
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
 }

@@ -388,6 +388,19 @@ static void only_the_exact_answer_counts(void **state)
     assert_int_equal(tcp("\x01\x02\0\0\0\x03\x09\x84\x02", 9), COLLECT_GARBAGE);
 }
 
+static void an_answer_is_read_up_to_its_end_and_no_further(void **state)
+{
+    static const struct collect_request bits = {.function = 1, .count = 9};
+    static const uint8_t refusal[] = {1, 2, 0, 0, 0, 3, 9, 0x83, 2};
+    static const uint8_t longer[] = {1, 2, 0, 0, 0xff, 0xff, 9, 3, 4};
+    (void)state;
+    assert_int_equal(collect_answer_bytes(&two), 13);
+    assert_int_equal(collect_answer_bytes(&bits), 11);
+    for (size_t n = 0; n < sizeof refusal; n++)
+        assert_int_equal(collect_answer_whole(refusal, n, 13), n < 7 ? 13 : 9);
+    assert_int_equal(collect_answer_whole(longer, sizeof longer, 13), 13);
+}
+
 static void a_serial_answer_is_checked_alike(void **state)
 {
     static const uint8_t adu[] = {9, 3, 4, 0x11, 0x22, 0x33, 0x44, 0, 0}; /* CRC: libmodbus's job */
@@ -421,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_step_back_stalls_at_most_one_period),
         cmocka_unit_test(ticks_that_time_really_passed_by_are_an_overrun),
         cmocka_unit_test(only_the_exact_answer_counts),
+        cmocka_unit_test(an_answer_is_read_up_to_its_end_and_no_further),
         cmocka_unit_test(a_serial_answer_is_checked_alike),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
