@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WAKE_BYTES (STORE_QUEUE_BYTES / 2)
+/* When the writer does not wait for its time: devices of one period are polled at once, and what
+ * the queue has once held stays in memory. */
+#define WAKE_BYTES (STORE_QUEUE_BYTES / 8)
 
 static size_t entry_bytes(uint32_t n)
 {

@@ -13,7 +13,6 @@ enum st store_reader_open(struct store_reader **out, const char *path, struct er
     if (!r)
         return err_set(e, ST_MEMORY, "store %s: no memory", path);
     buf_init(&r->bytes, 2 * WIRE_BATCH_MAX);
-    buf_init(&r->raw, WIRE_BATCH_MAX);
     enum st st = store_db_open(&r->db, path, true, e);
     if (st != ST_OK) {
         free(r);
@@ -52,7 +51,6 @@ void store_reader_close(struct store_reader *r)
     journal_done(r);
     store_db_close(&r->db);
     buf_done(&r->bytes);
-    buf_done(&r->raw);
     free(r);
 }
 
@@ -230,6 +228,16 @@ enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum st
     return store_pick_batch_above(r, uplink, pick, 0, but, nbut, out, e);
 }
 
+/* Kept, the unpacked bytes would be the largest thing that the program holds. */
+static enum st check(const struct store_batch *b, struct err *e)
+{
+    struct buf raw;
+    buf_init(&raw, WIRE_BATCH_MAX);
+    enum st st = store_batch_check(b->packed, b->hash, &raw, e);
+    buf_done(&raw);
+    return st;
+}
+
 enum st store_pick_batch_above(struct store_reader *r, const char *uplink, enum store_pick pick,
                                int64_t above, const int64_t *but, size_t nbut,
                                struct store_batch *out, struct err *e)
@@ -253,7 +261,7 @@ enum st store_pick_batch_above(struct store_reader *r, const char *uplink, enum 
         if (st == ST_OK)
             st = store_reader_load(r, id, out, e);
         if (st == ST_OK) /* what goes out is what was sealed, or the store is rescued first */
-            st = store_batch_check(out->packed, out->hash, &r->raw, e);
+            st = check(out, e);
         if (st == ST_CORRUPT && r->store)
             atomic_store(&r->store->suspect, true);
         return st;

@@ -100,12 +100,12 @@ enum st store_put(struct store *s, const struct store_poll *p, const struct stor
 /* ---- the board: current values and health, in RAM ---------------------------------------- */
 
 struct store_now {
-    struct num v; /* last value; NUM_NONE: never read since start */
-    uint16_t q;
+    struct num v;        /* last value; NUM_NONE: never read since start */
     int64_t t_ms;        /* its own time */
     struct mono read_at; /* for its age */
     uint64_t count;      /* readings since start */
-    bool missing;        /* the latest poll did not bring it */
+    uint16_t q;
+    bool missing; /* the latest poll did not bring it */
     enum store_cause cause;
 };
 /* Copies the current values of `n` series from `first`. */

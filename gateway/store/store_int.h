@@ -419,7 +419,6 @@ struct store_reader {
     struct store_db db;
     struct store *store; /* of this process: also what is parked there; NULL: another's file */
     struct buf bytes;    /* of the last batch */
-    struct buf raw;      /* and what it unpacks to */
     bool view;           /* between begin and end */
     struct buf *journal; /* records of the journal's file in this view */
     size_t njournal;
