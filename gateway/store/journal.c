@@ -27,17 +27,23 @@ static uint32_t grade_flags(enum clk_grade g)
     return g == CLK_UNKNOWN ? WIRE_Q_TIME_UNKNOWN : g == CLK_CORRECTED ? WIRE_Q_TIME_CORRECTED : 0;
 }
 
+static void wait_for_commit(struct store *s, struct mono since)
+{
+    s->journal_due.ms = since.ms + s->cfg.journal_every_ms;
+}
+
 static enum st frame_add(struct store *s, const struct store_poll *p, const struct store_value *v)
 {
     struct store_frame *f = &s->frames[s->nframes];
     if (s->njournalled == s->nframes) /* the first that waits for a commit sets its time */
-        s->journal_due.ms = s->out_since.ms + s->cfg.journal_every_ms;
+        wait_for_commit(s, s->out_since);
     *f = (struct store_frame){.device = p->device,
                               .due_ms = p->due_ms,
                               .t_ms = p->t_ms,
                               .grade = p->grade,
                               .cause = p->cause,
-                              .got = s->index + s->nindex};
+                              .got = s->index + s->nindex,
+                              .since = s->out_since};
     memcpy(f->boot, s->boot, sizeof f->boot);
     uint32_t *index = s->index + s->nindex;
     for (uint32_t i = 0; i < p->n; i++) {
@@ -176,8 +182,11 @@ void store_frames_drop(struct store *s, const bool *use)
     for (size_t i = 0; i < s->nframes; i++) {
         if (use[i])
             continue;
-        journalled += i < s->njournalled;
         struct store_frame f = s->frames[i];
+        if (i < s->njournalled)
+            journalled++;
+        else if (kept == journalled) /* what waited longer is sealed */
+            wait_for_commit(s, f.since);
         memmove(s->senml.p + senml, f.senml, f.senml_n);
         memmove(s->index + index, f.got, (f.ngot + (size_t)f.nmissed) * sizeof *s->index);
         f.senml = s->senml.p + senml;

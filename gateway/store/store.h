@@ -152,6 +152,7 @@ struct store_frame {
     size_t senml_n;
     const uint32_t *got, *missed; /* series indices, ngot and nmissed of them */
     uint32_t ngot, nmissed;
+    struct mono since; /* it has waited for the journal no longer than from here on */
 };
 /* What the kernel tells of the flash under the store. */
 struct store_wear {

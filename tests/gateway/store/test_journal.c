@@ -172,6 +172,30 @@ static void a_poll_waits_no_longer_than_journal_every(void **state)
     assert_int_equal(line_pending_readings(l), LINE_POINTS);
 }
 
+/* Where windows are full sooner than that, nothing is written twice; what is left over has its time
+ * from when it came. */
+static void what_is_sealed_in_time_is_not_journalled(void **state)
+{
+    struct line *l = *state;
+    const struct store_frame *f;
+    struct stat sb;
+    int64_t every = l->store_cfg.journal_every_ms, came = 0;
+    for (uint32_t d = 0; d < l->devices; d++)
+        l->period_ms[d] = 1000;
+    l->seal_cfg.max_readings = (int64_t)l->devices * LINE_POINTS * 4;
+    line_start(l);
+    line_run(l, LINE_M1 + 39500);
+    assert_int_equal(stat(journal_of(l), &sb), 0);
+    assert_int_equal(sb.st_size, 0);
+    size_t n = store_frames(l->store, &f);
+    assert_true(n > 0);
+    came = f->t_ms;
+    line_to(l, came + every - 1);
+    assert_int_equal(line_pending_readings(l), 0);
+    line_to(l, came + every);
+    assert_int_equal(line_pending_readings(l), n * LINE_POINTS);
+}
+
 static void a_commit_writes_one_slot(void **state)
 {
     struct line *l = *state;
@@ -195,6 +219,7 @@ int main(void)
         T(a_folded_record_never_counts_again),
         T(what_a_seal_leaves_over_stays),
         T(a_poll_waits_no_longer_than_journal_every),
+        T(what_is_sealed_in_time_is_not_journalled),
         T(a_commit_writes_one_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
