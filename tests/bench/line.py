@@ -148,6 +148,18 @@ def cpu(pid):
     return int(fields[11]) / tick, int(fields[12]) / tick
 
 
+def below(pid):
+    """The processes that pid has started, and theirs: the keeper of the signing process, and that."""
+    parent = {}
+    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
+        try:
+            parent[int(stat.parent.name)] = int(stat.read_text().rsplit(')', 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+    found = [p for p, up in parent.items() if up == pid]
+    return found + [q for p in found for q, up in parent.items() if up == p]
+
+
 def proc_value(pid, file, key):
     for line in pathlib.Path(f'/proc/{pid}/{file}').read_text().splitlines():
         if line.startswith(key + ':'):
@@ -158,6 +170,7 @@ def proc_value(pid, file, key):
 def snapshot(pid, wire):
     user, system = cpu(pid)
     return {'t': time.time(), 'user': user, 'system': system, 'wire': wire.read(),
+            'signer': sum(sum(cpu(p)) for p in below(pid)),
             'disk': proc_value(pid, 'io', 'write_bytes')}
 
 
@@ -285,6 +298,7 @@ def main():
            ('readings_offered', round(DEVICES * REGISTERS * seconds), 'count'),
            ('requests_in_all', requests, 'count'), ('readings_in_all', in_all, 'count'),
            ('user_time', f'{user:.2f}', 's'), ('system_time', f'{system:.2f}', 's'),
+           ('signer_time', f'{after["signer"] - before["signer"]:.2f}', 's'),
            ('write_bytes', disk, 'B'), ('wire_bytes', net, 'B'), ('rss_peak', f'{peak / 1024:.1f}', 'MiB'),
            ('rss_peak_of_start', f'{start_peak / 1024:.1f}', 'MiB')]
     for name, value, unit in raw:
