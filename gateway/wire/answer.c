@@ -221,8 +221,8 @@ enum st wire_receipt_open(struct wire_receipt *r, struct wire_cose *cose, const 
 
 /* ---- heads --------------------------------------------------------------------------------- */
 
-enum head_key { H_V, H_GW, H_NONCE, H_CHAINS, H_CONFIG }; /* H_CONFIG may be absent */
-static const char *const head_keys[] = {"v", "gw", "nonce", "chains", "config", NULL};
+enum head_key { H_V, H_GW, H_NONCE, H_CHAINS, H_CONFIG, H_TRUST }; /* the last two may be absent */
+static const char *const head_keys[] = {"v", "gw", "nonce", "chains", "config", "trust", NULL};
 enum chain_key { C_BROKEN, C_MISSING, C_THROUGH };
 static const char *const chain_keys[] = {"broken", "missing", "through", NULL};
 #define CHAIN_MIN_BYTES 64 /* of its encoding: id, three keys, a hash */
@@ -284,7 +284,7 @@ static enum st put_config(struct buf *b, const uint8_t hash[WIRE_HASH_BYTES])
 static enum st put_head(struct buf *b, const struct wire_head *h)
 {
     const struct wire_head_chain *c = NULL;
-    enum st st = wire_put_map(b, h->keeps_config ? 5 : 4);
+    enum st st = wire_put_map(b, 4 + (h->keeps_config ? 1u : 0u) + (h->trust > 0 ? 1u : 0u));
     size_t i;
 
     if (!st)
@@ -295,6 +295,8 @@ static enum st put_head(struct buf *b, const struct wire_head *h)
         st = wire_put_text(b, head_keys[H_NONCE]);
     if (!st)
         st = wire_put_text_n(b, h->nonce, h->nonce_n);
+    if (!st && h->trust > 0)
+        st = put_uint(b, head_keys[H_TRUST], h->trust);
     if (!st)
         st = wire_put_text(b, head_keys[H_CHAINS]);
     if (!st)
@@ -439,6 +441,8 @@ static enum st next_head_key(void *ctx, int k, struct wire_reader *r, struct err
         return next_nonce(p->h, r, e);
     case H_CONFIG:
         return next_config(p->h, r, e);
+    case H_TRUST:
+        return next_count(r, &p->h->trust, e);
     default:
         return next_chains(p, r, e);
     }

@@ -178,6 +178,33 @@ enum st wire_certs_open(struct wire_certs *c, const void *base64, size_t n, stru
     return ST_OK;
 }
 
+enum st wire_certs_pem(struct wire_certs *c, const void *text, size_t n, struct err *e)
+{
+    mbedtls_x509_crt all;
+    size_t size = 0;
+    uint8_t *p = NULL;
+
+    *c = (struct wire_certs){.n = 0};
+    mbedtls_x509_crt_init(&all);
+    bool good = mbedtls_x509_crt_parse(&all, text, n + 1) == 0;
+    for (const mbedtls_x509_crt *x = &all; good && x; x = x->next)
+        size += x->raw.len;
+    c->owned = p = good ? malloc(size) : NULL;
+    for (const mbedtls_x509_crt *x = &all; p && x; x = x->next) {
+        good = good && c->n < WIRE_CERTS_MAX;
+        if (!good)
+            break;
+        memcpy(p, x->raw.p, x->raw.len);
+        c->v[c->n++] = (struct wire_span){p, x->raw.len};
+        p += x->raw.len;
+    }
+    mbedtls_x509_crt_free(&all);
+    if (good && c->owned)
+        return ST_OK;
+    wire_certs_done(c);
+    return err_set(e, ST_BAD, "is no PEM text of 1 to %d certificates", WIRE_CERTS_MAX);
+}
+
 void wire_certs_done(struct wire_certs *c)
 {
     free(c->owned);

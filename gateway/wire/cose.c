@@ -215,3 +215,10 @@ enum st wire_cose_verify(const struct wire_cose *c, const struct wire_pub *pub, 
     ERR_TRY(wire_cose_digest(c, hash, e));
     return wire_pub_check(pub, hash, c->signature.p, e);
 }
+
+enum st wire_cose_kid(const struct wire_cose *c, uint8_t kid[WIRE_ID_BYTES], struct err *e)
+{
+    struct wire_item type;
+
+    return wire_cose_header(c, &type, kid, NULL, NULL, e);
+}

@@ -256,6 +256,10 @@ enum st wire_cose_digest(const struct wire_cose *c, uint8_t hash[WIRE_HASH_BYTES
 enum st wire_cose_verify(const struct wire_cose *c, const struct wire_pub *pub,
                          struct err *e) ST_MUST_CHECK;
 
+/* Which key a message claims to be signed by: a hint. */
+enum st wire_cose_kid(const struct wire_cose *c, uint8_t kid[WIRE_ID_BYTES],
+                      struct err *e) ST_MUST_CHECK;
+
 /* Control entries: a payload is an array of them. Writers append one entry each. */
 enum st wire_put_plan(struct buf *out, const char *series, const char *quantity, const char *unit,
                       int64_t period_ms, int64_t from_ms) ST_MUST_CHECK;
@@ -481,6 +485,7 @@ struct wire_head {
      * give back; all zero: none. */
     bool keeps_config;
     uint8_t config[WIRE_HASH_BYTES];
+    uint64_t trust; /* the number of the city's last notice; 0: it never gave one */
     void *owned;
 };
 enum st wire_head_sign(const struct wire_head *h, const struct wire_signer *key, struct buf *out,
@@ -574,6 +579,9 @@ struct wire_certs {
 };
 enum st wire_certs_open(struct wire_certs *c, const void *base64, size_t n,
                         struct err *e) ST_MUST_CHECK;
+/* The certificates in a PEM text with NUL behind it. ST_BAD: none, one that is none, too many. */
+enum st wire_certs_pem(struct wire_certs *c, const void *text, size_t n,
+                       struct err *e) ST_MUST_CHECK;
 void wire_certs_done(struct wire_certs *c);                                 /* takes a zeroed one */
 enum st wire_cert_pem(struct wire_span der, struct buf *out) ST_MUST_CHECK; /* appends */
 
@@ -637,5 +645,33 @@ enum st wire_deposit_sign(struct wire_deposit *d, const struct wire_signer *key,
 /* Opens; the signature is a step of its own. Spans point into p. ST_BAD; ST_UNSUPPORTED. */
 enum st wire_deposit_open(struct wire_deposit *d, struct wire_cose *cose, const void *p, size_t n,
                           struct err *e) ST_MUST_CHECK;
+
+/* ---- the city changes its own keys (batch.cddl, notice; decision 0023) ---------------------- */
+
+/* What of the city is trusted next, signed by the key that signs its receipts when it is made. */
+#define WIRE_NOTICE_MAX 16384 /* bytes of one */
+#define WIRE_NOTICES_MAX 64   /* that a city gives, and a gateway keeps */
+#define WIRE_NOTICE_CAS 4
+struct wire_notice {
+    uint64_t n;                    /* 1, 2, …: without a hole */
+    uint8_t prev[WIRE_HASH_BYTES]; /* hash of the one before; zeros at 1 */
+    int64_t at_ms;                 /* UTC: when it was made */
+    int64_t from_ms;               /* the city uses the next ones from then on … */
+    int64_t until_ms;              /* … and those that they replace count until then */
+    struct wire_span key;          /* the next receipt key (SubjectPublicKeyInfo); n 0: it stays */
+    struct wire_span ca[WIRE_NOTICE_CAS]; /* the next CA certificates, DER */
+    size_t ncas;                          /* 0: the CA stays */
+    /* Of one that was opened: who claims to have signed it, and the hash of the whole. */
+    uint8_t kid[WIRE_ID_BYTES];
+    uint8_t hash[WIRE_HASH_BYTES];
+};
+enum st wire_notice_sign(const struct wire_notice *x, const struct wire_signer *key,
+                         struct buf *out, struct err *e) ST_MUST_CHECK;
+/* Opens; the signature is a step of its own (wire_cose_verify). Spans point into p. */
+enum st wire_notice_open(struct wire_notice *x, struct wire_cose *cose, const void *p, size_t n,
+                         struct err *e) ST_MUST_CHECK;
+/* Cuts the next item off a CBOR sequence (RFC 8742). ST_NOT_FOUND at its end, ST_BAD. */
+enum st wire_notice_next(struct wire_span *rest, struct wire_span *item,
+                         struct err *e) ST_MUST_CHECK;
 
 #endif

@@ -119,6 +119,7 @@ void wire_sig_lower(uint8_t sig[64]);
 #define WIRE_TYPE_DIGEST "application/vnd.fieldpost.digest+cbor"
 #define WIRE_TYPE_KEY "application/vnd.fieldpost.key+cbor"
 #define WIRE_TYPE_CONFIG "application/vnd.fieldpost.config+cbor"
+#define WIRE_TYPE_TRUST "application/vnd.fieldpost.trust+cbor"
 
 /* Opens the protected map behind its alg, type (WIRE_TYPE_SENML when NULL) and kid; the caller
  * appends `more_keys` others. */

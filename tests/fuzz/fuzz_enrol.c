@@ -1,6 +1,7 @@
 /* A city's answer to an enrolment on any bytes: PKCS#7 in DER (coded here, for base64 would hide
- * its structure), the same bytes as the base64 that came, and the proof that binds a key. Beside
- * the sanitizers: what is found lies one behind the other, and survives PEM. */
+ * its structure), the same bytes as the base64 that came, the proof that binds a key, and notices
+ * of a city's next keys. Beside the sanitizers: what is found lies one behind the other, and
+ * survives PEM. */
 // uses: wire
 // seeds: tests/fuzz/corpus/enrol/*
 #include <string.h>
@@ -70,6 +71,25 @@ static void look(const void *base64, size_t n)
     wire_certs_done(&c);
 }
 
+/* A sequence of notices: what is cut off lies one behind the other, and what opens keeps its rules.
+ */
+static void cut(const uint8_t *data, size_t n)
+{
+    struct wire_span rest = {data, n}, item;
+    struct wire_notice x;
+    struct wire_cose cose;
+    const uint8_t *at = data;
+    while (wire_notice_next(&rest, &item, NULL) == ST_OK) {
+        demand(item.p == at && item.n > 0 && item.n + rest.n <= n);
+        at += item.n;
+        if (wire_notice_open(&x, &cose, item.p, item.n, NULL) != ST_OK)
+            continue;
+        demand(x.n > 0 && x.at_ms <= x.from_ms && x.from_ms < x.until_ms && x.at_ms >= 0);
+        demand(x.ncas <= WIRE_NOTICE_CAS && (x.ncas > 0 || x.key.n > 0));
+        demand(item.n <= WIRE_NOTICE_MAX);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct wire_cose cose;
@@ -81,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     buf_done(&text);
     look(data, n);
+    cut(data, n);
     if (wire_bind_open(&b, &cose, data, n, NULL) == ST_OK) {
         demand(b.gw[0] && memchr(b.gw, 0, sizeof b.gw));
     }
