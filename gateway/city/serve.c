@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/clk.h"
+#include "gateway/base/log.h"
 
 #define WORKERS 4 /* each handles one request at a time and holds one reading connection */
 #define CONNECTIONS 512
@@ -25,32 +26,34 @@ struct city {
     struct city_est *est; /* NULL: enrolment is off */
     struct city_deposits *deposits;
     struct http_server *http;
-    pthread_mutex_t lock; /* of free_reader */
+    pthread_mutex_t lock; /* of taken */
+    pthread_cond_t given;
     struct city_db reader[WORKERS];
     bool taken[WORKERS];
     char token[TOKEN_MAX]; /* empty: loopback only */
 };
 
-/* There are as many connections as workers, so one is always free. */
+/* There are as many connections as workers; while TLS files are renewed there are more of these. */
 static struct city_db *reader_take(struct city *c)
 {
-    struct city_db *d = NULL;
+    size_t i = 0;
 
     pthread_mutex_lock(&c->lock);
-    for (size_t i = 0; i < WORKERS && d == NULL; i++) {
-        if (!c->taken[i]) {
-            c->taken[i] = true;
-            d = &c->reader[i];
-        }
+    while (c->taken[i]) {
+        i = (i + 1) % WORKERS;
+        if (i == 0)
+            pthread_cond_wait(&c->given, &c->lock);
     }
+    c->taken[i] = true;
     pthread_mutex_unlock(&c->lock);
-    return d;
+    return &c->reader[i];
 }
 
 static void reader_give(struct city *c, const struct city_db *d)
 {
     pthread_mutex_lock(&c->lock);
     c->taken[d - c->reader] = false;
+    pthread_cond_signal(&c->given);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -438,6 +441,14 @@ static enum st token_read(struct city *c, const char *path, struct err *e)
     return ST_OK;
 }
 
+static void say_renewed(enum st st, const char *text)
+{
+    if (st == ST_OK)
+        log_info("TLS: %s", text);
+    else
+        log_warn("TLS: the files before stay in use: %s", text);
+}
+
 enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
 {
     const struct http_server_cfg http = {.listen = cfg->listen,
@@ -447,6 +458,7 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
                                          .threads = WORKERS,
                                          .max_connections = CONNECTIONS,
                                          .per_ip = CONNECTIONS_PER_IP,
+                                         .renewed = say_renewed,
                                          .timeout_s = (unsigned)(cfg->timeout_ms / 1000)};
     struct city *c = calloc(1, sizeof *c);
     enum st st = city_cfg_check(cfg, e);
@@ -455,6 +467,7 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     if (c == NULL)
         return err_set(e, ST_MEMORY, "no memory for the city");
     pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->given, NULL);
     if (st == ST_OK && clk_now(clk_real()).grade == CLK_UNKNOWN)
         st = err_set(e, ST_BUSY, "the clock is not set: receipts would carry a wrong time");
     if (st == ST_OK && cfg->read_token_file != NULL)
@@ -499,6 +512,7 @@ void city_close(struct city *c)
     city_rate_close(c->rate);
     wire_key_free(c->sign);
     explicit_bzero(c->token, sizeof c->token);
+    pthread_cond_destroy(&c->given);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

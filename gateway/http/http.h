@@ -63,10 +63,15 @@ struct http_server_cfg {
     unsigned max_connections; /* further ones are refused */
     unsigned timeout_s;       /* a connection idle or slow for so long is closed */
     unsigned per_ip;          /* connections per peer address; 0: no limit of its own */
+    /* With TLS: told, on a thread of the server, when cert, key or client_ca are others and are in
+     * use (ST_OK), or cannot be used, so that those before go on; may be NULL. */
+    void (*renewed)(enum st st, const char *text);
 };
 struct http_server;
-/* Routes and ctx must outlive the server. Handlers run on worker threads. Every answer carries
- * X-Content-Type-Options: nosniff. Unknown path 404, known path with another method 405. */
+/* Routes and ctx must outlive the server. TLS files that are replaced are used within two seconds
+ * by new connections; those that are open end with their next answer. Handlers run on worker
+ * threads. Every answer carries X-Content-Type-Options: nosniff. Unknown path 404, known path with
+ * another method 405. */
 enum st http_server_open(struct http_server **out, const struct http_server_cfg *cfg,
                          const struct http_route *routes, size_t nroutes, void *ctx,
                          struct err *e) ST_MUST_CHECK;

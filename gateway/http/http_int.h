@@ -4,6 +4,8 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "gateway/base/thr.h"
 #include "gateway/http/http.h"
@@ -46,6 +48,36 @@ void http_meter_end(struct http_meter *m, int fd);
 /* Starts libcurl, once. */
 enum st http_client_ready(struct err *e) ST_MUST_CHECK;
 
+/* ---- listen.c ---------------------------------------------------------------------------- */
+
+/* The text of the file; free it. */
+enum st http_pem_read(const char *path, char **out, struct err *e) ST_MUST_CHECK;
+enum st http_socket_open(const char *listen_at, int *out, unsigned *port, bool *v6,
+                         struct err *e) ST_MUST_CHECK;
+
+/* ---- server.c, renew.c --------------------------------------------------------------------- */
+
+struct http_file_id { /* tells a file that was replaced */
+    ino_t ino;
+    struct timespec mtime;
+    off_t size;
+};
+#define HTTP_TLS_FILES 3 /* cert, key, client_ca */
+struct http_renew {
+    struct thr_stop stop;
+    struct thr thread;
+    struct http_file_id used[HTTP_TLS_FILES], told[HTTP_TLS_FILES];
+    struct MHD_Daemon *old; /* whose connections are still to end */
+    int64_t old_end_ms;     /* monotonic: by then they must */
+};
+/* Starts a daemon on the socket with the files as they are now. */
+enum st http_server_start(struct http_server *s, struct MHD_Daemon **out,
+                          struct err *e) ST_MUST_CHECK;
+/* Notes which files are used, before they are read. */
+void http_renew_note(const struct http_server_cfg *cfg, struct http_file_id id[HTTP_TLS_FILES]);
+enum st http_renew_open(struct http_server *s, struct err *e) ST_MUST_CHECK;
+void http_renew_close(struct http_renew *r); /* takes a zeroed one */
+
 /* ---- watch.c: the overall deadline of every connection ----------------------------------- */
 
 /* libmicrohttpd's time-out starts anew with every byte; a client that trickles would hold its
@@ -55,6 +87,7 @@ struct http_watch_slot {
     int fd; /* -1: free */
     int64_t deadline_ms;
     bool linger, draining;
+    unsigned generation; /* of the TLS files that it was begun with */
 };
 struct http_watch {
     pthread_mutex_t lock;
@@ -77,5 +110,24 @@ void http_watch_extend(struct http_watch *w, struct http_watch_slot *s, int64_t 
  * on unread bytes would reset the connection, and the peer would lose the answer. */
 void http_watch_linger(struct http_watch *w, struct http_watch_slot *s);
 void http_watch_remove(struct http_watch *w, struct http_watch_slot *s);
+
+/* ---- a server ------------------------------------------------------------------------------ */
+
+struct http_server {
+    struct http_server_cfg cfg; /* its texts are owned */
+    const struct http_route *routes;
+    size_t nroutes;
+    void *ctx;
+    int fd; /* listens; each daemon has a copy */
+    bool v6;
+    struct MHD_Daemon *daemon;
+    atomic_uint generation;
+    atomic_bool started; /* once: what libmicrohttpd says later is nobody's */
+    struct http_watch watch;
+    struct http_renew renew;
+    int64_t timeout_ms;
+    unsigned port;
+    char complaint[256]; /* the first message of libmicrohttpd while it starts */
+};
 
 #endif

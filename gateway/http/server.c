@@ -12,22 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PEM_MAX_BYTES (256 * 1024)
 #define STACK_BYTES                                                                                \
     ((size_t)256 * 1024) /* GnuTLS's handshake and a handler fit; only used pages count */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define MIN_BYTES_PER_S 8192 /* what a client must reach beyond the time-out */
-
-struct http_server {
-    const struct http_route *routes;
-    size_t nroutes;
-    void *ctx;
-    struct MHD_Daemon *daemon;
-    struct http_watch watch;
-    int64_t timeout_ms;
-    unsigned port;
-    char complaint[256]; /* the first message of libmicrohttpd while it starts */
-};
 
 /* One request while it arrives. */
 struct request {
@@ -97,6 +85,8 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context,
     *context = http_watch_add(&s->watch, i->connect_fd);
     if (*context == NULL)
         shutdown(i->connect_fd, SHUT_RDWR);
+    else
+        ((struct http_watch_slot *)*context)->generation = atomic_load(&s->generation);
 }
 
 /* The raw request target, before libmicrohttpd decodes it: "%2F" must not become a separator. */
@@ -134,7 +124,7 @@ static void on_message(void *cls, const char *fmt, va_list ap)
 {
     struct http_server *s = cls;
 
-    if (s->daemon != NULL || s->complaint[0] != '\0')
+    if (atomic_load(&s->started) || s->complaint[0] != '\0')
         return; /* rooms do not log */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -168,6 +158,13 @@ static struct MHD_Response *response_of(struct http_answer *a, size_t *n)
     return resp;
 }
 
+/* Begun with TLS files that were replaced since: the next request is to come over a new one. */
+static bool is_stale(struct http_server *s, struct MHD_Connection *c)
+{
+    const struct http_watch_slot *slot = slot_of(c);
+    return slot != NULL && slot->generation != atomic_load(&s->generation);
+}
+
 static enum MHD_Result send_answer(struct http_server *s, struct MHD_Connection *c,
                                    struct http_answer *a, bool close_after)
 {
@@ -181,7 +178,7 @@ static enum MHD_Result send_answer(struct http_server *s, struct MHD_Connection 
         ok = MHD_add_response_header(resp, "Content-Type", a->content_type) == MHD_YES;
     for (size_t i = 0; ok && i < a->headers; i++)
         ok = MHD_add_response_header(resp, a->header[i].name, a->header[i].value) == MHD_YES;
-    if (ok && close_after)
+    if (ok && (close_after || is_stale(s, c)))
         ok = MHD_add_response_header(resp, "Connection", "close") == MHD_YES;
     enum MHD_Result res = MHD_NO;
     if (ok) {
@@ -299,103 +296,13 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 
 /* ---- start and stop ---------------------------------------------------------------------- */
 
-static enum st pem_read(const char *path, char **out, struct err *e)
-{
-    FILE *f = fopen(path, "re");
-    char *p = NULL;
-    enum st st = ST_OK;
-
-    if (f == NULL)
-        return err_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path, strerror(errno));
-    p = malloc(PEM_MAX_BYTES + 1);
-    size_t n = p != NULL ? fread(p, 1, PEM_MAX_BYTES, f) : 0;
-    if (p == NULL)
-        st = err_set(e, ST_MEMORY, "%s: no memory", path);
-    else if (ferror(f))
-        st = err_set(e, ST_IO, "%s: cannot be read", path);
-    else if (n == 0 || n == PEM_MAX_BYTES)
-        st = err_set(e, ST_BAD, "%s: is no PEM file", path);
-    else
-        p[n] = '\0';
-    fclose(f);
-    if (st != ST_OK) {
-        free(p);
-        p = NULL;
-    }
-    *out = p;
-    return st;
-}
-
-/* "host:port" or "[host]:port" with a numeric host. */
-static enum st address_parse(const char *listen_at, struct addrinfo **out, struct err *e)
-{
-    char host[64];
-    const char *start = listen_at, *end, *colon = strrchr(listen_at, ':');
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-
-    if (colon == NULL || colon == listen_at)
-        goto bad;
-    end = colon;
-    if (*start == '[') {
-        start++;
-        end--;
-        if (end <= start || *end != ']')
-            goto bad;
-    } else if (memchr(start, ':', (size_t)(end - start)) != NULL) {
-        goto bad;
-    }
-    if ((size_t)(end - start) >= sizeof host)
-        goto bad;
-    memcpy(host, start, (size_t)(end - start));
-    host[end - start] = '\0';
-    if (colon[1] == '\0' || getaddrinfo(host, colon + 1, &hints, out) != 0)
-        goto bad;
-    return ST_OK;
-bad:
-    return err_set(e, ST_BAD,
-                   "listen \"%s\": write address:port, such as 127.0.0.1:8080 or [::1]:0",
-                   listen_at);
-}
-
-static enum st socket_open(const char *listen_at, int *out, unsigned *port, bool *v6, struct err *e)
-{
-    struct addrinfo *a = NULL;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } got = {0};
-    socklen_t len = sizeof got;
-    int one = 1, fd = -1;
-    enum st st = address_parse(listen_at, &a, e);
-
-    if (st != ST_OK)
-        return st;
-    fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 64) != 0 ||
-        getsockname(fd, &got.any, &len) != 0) {
-        st = err_set(e, ST_IO, "listen %s: %s", listen_at, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    }
-    *v6 = a->ai_family == AF_INET6;
-    *port = ntohs(*v6 ? got.v6.sin6_port : got.v4.sin_port);
-    *out = fd;
-    freeaddrinfo(a);
-    return st;
-}
-
 /* Hands fd over to libmicrohttpd, which closes it also when it does not start. */
-static enum st daemon_start(struct http_server *s, const struct http_server_cfg *cfg, int fd,
-                            bool v6, const char *cert, const char *key, const char *client_ca,
-                            struct err *e)
+static enum st daemon_start(struct http_server *s, struct MHD_Daemon **out, int fd,
+                            const char *cert, const char *key, const char *client_ca, struct err *e)
 {
+    const struct http_server_cfg *cfg = &s->cfg;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
-                     (v6 ? MHD_USE_IPv6 : 0U) | (cert != NULL ? MHD_USE_TLS : 0U);
+                     (s->v6 ? MHD_USE_IPv6 : 0U) | (cert != NULL ? MHD_USE_TLS : 0U);
     unsigned threads = cfg->threads < 1 ? 1 : cfg->threads > 8 ? 8 : cfg->threads;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
@@ -414,7 +321,7 @@ static enum st daemon_start(struct http_server *s, const struct http_server_cfg 
     tls[1].ptr_value = key_p.out;
     tls[2].ptr_value = priorities;
     tls[3].ptr_value = ca_p.out;
-    s->daemon = MHD_start_daemon(
+    *out = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, s,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U,
         MHD_OPTION_CONNECTION_LIMIT,
@@ -425,7 +332,7 @@ static enum st daemon_start(struct http_server *s, const struct http_server_cfg 
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, cert != NULL ? MHD_OPTION_ARRAY : MHD_OPTION_END,
         tls, MHD_OPTION_END);
-    if (s->daemon != NULL)
+    if (*out != NULL)
         return ST_OK;
     if (cert != NULL)
         return err_set(e, ST_BAD, "%s, %s: not a usable TLS certificate and key (%s)", cfg->cert,
@@ -433,14 +340,64 @@ static enum st daemon_start(struct http_server *s, const struct http_server_cfg 
     return err_set(e, ST_IO, "listen %s: the server did not start (%s)", cfg->listen, s->complaint);
 }
 
+enum st http_server_start(struct http_server *s, struct MHD_Daemon **out, struct err *e)
+{
+    const struct http_server_cfg *cfg = &s->cfg;
+    char *cert = NULL, *key = NULL, *client_ca = NULL;
+    sigset_t all, old;
+    int fd = -1;
+    enum st st = ST_OK;
+
+    if (cfg->cert != NULL)
+        st = http_pem_read(cfg->cert, &cert, e);
+    if (st == ST_OK && cfg->cert != NULL)
+        st = http_pem_read(cfg->key, &key, e);
+    if (st == ST_OK && cfg->client_ca != NULL)
+        st = http_pem_read(cfg->client_ca, &client_ca, e);
+    if (st == ST_OK && (fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        st = err_set(e, ST_IO, "listen %s: %s", cfg->listen, strerror(errno));
+    if (st == ST_OK) {
+        /* Signals are the program's main thread's; libmicrohttpd's threads inherit this mask. */
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        st = daemon_start(s, out, fd, cert, key, client_ca, e);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    }
+    if (key != NULL)
+        explicit_bzero(key, strlen(key));
+    free(cert);
+    free(key);
+    free(client_ca);
+    return st;
+}
+
+/* The texts of cfg as its own; NULL stays NULL. */
+static bool cfg_copy(struct http_server_cfg *to, const struct http_server_cfg *from)
+{
+    *to = *from;
+    to->listen = strdup(from->listen);
+    to->cert = from->cert != NULL ? strdup(from->cert) : NULL;
+    to->key = from->key != NULL ? strdup(from->key) : NULL;
+    to->client_ca = from->client_ca != NULL ? strdup(from->client_ca) : NULL;
+    return to->listen != NULL && !from->cert == !to->cert && !from->key == !to->key &&
+           !from->client_ca == !to->client_ca;
+}
+
+static void cfg_free_texts(struct http_server_cfg *c)
+{
+    union {
+        const char *in;
+        void *out;
+    } text[] = {{c->listen}, {c->cert}, {c->key}, {c->client_ca}};
+
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        free(text[i].out);
+}
+
 enum st http_server_open(struct http_server **out, const struct http_server_cfg *cfg,
                          const struct http_route *routes, size_t nroutes, void *ctx, struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
-    char *cert = NULL, *key = NULL, *client_ca = NULL;
-    int fd = -1;
-    bool v6 = false;
-    sigset_t all, old;
     enum st st = ST_OK;
 
     *out = NULL;
@@ -450,32 +407,19 @@ enum st http_server_open(struct http_server **out, const struct http_server_cfg 
     s->nroutes = nroutes;
     s->ctx = ctx;
     s->timeout_ms = (int64_t)cfg->timeout_s * 1000;
-    if (cfg->cert != NULL)
-        st = pem_read(cfg->cert, &cert, e);
-    if (st == ST_OK && cfg->cert != NULL)
-        st = pem_read(cfg->key, &key, e);
-    if (st == ST_OK && cfg->client_ca != NULL)
-        st = pem_read(cfg->client_ca, &client_ca, e);
+    s->fd = s->renew.stop.fd = -1;
+    if (!cfg_copy(&s->cfg, cfg))
+        st = err_set(e, ST_MEMORY, "no memory for the web server");
     if (st == ST_OK)
-        st = socket_open(cfg->listen, &fd, &s->port, &v6, e);
+        st = http_socket_open(cfg->listen, &s->fd, &s->port, &s->v6, e);
     if (st == ST_OK)
         st = http_watch_open(&s->watch, (size_t)cfg->max_connections + 8, s->timeout_ms, e);
-    if (st != ST_OK)
-        goto out;
-    /* Signals are the program's main thread's; libmicrohttpd's threads inherit this mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    st = daemon_start(s, cfg, fd, v6, cert, key, client_ca, e);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    fd = -1;
-out:
-    if (fd >= 0)
-        close(fd);
-    if (key != NULL)
-        explicit_bzero(key, strlen(key));
-    free(cert);
-    free(key);
-    free(client_ca);
+    http_renew_note(&s->cfg, s->renew.used);
+    if (st == ST_OK)
+        st = http_server_start(s, &s->daemon, e);
+    atomic_store(&s->started, true);
+    if (st == ST_OK && cfg->cert != NULL)
+        st = http_renew_open(s, e);
     if (st != ST_OK) {
         http_server_close(s);
         s = NULL;
@@ -493,8 +437,12 @@ void http_server_close(struct http_server *s)
 {
     if (s == NULL)
         return;
+    http_renew_close(&s->renew);
     if (s->daemon != NULL)
         MHD_stop_daemon(s->daemon);
+    if (s->fd >= 0)
+        close(s->fd);
     http_watch_close(&s->watch);
+    cfg_free_texts(&s->cfg);
     free(s);
 }
