@@ -117,8 +117,10 @@ enum st city_head(struct city_db *d, int64_t gateway, const char *gw, const char
     h.keeps_config = true;
     if (st == ST_NOT_FOUND && city_deposit_held(d, gateway, h.config, e) != ST_OK)
         st = ST_IO;
-    sqlite3_exec(d->db, "COMMIT", NULL, NULL, NULL);
     if (st == ST_NOT_FOUND)
+        st = city_trust_last(d, &h.trust, e);
+    sqlite3_exec(d->db, "COMMIT", NULL, NULL, NULL);
+    if (st == ST_OK)
         st = wire_head_sign(&h, wire_key_signer(sign), out, e);
     for (size_t i = 0; i < h.nchains; i++) {
         free(h.chains[i].missing);

@@ -81,6 +81,27 @@ struct city_config_ask {
 enum st city_config(const struct city_cfg *cfg, const char *id, const struct city_config_ask *q,
                     FILE *out, struct err *e) ST_MUST_CHECK;
 
+/* Announces what of the city's own is to be trusted next, in a notice that the receipt key of now
+ * signs: a new receipt key (made here: sign_key.N, with which serve signs in time, without a
+ * restart), the CA that its TLS certificate will be under, or both. May run beside a serving city.
+ * n gets the notice's number. ST_BAD when something is wrong with the CA. */
+struct city_announce {
+    bool key;
+    const char *ca;   /* PEM file; NULL: it stays */
+    int64_t after_ms; /* from now: when the new key is to sign */
+    int64_t both_ms;  /* from then: as long the ones before count too */
+};
+enum st city_announce(const struct city_cfg *cfg, const struct city_announce *q, uint64_t *n,
+                      struct err *e) ST_MUST_CHECK;
+/* Prints the notices, a line each; file: a new file (NULL: none) that gets them as they are, for
+ * gateways that were offline too long (`fieldpost trust --file`). ST_NOT_FOUND: there is none. */
+enum st city_trust(const struct city_cfg *cfg, const char *file, FILE *out,
+                   struct err *e) ST_MUST_CHECK;
+/* Takes notices that a restored database has forgotten back from such a file: all or none. Their
+ * keys (sign_key.N) must be there. ST_CORRUPT: not this city's, or another row than here. */
+enum st city_trust_restore(const struct city_cfg *cfg, const char *file, uint64_t *taken,
+                           struct err *e) ST_MUST_CHECK;
+
 /* All readings as CSV with a header line: gateway,series,ts_ms,value,quality,chain,seq; sorted by
  * gateway, series, time, age of the chain, seq; what a later chain repeats of an earlier one stands
  * once. Every batch is decoded again; sorting is SQLite's, in a temporary file. Unless raw, `time`

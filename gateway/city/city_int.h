@@ -142,6 +142,20 @@ bool city_is_id(const char *id);
 enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct city_batch *b,
                          int64_t now_ms, bool *same, struct err *e);
 
+/* ---- trust.c: the city's own keys ------------------------------------------------------------ */
+
+struct city_sign; /* which key signs receipts and heads: any thread */
+/* path: that of the first one, sign_key. */
+enum st city_sign_open(struct city_sign **out, const char *path, struct err *e) ST_MUST_CHECK;
+/* The key of that time by the notices in d; it lives as long as s. */
+enum st city_sign_now(struct city_sign *s, struct city_db *d, int64_t now_ms,
+                      const struct wire_key **key, struct err *e) ST_MUST_CHECK;
+void city_sign_close(struct city_sign *s); /* takes NULL */
+/* The number of the last notice; 0: there is none. */
+enum st city_trust_last(struct city_db *d, uint64_t *n, struct err *e) ST_MUST_CHECK;
+/* The last WIRE_NOTICES_MAX notices, in order: a CBOR sequence. */
+enum st city_trust_put(struct city_db *d, struct buf *out, struct err *e) ST_MUST_CHECK;
+
 /* ---- rate.c -------------------------------------------------------------------------------- */
 
 struct city_rate;
@@ -156,7 +170,7 @@ bool city_rate_take(struct city_rate *r, const char *gw, const char *peer, int64
 /* ---- writer.c: the one thread that writes -------------------------------------------------- */
 
 struct city_writer;
-enum st city_writer_open(struct city_writer **out, const char *path, const struct wire_key *sign,
+enum st city_writer_open(struct city_writer **out, const char *path, struct city_sign *keys,
                          struct err *e) ST_MUST_CHECK;
 /* Stores b and returns once that is committed. Any thread; takes part in one transaction with
  * whoever else waits. */

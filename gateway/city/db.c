@@ -126,9 +126,14 @@ static const char schema_9[] =
     "CREATE TABLE IF NOT EXISTS config_said(gateway INTEGER NOT NULL REFERENCES gateway(id),"
     " hash BLOB NOT NULL, PRIMARY KEY(gateway, hash)) STRICT, WITHOUT ROWID;";
 
+/* Version 10: what the city announced of its own keys. */
+static const char schema_10[] =
+    "CREATE TABLE IF NOT EXISTS trust(n INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL,"
+    " has_key INTEGER NOT NULL, cose BLOB NOT NULL) STRICT;";
+
 /* Each may run again; the version is told when all of them are there and filled. */
 static const char *const later[] = {schema_3, schema_4, schema_5, schema_6,
-                                    schema_7, schema_8, schema_9};
+                                    schema_7, schema_8, schema_9, schema_10};
 #define LATER (sizeof later / sizeof *later)
 #define SCHEMA_VERSION (2 + (int)LATER)
 

@@ -19,7 +19,7 @@ struct import {
     const char *dir, *receipts_path;
     const struct city_import_to *to;
     struct city_imported *n;
-    struct wire_key *sign;
+    struct city_sign *sign;
     struct city_writer *writer;
     struct city_db db;
     FILE *receipts; /* under its own name only when it is whole; NULL: none wanted */
@@ -220,7 +220,7 @@ enum st city_import(const struct city_cfg *cfg, const char *dir, const char *rec
     struct err why = {.text = ""};
     *n = (struct city_imported){0};
     buf_init(&m.file, FILE_MAX_BYTES + 1);
-    enum st st = wire_key_load(&m.sign, cfg->sign_key, e);
+    enum st st = city_sign_open(&m.sign, cfg->sign_key, e);
     if (st == ST_OK && clk_now(clk_real()).grade == CLK_UNKNOWN)
         st = err_set(e, ST_BUSY, "the clock is not set: receipts would carry a wrong time");
     if (st == ST_OK)
@@ -236,7 +236,7 @@ enum st city_import(const struct city_cfg *cfg, const char *dir, const char *rec
         st = err_set(e, closed, "%s", why.text);
     city_db_close(&m.db);
     city_writer_close(m.writer);
-    wire_key_free(m.sign);
+    city_sign_close(m.sign);
     buf_done(&m.file);
     return st;
 }

@@ -27,6 +27,9 @@ static const char usage[] =
     "       fieldpost-city certs  --config FILE\n"
     "       fieldpost-city distrust --config FILE --id ID\n"
     "       fieldpost-city config --config FILE --id ID [--list | --file NAME]\n"
+    "       fieldpost-city announce --config FILE [--next-key] [--next-ca FILE] [--after 7d]\n"
+    "                             [--both 90d]\n"
+    "       fieldpost-city trust  --config FILE [--out FILE | --restore FILE]\n"
     "\n"
     "serve   receives batches over HTTPS until SIGTERM\n"
     "enroll  makes a gateway and its public key known; also beside a running serve\n"
@@ -51,14 +54,21 @@ static const char usage[] =
     "config  prints the configuration that a gateway left here, or one of its profiles; --list: "
     "all\n"
     "        that are kept\n"
+    "announce  changes the city's own receipt key, or the CA of its TLS certificate: gateways "
+    "learn it\n"
+    "        from a notice that the key of now signs, and trust both for 90 days\n"
+    "trust   lists these notices, and writes them to a file for gateways that were offline "
+    "longer;\n"
+    "        --restore: takes those of such a file that a restored database has forgotten\n"
     "\n"
     "FILE has listen, cert, key, sign_key, db, and may have read_token_file, timeout and ca.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
     const char *config, *id, *key, *format, *receipts, *kid, *reason, *valid;
+    const char *next_ca, *after, *both, *out, *restore;
     const char *gateway, *from, *to, *by, *file;
-    bool raw, json, replaces, list;
+    bool raw, json, replaces, list, next_key;
     char **files;
     int nfiles;
 };
@@ -315,16 +325,58 @@ static int config(const struct city_cfg *cfg, const struct options *o)
     return city_config(cfg, o->id, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
 }
 
+/* A time span of an option within its bounds; false: it was told. */
+static bool span_of(const char *name, const char *text, int64_t least_ms, int64_t *ms)
+{
+    if (cfg_time_parse(text, ms) && *ms >= least_ms && *ms <= INT64_C(3650) * 86400000)
+        return true;
+    log_error("%s %s: write a time such as 7d or 12h, at most 3650d", name, text);
+    return false;
+}
+
+static int announce(const struct city_cfg *cfg, const struct options *o)
+{
+    struct city_announce q = {.key = o->next_key, .ca = o->next_ca};
+    struct err e = {.text = ""};
+    uint64_t n = 0;
+
+    if (!span_of("--after", o->after != NULL ? o->after : "7d", 0, &q.after_ms) ||
+        !span_of("--both", o->both != NULL ? o->both : "90d", 1, &q.both_ms))
+        return EXIT_USAGE;
+    if (!q.key && q.ca == NULL) {
+        log_error("announce needs --next-key, --next-ca FILE, or both");
+        return EXIT_USAGE;
+    }
+    if (city_announce(cfg, &q, &n, &e) != ST_OK)
+        return failed(&e);
+    log_info("announced in notice %llu", (unsigned long long)n);
+    return EXIT_DONE;
+}
+
+static int trust(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    uint64_t n = 0;
+
+    if (o->restore != NULL) {
+        if (city_trust_restore(cfg, o->restore, &n, &e) != ST_OK)
+            return failed(&e);
+        log_info("took %llu notices back", (unsigned long long)n);
+    }
+    return city_trust(cfg, o->out, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct city_cfg *cfg, const struct options *o);
     bool takes_files;
 } commands[] = {
-    {"serve", serve, false},   {"enroll", enroll, false},     {"revoke", take_back, false},
-    {"keys", keys, false},     {"dump", dump, false},         {"verify", verify, true},
-    {"import", import, true},  {"report", report, false},     {"retired", retired, false},
-    {"alarms", alarms, false}, {"ca", make_ca, false},        {"claim", claim, false},
-    {"certs", certs, false},   {"distrust", distrust, false}, {"config", config, false}};
+    {"serve", serve, false},       {"enroll", enroll, false},     {"revoke", take_back, false},
+    {"keys", keys, false},         {"dump", dump, false},         {"verify", verify, true},
+    {"import", import, true},      {"report", report, false},     {"retired", retired, false},
+    {"alarms", alarms, false},     {"ca", make_ca, false},        {"claim", claim, false},
+    {"certs", certs, false},       {"distrust", distrust, false}, {"config", config, false},
+    {"announce", announce, false}, {"trust", trust, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {
@@ -345,49 +397,39 @@ static bool options_read(int argc, char **argv, struct options *o, bool *help)
                                           {"replaces", no_argument, NULL, 'p'},
                                           {"list", no_argument, NULL, 'l'},
                                           {"file", required_argument, NULL, 'x'},
+                                          {"next-key", no_argument, NULL, 'n'},
+                                          {"next-ca", required_argument, NULL, 'C'},
+                                          {"after", required_argument, NULL, 'A'},
+                                          {"both", required_argument, NULL, 'B'},
+                                          {"out", required_argument, NULL, 'o'},
+                                          {"restore", required_argument, NULL, 'R'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
+    const struct {
+        int letter;
+        const char **text; /* NULL: a flag */
+        bool *flag;
+    } to[] = {{'c', &o->config, NULL},   {'i', &o->id, NULL},      {'k', &o->key, NULL},
+              {'f', &o->format, NULL},   {'r', NULL, &o->raw},     {'a', &o->receipts, NULL},
+              {'g', &o->gateway, NULL},  {'F', &o->from, NULL},    {'T', &o->to, NULL},
+              {'b', &o->by, NULL},       {'d', &o->kid, NULL},     {'w', &o->reason, NULL},
+              {'j', NULL, &o->json},     {'v', &o->valid, NULL},   {'p', NULL, &o->replaces},
+              {'n', NULL, &o->next_key}, {'C', &o->next_ca, NULL}, {'A', &o->after, NULL},
+              {'B', &o->both, NULL},     {'o', &o->out, NULL},     {'R', &o->restore, NULL},
+              {'l', NULL, &o->list},     {'x', &o->file, NULL},    {'h', NULL, help}};
+    const size_t n = sizeof to / sizeof *to;
     int k;
 
     while ((k = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        if (k == 'c')
-            o->config = optarg;
-        else if (k == 'i')
-            o->id = optarg;
-        else if (k == 'k')
-            o->key = optarg;
-        else if (k == 'f')
-            o->format = optarg;
-        else if (k == 'r')
-            o->raw = true;
-        else if (k == 'a')
-            o->receipts = optarg;
-        else if (k == 'g')
-            o->gateway = optarg;
-        else if (k == 'F')
-            o->from = optarg;
-        else if (k == 'T')
-            o->to = optarg;
-        else if (k == 'b')
-            o->by = optarg;
-        else if (k == 'd')
-            o->kid = optarg;
-        else if (k == 'w')
-            o->reason = optarg;
-        else if (k == 'j')
-            o->json = true;
-        else if (k == 'v')
-            o->valid = optarg;
-        else if (k == 'p')
-            o->replaces = true;
-        else if (k == 'l')
-            o->list = true;
-        else if (k == 'x')
-            o->file = optarg;
-        else if (k == 'h')
-            *help = true;
-        else
+        size_t i = 0;
+        while (i < n && to[i].letter != k)
+            i++;
+        if (i == n)
             return false;
+        if (to[i].text != NULL)
+            *to[i].text = optarg;
+        else
+            *to[i].flag = true;
     }
     o->files = argv + optind;
     o->nfiles = argc - optind;

@@ -20,7 +20,7 @@
 #define CSR_MAX (16 * 1024)
 
 struct city {
-    struct wire_key *sign;
+    struct city_sign *sign;
     struct city_writer *writer;
     struct city_rate *rate;
     struct city_est *est; /* NULL: enrolment is off */
@@ -78,7 +78,8 @@ static bool in_time(struct city *c, const struct http_request *q, struct http_an
     uint8_t sha256[WIRE_HASH_BYTES];
     int64_t wait_s;
 
-    if (city_rate_take(c->rate, q->param[0], q->peer, clk_mono(clk_real()).ms, &wait_s))
+    if (city_rate_take(c->rate, q->param[0] != NULL ? q->param[0] : "", q->peer,
+                       clk_mono(clk_real()).ms, &wait_s))
         return true;
     wire_sha256(q->body, q->body_n, sha256); /* of what came: nothing is unpacked for it */
     problem(a, CITY_RATE, "too many requests about this gateway from this address", sha256);
@@ -176,10 +177,17 @@ static enum city_code gateway_of(struct city_db *d, const char *gw, int64_t *id,
     return st == ST_OK ? CITY_OK : st == ST_NOT_FOUND ? CITY_UNKNOWN_GATEWAY : CITY_UNAVAILABLE;
 }
 
+static enum st sign_now(struct city *c, struct city_db *d, const struct wire_key **key,
+                        struct err *e)
+{
+    return city_sign_now(c->sign, d, clk_now(clk_real()).utc_ms, key, e);
+}
+
 static void get_head(void *ctx, const struct http_request *q, struct http_answer *a)
 {
     struct city *c = ctx;
     const char *nonce = http_query(q, "nonce");
+    const struct wire_key *key = NULL;
     int64_t gateway = 0;
     struct err e = {.text = ""};
 
@@ -192,8 +200,8 @@ static void get_head(void *ctx, const struct http_request *q, struct http_answer
     struct city_db *d = reader_take(c);
     enum city_code code = gateway_of(d, q->param[0], &gateway, &e);
     buf_init(&a->body, 2 * WIRE_BATCH_MAX);
-    if (code == CITY_OK &&
-        city_head(d, gateway, q->param[0], nonce, c->sign, &a->body, &e) != ST_OK)
+    if (code == CITY_OK && (sign_now(c, d, &key, &e) != ST_OK ||
+                            city_head(d, gateway, q->param[0], nonce, key, &a->body, &e) != ST_OK))
         code = CITY_UNAVAILABLE;
     reader_give(c, d);
     a->status = 200;
@@ -207,6 +215,7 @@ static void get_digest(void *ctx, const struct http_request *q, struct http_answ
 {
     struct city *c = ctx;
     const char *text = http_query(q, "day");
+    const struct wire_key *key = NULL;
     int64_t gateway = 0, day = 0;
     struct err e = {.text = ""};
 
@@ -219,8 +228,9 @@ static void get_digest(void *ctx, const struct http_request *q, struct http_answ
     struct city_db *d = reader_take(c);
     enum city_code code = gateway_of(d, q->param[0], &gateway, &e);
     buf_init(&a->body, 2 * WIRE_BATCH_MAX);
-    if (code == CITY_OK && city_digest(d, gateway, q->param[0], day, clk_now(clk_real()).utc_ms,
-                                       c->sign, &a->body, &e) != ST_OK)
+    if (code == CITY_OK && (sign_now(c, d, &key, &e) != ST_OK ||
+                            city_digest(d, gateway, q->param[0], day, clk_now(clk_real()).utc_ms,
+                                        key, &a->body, &e) != ST_OK))
         code = CITY_UNAVAILABLE;
     reader_give(c, d);
     a->status = 200;
@@ -363,8 +373,37 @@ static void post_reenroll(void *ctx, const struct http_request *q, struct http_a
 
 static void put_key(void *ctx, const struct http_request *q, struct http_answer *a)
 {
-    const struct city *c = ctx;
-    city_est_bind(c->est, wire_key_pub(c->sign), q, a);
+    struct city *c = ctx;
+    const struct wire_key *key = NULL;
+    struct err e = {.text = ""};
+    struct city_db *d = reader_take(c);
+    enum st st = sign_now(c, d, &key, &e);
+
+    reader_give(c, d);
+    if (st == ST_OK)
+        city_est_bind(c->est, wire_key_pub(key), q, a);
+    else
+        problem(a, CITY_UNAVAILABLE, e.text, NULL);
+}
+
+/* ---- the city's own keys --------------------------------------------------------------------- */
+
+/* For everybody: they are worth what their signatures are worth. */
+static void get_trust(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    struct err e = {.text = ""};
+
+    if (!in_time(c, q, a))
+        return;
+    struct city_db *d = reader_take(c);
+    buf_init(&a->body, WIRE_NOTICES_MAX * WIRE_NOTICE_MAX);
+    enum st st = city_trust_put(d, &a->body, &e);
+    reader_give(c, d);
+    a->status = 200;
+    a->content_type = "application/cbor-seq";
+    if (st != ST_OK)
+        problem(a, CITY_UNAVAILABLE, e.text, NULL);
 }
 
 /* ---- configurations ------------------------------------------------------------------------ */
@@ -422,6 +461,7 @@ static const struct http_route routes[] = {
     {"GET", "/v1/gateways/{gw}/keys", 0, get_keys},
     {"PUT", "/v1/gateways/{gw}/config", BODY_MAX, put_config},
     {"GET", "/v1/gateways/{gw}/config", 0, get_config},
+    {"GET", "/v1/trust", 0, get_trust},
 };
 
 static enum st token_read(struct city *c, const char *path, struct err *e)
@@ -473,7 +513,7 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     if (st == ST_OK && cfg->read_token_file != NULL)
         st = token_read(c, cfg->read_token_file, e);
     if (st == ST_OK)
-        st = wire_key_load(&c->sign, cfg->sign_key, e);
+        st = city_sign_open(&c->sign, cfg->sign_key, e);
     if (st == ST_OK)
         st = city_writer_open(&c->writer, cfg->db, c->sign, e);
     if (st == ST_OK)
@@ -510,7 +550,7 @@ void city_close(struct city *c)
     for (size_t i = 0; i < WORKERS; i++)
         city_db_close(&c->reader[i]);
     city_rate_close(c->rate);
-    wire_key_free(c->sign);
+    city_sign_close(c->sign);
     explicit_bzero(c->token, sizeof c->token);
     pthread_cond_destroy(&c->given);
     pthread_mutex_destroy(&c->lock);

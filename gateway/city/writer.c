@@ -43,7 +43,8 @@ struct city_writer {
     int64_t refused_ms;                  /* monotonic: when they were written last */
     struct told told[TOLD_MAX];
     size_t ntold;
-    const struct wire_key *sign;
+    struct city_sign *keys;
+    const struct wire_key *sign; /* of this commit */
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     struct job *first, **last;
@@ -58,6 +59,8 @@ static void commit(struct city_writer *w, struct job *jobs)
     struct err e = {0};
     enum st st = city_db_exec(&w->db, "BEGIN IMMEDIATE", &e);
 
+    if (st == ST_OK)
+        st = city_sign_now(w->keys, &w->db, now_ms, &w->sign, &e);
     for (struct job *j = jobs; j != NULL && st == ST_OK; j = j->next) {
         j->code = city_keep(&w->db, w->sign, j->b, now_ms, &j->same, &j->e);
         if (j->code == CITY_UNAVAILABLE)
@@ -253,7 +256,7 @@ static void writer_main(void *arg)
     pthread_mutex_unlock(&w->lock);
 }
 
-enum st city_writer_open(struct city_writer **out, const char *path, const struct wire_key *sign,
+enum st city_writer_open(struct city_writer **out, const char *path, struct city_sign *keys,
                          struct err *e)
 {
     struct city_writer *w = calloc(1, sizeof *w);
@@ -262,7 +265,7 @@ enum st city_writer_open(struct city_writer **out, const char *path, const struc
     *out = NULL;
     if (w == NULL)
         return err_set(e, ST_MEMORY, "no memory for the writer");
-    w->sign = sign;
+    w->keys = keys;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     thr_cond_init(&w->work);

@@ -9,7 +9,7 @@ _fieldpost() {
         case $program in
         fieldpost-city)
             offer='serve enroll revoke keys dump verify import report retired alarms ca claim certs
-                distrust config --help'
+                distrust config announce trust --help'
             ;;
         *)
             offer='run check profiles keygen key enroll status export receipts resend backup digest verify correct
@@ -31,9 +31,14 @@ _fieldpost() {
             if [ "$program" = fieldpost ]; then compopt +o default && return; fi
             offer='hour day total'
             ;;
-        --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts) return ;; # files
+        --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts | \
+            --next-ca | --restore) return ;; # files
+        --file) # of notices; or the name of a profile
+            if [ "$program" = fieldpost-city ]; then compopt +o default; fi
+            return
+            ;;
         --from | --to | --at | --series | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
-            --reassign | --valid | --city | --code | --pin | --replaces | --name | --expires | --file)
+            --reassign | --valid | --city | --code | --pin | --replaces | --name | --expires | --after | --both)
             compopt +o default && return
             ;;
         *)
@@ -71,6 +76,8 @@ _fieldpost() {
             fieldpost-city.claim) offer='--config --id --valid --replaces' ;;
             fieldpost-city.distrust) offer='--config --id' ;;
             fieldpost-city.config) offer='--config --id --list --file' ;;
+            fieldpost-city.announce) offer='--config --next-key --next-ca --after --both' ;;
+            fieldpost-city.trust) offer='--config --out --restore' ;;
             esac
             offer="$offer --help"
             ;;
