@@ -171,6 +171,9 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
         snprintf(out[i].text, sizeof out[i].text, "%s", s.text);
         out[i].cert_to_ms = s.cert_to_ms;
         snprintf(out[i].cert_text, sizeof out[i].cert_text, "%s", s.cert_text);
+        out[i].trust_n = s.trust_n;
+        out[i].trust_to_ms = s.trust_to_ms;
+        snprintf(out[i].trust_text, sizeof out[i].trust_text, "%s", s.trust_text);
     }
     return n < max ? n : max;
 }

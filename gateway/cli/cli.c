@@ -19,6 +19,7 @@ static const struct cli_command commands[] = {
     {"status", cli_status, "show how the gateway does"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
+    {"trust", cli_trust, "show the city's keys that count here, or take their change from a file"},
     {"resend", cli_resend, "list what the city has refused for ever, and send it once more"},
     {"backup", cli_backup, "copy the store while the gateway runs"},
     {"digest", cli_digest, "show what was sealed of a day, and its proof as a QR code"},

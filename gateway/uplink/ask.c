@@ -51,10 +51,17 @@ void uplink_ask_head(struct uplink *u)
     struct store_lacks lacks = {0, 0, 0};
     struct http_reply reply = {.retry_after_s = -1};
     struct uplink_city_config config = {.keeps = false};
-    const struct uplink_head_call call = {u->client, u->url,           u->gw,  u->keys,
-                                          u->nkeys,  u->job->stop->fd, &config};
+    uint64_t trust = 0;
+    const struct uplink_head_call call = {.client = u->client,
+                                          .url = u->url,
+                                          .gw = u->gw,
+                                          .keys = u->t.trust.keys,
+                                          .nkeys = u->t.trust.nkeys,
+                                          .now_ms = uplink_trust_now(u->job->clk),
+                                          .stop_fd = u->job->stop->fd,
+                                          .config = &config};
     buf_init(&reply.body, WIRE_BATCH_MAX);
-    enum st st = uplink_head_ask(&call, u->job->store, u->index, &lacks, &reply, &e);
+    enum st st = uplink_head_ask(&call, u->job->store, u->index, &lacks, &trust, &reply, &e);
     uplink_count(u, false);
     buf_done(&reply.body);
     u->reply.retry_after_s = reply.retry_after_s;
@@ -70,6 +77,12 @@ void uplink_ask_head(struct uplink *u)
     if (st == ST_OK) {
         u->head.through = 0; /* what is heard from here on counts */
         uplink_deposit_heard(u, &config);
+        uplink_trust_heard(u, trust);
+    }
+    if (st == ST_CORRUPT && uplink_trust_ask(u)) { /* signed by the key that it told of now */
+        u->asked = false;
+        due_in(u, 0);
+        return;
     }
     if (st == ST_OK && lacks.last_id > 0) {
         u->again_id = lacks.last_id > u->again_id ? lacks.last_id : u->again_id;

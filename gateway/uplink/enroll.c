@@ -17,7 +17,7 @@
 struct run {
     const struct uplink_enroll *q;
     const struct uplink_cfg *u;
-    char identity[PATH_BYTES], try[PATH_BYTES];
+    char identity[PATH_BYTES], try[PATH_BYTES], ca[DROP_PATH_BYTES + 128];
     struct uplink_est est;
     struct wire_certs cas;
 };
@@ -174,8 +174,9 @@ static enum st trust(struct run *r, struct err *e)
 {
     enum st st;
     bool known = access(r->u->ca, F_OK) == 0;
-    if (known) {
-        r->est.ca = r->u->ca;
+    if (known) { /* and what the city has named since */
+        st = uplink_trust_path(r->q->store_path, r->u->id, UPLINK_CA, r->ca, sizeof(r->ca), e);
+        r->est.ca = st == ST_OK && access(r->ca, R_OK) == 0 ? r->ca : r->u->ca;
         return uplink_est_cacerts(&r->est, &r->cas, e);
     }
     if (r->q->ca_file) {

@@ -38,7 +38,8 @@ static enum st verified(const struct wire_head *h, const struct wire_cose *cose,
         struct wire_pub *pub = NULL;
         st = wire_pub_load(&pub, files->v[i], e);
         if (st == ST_OK) {
-            st = uplink_head_check(h, cose, gw, nonce, &pub, 1, e);
+            const struct uplink_key key = {pub, INT64_MAX};
+            st = uplink_head_check(h, cose, gw, nonce, &key, 1, INT64_MIN, e);
         }
         wire_pub_free(pub);
         if (st == ST_OK) {

@@ -10,8 +10,8 @@
 #define HEAD_CHAINS 1024 /* a head with fewer lists all chains of the gateway */
 
 enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
-                          const char *nonce, struct wire_pub *const *keys, size_t nkeys,
-                          struct err *e)
+                          const char *nonce, const struct uplink_key *keys, size_t nkeys,
+                          int64_t now_ms, struct err *e)
 {
     if (strcmp(h->gw, gw) != 0 || h->nonce_n != strlen(nonce) ||
         memcmp(h->nonce, nonce, h->nonce_n) != 0) {
@@ -20,12 +20,14 @@ enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cos
                        "answers at url");
     }
     for (size_t i = 0; i < nkeys; i++) {
-        if (wire_cose_verify(cose, keys[i], NULL) == ST_OK) {
+        if (uplink_key_counts(&keys[i], now_ms) &&
+            wire_cose_verify(cose, keys[i].pub, NULL) == ST_OK) {
             return ST_OK;
         }
     }
     return err_set(e, ST_CORRUPT,
-                   "the head is not signed by the city: see receipt_keys, and who answers at url");
+                   "the head is not signed by the city: see receipt_keys, and who answers at url; "
+                   "or it has changed its key: fieldpost trust --file");
 }
 
 static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink,
@@ -47,7 +49,8 @@ static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink
 }
 
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
-                        struct store_lacks *lacks, struct http_reply *reply, struct err *e)
+                        struct store_lacks *lacks, uint64_t *trust, struct http_reply *reply,
+                        struct err *e)
 {
     uint8_t random[NONCE_BYTES];
     char nonce[2 * NONCE_BYTES + 1], url[UPLINK_URL_BYTES];
@@ -74,8 +77,9 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
         st = st == ST_BAD ? ST_CORRUPT : st;
     }
     if (st == ST_OK) {
-        st = uplink_head_check(&h, &cose, c->gw, nonce, c->keys, c->nkeys, e);
+        st = uplink_head_check(&h, &cose, c->gw, nonce, c->keys, c->nkeys, c->now_ms, e);
     }
+    *trust = st == ST_OK ? h.trust : 0;
     if (st == ST_OK && c->config) {
         c->config->keeps = h.keeps_config;
         memcpy(c->config->sha256, h.config, sizeof(h.config));

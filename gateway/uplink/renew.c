@@ -98,7 +98,7 @@ static enum st renew(struct uplink *u, struct err *e)
 {
     const struct uplink_est est = {.url = u->url,
                                    .gw = u->gw,
-                                   .ca = u->ca,
+                                   .ca = u->t.ca,
                                    .cert = u->identity.path,
                                    .stop_fd = u->job->stop->fd};
     struct wire_certs cas = {.n = 0}, certs = {.n = 0};

@@ -44,17 +44,37 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
 }
 
 static bool is_signed(const struct uplink_run *run, const struct uplink_sent *s,
-                      struct wire_pub *const *keys, size_t nkeys)
+                      const struct uplink_key *keys, size_t nkeys)
 {
     struct wire_receipt r;
     struct wire_cose cose;
     bool open = wire_receipt_open(&r, &cose, run->bytes.p + s->at, s->n, NULL) == ST_OK;
     for (size_t i = 0; open && i < nkeys; i++) {
-        if (wire_cose_verify(&cose, keys[i], NULL) == ST_OK) {
+        /* the first receipt of a batch comes again however old it is */
+        if (uplink_key_counts(&keys[i], r.received_ms) &&
+            wire_cose_verify(&cose, keys[i].pub, NULL) == ST_OK) {
             return true;
         }
     }
     return false;
+}
+
+bool uplink_run_stranger(const struct uplink_run *run, const struct uplink_key *keys, size_t nkeys)
+{
+    const struct uplink_sent *s = run->count > 0 ? &run->sent[run->count - 1] : NULL;
+    struct wire_receipt r;
+    struct wire_cose cose;
+    uint8_t kid[WIRE_ID_BYTES];
+    if (!s || wire_receipt_open(&r, &cose, run->bytes.p + s->at, s->n, NULL) != ST_OK ||
+        wire_cose_kid(&cose, kid, NULL) != ST_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < nkeys; i++) {
+        if (memcmp(wire_pub_kid(keys[i].pub), kid, sizeof(kid)) == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The batch of this run that `last` acknowledges with all before it; NULL: none of ours. */
@@ -116,7 +136,7 @@ static enum st settle_prefix(struct uplink_run *run, struct wire_span receipt, s
     return st == ST_CONFLICT ? ST_NOT_FOUND : st;
 }
 
-enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
+enum st uplink_run_settle(struct uplink_run *run, const struct uplink_key *keys, size_t nkeys,
                           struct store *store, uint32_t uplink,
                           void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
                           struct err *e)

@@ -35,8 +35,11 @@ static void acknowledged(void *ctx, const struct uplink_sent *s)
 static void settle(struct uplink *u)
 {
     struct err e = {0};
-    enum st st =
-        uplink_run_settle(&u->run, u->keys, u->nkeys, u->job->store, u->index, acknowledged, u, &e);
+    if (uplink_run_stranger(&u->run, u->t.trust.keys, u->t.trust.nkeys)) {
+        (void)uplink_trust_ask(u); /* it may have changed its key */
+    }
+    enum st st = uplink_run_settle(&u->run, u->t.trust.keys, u->t.trust.nkeys, u->job->store,
+                                   u->index, acknowledged, u, &e);
     if (u->run.ask) {
         uplink_head_soon(u);
         u->run.ask = false;
@@ -164,8 +167,8 @@ static bool take_carried(struct uplink *u)
 {
     const struct uplink_taker t = {.id = u->id,
                                    .gw = u->gw,
-                                   .keys = u->keys,
-                                   .nkeys = u->nkeys,
+                                   .keys = u->t.trust.keys,
+                                   .nkeys = u->t.trust.nkeys,
                                    .index = u->index,
                                    .reader = u->reader,
                                    .store = u->job->store,
@@ -249,7 +252,7 @@ static void step(struct uplink *u)
 
 static enum st open_thread(struct uplink *u, struct err *e)
 {
-    const struct http_client_cfg cfg = {.ca = u->ca,
+    const struct http_client_cfg cfg = {.ca = u->t.ca,
                                         .cert = uplink_client_cert(u),
                                         .connect_ms = UPLINK_CONNECT_MS,
                                         .total_ms = UPLINK_CALL_MS,
@@ -282,7 +285,8 @@ void uplink_main(void *uplink_job)
     u->asked = false;
     u->head.due = u->head.at = (struct mono){0};
     u->gw = job->uplinks->gw;
-    while (open_thread(u, &e) != ST_OK) {
+    u->t.looked = false;
+    while (uplink_trust_step(u, &e) != ST_OK || open_thread(u, &e) != ST_OK) {
         uplink_set_fault(u, e.text);
         if (thr_stop_wait(job->stop, uplink_backoff_ms(++u->failures, UINT32_MAX, -1))) {
             goto out;
@@ -291,7 +295,7 @@ void uplink_main(void *uplink_job)
     u->failures = 0;
     while (!thr_stop_wait(job->stop, 0)) {
         uplink_renew_step(u);
-        if (u->client || open_thread(u, &e) == ST_OK) {
+        if (uplink_trust_step(u, &e) == ST_OK && (u->client || open_thread(u, &e) == ST_OK)) {
             step(u);
         } else {
             uplink_set_fault(u, e.text);

@@ -79,7 +79,7 @@ static const char *call_advice(enum st st)
         {ST_TIMEOUT, "no answer in time: check signal, cable and SIM here, then the city"},
         {ST_IO, "nobody answers, or the line breaks: check network and DNS here, then the city"},
         {ST_CORRUPT, "who answers is not proven to be the city: see ca and url of this uplink, and "
-                     "who stands between"},
+                     "who stands between. Has the city changed its CA? fieldpost trust --file"},
         {ST_BAD, "what answers does not speak HTTP: see url, and who stands between"},
         {ST_FULL, "the answer is longer than any of the city's: a proxy or a sign-in page is "
                   "between here and the city"},

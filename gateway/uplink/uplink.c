@@ -90,10 +90,11 @@ static enum st open_entry(struct uplink *u, const struct uplink_cfg *cfg, struct
     u->id = strdup(cfg->id);
     u->url = strdup(cfg->url);
     u->ca = strdup(cfg->ca);
-    u->keys = calloc(cfg->receipt_keys.n + 1, sizeof(struct wire_pub *));
-    if (!u->id || !u->url || !u->ca || !u->keys) {
+    if (!u->id || !u->url || !u->ca) {
         return err_set(e, ST_MEMORY, "uplinks.%s: no memory", cfg->id);
     }
+    struct uplink_trust *t = &u->t.trust;
+    ERR_TRY(uplink_trust_init(t, cfg->receipt_keys.n, e));
     if (cfg->identity && uplink_identity_path(cfg->identity, "", cfg->id, u->identity.path,
                                               sizeof(u->identity.path), e) != ST_OK) {
         cfg_complain(c, &cfg->identity, "identity: the path is too long");
@@ -104,8 +105,9 @@ static enum st open_entry(struct uplink *u, const struct uplink_cfg *cfg, struct
     u->metered = (enum uplink_metered)cfg->metered;
     for (size_t i = 0; i < cfg->receipt_keys.n; i++) {
         struct err why = {0};
-        if (wire_pub_load(&u->keys[u->nkeys], cfg->receipt_keys.v[i], &why) == ST_OK) {
-            u->nkeys++;
+        if (wire_pub_load(&t->keys[t->nkeys].pub, cfg->receipt_keys.v[i], &why) == ST_OK) {
+            t->keys[t->nkeys++].until_ms = INT64_MAX;
+            t->files++;
         } else {
             cfg_complain(c, &cfg->receipt_keys.v[i], "receipt_keys: %s", why.text);
             good = false;
@@ -175,10 +177,7 @@ void uplinks_close(struct uplinks *us)
     }
     for (size_t i = 0; i < us->n; i++) {
         struct uplink *u = &us->v[i];
-        for (size_t k = 0; k < u->nkeys; k++) {
-            wire_pub_free(u->keys[k]);
-        }
-        free(u->keys);
+        uplink_trust_done(&u->t.trust);
         buf_done(&u->reply.body);
         buf_done(&u->run.bytes);
         (void)pthread_mutex_destroy(&u->lock);
@@ -222,6 +221,6 @@ enum st uplinks_carried(const struct uplinks *us, size_t i, struct store_reader 
 {
     const struct uplink *u = &us->v[i];
     const struct uplink_taker t = {
-        .id = u->id, .gw = us->gw, .keys = u->keys, .nkeys = u->nkeys, .reader = r};
+        .id = u->id, .gw = us->gw, .keys = u->t.trust.keys, .nkeys = u->t.trust.nkeys, .reader = r};
     return uplink_carried_take(&t, path, n, e);
 }

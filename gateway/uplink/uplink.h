@@ -36,6 +36,9 @@ struct uplink_status {
     int64_t renews_ms;    /* UTC: when the next month begins; 0: the date is not known */
     int64_t cert_to_ms;   /* UTC: when the TLS certificate ends; 0: there is none */
     char cert_text[200];  /* what is wrong with it, from 30 days before its end on; "" */
+    uint64_t trust_n;     /* the city's notice that counts last; 0: none does */
+    int64_t trust_to_ms;  /* UTC: when something that it replaced ends; 0: nothing does */
+    char trust_text[200]; /* why a notice is refused; "" */
 };
 void uplinks_status(const struct uplinks *u, size_t i, struct uplink_status *out);
 
@@ -60,6 +63,24 @@ enum st uplinks_carried(const struct uplinks *u, size_t i, struct store_reader *
 #define UPLINK_SPOOL ".receipts"
 enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_path,
                           const char *path, char *name, size_t size, struct err *e) ST_MUST_CHECK;
+
+/* ---- the city's own keys (decision 0023) ---- */
+
+/* Reads what the city's notices changed, from beside the store: after uplinks_open, where no thread
+ * runs. ST_BAD and ST_CORRUPT: something of it is damaged; what verified counts. */
+enum st uplinks_trust_open(struct uplinks *u, const char *store_path, struct err *e) ST_MUST_CHECK;
+/* Says what uplink i trusts and until when, a line each. */
+void uplinks_trust_say(const struct uplinks *u, size_t i, void (*say)(const char *text));
+/* Takes the notices in a file (a CBOR sequence, as the city gives them) that a person brought, up
+ * to the first that is refused; say() is told what each changes. They are kept beside the store,
+ * and a gateway that runs uses them within a second. ST_NOT_FOUND: signed by nobody whom it trusts;
+ * ST_CORRUPT: forged, out of order or replayed; ST_BAD: no such file; and those of the files. */
+struct uplink_trusted {
+    uint64_t fresh, known; /* notices that count now; that did before */
+};
+enum st uplinks_trust_take(struct uplinks *u, size_t i, const char *store_path, const char *file,
+                           const struct clk *clk, void (*say)(const char *text),
+                           struct uplink_trusted *n, struct err *e) ST_MUST_CHECK;
 
 /* What the store knows of the uplink's month: when it began (UTC; 0: the date was never known) and
  * what went over links that cost by the byte since. The gateway writes it once an hour. */

@@ -5,8 +5,10 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "gateway/base/drop.h"
 #include "gateway/base/log.h"
 #include "gateway/http/http.h"
+#include "gateway/uplink/trust_int.h"
 #include "gateway/uplink/uplink.h"
 
 /* One entry of the map `uplinks`. */
@@ -123,11 +125,13 @@ struct uplink_run {
  * first; ST_CORRUPT: it speaks of something else. */
 enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct store_batch *b,
                        const struct buf *receipt, struct mono now, struct err *e) ST_MUST_CHECK;
+/* Whether the last receipt names a key that is none of these. */
+bool uplink_run_stranger(const struct uplink_run *run, const struct uplink_key *keys, size_t nkeys);
 /* Verifies the last receipt and acknowledges what its signature covers, until the run is empty
  * (store NULL: all but the acknowledging).
  * A receipt that does not verify is dropped, and its batch will be sent again: ST_CORRUPT. Other
  * failures leave the rest of the run. acked() is told each batch that is durably acknowledged. */
-enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, size_t nkeys,
+enum st uplink_run_settle(struct uplink_run *run, const struct uplink_key *keys, size_t nkeys,
                           struct store *store, uint32_t uplink,
                           void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
                           struct err *e) ST_MUST_CHECK;
@@ -137,7 +141,7 @@ enum st uplink_run_settle(struct uplink_run *run, struct wire_pub *const *keys, 
 /* On whose behalf a file is read. */
 struct uplink_taker {
     const char *id, *gw;
-    struct wire_pub *const *keys;
+    const struct uplink_key *keys;
     size_t nkeys;
     uint32_t index; /* in the store */
     struct store_reader *reader;
@@ -182,23 +186,24 @@ struct uplink_city_config {
 struct uplink_head_call {
     struct http_client *client;
     const char *url, *gw;
-    struct wire_pub *const *keys;
+    const struct uplink_key *keys;
     size_t nkeys;
+    int64_t now_ms; /* UTC; INT64_MIN: the date is not known */
     int stop_fd;
     struct uplink_city_config *config; /* may be NULL */
 };
-/* Asks for the signed head with a fresh nonce and gives what it says to the store; lacks: what the
- * city has lost of what it had acknowledged. Nothing is applied unverified. reply: how the call
- * went (status 0: no answer, for the reason that http_client_do gave); its body is scratch. With an
- * answer: ST_NOT_FOUND: it is not a head; ST_CORRUPT: one that does not verify; else the store
- * could not take it. */
+/* Asks for the signed head with a fresh nonce and gives what it says to the store; trust: the
+ * number of the city's last notice; lacks: what the city has lost of what it had acknowledged.
+ * Nothing is applied unverified. reply: how the call went (status 0: no answer, for the reason that
+ * http_client_do gave); its body is scratch. With an answer: ST_NOT_FOUND: it is not a head;
+ * ST_CORRUPT: one that does not verify; else the store could not take it. */
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
-                        struct store_lacks *lacks, struct http_reply *reply,
+                        struct store_lacks *lacks, uint64_t *trust, struct http_reply *reply,
                         struct err *e) ST_MUST_CHECK;
-/* ST_OK when it answers this question and one of the keys signed it. */
+/* ST_OK when it answers this question and one of the keys that count then signed it. */
 enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
-                          const char *nonce, struct wire_pub *const *keys, size_t nkeys,
-                          struct err *e) ST_MUST_CHECK;
+                          const char *nonce, const struct uplink_key *keys, size_t nkeys,
+                          int64_t now_ms, struct err *e) ST_MUST_CHECK;
 
 /* ---- feeds (format/<name>.c) ---- */
 
@@ -242,11 +247,25 @@ struct uplink_deposit {
     unsigned failures;
 };
 
+/* Whom of the city it trusts, and the file that says so (trust_step.c). */
+struct uplink_trusting {
+    struct uplink_trust trust;
+    bool looked;
+    ino_t ino; /* of what was read */
+    struct timespec mtime;
+    off_t size;
+    char ca[DROP_PATH_BYTES + 128]; /* the PEM file for TLS now */
+    bool reopen;                    /* connections under other CAs than these are to end */
+    struct mono next_look, next_ask;
+    int64_t ends_ms; /* UTC: when something of it ends */
+    uint64_t heard;  /* the last notice that a head told of and that was asked for */
+    bool told;       /* an event says why a notice is refused */
+};
+
 struct uplink {
     char *id, *url, *ca;
     bool required;
-    struct wire_pub **keys;
-    size_t nkeys;
+    struct uplink_trusting t;
     uint32_t index; /* in the store */
     enum uplink_metered metered;
     pthread_mutex_t lock;
@@ -294,6 +313,17 @@ uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
 void uplink_renew_step(struct uplink *u);
 /* What to show: NULL without one, or when it has ended, for batches go without it. */
 const char *uplink_client_cert(const struct uplink *u);
+
+/* Reads the notices again when their file has changed, and looks what has ended; at most once a
+ * second. The client is closed (NULL) when other CAs count. ST_IO: the file for TLS cannot be
+ * written, so nothing can be sent. */
+enum st uplink_trust_step(struct uplink *u, struct err *e) ST_MUST_CHECK;
+/* Asks the city for its notices and takes them. true: there are new ones. */
+bool uplink_trust_ask(struct uplink *u);
+/* A head says that there are notices up to that number. */
+void uplink_trust_heard(struct uplink *u, uint64_t n);
+/* Now, for what ends; INT64_MIN: the date is not known. */
+int64_t uplink_trust_now(const struct clk *clk);
 
 /* status.c: what fails on the way to the city and back; what fails here, in the store, which is
  * over when the store works again, batch or no batch; and what went well. */

@@ -262,6 +262,20 @@ static void put_certificate(struct web_json *j, const struct web_uplink *u, int6
     web_json_close(j, '}');
 }
 
+/* What the city announced of its own keys. */
+static void put_trust(struct web_json *j, const struct web_uplink *u)
+{
+    if (u->trust_n == 0 && !u->trust_text[0]) {
+        web_json_text(j, "trust", NULL);
+        return;
+    }
+    web_json_open(j, "trust", '{');
+    web_json_int(j, "notice", (int64_t)u->trust_n);
+    put_known(j, "ends_ms", u->trust_to_ms > 0, (double)u->trust_to_ms);
+    web_json_text(j, "text", u->trust_text);
+    web_json_close(j, '}');
+}
+
 static void put_uplinks(struct web_json *j, struct web *w)
 {
     struct web_uplink up[UPLINKS_MAX];
@@ -279,6 +293,7 @@ static void put_uplinks(struct web_json *j, struct web *w)
         web_json_int(j, "bytes", (int64_t)up[i].bytes);
         put_data(j, &up[i]);
         put_certificate(j, &up[i], clk_now(w->clk).utc_ms);
+        put_trust(j, &up[i]);
         put_receipt(j, w, up[i].id);
         web_json_close(j, '}');
     }

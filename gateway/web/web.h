@@ -25,6 +25,9 @@ struct web_uplink {
     int64_t month_bytes, budget_bytes, renews_ms; /* 0: no budget; not known */
     int64_t cert_to_ms; /* when its TLS certificate ends; 0: it has none */
     char cert_text[200];
+    uint64_t trust_n;    /* the city's notice on its keys that counts last; 0: none */
+    int64_t trust_to_ms; /* when what it replaced ends; 0: nothing does */
+    char trust_text[200];
 };
 struct web_site {
     const char *id, *name, *territory, *language, *version;

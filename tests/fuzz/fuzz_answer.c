@@ -1,6 +1,7 @@
-/* What an uplink makes of any answer: verdict, receipt, head. The first two bytes choose status and
- * type, the others are the body. Beside the sanitizers: only a problem document about our bytes is
- * final, a receipt that is taken is for our batch, and a head without its signature is never one.
+/* What an uplink makes of any answer: verdict, receipt, head, notices. The first two bytes choose
+ * status and type, the others are the body. Beside the sanitizers: only a problem document about
+ * our bytes is final, a receipt that is taken is for our batch, and a head or a notice without its
+ * signature is never one.
  */
 // uses: uplink store wire http
 // seeds: tests/fuzz/corpus/answer/*
@@ -63,8 +64,21 @@ static void try_head(const struct buf *body)
     struct wire_head h = {.owned = NULL};
     struct wire_cose cose;
     if (wire_head_open(&h, &cose, body->p, body->n, NULL) == ST_OK)
-        demand(uplink_head_check(&h, &cose, GW, "abc", NULL, 0, NULL) == ST_CORRUPT);
+        demand(uplink_head_check(&h, &cose, GW, "abc", NULL, 0, INT64_MIN, NULL) == ST_CORRUPT);
     wire_head_done(&h);
+}
+
+static void try_notices(const struct buf *body)
+{
+    static struct uplink_trust t;
+    const struct uplink_trust_how how = {.by_hand = true, .now_ms = INT64_MIN};
+    struct uplink_trust_took took;
+    struct err e = {.text = ""};
+    if (!t.keys) /* without a key nobody is believed */
+        demand(uplink_trust_init(&t, 0, NULL) == ST_OK);
+    enum st st = uplink_trust_take(&t, body->p, body->n, &how, &took, &e);
+    demand(took.fresh == 0 && took.known == 0 && t.n == 0 && t.notices.n == 0);
+    demand((st == ST_OK) == (body->n == 0) && (st == ST_OK || e.text[0]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -78,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     try_verdict(&r);
     try_receipt(&r.body);
     try_head(&r.body);
+    try_notices(&r.body);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 // What verify.mjs makes of the city's heads and digests, and of the digests in batches.
-import { TYPES, hex, need, open, sha256 } from './verify.mjs';
+import { X509Certificate, createPublicKey } from 'node:crypto';
+import { TYPES, hex, need, ofKey, open, sha256 } from './verify.mjs';
 
 const DAY_MS = 86400000, VIET_NAM_MS = 7 * 3600000;
 const dayOf = (b) => new Date(Math.floor((Number(b.to) - 1 + VIET_NAM_MS) / DAY_MS) * DAY_MS).toISOString().slice(0, 10);
@@ -81,4 +82,35 @@ export function checkDigest(digest, pub, batches, day) {
     need(!own || (own[1] === day && own[2] === from && own[3] === to && own[4] === readings && own[5] === gaps &&
       hex(own[6]) === hex(hash)), `not what was sealed in batch ${seq}`);
   }
+}
+
+// The keys of the city, each with its end, from its first one and its notices, each signed by the key that
+// the one before it left.
+export function followNotices(notices, first) {
+  const keys = [{ ...first }];
+  let before = Buffer.alloc(32), n;
+  for (const notice of notices) {
+    const { keys: header, payload: x } = open(notice, [keys.at(-1)]);
+    need(header.get(3) === TYPES.notice, 'not a notice');
+    need(x.get('v') === 1 && (n === undefined || x.get('n') === n + 1), 'a notice is missing');
+    need(x.get('n') === 1 || n === undefined || hex(x.get('prev')) === hex(before), 'a notice of another row');
+    need(x.get('at') <= x.get('from') && x.get('from') < x.get('until'), 'times that are none');
+    need(x.has('key') || x.has('ca'), 'a notice of nothing');
+    for (const der of x.get('ca') ?? []) need(new X509Certificate(der).ca, 'a CA that is none');
+    if (x.has('key')) {
+      keys.at(-1).until = x.get('until');
+      keys.push(ofKey(createPublicKey({ key: x.get('key'), format: 'der', type: 'spki' })));
+    }
+    n = x.get('n');
+    before = sha256(encodeAgain(notice));
+  }
+  return keys;
+}
+
+// The bytes of a COSE_Sign1 from its parts.
+function encodeAgain({ parts }) {
+  const head = (n) => (n < 24 ? Buffer.from([0x40 | n]) : n < 256 ? Buffer.from([0x58, n]) : Buffer.from([0x59, n >> 8, n & 255]));
+  const [header, , payload, signature] = parts;
+  return Buffer.concat([Buffer.from([0xd2, 0x84]), head(header.length), header, Buffer.from([0xa0]), head(payload.length), payload,
+    head(signature.length), signature]);
 }

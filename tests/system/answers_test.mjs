@@ -9,9 +9,9 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { checkDigest, checkHead } from './answers.mjs';
+import { checkDigest, checkHead, followNotices } from './answers.mjs';
 import { Judge, parse } from './cddl.mjs';
-import { checkReceipt, decode, load, loadKey, openBatch } from './verify.mjs';
+import { checkReceipt, decode, decoder, hex, load, loadKey, openBatch } from './verify.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url)), dir = process.env.FP_ANSWERS;
 const at = (...path) => join(dir, ...path), bytes = (...path) => load(at(...path));
@@ -31,13 +31,14 @@ const MESSAGES = {
   'sealed digest': [load(file(ofDigest)), (f, key = device) => openBatch(f, [key])],
   receipt: [bytes('receipts', receipts[0]), (f, key = city) => checkReceipt(decode(load(f)), key, batches)],
   head: [bytes('head'), (f, key = city) => checkHead(decode(load(f)), key, batches, info.nonce)],
+  notice: [bytes('notice'), (f, key = city) => followNotices([decode(load(f))], key)],
   digest: [bytes('digest'), (f, key = city) => checkDigest(decode(load(f)), key, batches, info.day)],
 };
 
 test('verify.mjs takes all of it', () => {
   const r = spawnSync(process.execPath, [join(here, 'verify.mjs'), '--key', at('device.pub'), '--city-key', at('city.pub'),
     ...receipts.flatMap((x) => ['--receipt', at('receipts', x)]), '--head', at('head'), '--nonce', info.nonce,
-    '--digest', at('digest'), '--day', info.day, manifest], { encoding: 'utf8', maxBuffer: 1 << 26 });
+    '--digest', at('digest'), '--day', info.day, '--notices', at('notices'), manifest], { encoding: 'utf8', maxBuffer: 1 << 26 });
   assert.equal(r.stderr, '');
   assert.equal(r.status, 0);
   assert.ok(receipts.length > 5 && batches.some((b) => b.data && b.payload.length));
@@ -51,7 +52,7 @@ test('the grammar in batch.cddl takes each kind', () => {
 // In a process of its own: it and verify.mjs share cbor-x, and want different things of tag 18.
 test('@auth0/cose takes each kind, and none of it with a flipped bit in payload or signature', () => {
   for (const [name, [message]] of Object.entries(MESSAGES)) {
-    const key = at(/receipt|head|^digest/.test(name) ? 'city.pub' : 'device.pub');
+    const key = at(/receipt|head|^digest|notice/.test(name) ? 'city.pub' : 'device.pub');
     const r = spawnSync(process.execPath, [join(here, 'auth0.mjs'), key], { input: message, encoding: 'utf8' });
     assert.equal(r.stderr, '', name);
     assert.equal(r.status, 0, name);
@@ -71,7 +72,7 @@ test('the digest of the city is that of the gateway', () => {
 test('each kind is refused with any bit flipped, and under another key', (t) => {
   const stranger = { key: generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey };
   for (const [name, [message, check]] of Object.entries(MESSAGES)) {
-    const kid = /receipt|head|^digest/.test(name) ? city.kid : device.kid;
+    const kid = /receipt|head|^digest|notice/.test(name) ? city.kid : device.kid;
     check(message);
     assert.throws(() => check(message, { ...stranger, kid }), /signature/, name);
     for (let bit = 0; bit < message.length * 8; bit++) {
@@ -81,6 +82,20 @@ test('each kind is refused with any bit flipped, and under another key', (t) => 
     }
     t.diagnostic(`${name}: ${message.length * 8} flipped bits refused`);
   }
+});
+
+test('each receipt is by a key of its time', () => {
+  const all = decoder.decodeMultiple(load(at('notices'))), keys = followNotices(all, city);
+  assert.equal(keys.length, 3);
+  const by = new Map(receipts.map((x) => decode(bytes('receipts', x))).map((r) => [hex(decode(r.parts[0]).get(4)), r]));
+  assert.deepEqual(new Set(by.keys()), new Set(keys.slice(0, 2).map((k) => k.kid)));
+  for (const r of by.values()) {
+    checkReceipt(r, keys, batches);
+    assert.throws(() => checkReceipt(r, keys.map((k) => ({ ...k, until: 1 })), batches), /had ended/);
+  }
+  assert.throws(() => checkReceipt(by.get(keys[1].kid), city, batches), /another key/);
+  assert.throws(() => followNotices([all[0], all[2]], city), /missing/);
+  assert.throws(() => followNotices(all.slice(1), city), /another key/);
 });
 
 test('an answer to another question is refused', () => {
@@ -94,7 +109,7 @@ test('an answer to another question is refused', () => {
 
 // Signed by the right key over the right payload, under the type of another kind.
 test('the content type of something else is refused', () => {
-  const kinds = { receipt: /not a receipt/, head: /not a head/, digest: /not a digest/ };
+  const kinds = { receipt: /not a receipt/, head: /not a head/, digest: /not a digest/, notice: /not a notice/ };
   for (const [name, why] of Object.entries(kinds))
     for (const other of readdirSync(at('swapped')).filter((x) => x.startsWith(`${name}-`)))
       assert.throws(() => MESSAGES[name][1](at('swapped', other)), why, other);

@@ -1,5 +1,6 @@
 """A real gateway seals over midnight of Viet Nam and sends to the real city; what both have signed then
-goes before independent readers (answers_test.mjs): data, control, digest, receipts, head."""
+goes before independent readers (answers_test.mjs): data, control, digest, receipts, head, and the notices with
+which the city changes its keys."""
 import datetime
 import json
 import os
@@ -16,7 +17,8 @@ from fp_proc import Https, main, run, until, write  # noqa: E402
 DAY_MS, VIET_NAM_MS = 86_400_000, 7 * 3_600_000
 NONCE = "0011223344556677"
 TYPES = {"receipt": "application/vnd.fieldpost.receipt+cbor", "head": "application/vnd.fieldpost.head+cbor",
-         "digest": "application/vnd.fieldpost.digest+cbor"}
+         "digest": "application/vnd.fieldpost.digest+cbor",
+         "notice": "application/vnd.fieldpost.trust+cbor"}
 
 
 class Verifiers(LineCase):
@@ -45,19 +47,47 @@ class Verifiers(LineCase):
         self.sleeps(1500)  # and some windows of the next day
         until(lambda: self.arrived() == self.sealed(), 60, "all at the city")
         self.assertEqual(self.gw.stop(), 0)
-        run([self.gw.exe, "export", "--config", self.gw.conf, "--sealed", os.path.join(self.out, "usb")])
         shown = json.loads(run([self.gw.exe, "digest", "--config", self.gw.conf, "--format", "json"]).stdout)
         self.assertEqual(shown["day"], day)
         self.gather(shown)
+        self.next_keys()
+        run([self.gw.exe, "export", "--config", self.gw.conf, "--sealed", os.path.join(self.out, "usb")])
+        for seq, whole in self.city_sql("SELECT b.seq, r.cose FROM batch b JOIN receipt r ON r.batch = b.id"):
+            self.put(f"receipts/{seq}", whole)
         env = {**os.environ, "FP_ANSWERS": self.out}
         done = subprocess.run(["node", "--test", os.path.join(HERE, "answers_test.mjs")], env=env, text=True,
                               capture_output=True)
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def announce(self, *more):
+        run([self.city.exe, "announce", "--config", self.city.conf, *more])
+
+    def next_keys(self):
+        """The next receipt key signs at once, a CA and one more key are named; a window comes."""
+        self.announce("--next-key", "--after", "0s")
+        first = self.notices()
+        self.swap("notice", first, self.city.key, [t for n, t in TYPES.items() if n != "notice"] + [112])
+        self.put("notice", first)
+        before = self.arrived()
+        self.gw.start()
+        until(lambda: self.arrived() > before, 60, "a window under the next key")
+        until(lambda: self.arrived() == self.sealed(), 60, "all at the city")
+        self.assertEqual(self.gw.stop(), 0)
+        self.announce("--next-ca", self.city.ca, "--both", "1d")
+        self.announce("--next-key", "--after", "1d")
+        self.put("notices", self.notices())
+
+    def notices(self):
+        https = Https(self.city.port, self.city.ca)
+        try:
+            status, headers, body = https.request("GET", "/v1/trust")
+            self.assertEqual((status, headers["content-type"]), (200, "application/cbor-seq"))
+            return body
+        finally:
+            https.close()
+
     def gather(self, shown):
-        for seq, whole in self.city_sql("SELECT b.seq, r.cose FROM batch b JOIN receipt r ON r.batch = b.id"):
-            self.put(f"receipts/{seq}", whole)
         https, url = Https(self.city.port, self.city.ca), f"/v1/gateways/{self.gw.gw}"
         answers = {"receipt": self.city_sql("SELECT cose FROM receipt LIMIT 1")[0][0]}
         self.stack.callback(https.c.close)

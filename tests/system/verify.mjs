@@ -2,14 +2,15 @@
 // tools alone: node:crypto, cbor-x, the zstd program.
 //
 //   node verify.mjs --key device.pub [--city-key city.pub] [--receipt FILE]... [--head FILE --nonce N]
-//     [--digest FILE --day DAY] BATCH|MANIFEST...
+//     [--digest FILE --day DAY] [--notices FILE] BATCH|MANIFEST...
 //
 // A batch that is signed by a known key may name the next key of its gateway in a `key` entry, so the
 // first key is enough. Verifies each batch (envelope, signature, header), the links between those that are given, and
 // each receipt against its batch. MANIFEST is the {gw}/manifest.json of a folder of sealed batches:
 // all that it names must be there. A receipt's FILE may hold many, one behind the other. Prints all
 // readings as CSV: series,ts_ms,value. A head and a day's digest of the city are held against the batches
-// that are given, as is every digest that a batch holds of them. Exit 1 when anything is off.
+// that are given, as is every digest that a batch holds of them. With the city's notices its first key is
+// enough: a receipt counts that was signed by a key of its time. Exit 1 when anything is off.
 import { spawnSync } from 'node:child_process';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -24,6 +25,7 @@ const TYPES = {
   receipt: 'application/vnd.fieldpost.receipt+cbor',
   head: 'application/vnd.fieldpost.head+cbor',
   digest: 'application/vnd.fieldpost.digest+cbor',
+  notice: 'application/vnd.fieldpost.trust+cbor',
   senml: 112,
 };
 const Q = { unknown: 64, corrected: 128 };
@@ -215,9 +217,12 @@ function checkLinks(batches) {
   }
 }
 
-function checkReceipt(receipt, pub, batches) {
-  const { keys, payload: r } = open(receipt, [pub]);
+// city: its key, or all of them.
+function checkReceipt(receipt, city, batches) {
+  const pubs = [city].flat(), { keys, payload: r } = open(receipt, pubs);
   need(keys.get(3) === TYPES.receipt, 'not a receipt');
+  const until = pubs.find((p) => p.kid === hex(keys.get(4))).until ?? Infinity;
+  need(r.get('received') < until, 'a receipt by a key that had ended');
   const find = (seq) => batches.find((b) => b.chain === hex(r.get('chain')) && b.seq === seq);
   const b = find(r.get('seq'));
   need(b, 'a receipt for a batch that is not given');
@@ -239,6 +244,7 @@ async function main() {
       nonce: { type: 'string' },
       digest: { type: 'string' },
       day: { type: 'string' },
+      notices: { type: 'string' },
     },
   });
   if (!values.key || !positionals.length || ((values.receipt.length || values.head || values.digest) && !values['city-key'])) {
@@ -258,12 +264,13 @@ async function main() {
   const order = new Map(batches.map((b, i) => [b.chain, i]).reverse());
   batches.sort((a, b) => order.get(a.chain) - order.get(b.chain) || a.seq - b.seq);
   checkLinks(batches);
+  const { checkDigest, checkHead, checkSealedDigests, followNotices } = await import('./answers.mjs');
+  const city = values['city-key'] && loadKey(values['city-key']), all = [city];
+  if (values.notices)
+    inFile(values.notices, () => all.splice(0, 1, ...followNotices(decoder.decodeMultiple(load(values.notices)), city)));
   for (const file of values.receipt)
-    inFile(file, () => decoder.decodeMultiple(load(file)).forEach(
-      (receipt) => checkReceipt(receipt, loadKey(values['city-key']), batches)));
-  const { checkDigest, checkHead, checkSealedDigests } = await import('./answers.mjs');
+    inFile(file, () => decoder.decodeMultiple(load(file)).forEach((receipt) => checkReceipt(receipt, all, batches)));
   checkSealedDigests(batches);
-  const city = values['city-key'] && loadKey(values['city-key']);
   if (values.head) inFile(values.head, () => checkHead(decode(load(values.head)), city, batches, values.nonce));
   if (values.digest) inFile(values.digest, () => checkDigest(decode(load(values.digest)), city, batches, values.day));
   const lines = ['series,ts_ms,value'];
@@ -273,7 +280,7 @@ async function main() {
   return 0;
 }
 
-export { TYPES, checkLinks, checkReceipt, decode, decoder, hex, load, loadKey, need, open, openBatch, sha256 };
+export { TYPES, checkLinks, checkReceipt, decode, decoder, hex, load, loadKey, need, ofKey, open, openBatch, sha256 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) // not awaited: answers.mjs imports this file
   main().then((code) => { process.exitCode = code; }, (e) => {

@@ -12,8 +12,8 @@ _fieldpost() {
                 distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles keygen key enroll status export receipts resend backup digest verify correct
-                maintain retire token --help --version'
+            offer='run check profiles keygen key enroll status export receipts trust resend backup digest
+                verify correct maintain retire token --help --version'
             ;;
         esac
     else
@@ -52,6 +52,7 @@ _fieldpost() {
             fieldpost.status) offer='--config --json' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
+            fieldpost.trust) offer='--config --file' ;;
             fieldpost.resend) offer='--config --all' ;;
             fieldpost.backup) offer='--config --out' ;;
             fieldpost.digest) offer='--config --day --format' ;;

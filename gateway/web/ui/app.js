@@ -125,6 +125,8 @@ function problems() {
     if (u.certificate && u.certificate.text) list.push({ level: "warn",
       text: t("certificate_problem", { id: u.id }),
       step: `${t("certificate_problem_step")} (${u.certificate.text})` });
+    if (u.trust && u.trust.text) list.push({ level: "warn", text: t("trust_problem", { id: u.id }),
+      step: `${t("trust_problem_step")} (${u.trust.text})` });
   }
   list.push(...storageProblems());
   list.push(...sick.filter((d) => broken(d) && own(d)).map(deviceProblem));

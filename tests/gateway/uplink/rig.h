@@ -52,6 +52,10 @@ struct city {
     int config_answer;
     unsigned configs;
     size_t configs_behind;
+    /* What it announced of its own keys; under lock. */
+    struct buf notices;
+    uint64_t trust; /* what the head says of them */
+    unsigned asked; /* how often they were asked for */
     const atomic_llong *clock_ms;
 };
 
@@ -59,7 +63,8 @@ struct rig {
     struct city city;
     char db[128], key_path[128];
     struct wire_key *key;
-    atomic_llong mono_ms;
+    atomic_llong mono_ms, utc_ms;
+    atomic_int grade;
     struct clk clk;
     struct store *store;
     struct store_chain chain;
@@ -165,6 +170,9 @@ static void on_head(void *ctx, const struct http_request *q, struct http_answer 
     memcpy(chain.through_hash, c->two, WIRE_HASH_BYTES);
     chain.missing = c->missing;
     chain.nmissing = c->missing[0][0] != 0;
+    (void)pthread_mutex_lock(&c->lock);
+    h.trust = c->trust;
+    (void)pthread_mutex_unlock(&c->lock);
     h.nonce_n = strlen(nonce);
     memcpy(h.nonce, nonce, h.nonce_n);
     h.keeps_config = c->keeps;
@@ -194,7 +202,20 @@ static void on_config(void *ctx, const struct http_request *q, struct http_answe
     }
 }
 
+static void on_trust(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    (void)q;
+    buf_init(&a->body, WIRE_BATCH_MAX);
+    (void)pthread_mutex_lock(&c->lock);
+    c->asked++;
+    a->status = buf_put(&a->body, c->notices.p, c->notices.n) == ST_OK ? 200 : 500;
+    (void)pthread_mutex_unlock(&c->lock);
+    a->content_type = "application/cbor-seq";
+}
+
 static const struct http_route routes[] = {
+    {"GET", "/v1/trust", 0, on_trust},
     {"GET", "/v1/gateways/{gw}/head", 0, on_head},
     {"PUT", "/v1/gateways/{gw}/config", WIRE_BATCH_MAX, on_config},
     {"PUT", "/v1/gateways/{gw}/batches/{chain}/{seq}", WIRE_BATCH_MAX, on_put}};
@@ -204,6 +225,7 @@ static void city_open(struct city *c)
     struct err e = {0};
     (void)pthread_mutex_init(&c->lock, NULL);
     c->answer = take_all;
+    buf_init(&c->notices, WIRE_BATCH_MAX);
     c->dir = temp_make();
     assert_non_null(c->dir);
     (void)snprintf(c->cert, sizeof(c->cert), "%s/tls.pem", c->dir);
@@ -231,6 +253,7 @@ static void city_open(struct city *c)
                                         .max_connections = 8,
                                         .timeout_s = 30};
     ok(http_server_open(&c->server, &cfg, routes, 3, c, &e), &e);
+    ok(http_server_open(&c->server, &cfg, routes, sizeof(routes) / sizeof(routes[0]), c, &e), &e);
     (void)snprintf(c->url, sizeof(c->url), "https://127.0.0.1:%u/", http_server_port(c->server));
 }
 
@@ -246,8 +269,8 @@ static size_t city_seen(struct city *c)
 
 static struct clk_time now(void *ctx)
 {
-    (void)ctx;
-    return (struct clk_time){T0, CLK_SYNCED, 0};
+    struct rig *r = ctx;
+    return (struct clk_time){atomic_load(&r->utc_ms), (enum clk_grade)atomic_load(&r->grade), 0};
 }
 
 static struct mono mono(void *ctx)
@@ -314,6 +337,8 @@ static void rig_open(struct rig *r, int batches)
     memset(r, 0, sizeof(*r));
     city_open(&r->city);
     atomic_init(&r->mono_ms, 1000000);
+    atomic_init(&r->utc_ms, T0);
+    atomic_init(&r->grade, CLK_SYNCED);
     r->city.clock_ms = &r->mono_ms;
     r->clk = (struct clk){now, mono, NULL, r};
     (void)snprintf(r->db, sizeof(r->db), "%s/fieldpost.db", r->city.dir);
@@ -362,7 +387,7 @@ static void rig_step(struct rig *r)
     (void)poll(NULL, 0, 1); /* lets the other threads run */
 }
 
-static void rig_until_seen(struct rig *r, size_t n)
+static inline void rig_until_seen(struct rig *r, size_t n)
 {
     for (int i = 0; city_seen(&r->city) < n; i++) {
         if (i == STEPS_MAX) {
@@ -415,11 +440,12 @@ static void rig_close(struct rig *r)
     http_server_close(r->city.server);
     wire_key_free(r->city.sign);
     wire_key_free(r->city.other);
+    buf_done(&r->city.notices);
     temp_done(r->city.dir);
 }
 
 /* What the store would still send, in order. */
-static void assert_unsent(struct rig *r, const uint64_t *want, size_t n)
+static inline void assert_unsent(struct rig *r, const uint64_t *want, size_t n)
 {
     struct err e = {0};
     struct store_reader *reader = NULL;

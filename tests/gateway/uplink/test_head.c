@@ -13,6 +13,7 @@
 #include "tests/support/temp.h"
 
 #define GW "gw-1"
+#define ENDS_MS INT64_C(1790000000000)
 #define NONCE "00112233445566778899aabbccddeeff"
 
 static struct wire_key *made(const char *dir, const char *name)
@@ -25,12 +26,13 @@ static struct wire_key *made(const char *dir, const char *name)
     return k;
 }
 
-/* What the check says of a head that the key signs for that gateway and that nonce. */
-static enum st check(const struct wire_key *key, const struct wire_pub *known, const char *gw,
-                     const char *nonce)
+/* What the check says of a head that the key signs for that gateway and that nonce, when it is
+ * asked for at now_ms. */
+static enum st check_at(const struct wire_key *key, const struct wire_pub *known, const char *gw,
+                        const char *nonce, int64_t now_ms)
 {
     struct wire_head h = {.nonce_n = strlen(nonce)}, got;
-    struct wire_pub *keys[] = {(struct wire_pub *)(uintptr_t)known};
+    const struct uplink_key keys[] = {{(struct wire_pub *)(uintptr_t)known, ENDS_MS}};
     struct wire_cose cose;
     struct buf b;
     (void)snprintf(h.gw, sizeof(h.gw), "%s", gw);
@@ -38,10 +40,16 @@ static enum st check(const struct wire_key *key, const struct wire_pub *known, c
     buf_init(&b, 4096);
     assert_int_equal(wire_head_sign(&h, wire_key_signer(key), &b, NULL), ST_OK);
     assert_int_equal(wire_head_open(&got, &cose, b.p, b.n, NULL), ST_OK);
-    enum st st = uplink_head_check(&got, &cose, GW, NONCE, keys, 1, NULL);
+    enum st st = uplink_head_check(&got, &cose, GW, NONCE, keys, 1, now_ms, NULL);
     wire_head_done(&got);
     buf_done(&b);
     return st;
+}
+
+static enum st check(const struct wire_key *key, const struct wire_pub *known, const char *gw,
+                     const char *nonce)
+{
+    return check_at(key, known, gw, nonce, ENDS_MS - 1);
 }
 
 static void a_head_answers_this_question_or_none(void **state)
@@ -56,6 +64,8 @@ static void a_head_answers_this_question_or_none(void **state)
     assert_int_not_equal(check(city, pub, GW, NONCE "0"), ST_OK);
     assert_int_not_equal(check(city, pub, "gw-2", NONCE), ST_OK);
     assert_int_not_equal(check(other, pub, GW, NONCE), ST_OK);
+    assert_int_not_equal(check_at(city, pub, GW, NONCE, ENDS_MS), ST_OK);
+    assert_int_equal(check_at(city, pub, GW, NONCE, INT64_MIN), ST_OK); /* no date is known */
     wire_key_free(city);
     wire_key_free(other);
     temp_done(dir);

@@ -132,18 +132,18 @@ def _openssl(*args):
     run(["openssl", *args])
 
 
-def make_tls(folder):
+def make_tls(folder, days="30"):
     """A CA and a server certificate for 127.0.0.1: ca.pem, tls.pem, tls.key."""
     def f(name):
         return os.path.join(folder, name)
-    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", days]
     _openssl("req", "-x509", *new, "-keyout", f("ca.key"), "-out", f("ca.pem"), "-subj",
              "/CN=contract test CA")
     _openssl("req", *new, "-keyout", f("tls.key"), "-out", f("tls.csr"), "-subj", "/CN=127.0.0.1")
     with open(f("san"), "w", encoding="ascii") as s:
         s.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
     _openssl("x509", "-req", "-in", f("tls.csr"), "-CA", f("ca.pem"), "-CAkey", f("ca.key"),
-             "-CAcreateserial", "-days", "30", "-extfile", f("san"), "-out", f("tls.pem"))
+             "-CAcreateserial", "-days", days, "-extfile", f("san"), "-out", f("tls.pem"))
 
 
 def write(path, data, mode=0o644):
