@@ -86,6 +86,12 @@ enum st wire_next_num(struct wire_reader *r, struct num *v, struct err *e) ST_MU
 uint8_t *wire_store_time(uint8_t *p, int64_t ms);
 enum st wire_next_time(struct wire_reader *r, int64_t *ms, struct err *e) ST_MUST_CHECK;
 
+/* ---- control.c ---- */
+
+/* What a `correct` entry does, in the order of enum wire_change, and the work that a `maintain`
+ * entry tells of, in that of enum wire_work; NULL at the end. */
+extern const char *const wire_changes[], *const wire_works[];
+
 /* ---- correct.c ---- */
 
 enum st wire_put_arguments(struct buf *out, const struct wire_fix *f) ST_MUST_CHECK;
