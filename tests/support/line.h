@@ -38,6 +38,8 @@ struct line {
     struct seal *seal;
     struct thr writer;
     struct thr_stop writer_stop;
+    enum st writer_st; /* its first failure */
+    struct err writer_err;
 };
 
 /* Sets up folder, key and clock; periods are 10 s, windows 60 s, names dev-0/p0 …. */
@@ -66,7 +68,8 @@ void line_run(struct line *l, int64_t t_ms);
 /* One turn of the writer; flush commits the journal. */
 void line_step(struct line *l, bool flush);
 /* Between the two a thread does the writer's turns, as main's does, so that the test may make calls
- * that wait for the writer. A turn may fail for a full store and for nothing else. */
+ * that wait for the writer. A turn may fail for a full store and for nothing else: line_writer_stop
+ * says so. */
 void line_writer_start(struct line *l);
 void line_writer_stop(struct line *l);
 
