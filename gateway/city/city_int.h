@@ -273,8 +273,8 @@ struct city_entry_at { /* where an entry stands: */
     int64_t batch, n;  /* row, place in it */
     int64_t chain, seq;
 };
-/* Inside a transaction: keeps a `time`, `correct`, `maintain`, `digest` or `config` entry; others
- * are passed over. */
+/* Inside a transaction: keeps a `time`, `correct`, `maintain`, `digest`, `rest` or `config` entry;
+ * others are passed over. */
 enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
                           const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
 /* Inside a transaction: keeps those of all control batches that are held already. */
@@ -283,6 +283,8 @@ enum st city_correct_fill(struct city_db *d, struct err *e) ST_MUST_CHECK;
 
 enum st city_digest_keep(struct city_db *d, const struct city_entry_at *at,
                          const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
+enum st city_rest_keep(struct city_db *d, const struct city_entry_at *at,
+                       const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
 /* Signs what the city holds of that day of a gateway and appends it to out. */
 enum st city_digest(struct city_db *d, int64_t gateway, const char *gw, int64_t day, int64_t now_ms,
                     const struct wire_key *sign, struct buf *out, struct err *e) ST_MUST_CHECK;

@@ -34,6 +34,8 @@ enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
     if (x->kind == WIRE_ENTRY_CONFIG)
         return city_db_run(
             d, city_db_bind(d, SQL_CONFIG_SAY, "ib", at->chain, x->hash.p, x->hash.n), e);
+    if (x->kind == WIRE_ENTRY_REST)
+        return city_rest_keep(d, at, x, e);
     return ST_OK;
 }
 

@@ -131,9 +131,17 @@ static const char schema_10[] =
     "CREATE TABLE IF NOT EXISTS trust(n INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL,"
     " has_key INTEGER NOT NULL, cose BLOB NOT NULL) STRICT;";
 
+/* Version 11: digests of chains that ended before theirs was due, told in a later one. */
+static const char schema_11[] =
+    "CREATE TABLE IF NOT EXISTS rest(batch INTEGER NOT NULL REFERENCES batch(id),"
+    " n INTEGER NOT NULL, gateway INTEGER NOT NULL, chain BLOB NOT NULL, day INTEGER NOT NULL,"
+    " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " gaps INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
+    "CREATE INDEX IF NOT EXISTS rest_day ON rest(gateway, chain, day, seq_from);";
+
 /* Each may run again; the version is told when all of them are there and filled. */
-static const char *const later[] = {schema_3, schema_4, schema_5, schema_6,
-                                    schema_7, schema_8, schema_9, schema_10};
+static const char *const later[] = {schema_3, schema_4, schema_5,  schema_6, schema_7,
+                                    schema_8, schema_9, schema_10, schema_11};
 #define LATER (sizeof later / sizeof *later)
 #define SCHEMA_VERSION (2 + (int)LATER)
 

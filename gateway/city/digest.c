@@ -23,6 +23,19 @@ enum st city_digest_keep(struct city_db *d, const struct city_entry_at *at,
                        e);
 }
 
+enum st city_rest_keep(struct city_db *d, const struct city_entry_at *at,
+                       const struct wire_entry *x, struct err *e)
+{
+    const struct wire_digest *g = &x->digest;
+
+    return city_db_run(d,
+                       city_db_bind(d, SQL_REST_ADD, "iibiiiiib", at->batch, at->n, x->chain.p,
+                                    x->chain.n, g->day, (int64_t)g->seq_from, (int64_t)g->seq_to,
+                                    (int64_t)g->readings, (int64_t)g->gaps, g->hash,
+                                    sizeof g->hash),
+                       e);
+}
+
 struct day {
     struct city_db *d;
     int64_t day;
@@ -61,6 +74,7 @@ static enum st add_said(struct day *y, int64_t chain, const uint8_t id[WIRE_ID_B
     r->sealed_in = (uint64_t)sqlite3_column_int64(s, 4);
     r->said.readings = (uint64_t)sqlite3_column_int64(s, 5);
     r->said.gaps = (uint64_t)sqlite3_column_int64(s, 6);
+    r->elsewhere = city_db_blob(s, 8, r->sealed_chain, sizeof r->sealed_chain);
     return city_db_blob(s, 7, r->said.hash, WIRE_HASH_BYTES)
                ? ST_OK
                : err_set(e, ST_CORRUPT, "database: a digest without its hash");

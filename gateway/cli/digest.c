@@ -34,31 +34,37 @@ struct run {
     struct err e;
 };
 
-static enum st print_text(struct run *x, const struct wire_header *h, const struct wire_digest *d,
-                          struct wire_span proof)
+static enum st print_text(struct run *x, const struct wire_header *h, const uint8_t *of,
+                          const struct wire_digest *d, struct wire_span proof)
 {
     char day[WIRE_DAY_TEXT], chain[WIRE_ID_TEXT], kid[WIRE_ID_TEXT], hash[2 * WIRE_HASH_BYTES + 1];
+    char in[WIRE_ID_TEXT];
+    bool own = memcmp(of, h->chain, WIRE_ID_BYTES) == 0;
     ERR_TRY(wire_day_text(d->day, day));
-    wire_hex(h->chain, WIRE_ID_BYTES, chain);
+    wire_hex(of, WIRE_ID_BYTES, chain);
+    wire_hex(h->chain, WIRE_ID_BYTES, in);
     wire_hex(h->kid, WIRE_ID_BYTES, kid);
     wire_hex(d->hash, WIRE_HASH_BYTES, hash);
     const unsigned long long n[] = {d->seq_from, d->seq_to, h->seq, d->readings, d->gaps};
     if (x->form == FORM_JSON) {
         (void)printf("{\"gateway\":\"%s\",\"day\":\"%s\",\"chain\":\"%s\",\"seq_from\":%llu,"
-                     "\"seq_to\":%llu,\"sealed_in\":%llu,\"readings\":%llu,\"gaps\":%llu,"
-                     "\"hash\":\"%s\",\"key\":\"%s\",\"proof\":\"%.*s\"}\n",
-                     h->gw, day, chain, n[0], n[1], n[2], n[3], n[4], hash, kid, (int)proof.n,
+                     "\"seq_to\":%llu,\"sealed_in\":%llu,\"sealed_chain\":\"%s\",\"readings\":%llu,"
+                     "\"gaps\":%llu,\"hash\":\"%s\",\"key\":\"%s\",\"proof\":\"%.*s\"}\n",
+                     h->gw, day, chain, n[0], n[1], n[2], in, n[3], n[4], hash, kid, (int)proof.n,
                      (const char *)proof.p);
         return ST_OK;
     }
     (void)printf(
         "gateway   %s\nday       %s (UTC+7)\nbatches   %llu to %llu of chain %s\n"
-        "readings  %llu\ngaps      %llu\nhash      %s\nkey       %s\nsealed in batch %llu\n",
-        h->gw, day, n[0], n[1], chain, n[3], n[4], hash, kid, n[2]);
+        "readings  %llu\ngaps      %llu\nhash      %s\nkey       %s\nsealed in batch %llu%s%s\n",
+        h->gw, day, n[0], n[1], chain, n[3], n[4], hash, kid, n[2], own ? "" : " of chain ",
+        own ? "" : in);
     return qr_print(proof, isatty(STDOUT_FILENO) ? QR_COLOURS : QR_BLOCKS, stdout, &x->e);
 }
 
-static enum st print(struct run *x, const struct wire_batch *b, const struct wire_digest *d)
+/* chain: whose batches it is of. */
+static enum st print(struct run *x, const struct wire_batch *b, const uint8_t *chain,
+                     const struct wire_digest *d)
 {
     x->text.n = 0;
     enum st st = qr_proof_put(&x->text, b->header.gw, d->day, b->cose.whole);
@@ -68,7 +74,7 @@ static enum st print(struct run *x, const struct wire_batch *b, const struct wir
     if (x->found++ == 0 || x->form == FORM_TEXT || x->form == FORM_JSON)
         return x->form == FORM_SVG   ? qr_print(proof, QR_SVG, stdout, &x->e)
                : x->form == FORM_PBM ? qr_print(proof, QR_PBM, stdout, &x->e)
-                                     : print_text(x, &b->header, d, proof);
+                                     : print_text(x, &b->header, chain, d, proof);
     return ST_OK;
 }
 
@@ -84,10 +90,11 @@ static enum st look(struct run *x, const struct store_batch *row)
     enum st st = wire_control_open(&c, b.cose.payload.p, b.cose.payload.n, &x->e);
     if (st == ST_OK)
         st = wire_control_next(&c, &entry, &x->e);
-    if (st == ST_OK && entry.kind == WIRE_ENTRY_DIGEST &&
+    if (st == ST_OK && (entry.kind == WIRE_ENTRY_DIGEST || entry.kind == WIRE_ENTRY_REST) &&
         (x->day == INT64_MIN || x->day == entry.digest.day)) {
         x->day = entry.digest.day;
-        st = print(x, &b, &entry.digest);
+        st = print(x, &b, entry.kind == WIRE_ENTRY_REST ? entry.chain.p : b.header.chain,
+                   &entry.digest);
     }
     wire_batch_done(&b);
     return st == ST_NOT_FOUND ? ST_OK : st;

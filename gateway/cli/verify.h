@@ -23,8 +23,8 @@ struct verify_void {
 /* The digest of a day that a batch holds. */
 struct verify_digest {
     char gw[65];
-    uint8_t chain[WIRE_ID_BYTES];
-    uint64_t seq; /* of that batch */
+    uint8_t chain[WIRE_ID_BYTES]; /* whose batches it is of */
+    uint64_t seq;                 /* of that batch; 0: it is of another chain */
     char *path;
     struct wire_digest d;
 };
@@ -44,7 +44,8 @@ struct verify_set {
     struct verify_manifest *manifests;
     size_t nmanifests;
     uint64_t readings;
-    size_t faults; /* each was said on stderr */
+    uint64_t linked; /* batches of the day that a link proves, and no digest */
+    size_t faults;   /* each was said on stderr */
     /* What was asked for; others are left aside. */
     int64_t from_ms, to_ms;    /* windows that touch [from_ms, to_ms] */
     uint64_t seq_from, seq_to; /* numbers; seq_to 0: all */

@@ -49,8 +49,9 @@ static enum st add_void(struct verify_set *s, const struct wire_batch *b,
     return st;
 }
 
+/* of: the chain that it is of; NULL: its own. */
 static enum st add_digest(struct verify_set *s, const char *path, const struct wire_batch *b,
-                          const struct wire_digest *d, struct err *e)
+                          const uint8_t *of, const struct wire_digest *d, struct err *e)
 {
     struct verify_digest *grown =
         realloc(s->digests, (s->ndigests + 1) * sizeof(struct verify_digest));
@@ -60,9 +61,9 @@ static enum st add_digest(struct verify_set *s, const char *path, const struct w
         return err_set(e, ST_MEMORY, "no memory");
     }
     struct verify_digest *v = &s->digests[s->ndigests++];
-    *v = (struct verify_digest){.seq = b->header.seq, .path = copy, .d = *d};
+    *v = (struct verify_digest){.seq = of ? 0 : b->header.seq, .path = copy, .d = *d};
     (void)snprintf(v->gw, sizeof(v->gw), "%s", b->header.gw);
-    memcpy(v->chain, b->header.chain, WIRE_ID_BYTES);
+    memcpy(v->chain, of ? of : b->header.chain, WIRE_ID_BYTES);
     return ST_OK;
 }
 
@@ -77,7 +78,9 @@ static enum st add_entries(struct verify_set *s, const char *path, const struct 
         if (entry.kind == WIRE_ENTRY_VOID) {
             st = add_void(s, b, &entry, e);
         } else if (entry.kind == WIRE_ENTRY_DIGEST) {
-            st = add_digest(s, path, b, &entry.digest, e);
+            st = add_digest(s, path, b, NULL, &entry.digest, e);
+        } else if (entry.kind == WIRE_ENTRY_REST) {
+            st = add_digest(s, path, b, entry.chain.p, &entry.digest, e);
         }
     }
     return st == ST_NOT_FOUND ? ST_OK : st;

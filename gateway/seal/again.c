@@ -40,12 +40,13 @@ static enum st take_gap(struct again *a, struct err *e)
                : err_set(e, ST_MEMORY, "seal: no memory for a batch");
 }
 
-/* What people said, which holds in any chain. Plans, voids, times and digests are of a chain's own,
- * and a next key is named by the old one. */
+/* What people said, which holds in any chain, and what is said of an earlier one. Plans, voids,
+ * times and digests are of a chain's own. A next key is named by the old one, which the city hears
+ * also where it has another batch (decision 0017). */
 static bool is_kept(const struct wire_entry *x)
 {
-    return x->kind == WIRE_ENTRY_CORRECT || x->kind == WIRE_ENTRY_CONFIG ||
-           x->kind == WIRE_ENTRY_OTHER;
+    return x->kind == WIRE_ENTRY_CORRECT || x->kind == WIRE_ENTRY_REST ||
+           x->kind == WIRE_ENTRY_CONFIG || x->kind == WIRE_ENTRY_OTHER;
 }
 
 /* ST_NOT_FOUND: nothing of it is kept. */

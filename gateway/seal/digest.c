@@ -9,49 +9,67 @@
 #define A_STEP 16 /* batches: after a start some hundreds are read again */
 #define NOTE_BYTES (WIRE_ID_BYTES + 8)
 
-static void note_make(const struct seal *l, uint64_t seq, uint8_t note[NOTE_BYTES])
+static void note_make(const uint8_t *chain, uint64_t seq, uint8_t note[NOTE_BYTES])
 {
-    memcpy(note, l->chain.id, WIRE_ID_BYTES);
+    memcpy(note, chain, WIRE_ID_BYTES);
     for (int i = 0; i < 8; i++)
         note[WIRE_ID_BYTES + i] = (uint8_t)(seq >> (56 - 8 * i));
+}
+
+enum st seal_digested(struct seal *l, uint8_t chain[WIRE_ID_BYTES], uint64_t *seq, struct err *e)
+{
+    struct buf note;
+    buf_init(&note, 4096);
+    enum st st = store_meta_get(l->store, STORE_META_DIGEST, &note, e);
+    if (st == ST_OK && note.n != NOTE_BYTES)
+        st = ST_CORRUPT;
+    *seq = 0;
+    for (int i = 0; st == ST_OK && i < 8; i++)
+        *seq = *seq << 8 | note.p[WIRE_ID_BYTES + i];
+    if (st == ST_OK)
+        memcpy(chain, note.p, WIRE_ID_BYTES);
+    buf_done(&note);
+    return st;
 }
 
 /* Where to go on in the chain: behind its last digest, at 1 in one that has none. */
 static enum st begin(struct seal *l, struct err *e)
 {
     struct seal_digest *d = &l->digest;
-    struct buf note;
+    uint8_t chain[WIRE_ID_BYTES];
     uint64_t seq = 0;
-    buf_init(&note, 4096);
-    enum st st = store_meta_get(l->store, STORE_META_DIGEST, &note, e);
-    if (st == ST_OK && note.n == NOTE_BYTES && memcmp(note.p, l->chain.id, WIRE_ID_BYTES) == 0)
-        for (int i = 0; i < 8; i++)
-            seq = seq << 8 | note.p[WIRE_ID_BYTES + i];
-    buf_done(&note);
-    if (st != ST_OK && st != ST_NOT_FOUND)
+    enum st st = seal_digested(l, chain, &seq, e);
+    if (st != ST_OK && st != ST_NOT_FOUND && st != ST_CORRUPT)
         return st;
+    if (st == ST_OK && memcmp(chain, l->chain.id, WIRE_ID_BYTES) != 0)
+        seq = 0;
     memcpy(d->chain, l->chain.id, sizeof d->chain);
     wire_days_begin(&d->days, seq + 1);
     return ST_OK;
 }
 
-/* Seals the digest of d->days.run in a control batch of its own, and goes on behind that run. */
-static enum st seal_it(struct seal *l, struct err *e)
+enum st seal_digest_put(struct seal *l, const uint8_t *chain, struct wire_days *days, struct err *e)
 {
-    struct wire_digest run = l->digest.days.run;
+    struct wire_digest run = days->run;
     uint8_t note[NOTE_BYTES];
+    bool own = memcmp(chain, l->chain.id, WIRE_ID_BYTES) == 0;
     l->payload.n = 0;
     enum st st = wire_put_array(&l->payload, 1);
     if (st == ST_OK)
-        st = wire_put_digest(&l->payload, &run);
+        st = own ? wire_put_digest(&l->payload, &run) : wire_put_rest(&l->payload, chain, &run);
     if (st != ST_OK)
         return err_set(e, st, "seal: a digest could not be encoded");
-    note_make(l, run.seq_to, note);
+    note_make(chain, run.seq_to, note);
     struct seal_window w = seal_control_window(l);
     w.digested = (struct wire_span){note, sizeof note};
     ERR_TRY(seal_batch(l, &w, NULL, 0, e));
-    wire_days_begin(&l->digest.days, run.seq_to + 1);
+    wire_days_begin(days, run.seq_to + 1);
     return ST_OK;
+}
+
+static enum st seal_it(struct seal *l, struct err *e)
+{
+    return seal_digest_put(l, l->digest.chain, &l->digest.days, e);
 }
 
 /* One batch that is there. *over: the run before it is complete, as it is of another day or does
@@ -74,15 +92,19 @@ static enum st take(struct wire_days *days, const struct store_batch *row, const
     return ST_OK;
 }
 
-/* Reckons with one more batch. What the store no longer holds, or cannot read, is in no digest: a
- * run ends before it, and the next begins behind it. */
-static enum st follow(struct seal *l, bool *over, struct err *e)
+/* What the store no longer holds, or cannot read, is in no digest: a run ends before it, and the
+ * next begins behind it. */
+enum st seal_digest_follow(struct seal *l, const struct store_chain *c, struct wire_days *days,
+                           bool *over, struct err *e)
 {
-    struct wire_days *days = &l->digest.days;
     struct store_batch row;
     struct buf cose;
     buf_init(&cose, WIRE_BATCH_MAX);
-    enum st st = store_sealed_from(l->store, wire_days_next(days), &row, &cose, e);
+    enum st st = store_sealed_from(l->store, c->id, wire_days_next(days), &row, &cose, e);
+    if (st == ST_OK && c->forked) {
+        st = store_acknowledged(l->store, c->id, row.seq, e);
+        st = st == ST_NOT_FOUND ? ST_BUSY : st;
+    }
     if (st == ST_OK)
         st = take(days, &row, &cose, over, e);
     buf_done(&cose);
@@ -90,7 +112,7 @@ static enum st follow(struct seal *l, bool *over, struct err *e)
         return st;
     *over = days->run.seq_to != 0;
     if (!*over)
-        wire_days_begin(days, st == ST_NOT_FOUND ? l->chain.last_seq + 1 : row.seq + 1);
+        wire_days_begin(days, st == ST_NOT_FOUND ? c->last_seq + 1 : row.seq + 1);
     return ST_OK;
 }
 
@@ -106,11 +128,15 @@ void seal_digest_stored(struct seal *l, const struct wire_day_batch *b)
 enum st seal_digests(struct seal *l, struct err *e)
 {
     struct wire_days *days = &l->digest.days;
+    bool done = false;
+    ERR_TRY(seal_rest(l, false, &done, e));
+    if (!done)
+        return ST_OK;
     if (memcmp(l->digest.chain, l->chain.id, WIRE_ID_BYTES) != 0 || !days->open.seq_from)
         ERR_TRY(begin(l, e));
     for (int i = 0; i < A_STEP && wire_days_next(days) <= l->chain.last_seq; i++) {
         bool over = false;
-        ERR_TRY(follow(l, &over, e));
+        ERR_TRY(seal_digest_follow(l, &l->chain, days, &over, e));
         if (over)
             return seal_it(l, e);
     }
@@ -124,6 +150,9 @@ enum st seal_digests(struct seal *l, struct err *e)
 enum st seal_digest_close(struct seal *l, bool *done, struct err *e)
 {
     struct wire_days *days = &l->digest.days;
+    ERR_TRY(seal_rest(l, true, done, e));
+    if (!*done)
+        return ST_OK;
     ERR_TRY(seal_digests(l, e));
     *done = wire_days_next(days) > l->chain.last_seq;
     return *done && days->run.seq_to ? seal_it(l, e) : ST_OK;

@@ -78,6 +78,12 @@ struct seal {
         uint8_t chain[WIRE_ID_BYTES]; /* that the days are of */
         struct wire_days days;        /* open.seq_from 0: not begun */
     } digest;
+    struct seal_rest {
+        struct store_chain of; /* an earlier chain */
+        struct wire_days days;
+        bool open;                      /* these two count */
+        uint8_t none_in[WIRE_ID_BYTES]; /* while this is the newest chain nothing is left */
+    } rest;
     int64_t thin_at[STORE_LEVELS]; /* per level: the batch up to which it has been looked at */
     bool thinning;                 /* space is short and something was given up for it */
 };
@@ -228,6 +234,22 @@ void seal_digest_stored(struct seal *l, const struct wire_day_batch *b);
 /* The chain is about to end: its last day is digested as far as it is sealed. *done: false, when
  * there is more to read, at the next step. */
 enum st seal_digest_close(struct seal *l, bool *done, struct err *e) ST_MUST_CHECK;
+
+/* How far: the chain of the last digest and the last number that it covers. ST_NOT_FOUND: none was
+ * ever sealed; ST_CORRUPT: that is not known. */
+enum st seal_digested(struct seal *l, uint8_t chain[WIRE_ID_BYTES], uint64_t *seq,
+                      struct err *e) ST_MUST_CHECK;
+/* Reckons with one more batch of that chain; *over: days->run is complete. ST_BUSY: of a forked
+ * chain, and not acknowledged. */
+enum st seal_digest_follow(struct seal *l, const struct store_chain *c, struct wire_days *days,
+                           bool *over, struct err *e) ST_MUST_CHECK;
+/* Seals the digest of days->run, of that chain, in a control batch of its own; goes on behind it.
+ */
+enum st seal_digest_put(struct seal *l, const uint8_t *chain, struct wire_days *days,
+                        struct err *e) ST_MUST_CHECK;
+/* rest.c: digests what the chains before the newest one held behind their last digests (bounded
+ * work: the rest at the next call). now: without waiting for anybody. *done: nothing is left. */
+enum st seal_rest(struct seal *l, bool now, bool *done, struct err *e) ST_MUST_CHECK;
 
 /* again.c: seals once more, under new numbers, what the city has another batch in the place of
  * (bounded work: the rest at the next call). */

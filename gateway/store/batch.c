@@ -41,16 +41,13 @@ enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, s
     return ST_OK;
 }
 
-enum st store_chain_last(struct store *s, struct store_chain *c, struct err *e)
+bool store_chain_read(sqlite3_stmt *q, struct store_chain *c)
 {
-    sqlite3_stmt *q = store_db_use(&s->db, SQL_CHAIN_LAST, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(&s->db, q, e));
     *c = (struct store_chain){.last_seq = (uint64_t)sqlite3_column_int64(q, 1),
                               .last_to_ms = sqlite3_column_int64(q, 3),
                               .last_clk = sqlite3_column_int(q, 4),
                               .ended = sqlite3_column_int(q, 7) != 0,
+                              .forked = sqlite3_column_int(q, 7) == 2,
                               .after_seq = (uint64_t)sqlite3_column_int64(q, 9),
                               .window_to_ms = sqlite3_column_int64(q, 11)};
     bool ok =
@@ -62,6 +59,16 @@ enum st store_chain_last(struct store *s, struct store_chain *c, struct err *e)
     if (c->after)
         ok = ok && store_db_blob(q, 8, c->after_chain, WIRE_ID_BYTES) &&
              store_db_blob(q, 10, c->after_hash, WIRE_HASH_BYTES);
+    return ok;
+}
+
+enum st store_chain_last(struct store *s, struct store_chain *c, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_CHAIN_LAST, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(&s->db, q, e));
+    bool ok = store_chain_read(q, c);
     sqlite3_reset(q);
     return ok ? ST_OK : err_set(e, ST_CORRUPT, "store %s: the chain's row is damaged", s->path);
 }
@@ -336,7 +343,7 @@ static enum st end_call(struct store *s, void *arg, struct err *e)
     ERR_TRY(store_db_begin(&s->db, e));
     enum st st = store_chain_row(&s->db, arg, &chain, e);
     if (st == ST_OK)
-        st = run_ids(&s->db, SQL_CHAIN_END, chain, 0, e);
+        st = run_ids(&s->db, SQL_CHAIN_FORK, chain, 0, e);
     return store_db_end(&s->db, st, e);
 }
 

@@ -90,6 +90,7 @@ static const struct {
               {SQL_OLD_RECEIPTS, SQL_OLD_RECEIPTS_BACK, SQL_NEW_RECEIPT},
               {SQL_OLD_REFUSED, SQL_OLD_REFUSED_BACK, SQL_NEW_REFUSED},
               {SQL_OLD_PLAN, SQL_OLD_PLAN_BACK, SQL_NEW_PLAN},
+              {SQL_OLD_DIGESTED, SQL_OLD_DIGESTED_BACK, SQL_NEW_DIGESTED},
               {SQL_OLD_EVENTS, SQL_OLD_EVENTS_BACK, SQL_NEW_EVENT}};
 
 /* Rows until the end (*whole) or until one that cannot be read. A row that the new table cannot
@@ -127,7 +128,8 @@ static enum st copy_tables(struct store_rescue *r, struct err *e)
         if (!whole)
             ERR_TRY(copy_rows(r, tables[i].back, tables[i].to, &whole, e));
     }
-    return ST_OK;
+    sqlite3_stmt *q = store_db_use(&r->s->db, SQL_NEW_UNDIGESTED, e);
+    return q ? store_db_run(&r->s->db, q, e) : ST_IO;
 }
 
 void store_rescue_key(const struct store_rescue *r, char *out, size_t n)

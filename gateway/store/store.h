@@ -239,14 +239,25 @@ struct store_chain {
     int last_clk;
     uint8_t last_boot[WIRE_ID_BYTES];
     uint8_t kid[WIRE_ID_BYTES];
-    bool ended; /* by store_chain_end or a `key` entry: the next seal begins another */
-    bool after; /* follows another chain */
+    bool ended;  /* by store_chain_end or a `key` entry: the next seal begins another */
+    bool forked; /* ended, as the city holds other batches of it */
+    bool after;  /* follows another chain */
     uint8_t after_chain[WIRE_ID_BYTES];
     uint64_t after_seq;
     uint8_t after_hash[WIRE_HASH_BYTES];
 };
 /* Writer: the newest chain; ST_NOT_FOUND in a new store. */
 enum st store_chain_last(struct store *s, struct store_chain *out, struct err *e) ST_MUST_CHECK;
+/* Writer: the chain with this id; the one that was born behind it (NULL: the first of the store).
+ * ST_NOT_FOUND. */
+enum st store_chain_find(struct store *s, const uint8_t *chain, struct store_chain *out,
+                         struct err *e) ST_MUST_CHECK;
+enum st store_chain_behind(struct store *s, const uint8_t *chain, struct store_chain *out,
+                           struct err *e) ST_MUST_CHECK;
+/* Writer: ST_OK when every required uplink, of which there is one at least, has acknowledged that
+ * batch, else ST_NOT_FOUND. */
+enum st store_acknowledged(struct store *s, const uint8_t *chain, uint64_t seq,
+                           struct err *e) ST_MUST_CHECK;
 /* Writer: begins a chain (id, kid, after… given). */
 enum st store_chain_begin(struct store *s, const struct store_chain *c,
                           struct err *e) ST_MUST_CHECK;
@@ -293,11 +304,11 @@ struct store_planned {
 enum st store_seal(struct store *s, const struct store_sealed *b, const bool *use,
                    const struct store_planned *plan, size_t nplan, struct err *e) ST_MUST_CHECK;
 struct store_batch; /* below, for readers */
-/* Writer: the batch of the newest chain with the least number from seq on, its COSE bytes in *cose
+/* Writer: the batch of that chain with the least number from seq on, its COSE bytes in *cose
  * (out->packed is not set). ST_NOT_FOUND: there is none. ST_CORRUPT: the one with number out->seq
  * cannot be read. */
-enum st store_sealed_from(struct store *s, uint64_t seq, struct store_batch *out, struct buf *cose,
-                          struct err *e) ST_MUST_CHECK;
+enum st store_sealed_from(struct store *s, const uint8_t *chain, uint64_t seq,
+                          struct store_batch *out, struct buf *cose, struct err *e) ST_MUST_CHECK;
 /* For seal, before its first batch: windows are this long. Acknowledged batches leave when windows
  * of keep_ms in all stand behind them, whatever the date says. Without this call none is old. */
 void store_windows(struct store *s, int64_t every_ms);
@@ -356,7 +367,7 @@ enum st store_seal_again(struct store *s, const struct store_sealed *b, int64_t 
 #define STORE_META_KEY "key"            /* WIRE_ID_BYTES: whom the last sealed `key` entry named */
 #define STORE_META_CONFIG "config"      /* hash of the configuration that was sealed last */
 #define STORE_META_PAGE "page"          /* where the page listens, when the system chose the port */
-#define STORE_META_DIGEST "digest"      /* of seal: how far days are digested */
+#define STORE_META_DIGEST "digest"      /* of seal: how far days are digested; empty: not known */
 enum st store_meta_get(struct store *s, const char *key, struct buf *out,
                        struct err *e) ST_MUST_CHECK; /* ST_NOT_FOUND */
 enum st store_meta_set(struct store *s, const char *key, const void *p, size_t n,

@@ -352,6 +352,8 @@ void store_figures(struct store *s, struct store_figures *f);
 
 /* Id of a chain's row; ST_NOT_FOUND. */
 enum st store_chain_row(struct store_db *d, const uint8_t *chain, int64_t *id, struct err *e);
+/* The chain in this row of SQL_CHAIN_LAST or its like; false: it is damaged. */
+bool store_chain_read(sqlite3_stmt *q, struct store_chain *c);
 static inline int64_t store_batch_id(int64_t chain, uint64_t seq)
 {
     return (chain << STORE_SEQ_BITS) + (int64_t)seq;

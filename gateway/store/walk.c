@@ -62,20 +62,18 @@ enum st store_control_before(struct store_reader *r, int64_t before, struct stor
     return st != ST_OK ? st : ended;
 }
 
-enum st store_sealed_from(struct store *s, uint64_t seq, struct store_batch *out, struct buf *cose,
-                          struct err *e)
+enum st store_sealed_from(struct store *s, const uint8_t *chain, uint64_t seq,
+                          struct store_batch *out, struct buf *cose, struct err *e)
 {
-    struct store_chain c;
     struct buf packed;
-    int64_t chain = 0;
+    int64_t row = 0;
     *out = (struct store_batch){.seq = seq};
-    ERR_TRY(store_chain_last(s, &c, e));
-    ERR_TRY(store_chain_row(&s->db, c.id, &chain, e));
+    ERR_TRY(store_chain_row(&s->db, chain, &row, e));
     sqlite3_stmt *q = store_db_use(&s->db, SQL_BATCH_NEXT, e);
     if (!q)
         return ST_IO;
-    sqlite3_bind_int64(q, 1, store_batch_id(chain, seq));
-    sqlite3_bind_int64(q, 2, store_batch_id(chain, c.last_seq));
+    sqlite3_bind_int64(q, 1, store_batch_id(row, seq));
+    sqlite3_bind_int64(q, 2, store_batch_id(row + 1, 0) - 1);
     ERR_TRY(store_db_row(&s->db, q, e));
     int64_t id = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);

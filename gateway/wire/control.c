@@ -34,6 +34,7 @@ static const struct {
     {"key", "k", WIRE_ENTRY_KEY},
     {"config", "hit", WIRE_ENTRY_CONFIG},
     {"digest", "dqquuh", WIRE_ENTRY_DIGEST},
+    {"rest", "bdqquuh", WIRE_ENTRY_REST},
 };
 #define ENTRIES (sizeof(entries) / sizeof(entries[0]))
 #define ARGS_MAX 8
@@ -246,6 +247,9 @@ static void fill(struct wire_entry *out, const struct arg *a)
         out->arguments = a[4].span;
     } else if (out->kind == WIRE_ENTRY_DIGEST) {
         fill_digest(&out->digest, a);
+    } else if (out->kind == WIRE_ENTRY_REST) {
+        out->chain = a[0].span;
+        fill_digest(&out->digest, a + 1);
     } else if (out->kind == WIRE_ENTRY_KEY) {
         out->spki = a[0].span;
     } else if (out->kind == WIRE_ENTRY_CONFIG) {

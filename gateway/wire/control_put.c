@@ -104,18 +104,16 @@ enum st wire_put_time(struct buf *out, const uint8_t boot[WIRE_ID_BYTES], uint64
     return done(out, start, st);
 }
 
-enum st wire_put_digest(struct buf *out, const struct wire_digest *d)
+/* What `digest` and `rest` entries have in common. */
+static enum st put_run(struct buf *out, const struct wire_digest *d)
 {
-    size_t start = out->n;
     char day[WIRE_DAY_TEXT];
     enum st st;
 
     if (d->seq_from == 0 || d->seq_to > INT64_MAX || d->seq_from > d->seq_to ||
         d->readings > INT64_MAX || d->gaps > INT64_MAX || wire_day_text(d->day, day) != ST_OK)
         return ST_BAD;
-    st = begin(out, 7, "digest");
-    if (!st)
-        st = wire_put_text(out, day);
+    st = wire_put_text(out, day);
     if (!st)
         st = wire_put_uint(out, d->seq_from);
     if (!st)
@@ -124,8 +122,29 @@ enum st wire_put_digest(struct buf *out, const struct wire_digest *d)
         st = wire_put_uint(out, d->readings);
     if (!st)
         st = wire_put_uint(out, d->gaps);
+    return st ? st : wire_put_bytes(out, d->hash, WIRE_HASH_BYTES);
+}
+
+enum st wire_put_digest(struct buf *out, const struct wire_digest *d)
+{
+    size_t start = out->n;
+    enum st st = begin(out, 7, "digest");
+
     if (!st)
-        st = wire_put_bytes(out, d->hash, WIRE_HASH_BYTES);
+        st = put_run(out, d);
+    return done(out, start, st);
+}
+
+enum st wire_put_rest(struct buf *out, const uint8_t chain[WIRE_ID_BYTES],
+                      const struct wire_digest *d)
+{
+    size_t start = out->n;
+    enum st st = begin(out, 8, "rest");
+
+    if (!st)
+        st = wire_put_bytes(out, chain, WIRE_ID_BYTES);
+    if (!st)
+        st = put_run(out, d);
     return done(out, start, st);
 }
 

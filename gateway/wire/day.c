@@ -133,8 +133,12 @@ static enum st put_said(struct buf *b, const struct wire_day_run *r)
 /* Keys in their order: the shorter first. */
 static enum st put_run(struct buf *b, const struct wire_day_run *r)
 {
-    enum st st = wire_put_map(b, 7);
+    enum st st = wire_put_map(b, r->elsewhere ? 8 : 7);
 
+    if (!st && r->elsewhere)
+        st = wire_put_text(b, "in");
+    if (!st && r->elsewhere)
+        st = wire_put_bytes(b, r->sealed_chain, WIRE_ID_BYTES);
     if (!st)
         st = put_seq(b, &r->held);
     if (!st)

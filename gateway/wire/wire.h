@@ -281,6 +281,9 @@ struct wire_digest {
     uint8_t hash[WIRE_HASH_BYTES]; /* folded from those of the batches */
 };
 enum st wire_put_digest(struct buf *out, const struct wire_digest *d) ST_MUST_CHECK;
+/* The same of an earlier chain of the gateway, which ended without it. */
+enum st wire_put_rest(struct buf *out, const uint8_t chain[WIRE_ID_BYTES],
+                      const struct wire_digest *d) ST_MUST_CHECK;
 enum st wire_put_config(struct buf *out, const uint8_t hash[WIRE_HASH_BYTES], int64_t at_ms,
                         const char *who) ST_MUST_CHECK;
 
@@ -312,6 +315,7 @@ enum wire_entry_kind {
     WIRE_ENTRY_TIME,
     WIRE_ENTRY_CORRECT,
     WIRE_ENTRY_DIGEST,
+    WIRE_ENTRY_REST,
     WIRE_ENTRY_KEY,
     WIRE_ENTRY_MAINTAIN,
     WIRE_ENTRY_CONFIG,
@@ -331,7 +335,8 @@ struct wire_entry {
     struct wire_span hashes;         /* void: CBOR of the hash array */
     struct wire_span boot;           /* time */
     int64_t add_ms, err_ms;          /* time */
-    struct wire_digest digest;       /* digest; seq_from may be above seq_to */
+    struct wire_digest digest;       /* digest, rest; seq_from may be above seq_to */
+    struct wire_span chain;          /* rest: whose batches these are */
     struct wire_span spki;           /* key: DER SubjectPublicKeyInfo, a good one */
     struct wire_span hash;           /* config: of the file */
 };
@@ -501,7 +506,9 @@ struct wire_day_run {
     uint64_t batches;        /* held, of seq_from … seq_to */
     bool whole;              /* the hash of every number is known */
     bool sealed;             /* the gateway's entry for these numbers is held: */
-    uint64_t sealed_in;      /* its batch */
+    uint64_t sealed_in;      /* its batch, */
+    bool elsewhere;          /* of a chain that came later: */
+    uint8_t sealed_chain[WIRE_ID_BYTES];
     struct wire_digest said;
 };
 struct wire_day {

@@ -35,10 +35,11 @@ function reckon(batches, chain, from, to) {
 // Every digest in a batch whose batches are given.
 export function checkSealedDigests(batches) {
   for (const b of batches.filter((x) => !x.data))
-    for (const [name, day, from, to, readings, gaps, hash] of b.payload) {
-      if (name !== 'digest') continue;
-      need(from <= to && to < b.seq, `${b.file}: its digest names what was not sealed before it`);
-      const sum = reckon(batches, b.chain, from, to);
+    for (const [name, ...args] of b.payload) {
+      if (name !== 'digest' && name !== 'rest') continue;
+      const chain = name === 'rest' ? hex(args.shift()) : b.chain, [day, from, to, readings, gaps, hash] = args;
+      need(from <= to && (name === 'rest' || to < b.seq), `${b.file}: its digest names what was not sealed before it`);
+      const sum = reckon(batches, chain, from, to);
       if (!sum.whole) continue;
       need(sum.hash === hex(hash), `${b.file}: not the batches that its digest of ${day} has`);
       if (sum.held === to - from + 1)
@@ -78,9 +79,11 @@ export function checkDigest(digest, pub, batches, day) {
     need([...sum.days].every((x) => x === day), `it has batches of another day than ${day}`);
     if (!r.get('sealed')) continue;
     const [seq, readings, gaps, hash] = r.get('sealed');
-    const own = batches.find((b) => b.chain === chain && b.seq === seq)?.payload.find((e) => e[0] === 'digest');
-    need(!own || (own[1] === day && own[2] === from && own[3] === to && own[4] === readings && own[5] === gaps &&
-      hex(own[6]) === hex(hash)), `not what was sealed in batch ${seq}`);
+    const later = r.get('in') && hex(r.get('in'));
+    const entry = batches.find((b) => b.chain === (later ?? chain) && b.seq === seq)?.payload
+      .find((e) => (later ? e[0] === 'rest' && hex(e[1]) === chain : e[0] === 'digest'))?.slice(later ? 2 : 1);
+    need(!entry || (entry[0] === day && entry[1] === from && entry[2] === to && entry[3] === readings && entry[4] === gaps &&
+      hex(entry[5]) === hex(hash)), `not what was sealed in batch ${seq}`);
   }
 }
 

@@ -67,12 +67,18 @@ class Chain:
         self.to = change.get("to", to)
         return self
 
-    def digest(self, last, **change):
+    def run(self, last, change):
         d = {"day": "2026-09-21", "from": 1, "to": last, "readings": last, "gaps": 0, "hash": bytes(32)}
         for seq in range(1, last + 1):
             d["hash"] = fp.sha256(d["hash"] + self.hash(seq))
-        d.update(change)
-        return self.add([["digest", *d.values()]])
+        return list({**d, **change}.values())
+
+    def digest(self, last, **change):
+        return self.add([["digest", *self.run(last, change)]])
+
+    def rest(self, last, **change):
+        """What a later chain says of this one."""
+        return [["rest", self.chain, *self.run(last, change)]]
 
 
 def chains(key):
@@ -90,6 +96,17 @@ def chains(key):
     yield "a day that ends before itself", day(**{"from": 6}), (), "digest_range", "digest_range"
     yield "no digest", Chain(key).add().add().wholes, (), None, "digest_none"
     yield "behind the digest", Chain(key).add().add().digest(2).add().wholes, (), None, "digest_uncovered"
+    for name, out, entry, fault, told in (
+            ("a rest told by the next chain", (), {}, None, "good"),
+            ("a rest of other bytes", (), {"hash": bytes(32)}, "digest_hash", "digest_hash"),
+            ("a rest of another day", (), {"day": "2026-09-22"}, "digest_day", "digest_none"),
+            ("a rest with a hole", (2,), {}, "hole_one", "digest_missing"),
+            ("an end that the next chain names", (), None, None, "good"),
+            ("an end that is missing", (3,), None, None, "digest_end")):
+        old = Chain(key).add().add().add()
+        later = Chain(key, b"next" * 2)
+        later.add(old.rest(3, **entry) if entry is not None else [], after=[old.chain, 3, old.hash(3)])
+        yield name, old.wholes + later.wholes, out, fault, told
     yield "a broken link", Chain(key).add().add(prev=bytes(32)).wholes, (), "link", None
     yield "windows that do not abut", Chain(key).add().add(**{"from": MIDNIGHT - 3 * WINDOW, "to": MIDNIGHT}) \
         .wholes, (), "window", None

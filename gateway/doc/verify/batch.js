@@ -176,6 +176,7 @@ function readSenml(payload, b) {
 // ---- control entries ------------------------------------------------------------------------------------------
 
 const anything = () => true;
+const RUN = [(v) => typeof v === 'string' && DAY.test(v), isSeq, isSeq, isCount, isCount, (v) => isBytes(v, 32)];
 const ENTRIES = {
   plan: [isSeries, isText, (v) => v === null || isText(v), isCount, isMs],
   retire: [isSeries, isMs, isText],
@@ -185,7 +186,8 @@ const ENTRIES = {
   maintain: [isTarget, isMs, (v) => v === null || isMs(v), (v) => ['calibration', 'swap', 'meter'].includes(v), (v) => v instanceof Map2],
   key: [(v) => isBytes(v, 91) && hex(v.subarray(0, 27)) === SPKI],
   config: [(v) => isBytes(v, 32), isMs, isText],
-  digest: [(v) => typeof v === 'string' && DAY.test(v), isSeq, isSeq, isCount, isCount, (v) => isBytes(v, 32)],
+  digest: RUN,
+  rest: [(v) => isBytes(v, 8), ...RUN],
 };
 
 function readEntry(x) {

@@ -5,13 +5,19 @@ const DAY_MS = 86400000, VIET_NAM_MS = 7 * 3600000;
 export const dayOf = (b) =>
   new Date(Math.floor((Number(b.to) - 1 + VIET_NAM_MS) / DAY_MS) * DAY_MS).toISOString().slice(0, 10);
 
+// The day that an entry digests: its own chain's, or what an earlier chain held at its end.
+export const dayTold = ({ name, args }) => (name === 'digest' ? args[0] : name === 'rest' ? args[1] : undefined);
+
 // gw/chain -> its batches in order, what was given up, its digests.
 export function chainsOf(batches, say) {
   const chains = new Map();
+  const chainOf = (gw, id) => {
+    const key = `${gw}/${id}`;
+    if (!chains.has(key)) chains.set(key, { gw, id, list: [], at: new Map(), voided: new Map(), digests: [] });
+    return chains.get(key);
+  };
   for (const b of batches) {
-    const key = `${b.gw}/${b.chain}`;
-    if (!chains.has(key)) chains.set(key, { gw: b.gw, id: b.chain, list: [], at: new Map(), voided: new Map(), digests: [] });
-    const c = chains.get(key), seq = Number(b.seq), same = c.at.get(seq);
+    const c = chainOf(b.gw, b.chain), seq = Number(b.seq), same = c.at.get(seq);
     if (same) {
       if (same.hash !== b.hash) say(b, 'twice');
       continue;
@@ -20,9 +26,10 @@ export function chainsOf(batches, say) {
     c.list.push(b);
     for (const { name, args } of b.entries) {
       if (name === 'void') args[2].forEach((h, i) => c.voided.set(Number(args[0]) + i, hex(h)));
-      if (name === 'digest') {
-        const [day, from, to, readings, gaps, hash] = args;
-        c.digests.push({ batch: b, day, from: Number(from), to: Number(to), readings, gaps, hash: hex(hash) });
+      if (name === 'digest' || name === 'rest') {
+        const own = name === 'digest', of = own ? c : chainOf(b.gw, hex(args[0]));
+        const [day, from, to, readings, gaps, hash] = own ? args : args.slice(1);
+        of.digests.push({ batch: b, own, day, from: Number(from), to: Number(to), readings, gaps, hash: hex(hash) });
       }
     }
   }
@@ -47,7 +54,7 @@ function checkLink(c, a, b, say) {
 export function checkLinks(chains, say) {
   for (const c of chains.values()) {
     c.list.forEach((b, i) => i > 0 && checkLink(c, c.list[i - 1], b, say));
-    const first = c.list[0], before = first.after && chains.get(`${c.gw}/${first.after.chain}`)?.at.get(Number(first.after.seq));
+    const first = c.list[0], before = first?.after && chains.get(`${c.gw}/${first.after.chain}`)?.at.get(Number(first.after.seq));
     if (before && before.hash !== first.after.hash) say(first, 'birth');
   }
 }
@@ -72,7 +79,7 @@ async function reckon(c, d) {
 }
 
 async function checkDigest(c, d, say) {
-  if (d.from > d.to || d.to >= Number(d.batch.seq)) return say(d.batch, 'digest_range', d.day);
+  if (d.from > d.to || (d.own && d.to >= Number(d.batch.seq))) return say(d.batch, 'digest_range', d.day);
   const sum = await reckon(c, d);
   d.missing = sum.missing;
   if (sum.missing) return undefined; // the caller knows whether the day was asked for
@@ -94,15 +101,28 @@ export async function checkDays(chains, day, say) {
       digests.push({ gw: c.gw, chain: c.id, ...d });
     }
   if (!day) return digests;
-  if (!digests.some((d) => d.day === day)) say(null, 'digest_none', day);
-  const followed = new Set([...chains.values()].map((c) => c.list[0].after && `${c.gw}/${c.list[0].after.chain}`));
+  // Where another chain follows: the last number, which it names with its hash.
+  const followed = new Map();
+  for (const { gw, list: [first] } of chains.values())
+    if (first?.after) followed.set(`${gw}/${first.after.chain}`, Number(first.after.seq));
+  let linked = 0;
   for (const [key, c] of chains) {
-    const last = Math.max(0, ...c.digests.map((d) => d.to));
+    const last = Math.max(0, ...c.digests.map((d) => d.to)), end = followed.get(key) ?? 0;
     for (const b of c.list) {
       if (!b.tells || dayOf(b) !== day) continue;
       const over = c.digests.find((d) => d.from <= b.seq && d.to >= b.seq);
-      if (over ? over.day !== day : b.seq < last || !followed.has(key)) say(b, 'digest_uncovered', day);
+      const leads = !over && b.seq > last && b.seq <= end ? missingTo(c, Number(b.seq), end) : NaN;
+      if (leads > 0) say(b, 'digest_end', day, leads);
+      else if (over ? over.day !== day : leads !== 0) say(b, 'digest_uncovered', day);
+      linked += leads === 0 ? 1 : 0;
     }
   }
+  if (!linked && !digests.some((d) => d.day === day)) say(null, 'digest_none', day);
   return digests;
+}
+
+// The first number from `seq` to `end` that is neither here nor given up; 0: none.
+function missingTo(c, seq, end) {
+  while (seq <= end && (c.at.has(seq) || c.voided.has(seq))) seq++;
+  return seq <= end ? seq : 0;
 }

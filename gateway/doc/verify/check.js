@@ -1,7 +1,7 @@
 // All files that were chosen, together.
 import { nextKeys, openBatch, readKey, readProof, sha256, hex } from './batch.js';
 import { Fault } from './cbor.js';
-import { chainsOf, checkDays, checkLinks } from './chain.js';
+import { chainsOf, checkDays, checkLinks, dayTold } from './chain.js';
 
 function checkPlace(path, b) {
   const want = `${b.gw}/${b.chain}/${b.seq}.cose.zst`;
@@ -76,7 +76,7 @@ export async function checkAll({ files, keys, proof, day, inflate, progress }) {
     const p = readProof(proof);
     return take('FP1', p.bytes, (b) => {
       const [x] = b.entries;
-      if (b.gw !== p.gw || b.entries.length !== 1 || x.name !== 'digest' || x.args[0] !== p.day) throw new Fault('proof_other');
+      if (b.gw !== p.gw || b.entries.length !== 1 || dayTold(x) !== p.day) throw new Fault('proof_other');
     });
   });
   if (!batches.length && !faults.length) say('', 'nothing');

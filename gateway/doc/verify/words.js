@@ -82,6 +82,7 @@ export const FAULTS = {
   digest_day: ['bản tóm tắt ngày {0} gồm gói của ngày khác', 'the digest of {0} has batches of another day'],
   digest_missing: ['thiếu gói {0} của ngày {1}', 'batch {0} of {1} is missing'],
   digest_none: ['không có bản tóm tắt của ngày {0}', 'there is no digest of {0}'],
+  digest_end: ['thuộc ngày {0}, không có trong bản tóm tắt nào, và thiếu gói {1} dẫn đến cuối chuỗi', 'is of {0}, no digest covers it, and batch {1}, which leads to the end of its chain, is missing'],
   digest_uncovered: ['thuộc ngày {0} nhưng không có trong bản tóm tắt nào', 'is of {0}, and no digest covers it'],
   manifest: ['manifest.json nêu gói {0} nhưng không có hoặc không đúng', 'manifest.json names {0}, which is missing or not good'],
   manifest_form: ['manifest.json bị hỏng', 'manifest.json is damaged'],

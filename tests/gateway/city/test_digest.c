@@ -16,10 +16,13 @@ static int stop(void **state)
     return 0;
 }
 
+#define OLD 0xaa
+#define NEW 0xbb
+
 static struct sealed data_to(const struct site *s, uint64_t seq, const struct sealed *before,
                              int64_t to_ms)
 {
-    struct wire_header h = header_of(0xaa, seq, before);
+    struct wire_header h = header_of(OLD, seq, before);
     const struct wire_gap gap = {"air-1/*", to_ms - WINDOW_MS, to_ms - 1000, "bus"};
     struct buf p;
     h.to_ms = to_ms;
@@ -32,10 +35,10 @@ static struct sealed data_to(const struct site *s, uint64_t seq, const struct se
     return b;
 }
 
-static struct sealed control(const struct site *s, uint64_t seq, const struct sealed *before,
-                             const struct buf *entry)
+static struct sealed control(const struct site *s, uint8_t chain, uint64_t seq,
+                             const struct sealed *before, const struct buf *entry)
 {
-    struct wire_header h = header_of(0xaa, seq, before);
+    struct wire_header h = header_of(chain, seq, before);
     struct buf p;
     h.kind = WIRE_CONTROL;
     h.from_ms = h.to_ms = MIDNIGHT;
@@ -53,7 +56,20 @@ static struct sealed digest(const struct site *s, uint64_t seq, const struct sea
     struct buf p;
     buf_init(&p, 4096);
     assert_int_equal(wire_put_digest(&p, d), ST_OK);
-    struct sealed b = control(s, seq, before, &p);
+    struct sealed b = control(s, OLD, seq, before, &p);
+    buf_done(&p);
+    return b;
+}
+
+/* What the chain that follows says of the first one. */
+static struct sealed rest(const struct site *s, uint64_t seq, const struct sealed *before,
+                          const struct wire_digest *d)
+{
+    static const uint8_t old[WIRE_ID_BYTES] = {OLD, OLD, OLD, OLD, OLD, OLD, OLD, OLD};
+    struct buf p;
+    buf_init(&p, 4096);
+    assert_int_equal(wire_put_rest(&p, old, d), ST_OK);
+    struct sealed b = control(s, NEW, seq, before, &p);
     buf_done(&p);
     return b;
 }
@@ -68,7 +84,8 @@ static void fold(struct wire_digest *d, const struct sealed *b, size_t n)
 /* The one run of the day, as the city signs it. */
 struct run {
     uint64_t from, to, held, readings, gaps, sealed_in;
-    bool whole, sealed;
+    bool whole, sealed, elsewhere;
+    uint8_t in[WIRE_ID_BYTES];
     uint8_t hash[WIRE_HASH_BYTES], said[WIRE_HASH_BYTES];
 };
 
@@ -106,6 +123,13 @@ static struct run run_next(struct wire_reader *r)
     struct wire_item it;
     assert_int_equal(wire_next(r, &it, NULL), ST_OK);
     assert_int_equal(it.type, WIRE_MAP);
+    x.elsewhere = it.u == 8;
+    if (x.elsewhere) {
+        key_is(r, "in");
+        assert_int_equal(wire_next(r, &it, NULL), ST_OK);
+        assert_int_equal(it.span.n, sizeof x.in);
+        memcpy(x.in, it.span.p, sizeof x.in);
+    }
     key_is(r, "seq");
     assert_int_equal(wire_next(r, &it, NULL), ST_OK);
     x.from = next_uint(r);
@@ -226,7 +250,7 @@ static void given_up_batches_have_the_hash_that_a_void_names(void **state)
     buf_init(&p, 4096);
     assert_int_equal(wire_put_void(&p, 2, 3, (const uint8_t(*)[WIRE_HASH_BYTES])lost, "refused"),
                      ST_OK);
-    b[4] = control(s, 5, &b[3], &p);
+    b[4] = control(s, OLD, 5, &b[3], &p);
     buf_done(&p);
     assert_int_equal(site_put(s, &b[0]), 201);
     assert_int_equal(site_put(s, &b[3]), 201);
@@ -241,6 +265,46 @@ static void given_up_batches_have_the_hash_that_a_void_names(void **state)
     assert_memory_equal(x[0].hash, want.hash, sizeof want.hash);
     for (size_t i = 0; i < 5; i++)
         sealed_done(&b[i]);
+}
+
+static void what_a_later_chain_tells_stands_beside_the_day(void **state)
+{
+    struct site *s = *state;
+    struct sealed b[2], r[2], own;
+    struct run x[2];
+    b[0] = data_to(s, 1, NULL, MIDNIGHT - WINDOW_MS);
+    b[1] = data_to(s, 2, &b[0], MIDNIGHT);
+    struct wire_digest d = {
+        .day = wire_day_of(MIDNIGHT - 1), .seq_from = 1, .seq_to = 2, .readings = 12, .gaps = 2};
+    fold(&d, b, 2);
+    r[0] = rest(s, 1, NULL, &d);
+    assert_int_equal(site_put(s, &r[0]), 201); /* before the city has heard of that chain */
+    assert_int_equal(ask(s, DAY, x, 2), 0);
+    assert_int_equal(site_put(s, &b[0]), 201);
+    assert_int_equal(site_put(s, &b[1]), 201);
+    assert_int_equal(ask(s, DAY, x, 2), 1);
+    assert_true(x[0].whole && x[0].sealed && x[0].elsewhere);
+    assert_memory_equal(x[0].in, r[0].chain, sizeof x[0].in);
+    assert_int_equal(x[0].sealed_in, 1);
+    assert_memory_equal(x[0].said, d.hash, sizeof d.hash);
+    assert_memory_equal(x[0].hash, d.hash, sizeof d.hash);
+    struct wire_digest other = d; /* the first that was told counts, */
+    memset(other.hash, 7, sizeof other.hash);
+    r[1] = rest(s, 2, &r[0], &other);
+    assert_int_equal(site_put(s, &r[1]), 201);
+    assert_int_equal(ask(s, DAY, x, 2), 1);
+    assert_int_equal(x[0].sealed_in, 1);
+    own = digest(s, 3, &b[1], &other); /* and what the chain says of itself before any other */
+    assert_int_equal(site_put(s, &own), 201);
+    assert_int_equal(ask(s, DAY, x, 2), 1);
+    assert_true(x[0].sealed && !x[0].elsewhere);
+    assert_int_equal(x[0].sealed_in, 3);
+    assert_memory_equal(x[0].said, other.hash, sizeof other.hash);
+    sealed_done(&b[0]);
+    sealed_done(&b[1]);
+    sealed_done(&r[0]);
+    sealed_done(&r[1]);
+    sealed_done(&own);
 }
 
 static void a_day_that_is_none_is_refused(void **state)
@@ -262,6 +326,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
         TEST(a_day_is_reckoned_and_stands_beside_what_was_sealed),
         TEST(given_up_batches_have_the_hash_that_a_void_names),
+        TEST(what_a_later_chain_tells_stands_beside_the_day),
         TEST(a_day_that_is_none_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,29 @@ static void what_was_sealed_of_a_day_is_shown(void **state)
     assert_memory_equal(out, "<svg ", 5);
 }
 
+/* The card in another machine: the chain that follows tells what the first one held of the day. */
+static void what_a_later_chain_tells_is_shown_and_verified(void **state)
+{
+    struct line *l = *state;
+    l->machine = "machine-b";
+    line_start(l);
+    line_run(l, l->utc_ms + 1800000);
+    line_stop(l);
+    assert_int_equal(CLI("export", "--config", conf, "--sealed", usb), 0);
+    assert_int_equal(CLI("digest", "--config", conf, "--day", "2026-09-22"), 0);
+    assert_non_null(strstr(out, " of chain "));
+    const char *at = strstr(out, "sealed in batch ");
+    assert_non_null(at);
+    assert_non_null(strstr(at, " of chain "));
+    assert_int_equal(CLI("digest", "--config", conf, "--day", "2026-09-22", "--format", "json"), 0);
+    assert_non_null(strstr(out, strrchr(chain, '/') + 1));
+    assert_int_equal(CLI("verify", "--key", pub, "--day", "2026-09-22", usb), 1);
+    assert_non_null(strstr(out, "gw-01 2026-09-22: batches "));
+    assert_null(
+        strstr(err, strrchr(chain, '/') + 1)); /* of the new chain's own day there is none */
+    assert_non_null(strstr(err, "no digest that is here covers it"));
+}
+
 static void the_text_of_the_code_proves_by_itself(void **state)
 {
     struct line *l = *state;
@@ -259,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, line_teardown)
         TEST(what_was_sealed_of_a_day_is_shown),
+        TEST(what_a_later_chain_tells_is_shown_and_verified),
         TEST(the_text_of_the_code_proves_by_itself),
         TEST(a_day_is_verified_against_its_digest),
         TEST(a_digest_that_is_not_of_the_batches_is_told),

@@ -131,6 +131,7 @@ static void unknown_clocks_and_thinned_values_tell_no_day(void **state)
 static void an_entry_comes_back_as_it_was_put(void **state)
 {
     struct wire_digest d = {.day = DAY_25, .seq_from = 3, .seq_to = 290, .readings = 288000};
+    static const uint8_t chain[WIRE_ID_BYTES] = {1, 2, 3};
     struct wire_control c;
     struct wire_entry x;
     struct buf b;
@@ -145,10 +146,26 @@ static void an_entry_comes_back_as_it_was_put(void **state)
     assert_int_equal(x.kind, WIRE_ENTRY_DIGEST);
     assert_memory_equal(&x.digest, &d, sizeof d);
     assert_int_equal(wire_control_next(&c, &x, NULL), ST_NOT_FOUND);
+    b.n = 0;
+    assert_int_equal(wire_put_array(&b, 1), ST_OK);
+    assert_int_equal(wire_put_rest(&b, chain, &d), ST_OK);
+    assert_int_equal(wire_control_open(&c, b.p, b.n, NULL), ST_OK);
+    assert_int_equal(wire_control_next(&c, &x, NULL), ST_OK);
+    assert_int_equal(x.kind, WIRE_ENTRY_REST);
+    assert_memory_equal(x.chain.p, chain, sizeof chain);
+    assert_memory_equal(&x.digest, &d, sizeof d);
+    assert_int_equal(wire_control_next(&c, &x, NULL), ST_NOT_FOUND);
+    b.p[7]--; /* the head of the chain's id: 7 bytes */
+    assert_int_equal(b.p[7], 0x47);
+    assert_int_equal(wire_control_open(&c, b.p, b.n, NULL), ST_OK);
+    assert_int_equal(wire_control_next(&c, &x, NULL), ST_BAD);
+    size_t n = b.n;
     d.seq_from = 291;
     assert_int_equal(wire_put_digest(&b, &d), ST_BAD);
+    assert_int_equal(wire_put_rest(&b, chain, &d), ST_BAD);
     d.seq_from = 0;
     assert_int_equal(wire_put_digest(&b, &d), ST_BAD);
+    assert_int_equal(b.n, n);
     buf_done(&b);
 }
 
