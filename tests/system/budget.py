@@ -11,8 +11,8 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
-from fp_gatewaycase import GatewayCase  # noqa: E402
-from fp_proc import City, free_port, main, run, skipped, until  # noqa: E402
+from fp_gatewaycase import RealCityCase  # noqa: E402
+from fp_proc import free_port, main, run, skipped, until  # noqa: E402
 
 INSIDE = "FP_BUDGET_INSIDE"
 OFF_BY = 0.03  # of what nft counts, at most
@@ -37,13 +37,9 @@ class Nft:
         subprocess.run(["nft", "delete", "table", "inet", "fp"], check=False)
 
 
-class Budget(GatewayCase):
+class Budget(RealCityCase):
     def setUp(self):
         super().setUp()
-        self.real = City(self.args.bin, os.path.join(self.folder, "real"))
-        self.real.enroll(self.gw.gw, self.gw.pub_path)
-        self.real.start()
-        self.stack.callback(self.real.stop)
         self.page = free_port()
 
     def site(self, more, every="1s"):

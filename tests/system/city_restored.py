@@ -10,17 +10,13 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_contract as fp  # noqa: E402
-from fp_gatewaycase import GatewayCase  # noqa: E402
-from fp_proc import City, Https, main, run, until  # noqa: E402
+from fp_gatewaycase import RealCityCase  # noqa: E402
+from fp_proc import Https, main, run, until  # noqa: E402
 
 
-class CityRestored(GatewayCase):
+class CityRestored(RealCityCase):
     def setUp(self):
         super().setUp()
-        self.real = City(self.args.bin, os.path.join(self.folder, "real"))
-        self.real.enroll(self.gw.gw, self.gw.pub_path)
-        self.real.start()
-        self.stack.callback(self.real.stop)
         self.gw.config(f"""buses:
   plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 1s}}
 devices:

@@ -18,8 +18,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_contract as fp  # noqa: E402
 from fp_cbor import Tag, encode  # noqa: E402
 from fp_city import relay  # noqa: E402
-from fp_gatewaycase import GatewayCase  # noqa: E402
-from fp_proc import City, main, run, until  # noqa: E402
+from fp_gatewaycase import RealCityCase  # noqa: E402
+from fp_proc import main, run, until  # noqa: E402
 from fp_rules import Plans, chain_faults  # noqa: E402
 
 CALIBRATING = 8
@@ -86,13 +86,9 @@ def applied(batches):
     return sorted(rows)
 
 
-class Entries(GatewayCase):
+class Entries(RealCityCase):
     def setUp(self):
         super().setUp()
-        self.real = City(self.args.bin, os.path.join(self.folder, "real"))
-        self.real.enroll(self.gw.gw, self.gw.pub_path)
-        self.real.start()
-        self.stack.callback(self.real.stop)
         self.city.hook = relay(self.city, self.real)
 
     def collect(self, windows=3, **more):

@@ -7,20 +7,13 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
-from fp_gatewaycase import GatewayCase  # noqa: E402
-from fp_proc import City, free_port, main, run, until  # noqa: E402
+from fp_gatewaycase import RealCityCase  # noqa: E402
+from fp_proc import free_port, main, run, until  # noqa: E402
 
 STORE = ("", "-wal", "-shm", ".journal")
 
 
-class Restored(GatewayCase):
-    def setUp(self):
-        super().setUp()
-        self.real = City(self.args.bin, os.path.join(self.folder, "real"))
-        self.real.enroll(self.gw.gw, self.gw.pub_path)
-        self.real.start()
-        self.stack.callback(self.real.stop)
-
+class Restored(RealCityCase):
     def site(self, url=None, **more):
         self.gw.config(f"""buses:
   plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 1s}}

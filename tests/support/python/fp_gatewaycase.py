@@ -3,7 +3,7 @@ import os
 
 import fp_contract as fp
 from fp_city import FakeCity
-from fp_proc import Case, Gateway, until, write
+from fp_proc import Case, City, Gateway, until, write
 from fp_rules import chain_faults
 from fp_slave import COUNTER_PROFILE, Counter, Slave
 
@@ -100,3 +100,14 @@ uplinks:
             faults += chain_faults(sorted(chain, key=lambda b: b.seq), EVERY_MS)
         self.assertEqual(faults, [], "\n" + "\n".join(faults[:20]))
         self.assertEqual(self.city.refused, [])
+
+
+class RealCityCase(GatewayCase):
+    """The same with the real city beside it, which knows the gateway and runs."""
+
+    def setUp(self):
+        super().setUp()
+        self.real = City(self.args.bin, os.path.join(self.folder, "real"))
+        self.real.enroll(self.gw.gw, self.gw.pub_path)
+        self.real.start()
+        self.stack.callback(self.real.stop)
