@@ -49,7 +49,7 @@ static enum city_code chain_of(struct city_db *d, const struct city_batch *b, st
 }
 
 /* CITY_CONFLICT with the bytes kept when others stand under the number; *same when these do. */
-static enum city_code compare(struct city_db *d, const struct row *r, const struct city_batch *b,
+static enum city_code compare(struct city_db *d, struct row *r, const struct city_batch *b,
                               int64_t now_ms, bool *same, struct err *e)
 {
     uint8_t held[WIRE_HASH_BYTES];
@@ -61,6 +61,7 @@ static enum city_code compare(struct city_db *d, const struct row *r, const stru
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? CITY_OK : CITY_UNAVAILABLE;
     bool whole = city_db_blob(s, 1, held, sizeof held);
+    r->batch = sqlite3_column_int64(s, 0);
     sqlite3_reset(s);
     *same = whole && memcmp(held, b->sha256, sizeof held) == 0;
     if (*same)
@@ -213,6 +214,28 @@ static enum st add_entries(struct city_db *d, const struct row *r, const struct 
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+/* Of a batch that does not count, for another one stands under its number, the key that it names
+ * still is the next: who sealed it holds the old key, and its chain is over (decision 0017). */
+static enum st learn_keys(struct city_db *d, struct row *r, const struct city_batch *b,
+                          int64_t now_ms, struct err *e)
+{
+    const struct wire_span *p = &b->batch.cose.payload;
+    struct err told = *e; /* why it does not count */
+    struct wire_control c;
+    struct wire_entry x;
+
+    if (b->batch.header.kind != WIRE_CONTROL)
+        return ST_OK;
+    enum st st = wire_control_open(&c, p->p, p->n, e);
+    while (st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK)
+        if (x.kind == WIRE_ENTRY_KEY)
+            st = city_key_named(d, b->gateway, r->batch, &x, now_ms, e);
+    if (st != ST_NOT_FOUND)
+        return st;
+    *e = told;
+    return ST_OK;
+}
+
 /* Judges every link that this batch is an end of: to its neighbours, and between chains. */
 static enum st judge_links(struct city_db *d, const struct row *r, const struct city_batch *b,
                            struct err *e)
@@ -296,6 +319,8 @@ enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct 
         code = chain_of(d, b, &r, e);
     if (code == CITY_OK)
         code = compare(d, &r, b, now_ms, same, e);
+    if (code == CITY_CONFLICT && learn_keys(d, &r, b, now_ms, e) != ST_OK)
+        return CITY_UNAVAILABLE;
     if (code != CITY_OK)
         return code;
     if (*same)

@@ -1,5 +1,6 @@
 """Restored copies: of the city's database, and of the gateway's store. Each time the city holds all that
 the devices served once and only once, and the technician is told what was found and what to do."""
+import json
 import os
 import shutil
 import sqlite3
@@ -7,6 +8,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+import fp_contract as fp  # noqa: E402
 from fp_gatewaycase import RealCityCase  # noqa: E402
 from fp_proc import free_port, main, run, until  # noqa: E402
 
@@ -160,6 +162,55 @@ uplinks:
         self.assertIn("Else another gateway runs with this key: find it", said[0])
         self.assertTrue(self.events("batch.again"))
         # what the city had first stays as it was
+        self.assertEqual({k: h for k, h in self.at_city().items() if k in first}, first)
+
+    def rotate(self):
+        """The running gateway's key changes; the id of the new one."""
+        run([self.gw.exe, "key", "rotate", "--config", self.gw.conf])
+        return fp.kid_of(fp.load_private(self.gw.key_path).public_key()).hex()
+
+    def keys(self):
+        return {k["kid"]: k for k in json.loads(run(
+            [self.real.exe, "keys", "--config", self.real.conf, "--json"]).stdout)}
+
+    def key_batch(self, kid):
+        """(chain, seq) of the batch in which the store ended a chain for that key."""
+        return self.sql(self.gw.db, "SELECT lower(hex(a.chain)), a.last_seq FROM chain a JOIN chain b "
+                        "ON b.id = a.id + 1 WHERE lower(hex(b.kid)) = ? AND b.kid <> a.kid", kid)
+
+    def test_a_next_key_under_a_taken_number_is_known(self):
+        """The batch with the `key` entry meets 409: the city must know the next key all the same, or
+        nothing that it signs would ever be taken."""
+        self.site()
+        self.gw.start()
+        until(lambda: len(self.at_city()) > 3, 60, "batches at the city")
+        self.assertEqual(self.gw.stop(), 0)
+        image = os.path.join(self.folder, "image.db")
+        self.copy(self.gw.db, image)
+        self.gw.start()
+        until(lambda: len(self.at_city()) > 16 and self.all_sent(), 60, "more of them")
+        self.assertEqual(self.gw.stop(), 0)
+        first = self.sealed()
+        self.copy(image, self.gw.db)
+        self.site(url=f"https://127.0.0.1:{free_port()}")
+        self.gw.start()
+        until(lambda: [k for k, h in self.sealed().items() if first.get(k, h) != h], 60,
+              "other bytes under old numbers", 0.3)
+        kid = self.rotate()
+        until(lambda: self.key_batch(kid), 20, "a chain of the new key")
+        (where,) = self.key_batch(kid)
+        self.assertIn(where, first)
+        self.assertNotEqual(self.sealed()[where], first[where])
+        self.assertEqual(self.gw.stop(), 0)
+        self.site()
+        self.gw.start()
+        until(lambda: kid in self.keys(), 60, "the next key at the city")
+        self.assertEqual(self.keys()[kid]["how"], "rotation")
+        self.assertEqual((self.keys()[kid]["batch"]["chain"], self.keys()[kid]["batch"]["seq"]), where)
+        until(lambda: len({c for c, _ in self.at_city()}) == 2, 60, "the chain of the new key")
+        until(self.all_sent, 90, "all that is sealed")
+        self.assertEqual(self.gw.stop(), 0)
+        self.assert_whole(16)
         self.assertEqual({k: h for k, h in self.at_city().items() if k in first}, first)
 
 
