@@ -110,7 +110,7 @@ static const struct {
     {"conflict", 409, UPLINK_CONFLICT, "the city holds another batch under this number"},
     {"wrong_gateway", 0, UPLINK_RETRY, "gateway.id is not the one that the city expects"},
     {"unknown_gateway", 0, UPLINK_RETRY, "the city does not know this gateway: enrol it there"},
-    {"unknown_key", 0, UPLINK_RETRY, "the city does not know this key: enrol the public key there"},
+    {"unknown_key", 0, UPLINK_KEY, "the city does not know this key: enrol the public key there"},
     {"unauthorized", 0, UPLINK_KEY,
      "the city does not take this gateway's key any more: it was revoked, ask there"},
     {"version", 0, UPLINK_HOLD, "the city cannot take this version of batches: upgrade it"},

@@ -28,6 +28,18 @@ void uplink_head_soon(struct uplink *u)
     }
 }
 
+/* A city that was put back to before a rotation has lost the batch that names the key: soon. For a
+ * key that nobody has enrolled there, now and then is enough. */
+void uplink_head_for_key(struct uplink *u, const uint8_t *chain)
+{
+    bool again = memcmp(u->head.keyless, chain, WIRE_ID_BYTES) == 0;
+    int64_t ms = again ? UPLINK_HEAD_AGAIN_MS : UPLINK_HEAD_SOON_MS;
+    if (u->head.due.ms - u->head.at.ms > ms) {
+        due_in(u, ms);
+    }
+    memcpy(u->head.keyless, chain, WIRE_ID_BYTES);
+}
+
 /* Not verified yet, so all that it can do is to have the head asked. The first receipt of a batch
  * that comes again may be old: its `through` says nothing. */
 void uplink_head_heard(struct uplink *u, const struct uplink_sent *s)

@@ -130,6 +130,9 @@ static void judge(struct uplink *u, const struct store_batch *b)
         break;
     case UPLINK_KEY: /* -id: all of its chain */
         uplink_hold_for(u, -b->id, KEY_MS);
+        if (strcmp(v.code, "unknown_key") == 0) {
+            uplink_head_for_key(u, b->chain);
+        }
         break;
     case UPLINK_RETRY:
         break;

@@ -167,7 +167,7 @@ void uplink_again_all(struct store *s);
 
 /* The head is asked for at the start, before anything is sent; then about every hour; and soon when
  * something says that the city has not what it had: a receipt whose `through` is lower than an
- * earlier one, a 409, a `through` beyond what was sent. */
+ * earlier one, a key that it does not know, a 409, a `through` beyond what was sent. */
 #define UPLINK_HEAD_EVERY_MS 3600000 /* plus or minus a quarter, at random */
 #define UPLINK_HEAD_SOON_MS 10000    /* not sooner after the one before */
 #define UPLINK_HEAD_AGAIN_MS 300000  /* after one that took something back: there may be more */
@@ -284,8 +284,9 @@ struct uplink {
     bool asked;      /* the city has been asked what it holds */
     struct {
         struct mono at, due;
-        uint8_t chain[WIRE_ID_BYTES]; /* of the last receipt … */
-        uint64_t through;             /* … and its `through` */
+        uint8_t chain[WIRE_ID_BYTES];   /* of the last receipt … */
+        uint64_t through;               /* … and its `through` */
+        uint8_t keyless[WIRE_ID_BYTES]; /* the last chain whose key the city did not take */
     } head;
     int64_t again_id; /* up to this id what is unsent is sent again, at its pace; 0: nothing */
     struct mono again_due;
@@ -353,6 +354,8 @@ enum uplink_spend uplink_may_spend(struct uplink *u);
 /* ask.c */
 bool uplink_head_due(const struct uplink *u);
 void uplink_head_soon(struct uplink *u);
+/* The city does not take the key of this chain. */
+void uplink_head_for_key(struct uplink *u, const uint8_t *chain);
 /* A batch was accepted; this is what its receipt claims. */
 void uplink_head_heard(struct uplink *u, const struct uplink_sent *s);
 void uplink_ask_head(struct uplink *u);

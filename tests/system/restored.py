@@ -213,6 +213,38 @@ uplinks:
         self.assert_whole(16)
         self.assertEqual({k: h for k, h in self.at_city().items() if k in first}, first)
 
+    def test_a_forgotten_rotation_is_told_again(self):
+        """It has lost the batch that named the key in force, so it takes nothing new until it has that
+        one: the gateway asks what is missing, and neither a person nor a start is needed."""
+        self.site()
+        self.gw.start()
+        until(lambda: len(self.at_city()) > 3, 60, "batches at the city")
+        self.real.stop()
+        backup = os.path.join(self.folder, "city.copy")
+        self.copy(self.real.db, backup)
+        self.real.start()
+        kid = self.rotate()
+        until(lambda: self.key_batch(kid), 20, "a chain of the new key")
+        (where,) = self.key_batch(kid)
+        until(lambda: len([c for c, _ in self.at_city() if c != where[0]]) > 3 and self.all_sent(), 60,
+              "batches of the new key at the city")
+        self.real.stop()
+        had = self.at_city()
+        self.copy(backup, self.real.db)
+        lost = set(had) - set(self.at_city())
+        self.assertIn(where, lost)
+        self.real.start()
+        self.assertNotIn(kid, self.keys())
+        until(lambda: kid in self.keys(), 60, "the key again", 0.2)
+        # at its pace: one in two seconds, and what is new does not wait for what is lost
+        self.assertLess(len(set(self.at_city()) & lost), len(lost))
+        until(lambda: lost <= set(self.at_city()) and self.all_sent(), 90, "all of it")
+        self.assertEqual(self.gw.stop(), 0)
+        self.assertEqual({k: h for k, h in self.at_city().items() if k in had}, had)
+        self.assertIn("are sent again", self.events("city.lacks")[0])
+        self.assertEqual(self.sql(self.real.db, "SELECT count(*) FROM evidence"), [(0,)])
+        self.assert_whole(4)
+
 
 if __name__ == "__main__":
     main()

@@ -61,7 +61,7 @@ static void only_the_citys_word_about_our_bytes_is_final(void **state)
         {401, PROBLEM, "{\"code\":\"unauthorized\",\"sha256\":\"" HASH "\"}", UPLINK_KEY},
         {403, PROBLEM, "{\"code\":\"wrong_gateway\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
         {404, PROBLEM, "{\"code\":\"unknown_gateway\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
-        {403, PROBLEM, "{\"code\":\"unknown_key\",\"sha256\":\"" HASH "\"}", UPLINK_RETRY},
+        {403, PROBLEM, "{\"code\":\"unknown_key\",\"sha256\":\"" HASH "\"}", UPLINK_KEY},
         {413, PROBLEM, "{\"code\":\"too_large\",\"sha256\":\"" HASH "\"}", UPLINK_HOLD},
         {415, PROBLEM, "{\"code\":\"unsupported_type\",\"sha256\":\"" HASH "\"}", UPLINK_HOLD},
         {400, PROBLEM, "{\"code\":\"version\",\"sha256\":\"" HASH "\"}", UPLINK_HOLD},
