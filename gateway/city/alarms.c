@@ -49,6 +49,7 @@ struct chain {
 struct look {
     struct city_db *db;
     int64_t gateway, now_ms;
+    int64_t since_ms; /* silence does not count before */
     const struct city_alarm_to *to;
     struct chain chain[CHAINS_MAX];
     size_t n;
@@ -133,7 +134,7 @@ static enum st silence(struct look *l, struct err *e)
         return raise(l, &a, e);
     }
     ERR_TRY(window_of(l, newest, &window_ms, e));
-    if (l->now_ms - newest->last_ms <= 2 * window_ms)
+    if (l->now_ms - most(newest->last_ms, l->since_ms) <= 2 * window_ms)
         return ST_OK;
     ERR_TRY(owes(l, &owing, e));
     a.since_ms = newest->last_ms;
@@ -142,6 +143,22 @@ static enum st silence(struct look *l, struct err *e)
              "nothing received for %" PRId64 " s; its windows have %" PRId64 " s",
              (l->now_ms - newest->last_ms) / 1000, window_ms / 1000);
     return owing ? raise(l, &a, e) : ST_OK;
+}
+
+enum st city_silence_of(struct city_db *d, int64_t gateway, int64_t now_ms, int64_t since_ms,
+                        const struct city_alarm_to *to, struct err *e)
+{
+    struct look *l = calloc(1, sizeof *l);
+
+    if (l == NULL)
+        return err_set(e, ST_MEMORY, "no memory for alarms");
+    *l = (struct look){
+        .db = d, .gateway = gateway, .now_ms = now_ms, .since_ms = since_ms, .to = to};
+    enum st st = chains_read(l, e);
+    if (st == ST_OK)
+        st = silence(l, e);
+    free(l);
+    return st;
 }
 
 /* ---- clones ---- */

@@ -208,6 +208,9 @@ struct city_alarm_to {
 };
 enum st city_alarms_of(struct city_db *d, int64_t gateway, int64_t now_ms,
                        const struct city_alarm_to *to, struct err *e) ST_MUST_CHECK;
+/* The silence alone, and of no time before since_ms: when this city began to listen. */
+enum st city_silence_of(struct city_db *d, int64_t gateway, int64_t now_ms, int64_t since_ms,
+                        const struct city_alarm_to *to, struct err *e) ST_MUST_CHECK;
 /* Whether the batch that has just been stored may raise one. */
 enum st city_alarm_may(struct city_db *d, const struct city_batch *b, bool *may,
                        struct err *e) ST_MUST_CHECK;
@@ -217,6 +220,13 @@ struct city_query;
 /* As city_gaps. */
 enum st city_alarms_page(struct city_db *d, const struct city_query *q, const char *gw,
                          struct buf *out, int64_t *next_row, struct err *e) ST_MUST_CHECK;
+
+/* ---- silence.c: a thread that looks for silence, for the log ----------------------------------
+ */
+
+struct city_silence;
+enum st city_silence_open(struct city_silence **out, const char *path, struct err *e) ST_MUST_CHECK;
+void city_silence_close(struct city_silence *w);
 
 /* ---- chain.c: holes and heads -------------------------------------------------------------- */
 

@@ -25,6 +25,7 @@ struct city {
     struct city_rate *rate;
     struct city_est *est; /* NULL: enrolment is off */
     struct city_deposits *deposits;
+    struct city_silence *silence;
     struct http_server *http;
     pthread_mutex_t lock; /* of taken */
     pthread_cond_t given;
@@ -525,6 +526,8 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     if (st == ST_OK)
         st = city_deposits_open(&c->deposits, cfg, e);
     if (st == ST_OK)
+        st = city_silence_open(&c->silence, cfg->db, e);
+    if (st == ST_OK)
         st = http_server_open(&c->http, &http, routes, sizeof routes / sizeof *routes, c, e);
     if (st != ST_OK) {
         city_close(c);
@@ -544,6 +547,7 @@ void city_close(struct city *c)
     if (c == NULL)
         return;
     http_server_close(c->http);
+    city_silence_close(c->silence);
     city_est_close(c->est);
     city_deposits_close(c->deposits);
     city_writer_close(c->writer);

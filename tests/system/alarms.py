@@ -242,6 +242,40 @@ class Alarms(CityCase):
         self.sql(f"UPDATE batch SET received_ms = received_ms - {DAY}")
         self.assertEqual(self.kinds(), [])
 
+    def test_silence_reaches_the_log_though_nobody_asks(self):
+        """One line for each gateway when it goes silent, and one when that is over."""
+        self.enroll("gw-never", fp.new_key())  # who was never heard has not gone silent
+
+        def lines(what):
+            return [x for x in self.city.proc.text().splitlines() if what in x]
+        box = Box(self, b"boot-aaa").run(3, length=1000)
+        key = fp.new_key()
+        self.enroll("gw-quick", key)
+        chain, made = self.chain(3, key=key, gw="gw-quick")
+        for seq, whole in made:
+            self.stored(chain, seq, whole, gw="gw-quick")
+        quick = f"chain = (SELECT id FROM chain WHERE chain = x'{chain.hex()}') AND kind = 0"
+        self.sql(f"UPDATE batch SET to_ms = from_ms + 5000 WHERE {quick}")
+        until(lambda: lines("ALARM silence"), 30, "the silence in the log")
+        self.assertIn(f"ALARM silence {GW}: nothing received for", lines("ALARM silence")[0])
+        until(lambda: lines("ALARM silence gw-quick"), 30, "that of another, a look later")
+        self.assertEqual(len(lines("ALARM silence")), 2)
+
+        def heard():
+            box.run(1, length=1000)
+            return lines(f"silence {GW}: over")
+        until(heard, 30, "its end in the log", 0.3)
+        until(lambda: len(lines("ALARM silence")) > 2, 30, "the next silence in the log")
+        self.assertEqual((len(lines("ALARM silence")), len(lines(": over"))), (3, 1))
+        # A city that was off for long has not listened: it waits for two windows of each.
+        self.https.close()
+        self.city.stop()
+        self.sql("UPDATE batch SET received_ms = received_ms - 700000, to_ms = from_ms + 300000 WHERE "
+                 f"kind = 0; UPDATE batch SET to_ms = from_ms + 1000 WHERE {quick}")
+        self.connect()
+        until(lambda: lines("ALARM silence"), 30, "the quick one's silence in the log")
+        self.assertEqual([x for x in lines("silence") if "gw-quick" not in x], [])
+
     def test_a_gateway_that_was_never_heard_is_silent(self):
         self.assertIn("nothing was ever", self.named("silence")["text"])
 
