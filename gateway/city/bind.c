@@ -145,20 +145,44 @@ void city_est_bind(struct city_est *s, const struct wire_pub *receipts,
         city_est_refuse(a, r, e.text);
 }
 
-enum city_code city_check_handed(struct city_db *d, int64_t key, const struct wire_header *h,
-                                 struct err *e)
+/* Whether a window in time since boot ended before at_ms: a `time` entry says so, or something
+ * behind it in its chain, or in the one that follows, did. */
+static enum st ended_before(struct city_db *d, int64_t gateway, const struct wire_header *h,
+                            int64_t at_ms, bool *yes, struct err *e)
+{
+    sqlite3_stmt *s =
+        city_db_bind(d, SQL_ENDED_BEFORE, "ibiibi", gateway, h->chain, sizeof h->chain,
+                     (int64_t)h->seq, at_ms, h->boot, sizeof h->boot, h->to_ms);
+    enum st st = city_db_step(d, s, e);
+
+    *yes = st == ST_OK;
+    sqlite3_reset(s);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum city_code city_check_handed(struct city_db *d, int64_t gateway, int64_t key,
+                                 const struct wire_header *h, struct err *e)
 {
     sqlite3_stmt *s = city_db_bind(d, SQL_HANDED, "i", key);
     enum st st = city_db_step(d, s, e);
     int64_t at_ms = st == ST_OK ? sqlite3_column_int64(s, 0) : 0;
+    bool good = h->clk != 3 && h->to_ms <= at_ms;
 
     sqlite3_reset(s);
+    if (st == ST_OK && h->clk == 3)
+        st = ended_before(d, gateway, h, at_ms, &good, e);
     if (st != ST_OK)
         return st == ST_NOT_FOUND ? CITY_OK : CITY_UNAVAILABLE;
-    if (h->clk != 3 && h->to_ms <= at_ms)
+    if (good)
         return CITY_OK;
-    err_set(e, ST_REFUSED,
-            "another box has taken over from the one with this key: only what ended "
-            "before that is taken");
+    if (h->clk == 3)
+        err_set(e, ST_REFUSED,
+                "batch %" PRIu64 ": another box has taken over from the one with this key, the "
+                "clock was not set, and nothing that is here says that it ended before that",
+                h->seq);
+    else
+        err_set(e, ST_REFUSED,
+                "another box has taken over from the one with this key: only what ended before "
+                "that is taken");
     return CITY_UNAUTHORIZED;
 }

@@ -128,8 +128,8 @@ enum st city_key_revoked(struct city_db *d, int64_t key, bool *revoked,
                          struct err *e) ST_MUST_CHECK;
 /* bind.c: CITY_UNAUTHORIZED when the key's box was replaced before the batch's window ended, or
  * when it cannot tell when that was. */
-enum city_code city_check_handed(struct city_db *d, int64_t key, const struct wire_header *h,
-                                 struct err *e);
+enum city_code city_check_handed(struct city_db *d, int64_t gateway, int64_t key,
+                                 const struct wire_header *h, struct err *e);
 
 /* A gateway's id: [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
 bool city_is_id(const char *id);

@@ -57,7 +57,7 @@ static enum city_code refuse(enum city_code c, struct err *e, const char *why)
 static enum city_code check_key(struct city_db *d, int64_t gateway, const struct wire_deposit *w,
                                 const struct wire_cose *cose, int64_t *key, struct err *e)
 {
-    struct wire_batch of = {.cose = *cose, .header = {.clk = 3}}; /* of no time that is before */
+    struct wire_batch of = {.cose = *cose, .header = {.to_ms = INT64_MAX}}; /* of now: behind it */
     bool revoked = false;
 
     memcpy(of.header.kid, w->kid, sizeof of.header.kid);
@@ -68,7 +68,7 @@ static enum city_code check_key(struct city_db *d, int64_t gateway, const struct
         return CITY_UNAVAILABLE;
     if (revoked)
         return refuse(CITY_UNAUTHORIZED, e, "this key was revoked");
-    return city_check_handed(d, *key, &of.header, e);
+    return city_check_handed(d, gateway, *key, &of.header, e);
 }
 
 static enum city_code open_deposit(struct city_batch *b, const char *gw, struct wire_deposit *w,

@@ -26,6 +26,9 @@ struct import {
     char part[4096];
     uint64_t manifests;
     struct buf file;
+    struct wire_listed *later; /* of this folder: what the batches behind may date yet */
+    size_t nlater, room;
+    bool last; /* no more of it comes */
 };
 
 static void say(struct import *m, const char *what, const char *why)
@@ -70,6 +73,26 @@ static enum st keep_receipt(struct import *m, const struct city_batch *b, struct
     return err_set(e, ST_IO, "%s: %s", m->part, strerror(errno));
 }
 
+/* Of a box that was replaced: its time is not known, but what comes behind may tell. */
+static bool may_wait(const struct import *m, const struct city_batch *b, enum city_code code)
+{
+    return !m->last && code == CITY_UNAUTHORIZED && b->batch.header.clk == 3;
+}
+
+static enum st wait_for_more(struct import *m, const struct wire_listed *l, struct err *e)
+{
+    if (m->nlater == m->room) {
+        size_t room = m->room > 0 ? 2 * m->room : 64;
+        struct wire_listed *more = realloc(m->later, room * sizeof *more);
+        if (!more)
+            return err_set(e, ST_MEMORY, "no memory for an import");
+        m->later = more;
+        m->room = room;
+    }
+    m->later[m->nlater++] = *l;
+    return ST_OK;
+}
+
 /* The same steps as put_batch in serve.c. ST_IO: the city cannot go on. */
 static enum st take(struct import *m, const struct city_where *w, const struct wire_listed *l,
                     const char *name, struct err *e)
@@ -91,9 +114,12 @@ static enum st take(struct import *m, const struct city_where *w, const struct w
         st = keep_receipt(m, &b, e);
     } else if (code == CITY_UNAVAILABLE) {
         st = err_set(e, ST_IO, "%s: %s", name, why.text);
+    } else if (may_wait(m, &b, code)) {
+        st = wait_for_more(m, l, e);
     } else {
         snprintf(text, sizeof text, "%s: %s", city_code_text(code), why.text);
         say(m, name, text);
+        city_writer_refused(m->writer, b.gateway, code, why.text);
     }
     city_batch_done(&b);
     return st;
@@ -121,6 +147,25 @@ static enum st take_listed(struct import *m, int folder, const char *gw,
     return ST_OK;
 }
 
+/* Again, until none of them is dated by what came since. */
+static enum st take_later(struct import *m, int folder, const char *gw, struct err *e)
+{
+    enum st st = ST_OK;
+    for (size_t before = m->nlater + 1; st == ST_OK && m->nlater > 0;) {
+        size_t n = m->nlater;
+        m->last = n == before; /* the last round took none of them: now it is said of each */
+        before = n;
+        m->nlater = 0;
+        for (size_t i = 0; st == ST_OK && i < n; i++) {
+            struct wire_listed l = m->later[i];
+            st = take_listed(m, folder, gw, &l, e);
+        }
+    }
+    m->last = false;
+    m->nlater = 0;
+    return st;
+}
+
 /* ---- one gateway's folder ---- */
 
 static enum st take_manifest(struct import *m, int folder, const char *gw, FILE *f, struct err *e)
@@ -136,6 +181,7 @@ static enum st take_manifest(struct import *m, int folder, const char *gw, FILE 
         st = err_set(&why, ST_BAD, "is that of gateway %s", named);
     while (st == ST_OK && (st = wire_manifest_next(f, &read, &l, &complete, &why)) == ST_OK)
         ERR_TRY(take_listed(m, folder, gw, &l, e));
+    ERR_TRY(take_later(m, folder, gw, e));
     if (st != ST_NOT_FOUND)
         say(m, what, why.text);
     else if (!complete)
@@ -234,6 +280,7 @@ enum st city_import(const struct city_cfg *cfg, const char *dir, const char *rec
     enum st closed = receipts_close(&m, &why);
     if (st == ST_OK && closed != ST_OK)
         st = err_set(e, closed, "%s", why.text);
+    free(m.later);
     city_db_close(&m.db);
     city_writer_close(m.writer);
     city_sign_close(m.sign);

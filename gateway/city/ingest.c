@@ -228,7 +228,7 @@ enum city_code city_ingest(struct city_db *d, const struct city_where *w, const 
     if (code == CITY_OK)
         code = check_revoked(d, b->key, e);
     if (code == CITY_OK)
-        code = city_check_handed(d, b->key, &b->batch.header, e);
+        code = city_check_handed(d, b->gateway, b->key, &b->batch.header, e);
     if (code == CITY_OK)
         code = measure(b, e);
     if (code == CITY_OK && b->stored.p == NULL)
