@@ -42,18 +42,18 @@ void city_iv_sort(struct city_ivs *l)
         qsort(l->v, l->n, sizeof *l->v, by_place);
 }
 
-static void join(struct city_ivs *l)
+void city_iv_join(struct city_ivs *l)
 {
     size_t n = 0;
 
     city_iv_sort(l);
     for (size_t i = 0; i < l->n; i++) {
-        if (n > 0 && l->v[i].from_ms <= l->v[n - 1].to_ms) {
-            if (l->v[i].to_ms > l->v[n - 1].to_ms)
-                l->v[n - 1].to_ms = l->v[i].to_ms;
-        } else {
-            l->v[n++] = l->v[i];
-        }
+        struct city_iv *last = n > 0 ? &l->v[n - 1] : NULL, x = l->v[i];
+        if (last == NULL || x.target != last->target || x.why != last->why ||
+            x.from_ms > last->to_ms)
+            l->v[n++] = x;
+        else if (x.to_ms > last->to_ms)
+            last->to_ms = x.to_ms;
     }
     l->n = n;
 }
@@ -337,7 +337,7 @@ static enum st windows(struct walk *w, int64_t gateway, struct err *e)
     sqlite3_reset(s);
     if (st != ST_NOT_FOUND)
         return st;
-    join(&w->plan->held);
+    city_iv_join(&w->plan->held);
     city_iv_sort(&w->plan->holes);
     return ST_OK;
 }

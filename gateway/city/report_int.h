@@ -91,6 +91,8 @@ struct city_due *city_plan_due(const struct city_series *s, int64_t t_ms);
 enum st city_iv_add(struct city_ivs *l, struct city_iv x) ST_MUST_CHECK;
 /* By target and time. */
 void city_iv_sort(struct city_ivs *l);
+/* Sorts, and joins what abuts or overlaps: a lasting gap is told anew in each window. */
+void city_iv_join(struct city_ivs *l);
 
 /* ---- tally.c: hours of many series --------------------------------------------------------- */
 

@@ -343,7 +343,7 @@ static void due(struct city_tally *t, uint32_t series, const struct city_due *d)
 
 void city_tally_end(struct city_tally *t)
 {
-    city_iv_sort(&t->gaps);
+    city_iv_join(&t->gaps);
     for (uint32_t i = 0; i < t->plan->n; i++)
         for (size_t k = 0; k < t->plan->series[i].ndue; k++) {
             const struct city_due *d = &t->plan->series[i].due[k];

@@ -389,6 +389,47 @@ class Completeness(CityCase):
         r = self.report("--to", str(z), "--by", "total")
         self.assertEqual({(i["thinned"], i["thinned_ms"], i["void_ms"]) for i in r}, {("0",) * 3})
 
+    def test_what_was_calibrated_or_given_to_another_series_counts_where_it_belongs(self):
+        """A device that was calibrated, one whose calibration was ended later, one that never was; two
+        cables that were changed about, a part of it taken back for good, and a mistake undone."""
+        a, z = H0, H0 + 3 * HOUR
+        x, y, other = Trace("dev-1/x", 10_000), Trace("dev-1/y", 60_000), Trace("dev-2/x", 10_000)
+        lent = (H0 + HOUR - 400_003, H0 + HOUR + 700_000)
+        bad = (lent[0] + 100_000, lent[0] + 200_000)
+        tuned, later = (H0 + 2 * HOUR + 1, H0 + 2 * HOUR + 900_000), (H0 + 9_000_000, H0 + 9_600_000)
+        for t in (x, y):
+            self.poll(t, a, z)
+        self.poll(other, a, z, out=[(lent[0] - 50_000, lent[1] + 30_000, "device")])
+        traces, m = [x, y, other], Maker(self)
+        m.control(a, self.plan(traces, a))
+        for at in self.windows(a, z):
+            m.data(at, at + WINDOW, traces)
+        self.matches(traces, [(a, z)], [], z)  # before anybody says a word
+        m.control(z, [["maintain", "dev-1/*", *tuned, "calibration", {"by": "ward"}],
+                      ["maintain", other.name, later[0], None, "calibration", {}],
+                      ["maintain", y.name, a, None, "calibration", {}],
+                      ["correct", "cables", x.name, *lent, "reassign", other.name, "changed about", "ward"],
+                      ["correct", "wrong", y.name, a, z, "reassign", other.name, "a mistake", "ward"],
+                      ["correct", "spray", x.name, *bad, "invalidate", None, "wet", "ward"]])
+        m.control(z, [["maintain", other.name, *later, "calibration", {}],
+                      ["maintain", y.name, a, a, "calibration", {}],
+                      ["correct", "wrong", y.name, a, z, "rescale", [1, 0], "undone", "ward"]])
+        moved = {t: q for t, q in x.readings.items()
+                 if lent[0] <= t < lent[1] and not bad[0] <= t < bad[1]}
+        x.readings = {t: q for t, q in x.readings.items() if t not in moved}
+        x.taken = [lent]  # of time that others have, and of what was taken back
+        other.readings |= moved
+        for t, (start, end) in ((x, tuned), (y, tuned), (other, later)):
+            t.readings = {k: q | 8 if start <= k < end else q for k, q in t.readings.items()}
+        rows = self.matches(traces, [(a, z)], [], z)
+        total = {r["series"]: r for r in self.report("--to", str(z), "--by", "total")}
+        self.assertGreater(int(total[x.name]["invalid_ms"]), lent[1] - lent[0] - 20_000)
+        self.assertEqual(int(total[x.name]["invalid"]), 10)
+        self.assertLess(int(total[other.name]["device_ms"]), 200_000)
+        self.assertEqual(total[y.name]["complete"], "100.00")
+        self.assertGreater(int(total[y.name]["q8"]), 10)
+        self.assertEqual({r["unexplained_ms"] for r in rows}, {"0"})
+
     def test_a_plan_of_before_the_clock_was_set_is_due_from_the_first_known_window(self):
         a, z = H0 + 300_000, H0 + HOUR + 600_000
         x = Trace("dev-1/x", 60_000)
