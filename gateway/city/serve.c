@@ -184,25 +184,37 @@ static enum st sign_now(struct city *c, struct city_db *d, const struct wire_key
     return city_sign_now(c->sign, d, clk_now(clk_real()).utc_ms, key, e);
 }
 
-static void get_head(void *ctx, const struct http_request *q, struct http_answer *a)
+/* What a question about one gateway is answered with, signed: appends it to out. */
+struct signed_answer {
+    enum st (*make)(const struct signed_answer *s, struct city_db *d, int64_t gateway,
+                    struct buf *out, struct err *e);
+    const char *gw, *nonce;
+    int64_t day;
+    const struct wire_key *sign;
+};
+
+static enum st make_head(const struct signed_answer *s, struct city_db *d, int64_t gateway,
+                         struct buf *out, struct err *e)
 {
-    struct city *c = ctx;
-    const char *nonce = http_query(q, "nonce");
-    const struct wire_key *key = NULL;
+    return city_head(d, gateway, s->gw, s->nonce, s->sign, out, e);
+}
+
+static enum st make_digest(const struct signed_answer *s, struct city_db *d, int64_t gateway,
+                           struct buf *out, struct err *e)
+{
+    return city_digest(d, gateway, s->gw, s->day, clk_now(clk_real()).utc_ms, s->sign, out, e);
+}
+
+static void answer_signed(struct city *c, struct signed_answer *s, struct http_answer *a)
+{
     int64_t gateway = 0;
     struct err e = {.text = ""};
 
-    if (!in_time(c, q, a))
-        return;
-    if (nonce == NULL || nonce[0] == '\0' || strlen(nonce) > 64) {
-        http_problem(a, 400, "bad_request", "head?nonce=… wants 1 to 64 characters", NULL, NULL);
-        return;
-    }
     struct city_db *d = reader_take(c);
-    enum city_code code = gateway_of(d, q->param[0], &gateway, &e);
+    enum city_code code = gateway_of(d, s->gw, &gateway, &e);
     buf_init(&a->body, 2 * WIRE_BATCH_MAX);
-    if (code == CITY_OK && (sign_now(c, d, &key, &e) != ST_OK ||
-                            city_head(d, gateway, q->param[0], nonce, key, &a->body, &e) != ST_OK))
+    if (code == CITY_OK &&
+        (sign_now(c, d, &s->sign, &e) != ST_OK || s->make(s, d, gateway, &a->body, &e) != ST_OK))
         code = CITY_UNAVAILABLE;
     reader_give(c, d);
     a->status = 200;
@@ -211,33 +223,35 @@ static void get_head(void *ctx, const struct http_request *q, struct http_answer
         problem(a, code, e.text, NULL);
 }
 
+static void get_head(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    struct signed_answer s = {
+        .make = make_head, .gw = q->param[0], .nonce = http_query(q, "nonce")};
+
+    if (!in_time(c, q, a))
+        return;
+    if (s.nonce == NULL || s.nonce[0] == '\0' || strlen(s.nonce) > 64)
+        http_problem(a, 400, "bad_request", "head?nonce=… wants 1 to 64 characters", NULL, NULL);
+    else
+        answer_signed(c, &s, a);
+}
+
 /* As public as the head: counts and hashes, for anyone to compare with what a gateway shows. */
 static void get_digest(void *ctx, const struct http_request *q, struct http_answer *a)
 {
     struct city *c = ctx;
     const char *text = http_query(q, "day");
-    const struct wire_key *key = NULL;
-    int64_t gateway = 0, day = 0;
-    struct err e = {.text = ""};
+    struct signed_answer s = {.make = make_digest, .gw = q->param[0]};
 
+    if (!in_time(c, q, a))
+        return;
     if (text == NULL ||
-        !wire_day_parse((struct wire_span){(const uint8_t *)text, strlen(text)}, &day)) {
+        !wire_day_parse((struct wire_span){(const uint8_t *)text, strlen(text)}, &s.day))
         http_problem(a, 400, "bad_request", "digest?day=2026-11-25 wants a day of Viet Nam", NULL,
                      NULL);
-        return;
-    }
-    struct city_db *d = reader_take(c);
-    enum city_code code = gateway_of(d, q->param[0], &gateway, &e);
-    buf_init(&a->body, 2 * WIRE_BATCH_MAX);
-    if (code == CITY_OK && (sign_now(c, d, &key, &e) != ST_OK ||
-                            city_digest(d, gateway, q->param[0], day, clk_now(clk_real()).utc_ms,
-                                        key, &a->body, &e) != ST_OK))
-        code = CITY_UNAVAILABLE;
-    reader_give(c, d);
-    a->status = 200;
-    a->content_type = "application/cose; cose-type=\"cose-sign1\"";
-    if (code != CITY_OK)
-        problem(a, code, e.text, NULL);
+    else
+        answer_signed(c, &s, a);
 }
 
 /* false: the answer says what is wrong with the query. */
