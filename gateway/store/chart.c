@@ -1,5 +1,5 @@
 /* Charts: rollups where there are any and the range is long, batches and the journal elsewhere. */
-#include "gateway/store/rollup_int.h"
+#include "gateway/store/chart_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,9 +7,6 @@
 #include <time.h>
 
 #define VIEW_MS 500 /* a transaction is ended and begun again after so long */
-#define LATE_MS                                                                                    \
-    INT64_C(3600000) /* how far behind its time a reading may be sealed while the                  \
-                        rollups' job has not looked at its batch yet */
 
 struct chart {
     const struct store_chart_ask *ask;
@@ -291,100 +288,14 @@ static enum st add_batch(struct chart *c, int64_t id, int64_t from_ms, struct er
                : st;
 }
 
-/* Where to look: quarters know the batches that made them, and batches come in order of time but
- * for those that came late, and those that were moved. */
-struct range {
-    int64_t lo, hi;          /* ids: behind lo, up to hi */
-    int64_t late;            /* the next of table rollup_late; INT64_MAX: no more */
-    int64_t moved, moved_to; /* may be moved and not among the late yet; INT64_MAX: none */
-};
-
-static enum st next_late(struct chart *c, struct range *x, int64_t behind, struct err *e)
-{
-    int64_t v[] = {store_slot_of(STORE_QUARTER, c->read_from_ms),
-                   store_slot_of(STORE_QUARTER, c->to_ms - 1), behind};
-    enum st st = store_db_int(c->db, SQL_LATE_BETWEEN, 3, v, &x->late, e);
-    if (st == ST_NOT_FOUND)
-        x->late = INT64_MAX;
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-static enum st find_range(struct chart *c, struct range *x, struct err *e)
-{
-    int64_t before = store_roll_key(store_slot_of(STORE_QUARTER, c->read_from_ms), 0);
-    int64_t behind = store_roll_key(store_slot_of(STORE_QUARTER, c->to_ms - 1) + 1, 0);
-    enum st st = store_db_int(c->db, SQL_QUARTER_BEFORE, 1, &before, &x->lo, e);
-    if (st == ST_NOT_FOUND)
-        x->lo = 1;
-    else if (st != ST_OK)
-        return st;
-    x->lo--;
-    st = store_db_int(c->db, SQL_QUARTER_AFTER, 1, &behind, &x->hi, e);
-    if (st == ST_NOT_FOUND)
-        x->hi = INT64_MAX;
-    else if (st != ST_OK)
-        return st;
-    ERR_TRY(store_moved_pending(c->db, &x->moved, &x->moved_to, e));
-    return next_late(c, x, 0, e);
-}
-
-/* Whether a `time` entry has brought the batch here. */
-static enum st is_moved_here(struct chart *c, int64_t id, int64_t from_ms, int64_t to_ms, bool *is,
-                             struct err *e)
-{
-    struct store_moved m;
-    ERR_TRY(store_batch_moved(c->db, id, from_ms, &m, e));
-    *is = m.known && from_ms + m.add_ms < c->to_ms + LATE_MS && to_ms + m.add_ms > c->read_from_ms;
-    return ST_OK;
-}
-
-/* The next batch behind `at` that may have something to tell; ST_NOT_FOUND. */
-static enum st next_batch(struct chart *c, struct range *x, int64_t at, int64_t *id,
-                          int64_t *from_ms, bool *wanted, struct err *e)
-{
-    sqlite3_stmt *q = store_db_ask(c->db, SQL_BATCH_STEP, 1, &at, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(c->db, q, e));
-    *id = sqlite3_column_int64(q, 0);
-    bool control = sqlite3_column_int(q, 1) != 0;
-    *from_ms = sqlite3_column_int64(q, 2);
-    int64_t to_ms = sqlite3_column_int64(q, 3);
-    sqlite3_reset(q);
-    if (x->late < *id)
-        ERR_TRY(next_late(c, x, *id - 1, e));
-    bool inside = *id <= x->hi && *from_ms < c->to_ms && to_ms > c->read_from_ms;
-    bool unseen = *id > c->at.seen && *from_ms < c->to_ms + LATE_MS && to_ms > c->read_from_ms;
-    bool moved = *id >= x->moved && *id <= x->moved_to;
-    if (moved)
-        ERR_TRY(is_moved_here(c, *id, *from_ms, to_ms, &moved, e));
-    *wanted = !control && (inside || unseen || moved || *id == x->late);
-    return ST_OK;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Behind the range only what came late, what was moved, and what was not looked at yet. */
-static int64_t skip(const struct chart *c, const struct range *x, int64_t at)
-{
-    int64_t next = least(x->late - 1, c->at.seen);
-    if (at < x->moved_to)
-        next = least(next, x->moved - 1);
-    return at >= x->hi && at < next ? next : at;
-}
-
 static enum st add_batches(struct chart *c, struct err *e)
 {
-    struct range x;
+    struct store_range x;
     bool wanted = false;
     int64_t id = 0, from_ms = 0;
-    ERR_TRY(find_range(c, &x, e));
-    for (int64_t at = least(x.lo, least(x.late, x.moved) - 1);; at = id) {
-        at = skip(c, &x, at);
-        enum st st = next_batch(c, &x, at, &id, &from_ms, &wanted, e);
+    ERR_TRY(store_range_open(&x, c->db, &c->at, c->read_from_ms, c->to_ms, e));
+    for (;;) {
+        enum st st = store_range_next(&x, &id, &from_ms, &wanted, e);
         if (st == ST_OK && wanted)
             st = add_batch(c, id, from_ms, e);
         if (st != ST_OK)
