@@ -228,9 +228,9 @@ static enum st note(struct store *s, const struct store_parked *p, struct err *e
     return store_db_run(&s->db, q, e);
 }
 
-enum st store_parked_write(struct store *s, uint32_t *n, struct err *e)
+enum st store_parked_write(struct store *s, uint32_t most, uint32_t *n, struct err *e)
 {
-    *n = s->nparked;
+    *n = s->nparked < most ? s->nparked : most;
     for (uint32_t i = 0; i < *n; i++) {
         const struct store_parked *p = &s->parked[i];
         ERR_TRY(note(s, p, e));

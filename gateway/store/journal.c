@@ -314,9 +314,14 @@ static void run_calls(struct store *s)
 
 enum st store_riders_write(struct store *s, struct store_riders *r, struct err *e)
 {
+    bool room = false;
     *r = (struct store_riders){0};
-    ERR_TRY(store_parked_write(s, &r->parked, e));
-    return store_events_write(s, &r->events, e);
+    ERR_TRY(store_parked_write(s, STORE_PARKED, &r->parked, e));
+    ERR_TRY(store_event_room(s, &room, e));
+    if (room)
+        return store_events_write(s, &r->events, e);
+    s->events_due.ms = clk_mono(s->clk).ms + RETRY_MS;
+    return ST_OK;
 }
 
 void store_riders_written(struct store *s, const struct store_riders *r)
@@ -349,14 +354,32 @@ static enum st riders_try(struct store *s, struct err *e)
     return ST_OK;
 }
 
-/* Receipts take room before what they acknowledge gives any back: then that goes now. */
+/* Acknowledgements alone, at most so many. */
+static enum st parked_try(struct store *s, uint32_t most, struct err *e)
+{
+    uint32_t n = 0;
+    ERR_TRY(store_begin(s, 0, e));
+    ERR_TRY(store_db_end(&s->db, store_parked_write(s, most, &n, e), e));
+    store_parked_written(s, n);
+    return ST_OK;
+}
+
+/* Receipts take room before what they acknowledge gives any back: then that goes now, a part after
+ * the other, and where all of them do not fit the first goes alone. */
 enum st store_riders_commit(struct store *s, struct err *e)
 {
     enum st st = riders_try(s, e);
-    if (st != ST_FULL)
-        return st;
-    ERR_TRY(store_retention(s, e));
-    return riders_try(s, e);
+    for (uint32_t i = 0; st == ST_FULL && i <= STORE_PARKED; i++) {
+        ERR_TRY(store_retention(s, e));
+        if (s->nparked == 0)
+            return i == 0 ? riders_try(s, e) : ST_OK; /* events come again */
+        st = parked_try(s, STORE_PARKED, e);
+        if (st == ST_FULL)
+            st = parked_try(s, 1, e);
+        if (st == ST_OK && s->nparked > 0)
+            st = ST_FULL; /* the others, where this one gave room */
+    }
+    return st;
 }
 
 static enum st commit_journal(struct store *s, struct err *e)

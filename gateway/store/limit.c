@@ -156,6 +156,14 @@ enum st store_room(struct store *s, size_t more, struct err *e)
                    s->path, (long long)s->cfg.max_size_bytes);
 }
 
+enum st store_event_room(struct store *s, bool *yes, struct err *e)
+{
+    int64_t bytes = 0;
+    ERR_TRY(used_bytes(s, &bytes, e));
+    *yes = bytes <= percent(s, STORE_EVENT_PERCENT);
+    return ST_OK;
+}
+
 enum st store_space(struct store *s, enum store_space *out, struct err *e)
 {
     int64_t bytes = 0, id = 0;

@@ -20,8 +20,9 @@
 #define STORE_EVENTS_QUEUED 64
 #define STORE_EVENTS_KEPT 10000
 /* How max_size is shared out; what these leave is the reserve's. */
-#define STORE_FILE_PERCENT 83 /* the database */
-#define STORE_SEAL_PERCENT 79 /* no more readings go in; acknowledgements still fit */
+#define STORE_FILE_PERCENT 83  /* the database */
+#define STORE_SEAL_PERCENT 79  /* no more readings go in; acknowledgements still fit */
+#define STORE_EVENT_PERCENT 81 /* events wait, too: what is left is for acknowledgements alone */
 #define STORE_CROWDED_PERCENT                                                                      \
     74 /* acknowledged history goes before its age, the rest is thinned                            \
         */
@@ -299,9 +300,11 @@ struct store_riders {
     uint32_t events, parked;
 };
 enum st store_riders_write(struct store *s, struct store_riders *r, struct err *e);
+/* Whether events may take room. */
+enum st store_event_room(struct store *s, bool *yes, struct err *e) ST_MUST_CHECK;
 void store_riders_written(struct store *s, const struct store_riders *r);
 enum st store_riders_commit(struct store *s, struct err *e);
-enum st store_parked_write(struct store *s, uint32_t *n, struct err *e);
+enum st store_parked_write(struct store *s, uint32_t most, uint32_t *n, struct err *e);
 void store_parked_written(struct store *s, uint32_t n);
 /* Writer: forgets acknowledged batches older than keep, or any when the file nears its limit. Has
  * a transaction of its own, so that it frees room for one that needs it. */

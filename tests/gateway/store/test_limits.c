@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "tests/support/line.h"
 
@@ -134,6 +135,69 @@ static void a_full_store_takes_acknowledgements_and_goes_on(void **state)
     line_batches_done(&b);
 }
 
+/* Events of a long outage have taken what they may, and the city answers again. */
+static void acknowledgements_fit_however_much_was_told(void **state)
+{
+    struct line *l = *state;
+    struct err e = {0};
+    setup(l);
+    int seconds = 0;
+    while (turn(l) == ST_OK) {
+        assert_true(seconds++ < 1000);
+        assert_int_equal(polls(l), ST_OK);
+    }
+    for (int i = 0; i < 1000; i++) {
+        store_event(l->store, STORE_INFO, "device.silent", "dev-0", "%d: %0200d", i, i);
+        enum st st = store_step(l->store, true, &e);
+        assert_true(st == ST_OK || st == ST_FULL);
+    }
+    struct store_chain c = chain_of(l);
+    acknowledge(l, &c, 1, c.last_seq);
+    for (int i = 0; i < 10; i++) {
+        (void)polls(l);
+        (void)turn(l);
+    }
+    assert_true(chain_of(l).last_seq > c.last_seq); /* and what waited goes on */
+    struct store_stats stats;
+    store_stats(l->store, &stats);
+    assert_string_equal(stats.fault, "");
+}
+
+/* As many receipts as wait for a commit, and no page left for them: each makes room for the next.
+ */
+static void acknowledgements_make_room_for_each_other(void **state)
+{
+    struct line *l = *state;
+    sqlite3 *db;
+    char text[200];
+    setup(l);
+    int seconds = 0;
+    while (turn(l) == ST_OK) {
+        assert_true(seconds++ < 1000);
+        assert_int_equal(polls(l), ST_OK);
+    }
+    struct store_chain c = chain_of(l);
+    assert_int_equal(sqlite3_open(l->db, &db), SQLITE_OK);
+    /* all but a few pages of the file are taken */
+    int64_t pages = (int64_t)FILE_BYTES / 100 * 83 / 512, used = 0;
+    sqlite3_stmt *q;
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT page_count - freelist_count FROM "
+                                        "pragma_page_count(), pragma_freelist_count()",
+                                        -1, &q, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    used = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    assert_true(used < pages - 8);
+    snprintf(text, sizeof text, "INSERT INTO meta VALUES ('test', zeroblob(%lld))",
+             (long long)(pages - used - 12) * 508);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    acknowledge(l, &c, 2, c.last_seq); /* the first, which would make way at once, is not taken */
+    acknowledge(l, &c, 1, 1);
+}
+
 static void one_batch_that_nobody_takes_does_not_pin_the_rest(void **state)
 {
     struct line *l = *state;
@@ -199,6 +263,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, line_setup, line_teardown)
         T(a_full_store_takes_acknowledgements_and_goes_on),
         T(a_reader_that_stays_cannot_push_the_store_over_its_limit),
+        T(acknowledgements_fit_however_much_was_told),
+        T(acknowledgements_make_room_for_each_other),
         T(one_batch_that_nobody_takes_does_not_pin_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
