@@ -59,10 +59,10 @@ struct sim_device {
     const struct sim_profile *profile;
     struct sim_point *points;
     size_t n;
-    int counter;      /* index of its point, -1: none */
-    uint64_t advance; /* what the counter says; from 1 */
-    uint64_t polls;   /* begun so far, answered or not: what fault rules count */
-    int64_t late_ms;
+    int counter;                    /* index of its point, -1: none */
+    uint64_t advance;               /* what the counter says; from 1 */
+    uint64_t polls;                 /* begun so far, answered or not: what fault rules count */
+    int64_t late_ms, busy_until_ms; /* it answers in the order in which it was asked */
     struct sim_fault_rule *rules;
     size_t nrules;
     enum sim_fault forced; /* from the control input, for forced_left requests */

@@ -16,15 +16,37 @@ const struct cfg_word sim_fault_words[] = {{"exception", SIM_FAULT_EXCEPTION},
                                            {"close", SIM_FAULT_CLOSE},
                                            {"refuse_joined", SIM_FAULT_REFUSE_JOINED},
                                            {"silent_joined", SIM_FAULT_SILENT_JOINED},
+                                           {"long", SIM_FAULT_LONG},
+                                           {"slow", SIM_FAULT_SLOW},
+                                           {"joined", SIM_FAULT_JOINED},
+                                           {"reset", SIM_FAULT_RESET},
+                                           {"echo", SIM_FAULT_ECHO},
+                                           {"noise", SIM_FAULT_NOISE},
+                                           {"broadcast", SIM_FAULT_BROADCAST},
+                                           {"swap", SIM_FAULT_SWAP},
                                            {NULL, 0}};
+
+enum { FITS_RTU = 1, FITS_TCP = 2, SERVES = 4 };
+static const uint8_t traits[SIM_FAULTS] = {[SIM_FAULT_NONE] = SERVES,
+                                           [SIM_FAULT_DUPLICATE] = SERVES,
+                                           [SIM_FAULT_SLOW] = SERVES,
+                                           [SIM_FAULT_JOINED] = SERVES,
+                                           [SIM_FAULT_CRC] = FITS_RTU,
+                                           [SIM_FAULT_ECHO] = FITS_RTU | SERVES,
+                                           [SIM_FAULT_NOISE] = FITS_RTU | SERVES,
+                                           [SIM_FAULT_BROADCAST] = FITS_RTU | SERVES,
+                                           [SIM_FAULT_WRONG_TID] = FITS_TCP,
+                                           [SIM_FAULT_CLOSE] = FITS_TCP,
+                                           [SIM_FAULT_RESET] = FITS_TCP};
 
 bool sim_fault_fits(enum sim_fault f, bool tcp)
 {
-    if (f == SIM_FAULT_CRC)
-        return !tcp;
-    if (f == SIM_FAULT_WRONG_TID || f == SIM_FAULT_CLOSE)
-        return tcp;
-    return true;
+    return (traits[f] & (tcp ? FITS_RTU : FITS_TCP)) == 0;
+}
+
+bool sim_fault_serves(enum sim_fault f)
+{
+    return (traits[f] & SERVES) != 0;
 }
 
 uint64_t sim_random(uint64_t *state)
@@ -116,45 +138,99 @@ static size_t frame(const struct sim_request *r, const uint8_t *pdu, size_t n, e
     return n + 3;
 }
 
+static void poison(uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        data[i] = i % 2 == 0 ? SIM_POISON >> 8 : SIM_POISON & 0xff;
+}
+
+static void swap_words(uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i + 4 <= n; i += 4) {
+        const uint8_t high[2] = {data[i], data[i + 1]};
+        memmove(data + i, data + i + 2, 2);
+        memcpy(data + i + 2, high, 2);
+    }
+}
+
+/* Spoils a PDU with values; returns its length. */
+static size_t spoil(uint8_t *pdu, size_t n, enum sim_fault f)
+{
+    if (f == SIM_FAULT_SWAP)
+        swap_words(pdu + 2, n - 2);
+    else if (!sim_fault_serves(f))
+        poison(pdu + 2, n - 2);
+    if (f == SIM_FAULT_EXCEPTION || f == SIM_FAULT_REFUSE_JOINED) {
+        pdu[0] |= 0x80;
+        pdu[1] = f == SIM_FAULT_EXCEPTION ? 4 : 2;
+        return 2;
+    }
+    if (f == SIM_FAULT_OTHER_FUNCTION)
+        pdu[0] ^= 7; /* 3 and 4, 1 and 6, 2 and 5 */
+    size_t step = n > 4 ? 2 : 1;
+    if (f == SIM_FAULT_WRONG_LENGTH && n > 3) {
+        pdu[1] = (uint8_t)(pdu[1] - step);
+        return n - step;
+    }
+    if (f == SIM_FAULT_LONG && n + 2 <= SIM_PDU_MAX_BYTES) {
+        poison(pdu + n, 2);
+        pdu[1] = (uint8_t)(pdu[1] + 2);
+        return n + 2;
+    }
+    return n;
+}
+
+static size_t noise(uint64_t *random, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint8_t)(sim_random(random) >> 32);
+    return n;
+}
+
+/* What is heard before the answer. */
+static size_t before(const struct sim_request *r, const uint8_t *pdu, size_t n, enum sim_fault f,
+                     uint64_t *random, uint8_t *out)
+{
+    static const struct sim_request all = {.unit = 0};
+    static const uint8_t write_one[] = {6, 0, 1, 0, 3};
+    uint8_t other[SIM_PDU_MAX_BYTES];
+    switch (f) {
+    case SIM_FAULT_JOINED:
+        memcpy(other, pdu, n);
+        poison(other + 2, n - 2);
+        return frame(r, other, n, r->tcp ? SIM_FAULT_WRONG_TID : SIM_FAULT_WRONG_UNIT, out);
+    case SIM_FAULT_ECHO:
+        return frame(r, r->pdu, r->n, SIM_FAULT_NONE, out);
+    case SIM_FAULT_BROADCAST:
+        return frame(&all, write_one, sizeof(write_one), SIM_FAULT_NONE, out);
+    case SIM_FAULT_NOISE:
+        return noise(random, out, 7);
+    default:
+        return 0;
+    }
+}
+
 size_t sim_frame_answer(const struct sim_request *r, const uint8_t *pdu, size_t n, enum sim_fault f,
                         uint64_t *random, uint8_t out[SIM_FRAME_MAX_BYTES])
 {
     uint8_t spoilt[SIM_PDU_MAX_BYTES];
     memcpy(spoilt, pdu, n);
 
-    switch (f) {
-    case SIM_FAULT_SILENT:
-    case SIM_FAULT_SILENT_JOINED:
-    case SIM_FAULT_CLOSE:
+    if (f == SIM_FAULT_SILENT || f == SIM_FAULT_SILENT_JOINED || f == SIM_FAULT_CLOSE)
         return 0;
-    case SIM_FAULT_EXCEPTION:
-    case SIM_FAULT_REFUSE_JOINED:
-        spoilt[0] = (uint8_t)(pdu[0] | 0x80);
-        spoilt[1] = f == SIM_FAULT_EXCEPTION ? 4 : 2;
-        n = 2;
-        break;
-    case SIM_FAULT_OTHER_FUNCTION:
-        spoilt[0] ^= 7; /* 3 and 4, 1 and 6, 2 and 5 */
-        break;
-    case SIM_FAULT_WRONG_LENGTH:
-        if (n > 3) {
-            size_t less = n > 4 ? 2 : 1;
-            spoilt[1] = (uint8_t)(spoilt[1] - less);
-            n -= less;
-        }
-        break;
-    default:
-        break;
-    }
-    size_t bytes = frame(r, spoilt, n, f, out);
-    if (f == SIM_FAULT_HALF)
+    if ((pdu[0] & 0x80) == 0)
+        n = spoil(spoilt, n, f);
+    size_t head = before(r, pdu, n, f, random, out);
+    size_t bytes = frame(r, spoilt, n, f, out + head);
+    if (f == SIM_FAULT_HALF || f == SIM_FAULT_RESET)
         bytes /= 2;
     if (f == SIM_FAULT_GARBAGE)
-        for (size_t i = 0; i < bytes; i++)
-            out[i] = (uint8_t)(sim_random(random) >> 32);
+        noise(random, out, bytes);
     if (f == SIM_FAULT_DUPLICATE) {
         memcpy(out + bytes, out, bytes);
         bytes *= 2;
     }
-    return bytes;
+    if (f == SIM_FAULT_NOISE)
+        bytes += noise(random, out + head + bytes, 5);
+    return head + bytes;
 }

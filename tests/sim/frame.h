@@ -10,7 +10,7 @@
 #include "gateway/base/cfg.h"
 
 #define SIM_PDU_MAX_BYTES 253
-#define SIM_FRAME_MAX_BYTES 600 /* a doubled answer */
+#define SIM_FRAME_MAX_BYTES 600 /* two answers, or one with noise around it */
 
 enum sim_fault {
     SIM_FAULT_NONE,
@@ -28,15 +28,23 @@ enum sim_fault {
     SIM_FAULT_CLOSE,          /* TCP only: hangs up without an answer */
     SIM_FAULT_REFUSE_JOINED,  /* exception 2, when it asks for anything but exactly one point */
     SIM_FAULT_SILENT_JOINED,  /* the same, without an answer */
+    SIM_FAULT_LONG,           /* one register more than asked for, else well formed */
+    SIM_FAULT_SLOW,           /* the right answer, byte by byte */
+    SIM_FAULT_JOINED,         /* another's answer and the right one at once */
+    SIM_FAULT_RESET,          /* TCP only: half a frame, then a reset of the connection */
+    SIM_FAULT_ECHO,           /* RTU only: the request, then the right answer */
+    SIM_FAULT_NOISE,          /* RTU only: the right answer amid random bytes */
+    SIM_FAULT_BROADCAST,      /* RTU only: another master writes to all, then the right answer */
+    SIM_FAULT_SWAP,           /* the words of each pair of registers change places */
     SIM_FAULTS
 };
 extern const struct cfg_word sim_fault_words[];
 bool sim_fault_fits(enum sim_fault f, bool tcp);
-/* Whether the master gets the values all the same. */
-static inline bool sim_fault_serves(enum sim_fault f)
-{
-    return f == SIM_FAULT_NONE || f == SIM_FAULT_DUPLICATE;
-}
+/* Whether a master gets the values all the same; one that is strict may refuse some of them. All
+ * other answers carry SIM_POISON instead of values, so that a master that believes them shows it.
+ */
+bool sim_fault_serves(enum sim_fault f);
+#define SIM_POISON 0xdead
 
 struct sim_request {
     bool tcp;

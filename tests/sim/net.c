@@ -16,6 +16,7 @@
 
 #define QUIESCE_MS 2000
 #define LINE_SILENCE_MS 50 /* on a serial line: what came before is no part of this request */
+#define SLOW_BYTE_MS 8     /* of a slow answer */
 #define WAITING_MAX 1000   /* answers that wait for their time */
 #define CONNECTIONS_MAX 1000
 
@@ -181,9 +182,14 @@ static bool answer(struct sim_net *n, struct end *x, const struct sim_request *r
     bool served = sim_fault_serves(f) && pdu[0] < 0x80;
     bytes = sim_frame_answer(r, pdu, bytes, f, &d->random, frame);
     int64_t due = now + line_ms(x->bus, r->n + 3 + bytes);
+    if (due < d->busy_until_ms)
+        due = d->busy_until_ms;
     if (f == SIM_FAULT_LATE)
-        due += d->late_ms;
-    if (due > now)
+        d->busy_until_ms = due += d->late_ms;
+    if (f == SIM_FAULT_SLOW)
+        for (size_t i = 0; i < bytes; i++)
+            put_at(n, x, frame + i, 1, due + (int64_t)i * SLOW_BYTE_MS);
+    else if (due > now)
         put_at(n, x, frame, bytes, due);
     else if (bytes > 0)
         put(x, frame, bytes);
@@ -191,7 +197,10 @@ static bool answer(struct sim_net *n, struct end *x, const struct sim_request *r
         sim_device_served(d, r->pdu, n->log);
         n->log_dirty = true;
     }
-    return f != SIM_FAULT_CLOSE;
+    const struct linger none = {.l_onoff = 1};
+    if (f == SIM_FAULT_RESET)
+        (void)setsockopt(x->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    return f != SIM_FAULT_CLOSE && f != SIM_FAULT_RESET;
 }
 
 static void take(struct sim_net *n, struct end *x)

@@ -98,12 +98,40 @@ static void serial_faults_but_the_sum_keep_a_right_sum(void **state)
     assert_int_not_equal(sim_crc(out, spoil(false, SIM_FAULT_CRC)), 0);
 }
 
+static void what_is_not_served_carries_poison(void **state)
+{
+    static const uint8_t right[] = {0x43, 0x66, 0x33, 0x34}, poison[] = {0xde, 0xad, 0xde, 0xad};
+    (void)state;
+    spoil(true, SIM_FAULT_LATE);
+    assert_memory_equal(out + 9, poison, 4);
+    spoil(true, SIM_FAULT_SLOW);
+    assert_memory_equal(out + 9, right, 4);
+    spoil(true, SIM_FAULT_SWAP);
+    assert_memory_equal(out + 9, "\x33\x34\x43\x66", 4);
+    assert_int_equal(spoil(true, SIM_FAULT_LONG), 15);
+    assert_int_equal(out[8], 6);
+    assert_int_equal(spoil(true, SIM_FAULT_RESET), 6);
+    assert_int_equal(spoil(false, SIM_FAULT_JOINED), 18); /* another unit's, and the right one */
+    assert_int_equal(out[0], 2);
+    assert_memory_equal(out + 3, poison, 4);
+    assert_memory_equal(out + 9 + 3, right, 4);
+    assert_int_equal(spoil(false, SIM_FAULT_ECHO), 8 + 9);
+    assert_int_equal(sim_crc(out, 8), 0);
+    assert_memory_equal(out + 8 + 3, right, 4);
+    assert_int_equal(spoil(false, SIM_FAULT_BROADCAST), 8 + 9);
+    assert_int_equal(out[0], 0);
+    assert_int_equal(spoil(false, SIM_FAULT_NOISE), 7 + 9 + 5);
+    assert_memory_equal(out + 7 + 3, right, 4);
+}
+
 static void a_fault_that_a_bus_cannot_have_is_known(void **state)
 {
     (void)state;
     assert_false(sim_fault_fits(SIM_FAULT_CRC, true));
     assert_false(sim_fault_fits(SIM_FAULT_WRONG_TID, false));
     assert_false(sim_fault_fits(SIM_FAULT_CLOSE, false));
+    assert_false(sim_fault_fits(SIM_FAULT_ECHO, true));
+    assert_false(sim_fault_fits(SIM_FAULT_RESET, false));
     assert_true(sim_fault_fits(SIM_FAULT_LATE, true));
 }
 
@@ -115,6 +143,7 @@ int main(void)
         cmocka_unit_test(noise_before_a_serial_request_is_skipped),
         cmocka_unit_test(each_fault_spoils_what_it_says),
         cmocka_unit_test(serial_faults_but_the_sum_keep_a_right_sum),
+        cmocka_unit_test(what_is_not_served_carries_poison),
         cmocka_unit_test(a_fault_that_a_bus_cannot_have_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
