@@ -17,6 +17,7 @@ static const struct cli_command commands[] = {
     {"key", cli_key, "show the signing key, or change it for the next one"},
     {"enroll", cli_enroll, "enrol the gateway at the city with a claim code"},
     {"status", cli_status, "show how the gateway does"},
+    {"probe", cli_probe, "try devices that do not answer now"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
     {"trust", cli_trust, "show the city's keys that count here, or take their change from a file"},

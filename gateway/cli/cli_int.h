@@ -16,6 +16,7 @@ int cli_status(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_receipts(int argc, char **argv);
 int cli_trust(int argc, char **argv);
+int cli_probe(int argc, char **argv);
 int cli_resend(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_digest(int argc, char **argv);

@@ -1,4 +1,6 @@
 /* Whether a frame answers our request: every byte but the data is checked. */
+#include <string.h>
+
 #include "gateway/collect/collect_int.h"
 
 #define MBAP_BYTES 7
@@ -7,6 +9,18 @@
 static unsigned word(const uint8_t *p)
 {
     return (unsigned)p[0] << 8 | p[1];
+}
+
+/* Modbus over Serial Line 1.02, 6.2.2; it goes over the line low byte first. */
+static unsigned crc16(const uint8_t *p, size_t n)
+{
+    unsigned crc = 0xffff;
+    while (n-- > 0) {
+        crc ^= *p++;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 1 ? crc >> 1 ^ 0xa001 : crc >> 1;
+    }
+    return crc;
 }
 
 static size_t data_bytes(const struct collect_request *r)
@@ -23,6 +37,14 @@ size_t collect_answer_whole(const uint8_t *adu, size_t n, size_t whole)
 {
     size_t said = n < MBAP_BYTES ? whole : word(adu + 4) + MBAP_BYTES - 1U;
     return said < whole ? said : whole;
+}
+
+size_t collect_answer_seal(uint8_t *adu, size_t n)
+{
+    unsigned crc = crc16(adu, n);
+    adu[n] = (uint8_t)crc;
+    adu[n + 1] = (uint8_t)(crc >> 8);
+    return n + CRC_BYTES;
 }
 
 enum collect_fault collect_answer_check(const uint8_t *adu, size_t n, int transaction, uint8_t unit,
@@ -48,4 +70,80 @@ enum collect_fault collect_answer_check(const uint8_t *adu, size_t n, int transa
         return COLLECT_GARBAGE;
     out->data = pdu + 2;
     return COLLECT_GOOD;
+}
+
+/* ---- in what was heard ---------------------------------------------------------------------- */
+
+/* Bytes of the whole answer that begins at p, by its own head; 0: none does, or it is not all
+ * there. Only an answer to this function is looked for: noise is passed byte by byte. */
+static size_t whole_rtu(const uint8_t *p, size_t n, unsigned function)
+{
+    if (n < 5 || (p[1] & 0x7fU) != function)
+        return 0;
+    size_t size = p[1] & 0x80 ? 5 : 5U + p[2];
+    if (n < size || crc16(p, size - CRC_BYTES) != (p[size - 2] | (unsigned)p[size - 1] << 8))
+        return 0;
+    return size;
+}
+
+static enum collect_fault find_rtu(const struct collect_heard *h, uint8_t unit,
+                                   const struct collect_request *r, struct collect_answer *out)
+{
+    enum collect_fault worst = COLLECT_SILENT;
+    size_t at = 0;
+    bool echo = false;
+    if (memcmp(h->p, h->sent, h->n < h->nsent ? h->n : h->nsent) == 0) {
+        if (h->n < h->nsent)
+            return COLLECT_SILENT; /* so far it is our own request that comes back */
+        at = h->nsent;
+        echo = true;
+    }
+    *out = (struct collect_answer){.echo = echo};
+    while (at < h->n) {
+        size_t size = whole_rtu(h->p + at, h->n - at, r->function);
+        enum collect_fault f = COLLECT_GARBAGE;
+        if (size > 0) {
+            f = collect_answer_check(h->p + at, size, -1, unit, r, out);
+            out->echo = echo;
+        }
+        if (f == COLLECT_GOOD || f == COLLECT_EXCEPTION) {
+            out->more = at + size < h->n;
+            return f;
+        }
+        if (worst != COLLECT_FOREIGN)
+            worst = f;
+        at += size > 0 ? size : 1;
+    }
+    return worst;
+}
+
+static enum collect_fault find_tcp(const struct collect_heard *h, uint8_t unit,
+                                   const struct collect_request *r, struct collect_answer *out,
+                                   bool *over)
+{
+    if (h->n < MBAP_BYTES - 1)
+        return h->n == 0 ? COLLECT_SILENT : COLLECT_GARBAGE;
+    size_t size = MBAP_BYTES - 1 + word(h->p + 4);
+    *over = h->n >= size || size > h->room;
+    return *over ? collect_answer_check(h->p, h->n < size ? h->n : size, (int)word(h->sent), unit,
+                                        r, out)
+                 : COLLECT_GARBAGE;
+}
+
+enum collect_fault collect_answer_find(const struct collect_heard *h, uint8_t unit,
+                                       const struct collect_request *r, struct collect_answer *out,
+                                       bool *over)
+{
+    enum collect_fault f;
+    *out = (struct collect_answer){0};
+    *over = false;
+    if (h->tcp) {
+        f = find_tcp(h, unit, r, out, over);
+    } else {
+        f = find_rtu(h, unit, r, out);
+        *over = f == COLLECT_GOOD || f == COLLECT_EXCEPTION;
+    }
+    if (!*over)
+        *over = h->n == h->room;
+    return f;
 }

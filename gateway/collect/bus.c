@@ -1,4 +1,5 @@
-/* The thread of one bus: whose tick is due is polled, the earliest deadline first. */
+/* The thread of one bus: whose tick is due is polled, the earliest deadline first. Between polls,
+ * where nobody is kept waiting, sick units are probed. */
 #include "gateway/collect/collect_int.h"
 
 /* A step of the clock is noticed at the latest after this. */
@@ -14,7 +15,7 @@ static void align(const struct collect_bus_job *job, struct collect_bus *b, stru
             continue;
         int64_t newest_ms = d->due_ms;
         d->due_ms = missed_ms;
-        collect_device_overrun(job, b, d);
+        collect_device_overrun(job, b, d, (newest_ms - missed_ms) / d->cfg->every_ms - 1);
         d->due_ms = newest_ms;
     }
 }
@@ -26,19 +27,54 @@ static bool comes_before(const struct collect_device *a, const struct collect_de
     return a_ms != b_ms ? a_ms < b_ms : a->polled.ms < b->polled.ms;
 }
 
-/* The due device whose next tick comes first, or NULL; *wake_ms: the earliest tick of all. */
-static struct collect_device *pick(const struct collect_bus *b, int64_t utc_ms, int64_t *wake_ms)
+/* What comes next, in UTC. */
+struct next {
+    int64_t tick_ms; /* of any device */
+    int64_t line_ms; /* of one that takes the line for it */
+};
+
+/* The due device whose next tick comes first, or NULL. */
+static struct collect_device *pick(const struct collect_bus *b, int64_t utc_ms, struct next *next)
 {
     struct collect_device *first = NULL;
-    *wake_ms = INT64_MAX;
+    *next = (struct next){INT64_MAX, INT64_MAX};
     for (size_t i = 0; i < b->n; i++) {
         struct collect_device *d = b->devices[i];
-        if (d->due_ms < *wake_ms)
-            *wake_ms = d->due_ms;
+        if (d->due_ms < next->tick_ms)
+            next->tick_ms = d->due_ms;
+        if (d->due_ms < next->line_ms && !collect_unit_sick(d->unit))
+            next->line_ms = d->due_ms;
         if (d->due_ms <= utc_ms && (!first || comes_before(d, first)))
             first = d;
     }
     return first;
+}
+
+/* true: a sick unit was probed. */
+static bool probe(const struct collect_bus_job *job, struct collect_bus *b, int64_t slack_ms,
+                  struct mono now)
+{
+    const struct collect_unit *u = collect_unit_due(b, now, slack_ms);
+    for (size_t i = 0; u && i < b->n; i++)
+        if (b->devices[i]->unit == u) {
+            collect_device_probe(job, b, b->devices[i]);
+            return true;
+        }
+    return false;
+}
+
+/* How long nothing is to be done. */
+static int64_t nap_ms(const struct collect_bus *b, int64_t tick_ms, int64_t utc_ms, struct mono now)
+{
+    int64_t ms = NAP_MAX_MS;
+    if (b->n > 0 && tick_ms - utc_ms < ms)
+        ms = tick_ms - utc_ms;
+    for (size_t i = 0; i < b->nunits; i++) {
+        int64_t left = b->units[i].probe_at.ms - now.ms;
+        if (collect_unit_sick(&b->units[i]) && left > 0 && left < ms)
+            ms = left;
+    }
+    return ms;
 }
 
 void collect_bus_main(void *collect_bus_job)
@@ -51,16 +87,16 @@ void collect_bus_main(void *collect_bus_job)
     while (!atomic_load(&job->stop->set)) {
         t = clk_now(job->clk);
         struct mono now = clk_mono(job->clk);
-        int64_t wake_ms;
+        struct next next;
         align(job, b, t, now);
-        struct collect_device *d = pick(b, t.utc_ms, &wake_ms);
+        collect_probe_take(job, b);
+        struct collect_device *d = pick(b, t.utc_ms, &next);
         if (d) {
             d->polled = now;
             collect_device_poll(job, b, d);
             collect_tick_next(d, t.utc_ms, now);
-        } else {
-            int64_t nap_ms = b->n > 0 ? wake_ms - t.utc_ms : NAP_MAX_MS;
-            (void)thr_stop_wait(job->stop, nap_ms < NAP_MAX_MS ? nap_ms : NAP_MAX_MS);
+        } else if (!probe(job, b, next.line_ms - t.utc_ms, now)) {
+            (void)thr_stop_wait(job->stop, nap_ms(b, next.tick_ms, t.utc_ms, now));
         }
     }
 }

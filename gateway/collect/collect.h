@@ -94,4 +94,14 @@ const char *collect_show_point(const struct collect *k, size_t bus, size_t devic
  * is none of this number. */
 bool collect_show_warning(const struct collect *k, size_t bus, size_t i, char *text, size_t n);
 
+/* Names in a loaded configuration: bus i, NULL behind the last; a device's bus and unit, NULL when
+ * there is none of this id. */
+const char *collect_cfg_bus(const struct collect_cfg *cfg, size_t i);
+const char *collect_cfg_device(const struct collect_cfg *cfg, const char *id, int *unit);
+/* Asks the gateway on this store to probe a bus, or one unit of it (-1: all), now: it ends the
+ * back-off of who does not answer. The request is the file `name`, which goes away when the gateway
+ * takes it (about a second); it takes none while all on that bus answer. Any process. */
+enum st collect_probe_ask(const char *store_path, const char *bus, int unit, char *name, size_t n,
+                          struct err *e) ST_MUST_CHECK;
+
 #endif

@@ -222,6 +222,14 @@ struct collect_bus_cfg {
     char *port, *host; /* port: a serial device, or a TCP port as text */
     int64_t baud, stop_bits, data_bits, timeout_ms;
     int parity; /* 'N' 'E' 'O' */
+    int rs485;  /* enum collect_rs485 */
+};
+/* Who turns the line's driver on while we send. */
+enum collect_rs485 {
+    COLLECT_RS485_OFF,     /* the adapter by itself */
+    COLLECT_RS485_KERNEL,  /* the serial driver (TIOCSRS485) */
+    COLLECT_RS485_RTS_UP,  /* we, by RTS: high while sending */
+    COLLECT_RS485_RTS_DOWN /* low while sending */
 };
 struct collect_device_cfg {
     char *id;
@@ -249,6 +257,19 @@ enum collect_fault {
 struct collect_answer {
     const uint8_t *data; /* registers or bits as on the wire; valid until the next request */
     uint8_t exception;
+    bool echo;       /* the line gave our own request back before it */
+    bool more;       /* bytes followed that nobody asked for */
+    bool late;       /* RTU: no answer in time, but it came while the line was listened to */
+    int64_t took_ms; /* from the request to the end of the answer, late or not */
+};
+
+/* One request to one unit. */
+struct collect_call {
+    uint8_t unit;
+    struct collect_request request;
+    int64_t pause_ms;   /* what the device wants between two requests */
+    int64_t timeout_ms; /* until its answer begins */
+    int64_t listen_ms;  /* RTU: after a silence, how long a late answer is waited for */
 };
 
 struct collect_port;
@@ -259,19 +280,38 @@ void collect_port_free(struct collect_port *p);
  * anew. COLLECT_LOST: `e` says why; asked again too soon it answers so without trying. */
 enum collect_fault collect_port_ready(struct collect_port *p, const struct clk *clk,
                                       struct thr_stop *stop, struct err *e);
+void collect_port_hurry(struct collect_port *p); /* a closed one may be tried at once */
 /* One request and its answer on a ready port. After every fault but COLLECT_EXCEPTION the line is
- * quiet again, or the connection closed, so that a late answer never meets a later request.
- * pause_ms: what the device wants between two requests. */
-enum collect_fault collect_port_ask(struct collect_port *p, uint8_t unit,
-                                    const struct collect_request *r, int64_t pause_ms,
+ * quiet again, or the connection closed. On TCP a late answer then meets no later request; on a
+ * serial line one may that comes later than listen_ms: unit.c tells it. */
+enum collect_fault collect_port_ask(struct collect_port *p, const struct collect_call *call,
                                     const struct clk *clk, struct thr_stop *stop,
                                     struct collect_answer *out);
+/* RTU: listens for ms and until the line is quiet; true when it heard nothing. */
+bool collect_port_listen(struct collect_port *p, int64_t ms, struct thr_stop *stop);
+/* RTU: whether bytes came that no request explains; asking forgets it. */
+bool collect_port_stray(struct collect_port *p);
 
 /* Whether the n bytes at adu answer request r to `unit`. transaction < 0: RTU, with its CRC already
  * checked. Pure. */
 enum collect_fault collect_answer_check(const uint8_t *adu, size_t n, int transaction, uint8_t unit,
                                         const struct collect_request *r,
                                         struct collect_answer *out);
+/* Puts the CRC behind n bytes of a serial frame; returns its length. Pure. */
+size_t collect_answer_seal(uint8_t *adu, size_t n);
+/* What was heard since a request. */
+struct collect_heard {
+    bool tcp;
+    const uint8_t *p, *sent; /* sent: the request as it went out */
+    size_t n, nsent, room;   /* room: n never grows beyond it */
+};
+/* Looks for the answer in what was heard so far. On a serial line noise, an echo of the request and
+ * other frames may stand before it: it is found behind them, by its unit, function, length and CRC,
+ * but never inside another whole frame. *over: waiting for more changes nothing. Else what it would
+ * be if no more came. Pure. */
+enum collect_fault collect_answer_find(const struct collect_heard *h, uint8_t unit,
+                                       const struct collect_request *r, struct collect_answer *out,
+                                       bool *over);
 
 /* Of a good answer over TCP. And how many of these are to be read when its first n are there. Pure.
  */
@@ -332,6 +372,60 @@ void collect_split_proven(struct collect_device *d, struct collect_join *j, enum
 /* What is new of it and certain, as text for an event with this code; NULL: nothing. */
 const char *collect_split_news(struct collect_device *d, char *text, size_t n);
 
+/* ---- units ---------------------------------------------------------------------------------- */
+
+#define COLLECT_SICK_FAILURES 2 /* so many in a row make a unit sick: it is probed, not polled */
+/* The number of a unit is the device's whole address: devices of the configuration that share it
+ * share this. Bus thread alone. */
+struct collect_unit {
+    uint8_t number;
+    bool owes;                 /* RTU: an answer to an earlier request may still come */
+    bool answered;             /* ever */
+    bool alive;                /* it answered a probe; no device polled it since */
+    bool plain;                /* the fence was not answered: the next trial does without */
+    unsigned mute;             /* fences without an answer, where another request had one */
+    unsigned failures, probes; /* in a row */
+    int64_t answer_ms;         /* the slowest of late */
+    int64_t late_ms;           /* how late its last answer was, 0: in time */
+    int64_t back_off_ms;
+    struct mono probe_at;
+};
+static inline bool collect_unit_sick(const struct collect_unit *u)
+{
+    return u->failures >= COLLECT_SICK_FAILURES;
+}
+
+struct collect_bus;
+struct collect_device;
+/* One request of the device and its answer; before it whatever the unit owes is settled.
+ * COLLECT_LOST: `why` says why. */
+enum collect_fault collect_unit_ask(const struct collect_bus_job *job, struct collect_bus *b,
+                                    struct collect_device *d, const struct collect_request *q,
+                                    struct collect_answer *a, struct err *why);
+/* Asks a sick unit for a short sign of life, which may also be an exception. */
+enum collect_fault collect_unit_probe(const struct collect_bus_job *job, struct collect_bus *b,
+                                      struct collect_device *d, struct collect_answer *a,
+                                      struct err *why);
+/* How long a probe waits: what the unit took so far and some, twice as long with each in vain, at
+ * most the bus's time-out. */
+int64_t collect_unit_probe_ms(const struct collect_bus *b, const struct collect_unit *u);
+/* A poll or probe failed that kept the line for took_ms; sets the next probe: such that all sick
+ * units of the bus together take a twentieth of its time, then twice as late, up to 60 s. Where no
+ * unit answers nobody waits: from the device's period up to 10 s. */
+void collect_unit_failed(struct collect_bus *b, struct collect_unit *u, int64_t period_ms,
+                         int64_t took_ms, struct mono now);
+void collect_unit_good(struct collect_unit *u);
+void collect_unit_hurry(struct collect_unit *u, struct mono now); /* its next probe is due now */
+/* The sick unit whose probe is due and fits into slack_ms, in which nobody else wants the line; one
+ * that found no such time for as long as it was to wait takes it. NULL: none. */
+struct collect_unit *collect_unit_due(const struct collect_bus *b, struct mono now,
+                                      int64_t slack_ms);
+/* A read that the unit is likely to have, of a length that no request of its devices has. false:
+ * there is none.
+ */
+bool collect_unit_fence(const struct collect_bus *b, const struct collect_device *d,
+                        struct collect_request *out);
+
 /* ---- devices and buses --------------------------------------------------------------------- */
 
 /* What has been told of a device or bus as an event, and how often it may be told. */
@@ -344,7 +438,8 @@ struct collect_teller {
 struct collect_bus;
 struct collect_device {
     const struct collect_device_cfg *cfg;
-    const struct collect_bus *bus;
+    struct collect_bus *bus;
+    struct collect_unit *unit;
     const struct collect_profile *profile;
     bool *wanted; /* one flag per point of the profile */
     struct collect_line line;
@@ -352,11 +447,9 @@ struct collect_device {
     struct collect_split split;
     uint32_t store; /* its index there */
     /* the bus's thread alone */
-    int64_t due_ms;      /* the next tick */
-    struct mono due_at;  /* the same on the other clock, as it was when the tick was set */
-    unsigned failures;   /* in a row */
-    int64_t back_off_ms; /* between probes of a sick device */
-    struct mono probe_at;
+    int64_t due_ms;     /* the next tick */
+    struct mono due_at; /* the same on the other clock, as it was when the tick was set */
+    bool away;          /* it was sick at its last tick */
     struct mono polled; /* its last poll began */
     int64_t read_ms;    /* the time that its last poll was given */
     struct store_health health;
@@ -368,10 +461,16 @@ struct collect_bus {
     const struct collect_bus_cfg *cfg;
     struct collect_device **devices;
     size_t n;
+    struct collect_unit *units;
+    size_t nunits;
+    struct collect_unit *last; /* asked last */
     struct collect_port *port;
     struct store_value *values; /* of one poll */
     struct collect_teller teller;
-    bool full; /* the store refused the last poll */
+    bool full;            /* the store refused the last poll */
+    bool lost;            /* the line is down */
+    bool echo, echo_told; /* what is sent comes back */
+    struct mono asked_at; /* it was looked whether somebody wants a probe now */
 };
 
 struct collect {
@@ -385,9 +484,15 @@ struct collect {
 /* Polls one device for its tick, puts the poll and the health, and tells what changed. */
 void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *b,
                          struct collect_device *d);
-/* Puts a poll without values for the tick: its turn never came. */
+/* Puts a poll without values for the tick: its turn never came, nor that of `more` ticks after it.
+ */
 void collect_device_overrun(const struct collect_bus_job *job, struct collect_bus *b,
-                            struct collect_device *d);
+                            struct collect_device *d, int64_t more);
+/* Probes the sick unit that this device reads, and judges what came of it. */
+void collect_device_probe(const struct collect_bus_job *job, struct collect_bus *b,
+                          struct collect_device *d);
+/* Ends the back-off of the units for which somebody asked that (collect_probe_ask). */
+void collect_probe_take(const struct collect_bus_job *job, struct collect_bus *b);
 
 /* ---- ticks: multiples of the period in UTC. Pure. ------------------------------------------ */
 

@@ -14,6 +14,11 @@ static const struct cfg_word type_words[] = {
     {"modbus-rtu", COLLECT_RTU}, {"modbus-tcp", COLLECT_TCP}, {NULL, 0}};
 static const struct cfg_word parity_words[] = {
     {"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {NULL, 0}};
+static const struct cfg_word rs485_words[] = {{"off", COLLECT_RS485_OFF},
+                                              {"kernel", COLLECT_RS485_KERNEL},
+                                              {"rts-up", COLLECT_RS485_RTS_UP},
+                                              {"rts-down", COLLECT_RS485_RTS_DOWN},
+                                              {NULL, 0}};
 static const struct cfg_field bus_fields[] = {
     {BUS("type", type), .kind = CFG_WORD, .required = true, .words = type_words,
      .help = "kind of bus"},
@@ -26,6 +31,9 @@ static const struct cfg_field bus_fields[] = {
      .help = "of a serial bus"},
     {BUS("data_bits", data_bits), .kind = CFG_INT, .dflt = "8", .min = 7, .max = 8,
      .help = "of a serial bus"},
+    {BUS("rs485", rs485), .kind = CFG_WORD, .dflt = "off", .words = rs485_words,
+     .help = "who switches the direction of a serial line: off: its adapter; kernel; rts-up, "
+             "rts-down: RTS"},
     {BUS("timeout", timeout_ms), .kind = CFG_TIME, .min = 10, .max = 3000,
      .help = "how long an answer may take (500ms, TCP 1s)"},
     {.key = NULL}};
@@ -112,7 +120,8 @@ static void check_tcp(struct cfg *c, struct collect_bus_cfg *b)
     } serial[] = {{&b->baud, "baud"},
                   {&b->parity, "parity"},
                   {&b->stop_bits, "stop_bits"},
-                  {&b->data_bits, "data_bits"}};
+                  {&b->data_bits, "data_bits"},
+                  {&b->rs485, "rs485"}};
     for (size_t i = 0; i < sizeof serial / sizeof *serial; i++)
         if (cfg_given(c, serial[i].member))
             cfg_complain(c, serial[i].member, "bus %s: a modbus-tcp bus has no %s", b->id,
@@ -212,10 +221,24 @@ static void check_unit(struct cfg *c, const struct collect_bus *b,
     if (b->cfg->type == COLLECT_RTU && (d->unit < 1 || d->unit > 247))
         cfg_complain(c, &d->unit, "unit %lld: on a serial bus units are 1 to 247",
                      (long long)d->unit);
+    /* one unit may be two devices of the configuration, each with a profile of its own */
     for (size_t i = 0; i < b->n; i++)
-        if (b->devices[i]->cfg->unit == d->unit)
-            cfg_complain(c, &d->unit, "unit %lld on bus %s is %s already", (long long)d->unit,
-                         b->cfg->id, b->devices[i]->cfg->id);
+        if (b->devices[i]->cfg->unit == d->unit &&
+            strcmp(b->devices[i]->cfg->profile, d->profile) == 0)
+            cfg_complain(c, &d->unit, "unit %lld on bus %s is %s already, with the same profile",
+                         (long long)d->unit, b->cfg->id, b->devices[i]->cfg->id);
+}
+
+/* The unit that the device is a part of. b->units has room for one a device. */
+static struct collect_unit *find_unit(struct collect_bus *b, int64_t number)
+{
+    for (size_t i = 0; i < b->nunits; i++)
+        if (b->units[i].number == number)
+            return &b->units[i];
+    struct collect_unit *u = &b->units[b->nunits++];
+    u->number = (uint8_t)number;
+    u->owes = b->cfg->type == COLLECT_RTU; /* whoever used the line before us may have asked it */
+    return u;
 }
 
 /* One name of a device's points: marks it. */
@@ -251,6 +274,7 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
         check_unit(c, b, cfg);
         b->devices[b->n++] = d;
         d->bus = b;
+        d->unit = find_unit(b, cfg->unit);
     }
     if (!*cfg->profile)
         return ST_OK;
@@ -309,7 +333,8 @@ static enum st make(struct collect *k, struct cfg *c, const char *dir, struct er
         struct collect_bus *b = &k->buses[k->nbuses++];
         b->cfg = (const struct collect_bus_cfg *)cfg->buses.v + i;
         b->devices = calloc(cfg->devices.n + 1, sizeof(void *));
-        if (!b->devices)
+        b->units = calloc(cfg->devices.n + 1, sizeof *b->units);
+        if (!b->devices || !b->units)
             return err_set(e, ST_MEMORY, "collect: no memory");
         check_bus(c, cfg, i);
     }
@@ -349,6 +374,7 @@ void collect_close(struct collect *k)
         collect_port_free(k->buses[i].port);
         free(k->buses[i].values);
         free(k->buses[i].devices);
+        free(k->buses[i].units);
     }
     for (size_t i = 0; i < k->ndevices; i++) {
         collect_split_done(&k->devices[i].split);

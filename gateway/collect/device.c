@@ -5,10 +5,8 @@
 
 #include "gateway/collect/collect_int.h"
 
-/* So many failures in a row make a device sick: from then on it is probed, not polled. */
-#define SICK_FAILURES 2
-#define PROBE_MAX_MS 60000
-#define SAME_MS 2 /* that a stamp may be ahead, for polls of one millisecond */
+#define LOST_AGAIN_MS 1000 /* until a sick unit is probed again where the line is down */
+#define SAME_MS 2          /* that a stamp may be ahead, for polls of one millisecond */
 #define TOLERANCE_MAX_MS 1000
 #define PUT_WAIT_MAX_MS 1000
 /* Events about one device or bus in a minute; the last state is told when the minute is over. */
@@ -122,11 +120,13 @@ static void put(struct round *r, enum store_cause cause)
 }
 
 void collect_device_overrun(const struct collect_bus_job *job, struct collect_bus *b,
-                            struct collect_device *d)
+                            struct collect_device *d, int64_t more)
 {
     struct round r = {.job = job, .b = b, .d = d, .v = b->values};
     clear(&r);
-    put(&r, d->failures > 0 ? STORE_DEVICE : STORE_OVERRUN); /* it lost the time by itself */
+    d->health.ticks += (uint64_t)more + 1;
+    d->health.overruns += d->unit->failures > 0 ? 0 : (uint64_t)more + 1;
+    put(&r, d->unit->failures > 0 ? STORE_DEVICE : STORE_OVERRUN); /* it lost the time by itself */
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -134,11 +134,7 @@ void collect_device_overrun(const struct collect_bus_job *job, struct collect_bu
 static enum collect_fault ask(struct round *r, const struct collect_request *q,
                               struct collect_answer *a)
 {
-    *a = (struct collect_answer){0};
-    enum collect_fault f = collect_port_ready(r->b->port, r->job->clk, r->job->stop, &r->why);
-    if (f == COLLECT_GOOD)
-        f = collect_port_ask(r->b->port, (uint8_t)r->d->cfg->unit, q, r->d->profile->pause_ms,
-                             r->job->clk, r->job->stop, a);
+    enum collect_fault f = collect_unit_ask(r->job, r->b, r->d, q, a, &r->why);
     r->alive |= f == COLLECT_GOOD || f == COLLECT_EXCEPTION;
     return f;
 }
@@ -263,6 +259,13 @@ static void explain(const struct round *r, char *text, size_t n)
                        exception_text(r->exception), r->exception);
         break;
     case COLLECT_SILENT:
+        if (r->d->unit->late_ms > 0) {
+            (void)snprintf(text, n,
+                           "Unit %lld on %s answers only after %lld ms. Raise the bus's `timeout` "
+                           "above that.",
+                           unit, bus->id, (long long)r->d->unit->late_ms);
+            break;
+        }
         (void)snprintf(text, n, "Unit %lld on %s does not answer. Check its power, its cable%s.",
                        unit, bus->id,
                        bus->type == COLLECT_RTU ? ", its unit number, baud and parity"
@@ -298,7 +301,7 @@ static enum store_state state_after(const struct round *r)
     if (r->answered > 0) /* it lives, but does not give everything; yet, while joins are tried */
         return r->fault == COLLECT_EXCEPTION && collect_split_tries(r->d) ? STORE_LATE
                                                                           : STORE_FAULTY;
-    if (r->d->failures < SICK_FAILURES && r->d->health.state != STORE_NEVER)
+    if (!collect_unit_sick(r->d->unit) && r->d->health.state != STORE_NEVER)
         return STORE_LATE;
     return r->fault == COLLECT_SILENT ? STORE_SILENT : STORE_FAULTY;
 }
@@ -323,28 +326,49 @@ static void note(struct round *r, struct mono start)
     store_health_set(r->job->store, d->store, h);
     tell_device(r, now);
     tell_bus(r, r->fault != COLLECT_LOST, now);
+    if (r->b->echo && !r->b->echo_told) {
+        r->b->echo_told = true;
+        store_event(r->job->store, STORE_INFO, "bus.echo", r->b->cfg->id,
+                    "the adapter of bus %s gives back what is sent; that is seen and left out",
+                    r->b->cfg->id);
+    }
 }
 
 /* Counts failures and sets the next probe. A line that is down says nothing about the device. */
 static void judge(struct round *r, struct mono start)
 {
-    struct collect_device *d = r->d;
-    int64_t period_ms = d->cfg->every_ms;
-    if (r->fault == COLLECT_GOOD || (r->fault == COLLECT_EXCEPTION && r->answered > 0)) {
-        d->failures = 0;
-        d->back_off_ms = 0;
+    struct collect_unit *u = r->d->unit;
+    struct mono now = clk_mono(r->job->clk);
+    if (r->fault == COLLECT_GOOD || (r->fault == COLLECT_EXCEPTION && r->answered > 0))
+        collect_unit_good(u);
+    else if (r->fault == COLLECT_LOST)
+        u->probe_at = (struct mono){now.ms + LOST_AGAIN_MS};
+    else if (!r->alive || !collect_split_tries(r->d))
+        collect_unit_failed(r->b, u, r->d->cfg->every_ms, now.ms - start.ms, now);
+    if (r->b->lost && r->fault != COLLECT_LOST) /* the line is back, and with it whoever was away */
+        for (size_t i = 0; i < r->b->nunits; i++)
+            if (&r->b->units[i] != u)
+                collect_unit_hurry(&r->b->units[i], now);
+    r->b->lost = r->fault == COLLECT_LOST;
+}
+
+void collect_device_probe(const struct collect_bus_job *job, struct collect_bus *b,
+                          struct collect_device *d)
+{
+    struct round r = {.job = job, .b = b, .d = d, .v = b->values};
+    struct mono start = clk_mono(job->clk);
+    struct collect_answer a;
+    r.fault = collect_unit_probe(job, b, d, &a, &r.why);
+    if (r.fault == COLLECT_STOPPED)
+        return;
+    bool alive = r.fault == COLLECT_GOOD || r.fault == COLLECT_EXCEPTION;
+    if (alive) {
+        collect_unit_good(d->unit); /* the next tick polls it, and tells */
+        d->unit->alive = true;
         return;
     }
-    if (r->fault == COLLECT_LOST)
-        return;
-    if (++d->failures < SICK_FAILURES)
-        return;
-    bool tries = r->alive && collect_split_tries(d);
-    d->back_off_ms = d->back_off_ms == 0 || tries ? period_ms : 2 * d->back_off_ms;
-    if (d->back_off_ms > PROBE_MAX_MS)
-        d->back_off_ms = PROBE_MAX_MS;
-    /* half a period early: the tick that is nearest must not miss it by a hair */
-    d->probe_at = (struct mono){start.ms + d->back_off_ms - period_ms / 2};
+    judge(&r, start);
+    note(&r, start);
 }
 
 void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *b,
@@ -352,21 +376,19 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
 {
     struct round r = {.job = job, .b = b, .d = d, .v = b->values};
     struct mono start = clk_mono(job->clk);
-    struct collect_answer a;
-    bool sick = d->failures >= SICK_FAILURES;
     clear(&r);
-    collect_split_begin(d, sick, start);
+    d->health.ticks++;
     /* others have the line meanwhile; that nothing comes is told all the same */
-    if (sick && start.ms < d->probe_at.ms) {
-        put(&r, STORE_DEVICE);
+    if (collect_unit_sick(d->unit)) {
+        put(&r, b->lost ? STORE_BUS : STORE_DEVICE);
+        d->away = true;
         return;
     }
-    if (sick)
-        r.fault = ask(&r, &d->plan.probe, &a);
-    if (r.fault == COLLECT_GOOD || r.fault == COLLECT_EXCEPTION) {
-        r.fault = COLLECT_GOOD;
-        ask_all(&r);
-    }
+    collect_split_begin(d, d->away, start);
+    d->away = false;
+    r.alive = d->unit->alive;
+    d->unit->alive = false;
+    ask_all(&r);
     if (r.fault == COLLECT_STOPPED)
         return;
     put(&r, r.fault == COLLECT_LOST ? STORE_BUS : STORE_DEVICE);

@@ -1,26 +1,31 @@
-/* One serial line, through libmodbus, or TCP connection.
+/* One serial line or TCP connection, through libmodbus.
  *
  * Requests are sent raw and answers received raw, and every byte is checked here: libmodbus 3.1.6
- * accepts another unit's answer over TCP, and its own waiting cannot be interrupted by a stop. Its
- * raw requests carry transaction 0 over TCP, so those 12 bytes are written to its socket instead,
- * and the answer is read from it.
+ * accepts another unit's answer over TCP, knows no echo and no noise before a frame, and its own
+ * waiting cannot be interrupted by a stop. Its raw requests carry transaction 0 over TCP, so those
+ * 12 bytes are written to its socket instead.
  */
 #include <errno.h>
 #include <modbus.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gateway/collect/collect_int.h"
 
 #define OPEN_AGAIN_MIN_MS 1000
-#define OPEN_AGAIN_MAX_MS 30000
+#define OPEN_AGAIN_MAX_MS 10000
 #define RTU_FRAME_BYTES 256
+#define REQUEST_BYTES 12
+/* A frame with its echo and as much noise again. */
+#define HEARD_BYTES 640
 #define CHARACTER_BITS 11
-#define TCP_REST_MAX_MS 1000
+#define TCP_REST_MS 1000
 /* Noise without end is not waited out for ever: what comes then fails its check. */
 #define NOISE_MAX_MS 1000
 #define NS_PER_MS INT64_C(1000000)
@@ -31,14 +36,16 @@ struct collect_port {
     modbus_t *ctx;
     bool open;
     uint16_t transaction;
-    int64_t rest_ms;  /* what the rest of a frame may take */
     int64_t quiet_ms; /* 3.5 characters, rounded up */
     int64_t gap_ns;   /* the same, exactly */
+    int64_t rest_ms;  /* for the rest of an answer that has begun */
     int64_t last_ns;  /* physical time of the last byte heard or awaited */
     int64_t back_off_ms;
     struct mono open_at; /* not tried again before */
     struct err why;      /* it is not open */
-    uint8_t adu[MODBUS_TCP_MAX_ADU_LENGTH];
+    bool stray;          /* bytes came that no request explains */
+    uint8_t sent[REQUEST_BYTES], heard[HEARD_BYTES];
+    size_t nsent, nheard;
 };
 
 /* Time-outs of the line are physical: a test's clock does not move them. */
@@ -67,8 +74,7 @@ enum st collect_port_make(struct collect_port **out, const struct collect_bus_cf
     if (!p)
         return err_set(e, ST_MEMORY, "collect: no memory for bus %s", cfg->id);
     p->cfg = cfg;
-    /* for the rest of a frame that has begun; on a serial line a stop waits for it */
-    p->rest_ms = cfg->timeout_ms < TCP_REST_MAX_MS ? cfg->timeout_ms : TCP_REST_MAX_MS;
+    p->rest_ms = TCP_REST_MS;
     if (cfg->type == COLLECT_RTU) {
         p->ctx = modbus_new_rtu(cfg->port, (int)cfg->baud, (char)cfg->parity, (int)cfg->data_bits,
                                 (int)cfg->stop_bits);
@@ -78,10 +84,7 @@ enum st collect_port_make(struct collect_port **out, const struct collect_bus_cf
     } else {
         p->ctx = modbus_new_tcp(NULL, 0);
     }
-    /* without a time-out per byte the one of the answer holds for the whole rest of the frame */
-    if (!p->ctx || modbus_set_byte_timeout(p->ctx, 0, 0) != 0 ||
-        modbus_set_response_timeout(p->ctx, (uint32_t)(p->rest_ms / 1000),
-                                    (uint32_t)(p->rest_ms % 1000 * 1000)) != 0) {
+    if (!p->ctx) {
         enum st st = err_set(e, errno == ENOMEM ? ST_MEMORY : ST_BAD, "bus %s: %s", cfg->id,
                              modbus_strerror(errno));
         collect_port_free(p);
@@ -110,10 +113,38 @@ void collect_port_free(struct collect_port *p)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
+/* libmodbus sets RTS without looking at what came of it, so that is asked before. */
+static bool set_direction(struct collect_port *p, struct err *e)
+{
+    int mode = p->cfg->rs485, lines, rc = 0;
+    if (mode == COLLECT_RS485_KERNEL)
+        rc = modbus_rtu_set_serial_mode(p->ctx, MODBUS_RTU_RS485);
+    else if (mode != COLLECT_RS485_OFF)
+        rc = ioctl(modbus_get_socket(p->ctx), TIOCMGET, &lines) != 0 ||
+                     modbus_rtu_set_rts(p->ctx, mode == COLLECT_RS485_RTS_UP
+                                                    ? MODBUS_RTU_RTS_UP
+                                                    : MODBUS_RTU_RTS_DOWN) != 0
+                 ? -1
+                 : 0;
+    if (rc == 0)
+        return true;
+    err_set(
+        e, ST_IO, "`rs485: %s` does not work with %s (%s): try %soff, where the adapter does it",
+        mode == COLLECT_RS485_KERNEL   ? "kernel"
+        : mode == COLLECT_RS485_RTS_UP ? "rts-up"
+                                       : "rts-down",
+        p->cfg->port, modbus_strerror(errno), mode == COLLECT_RS485_KERNEL ? "rts-up, or " : "");
+    return false;
+}
+
 static bool open_rtu(struct collect_port *p, struct err *e)
 {
-    if (modbus_connect(p->ctx) == 0)
-        return true;
+    if (modbus_connect(p->ctx) == 0) {
+        if (set_direction(p, e))
+            return true;
+        modbus_close(p->ctx);
+        return false;
+    }
     const char *advice = errno == ENOENT || errno == ENXIO || errno == ENODEV
                              ? "check that the adapter is plugged in and `port` names it"
                          : errno == EACCES ? "add the gateway's user to the group dialout"
@@ -169,6 +200,12 @@ enum collect_fault collect_port_ready(struct collect_port *p, const struct clk *
     return COLLECT_LOST;
 }
 
+void collect_port_hurry(struct collect_port *p)
+{
+    p->open_at = (struct mono){0};
+    p->back_off_ms = 0;
+}
+
 /* ---- one request ---------------------------------------------------------------------------- */
 
 /* Waits until something can be read: GOOD, SILENT at the deadline, STOPPED. */
@@ -200,106 +237,176 @@ static bool rest(const struct collect_port *p, int64_t pause_ms, const struct th
     return n <= 0;
 }
 
-static bool send_request(struct collect_port *p, uint8_t unit, const struct collect_request *r)
+/* Reads what is there, at most `room` bytes more. 0: nothing; -1: the line is gone. */
+static ssize_t take(struct collect_port *p, size_t room)
 {
-    uint8_t req[12] = {0, 0, 0, 0, 0, 6, unit, r->function};
+    ssize_t got = read(modbus_get_socket(p->ctx), p->heard + p->nheard, room);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0)
+        return -1;
+    p->nheard += (size_t)got;
+    p->last_ns = physical_ns();
+    return got;
+}
+
+/* Listens until the time is over and the line is quiet; ends early when `call` gets its answer.
+ * Noise without end is not waited out. */
+static void listen_for(struct collect_port *p, int64_t ms, const struct collect_call *call,
+                       struct collect_answer *out, const struct thr_stop *stop)
+{
+    int64_t now = physical_ms(), end = now + ms, most = end + NOISE_MAX_MS;
+    const struct collect_heard h = {
+        .p = p->heard, .sent = p->sent, .nsent = p->nsent, .room = sizeof p->heard};
+    bool over = false;
+    for (;;) {
+        int64_t quiet = p->last_ns / NS_PER_MS + p->quiet_ms;
+        int64_t until = quiet > end || over ? quiet : end;
+        if (until > most)
+            until = most;
+        if (now >= until || wait_readable(p, until, stop) != COLLECT_GOOD)
+            return;
+        if (p->nheard == sizeof p->heard)
+            p->nheard = 0; /* noise: what came is of no use any more */
+        ssize_t got = take(p, sizeof p->heard - p->nheard);
+        now = physical_ms();
+        if (got < 0)
+            return; /* the line is gone: the next request finds out */
+        p->stray |= got > 0;
+        if (got == 0 || !call || over)
+            continue;
+        struct collect_heard all = h;
+        struct collect_answer a;
+        all.n = p->nheard;
+        enum collect_fault f = collect_answer_find(&all, call->unit, &call->request, &a, &over);
+        over = f == COLLECT_GOOD || f == COLLECT_EXCEPTION;
+        if (over) {
+            out->late = true;
+            out->echo |= a.echo;
+            p->stray = a.more;
+        }
+    }
+}
+
+bool collect_port_listen(struct collect_port *p, int64_t ms, struct thr_stop *stop)
+{
+    bool before = p->stray;
+    p->stray = false;
+    p->nheard = 0;
+    listen_for(p, ms, NULL, NULL, stop);
+    bool quiet = !p->stray;
+    p->stray = before;
+    return quiet;
+}
+
+bool collect_port_stray(struct collect_port *p)
+{
+    uint8_t waste[256];
+    bool stray = p->stray;
+    p->stray = false;
+    if (p->cfg->type == COLLECT_RTU && p->open)
+        for (int i = 0; i < 64 && read(modbus_get_socket(p->ctx), waste, sizeof waste) > 0; i++) {
+            stray = true;
+            p->last_ns = physical_ns();
+        }
+    return stray;
+}
+
+static bool send_request(struct collect_port *p, const struct collect_call *call)
+{
+    const struct collect_request *r = &call->request;
+    uint8_t req[REQUEST_BYTES] = {0, 0, 0, 0, 0, 6, call->unit, r->function};
     req[8] = (uint8_t)(r->address >> 8);
     req[9] = (uint8_t)r->address;
     req[10] = (uint8_t)(r->count >> 8);
     req[11] = (uint8_t)r->count;
+    p->nheard = 0;
     if (p->cfg->type == COLLECT_RTU) {
+        memcpy(p->sent, req + 6, 6);
+        p->nsent = collect_answer_seal(p->sent, 6);
         (void)modbus_flush(p->ctx); /* stray bytes; what stays fails its check */
-        return modbus_set_slave(p->ctx, unit) == 0 &&
+        return modbus_set_slave(p->ctx, call->unit) == 0 &&
                modbus_send_raw_request(p->ctx, req + 6, 6) > 0;
     }
     p->transaction++;
     req[0] = (uint8_t)(p->transaction >> 8);
     req[1] = (uint8_t)p->transaction;
+    memcpy(p->sent, req, sizeof req);
+    p->nsent = sizeof req;
     return send(modbus_get_socket(p->ctx), req, sizeof req, MSG_NOSIGNAL) == sizeof req;
 }
 
-/* What a good answer has, or less where its head says so: a refusal. libmodbus waits and reads
- * three times for each answer, and that was half of the system calls of a poll. */
-static enum collect_fault receive_tcp(struct collect_port *p, uint8_t unit,
-                                      const struct collect_request *r, const struct thr_stop *stop,
-                                      struct collect_answer *out)
+/* Over TCP nothing is read beyond a good answer, or less where its head says so: what follows it
+ * shows that the connection is not clean. One call in most cases. */
+static size_t wanted(const struct collect_port *p, const struct collect_request *r)
 {
-    int64_t until_ms = physical_ms() + p->rest_ms;
-    size_t n = 0, whole = collect_answer_bytes(r);
-    while (n < whole) {
-        ssize_t got = recv(modbus_get_socket(p->ctx), p->adu + n, whole - n, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+    size_t whole = p->cfg->type == COLLECT_TCP
+                       ? collect_answer_whole(p->heard, p->nheard, collect_answer_bytes(r))
+                       : sizeof p->heard;
+    return whole > p->nheard ? whole - p->nheard : 0;
+}
+
+static enum collect_fault receive(struct collect_port *p, const struct collect_call *call,
+                                  int64_t sent_ms, const struct thr_stop *stop,
+                                  struct collect_answer *out)
+{
+    struct collect_heard h = {.tcp = p->cfg->type == COLLECT_TCP,
+                              .p = p->heard,
+                              .sent = p->sent,
+                              .nsent = p->nsent,
+                              .room = sizeof p->heard};
+    int64_t until = sent_ms + call->timeout_ms;
+    enum collect_fault f = COLLECT_SILENT;
+    bool over = false, begun = false;
+    while (!over) {
+        enum collect_fault w = wait_readable(p, until, stop);
+        if (w != COLLECT_GOOD)
+            return w == COLLECT_STOPPED ? w : f;
+        size_t room = wanted(p, &call->request);
+        if (room == 0)
+            return COLLECT_GARBAGE; /* it says that it is longer */
+        ssize_t got = take(p, room);
+        if (got < 0)
             return COLLECT_LOST;
-        enum collect_fault f = got < 0 ? wait_readable(p, until_ms, stop) : COLLECT_GOOD;
-        if (f != COLLECT_GOOD)
-            return f == COLLECT_SILENT ? COLLECT_GARBAGE : f; /* cut off */
-        n += got > 0 ? (size_t)got : 0;
-        whole = collect_answer_whole(p->adu, n, whole);
-    }
-    return collect_answer_check(p->adu, n, p->transaction, unit, r, out);
-}
-
-static enum collect_fault receive_rtu(struct collect_port *p, uint8_t unit,
-                                      const struct collect_request *r, struct collect_answer *out)
-{
-    int n = modbus_receive_confirmation(p->ctx, p->adu);
-    if (n > 0)
-        return collect_answer_check(p->adu, (size_t)n, -1, unit, r, out);
-    if (n == 0) /* libmodbus's word for a frame of another unit on a serial line */
-        return COLLECT_FOREIGN;
-    /* cut off, or one of libmodbus's own numbers; others are of the medium */
-    return errno == ETIMEDOUT || errno >= MODBUS_ENOBASE ? COLLECT_GARBAGE : COLLECT_LOST;
-}
-
-/* Listens until a late answer has had its time and the line is quiet. */
-static void drain(struct collect_port *p, const struct thr_stop *stop)
-{
-    int64_t now = physical_ms(), late = now + p->cfg->timeout_ms, most = late + NOISE_MAX_MS;
-    int64_t heard = now;
-    while (now < most && (now < late || now < heard + p->quiet_ms)) {
-        int64_t until = now < late ? late : heard + p->quiet_ms;
-        enum collect_fault f = wait_readable(p, until < most ? until : most, stop);
-        if (f == COLLECT_STOPPED)
-            return;
-        now = physical_ms();
-        if (f == COLLECT_GOOD) {
-            if (read(modbus_get_socket(p->ctx), p->adu, sizeof p->adu) <= 0)
-                break; /* the line is gone: the next request finds out */
-            heard = now;
+        h.n = p->nheard;
+        f = collect_answer_find(&h, call->unit, &call->request, out, &over);
+        if (!begun && f != COLLECT_SILENT) {
+            begun = true;
+            int64_t rest = physical_ms() + p->rest_ms;
+            until = rest > until ? rest : until;
         }
     }
-    p->last_ns = now * NS_PER_MS;
+    return f;
 }
 
-static void recover(struct collect_port *p, enum collect_fault fault, const struct clk *clk,
-                    const struct thr_stop *stop)
+static void recover(struct collect_port *p, enum collect_fault fault,
+                    const struct collect_call *call, const struct clk *clk,
+                    const struct thr_stop *stop, struct collect_answer *out)
 {
-    if (fault == COLLECT_GOOD || fault == COLLECT_EXCEPTION)
+    if (fault == COLLECT_GOOD || fault == COLLECT_EXCEPTION) {
+        p->stray = out->more;
         return;
+    }
     if (p->cfg->type == COLLECT_RTU && fault != COLLECT_LOST && fault != COLLECT_STOPPED) {
-        drain(p, stop);
+        listen_for(p, fault == COLLECT_SILENT ? call->listen_ms : 0, call, out, stop);
         return;
     }
     port_close(p);
     p->open_at = clk_mono(clk);
 }
 
-enum collect_fault collect_port_ask(struct collect_port *p, uint8_t unit,
-                                    const struct collect_request *r, int64_t pause_ms,
+enum collect_fault collect_port_ask(struct collect_port *p, const struct collect_call *call,
                                     const struct clk *clk, struct thr_stop *stop,
                                     struct collect_answer *out)
 {
     enum collect_fault f = COLLECT_STOPPED;
     *out = (struct collect_answer){0};
-    if (rest(p, pause_ms, stop)) {
-        f = send_request(p, unit, r) ? COLLECT_GOOD : COLLECT_LOST;
-        if (f == COLLECT_GOOD)
-            f = wait_readable(p, physical_ms() + p->cfg->timeout_ms, stop);
-        if (f == COLLECT_GOOD)
-            f = p->cfg->type == COLLECT_RTU ? receive_rtu(p, unit, r, out)
-                                            : receive_tcp(p, unit, r, stop, out);
+    if (rest(p, call->pause_ms, stop)) {
+        int64_t sent_ms = physical_ms();
+        f = send_request(p, call) ? receive(p, call, sent_ms, stop, out) : COLLECT_LOST;
+        p->last_ns = physical_ns();
+        recover(p, f, call, clk, stop, out);
+        out->took_ms = physical_ms() - sent_ms;
     }
-    p->last_ns = physical_ns();
-    recover(p, f, clk, stop);
     return f;
 }

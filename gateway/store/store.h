@@ -118,6 +118,8 @@ struct store_health {
     int64_t since_ms;         /* UTC of the last change of state */
     uint64_t polls, failures; /* since start */
     uint32_t answer_ms;       /* of the last good poll */
+    uint64_t lost_ms;         /* of its bus, with requests that brought nothing, since start */
+    uint64_t ticks, overruns; /* since start; overruns: ticks whose turn never came */
 };
 void store_health_set(struct store *s, uint32_t device, const struct store_health *h);
 void store_health_get(struct store *s, uint32_t device, struct store_health *out);

@@ -143,6 +143,9 @@ static void put_device(struct web_json *j, struct store *s, uint32_t i)
     web_json_int(j, "polls", (int64_t)h.polls);
     web_json_int(j, "failures", (int64_t)h.failures);
     web_json_int(j, "answer_ms", h.answer_ms);
+    web_json_int(j, "lost_ms", (int64_t)h.lost_ms);
+    web_json_int(j, "ticks", (int64_t)h.ticks);
+    web_json_int(j, "overruns", (int64_t)h.overruns);
     web_json_close(j, '}');
 }
 

@@ -12,8 +12,8 @@ _fieldpost() {
                 distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles keygen key enroll status export receipts trust resend backup digest
-                verify correct maintain retire token --help --version'
+            offer='run check profiles keygen key enroll status probe export receipts trust resend backup
+                digest verify correct maintain retire token --help --version'
             ;;
         esac
     else
@@ -50,6 +50,7 @@ _fieldpost() {
             fieldpost.key) offer='show rotate --config' ;;
             fieldpost.enroll) offer='--config --city --code --code-file --pin --ca --replaces' ;;
             fieldpost.status) offer='--config --json' ;;
+            fieldpost.probe) offer='--config --bus' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
             fieldpost.trust) offer='--config --file' ;;

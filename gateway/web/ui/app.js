@@ -385,7 +385,8 @@ function showCard(d) {
 function showAdvice(advice, d) {
   const lines = d.state === "good" || d.state === "never" ? ["", ""]
     : [`${deviceProblem(d).text} ${deviceProblem(d).step}`, d.text,
-      t("tries", { polls: number(d.polls), failures: number(d.failures) })];
+      t("tries", { polls: number(d.polls), failures: number(d.failures),
+        lost: number(Math.round(d.lost_ms / 1000)) })];
   const key = lines.join("\n");
   if (advice.dataset.key === key) return;
   advice.dataset.key = key;

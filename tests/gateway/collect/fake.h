@@ -12,7 +12,8 @@ struct fake_poll {
     struct store_value v[FAKE_VALUES_MAX]; /* the first ones */
 };
 
-extern atomic_bool fake_full; /* store_put answers ST_FULL */
+extern atomic_bool fake_full;     /* store_put answers ST_FULL */
+extern char fake_store_path[256]; /* what store_path says */
 
 void fake_reset(void);
 size_t fake_count(void);
