@@ -1,9 +1,14 @@
 /* The thread of one bus: whose tick is due is polled, the earliest deadline first. Between polls,
  * where nobody is kept waiting, sick units are probed. */
+#include <poll.h>
+#include <time.h>
+
 #include "gateway/collect/collect_int.h"
 
 /* A step of the clock is noticed at the latest after this. */
 #define NAP_MAX_MS 1000
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
 
 static void align(const struct collect_bus_job *job, struct collect_bus *b, struct clk_time t,
                   struct mono now)
@@ -77,6 +82,18 @@ static int64_t nap_ms(const struct collect_bus *b, int64_t tick_ms, int64_t utc_
     return ms;
 }
 
+/* Sleeps until the clock's ms-th millisecond from now begins: the clock is read in whole ones, and
+ * what of the present one is over already counts. A stop ends it. */
+static void nap(const struct thr_stop *stop, int64_t ms)
+{
+    struct timespec t = {0};
+    struct pollfd f = {stop->fd, POLLIN, 0};
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    int64_t ns = ms * NS_PER_MS - t.tv_nsec % NS_PER_MS;
+    if (ns > 0) /* however it ends, the loop looks again */
+        (void)ppoll(&f, 1, &(struct timespec){ns / NS_PER_S, ns % NS_PER_S}, NULL);
+}
+
 void collect_bus_main(void *collect_bus_job)
 {
     const struct collect_bus_job *job = collect_bus_job;
@@ -96,7 +113,7 @@ void collect_bus_main(void *collect_bus_job)
             collect_device_poll(job, b, d);
             collect_tick_next(d, t.utc_ms, now);
         } else if (!probe(job, b, next.line_ms - t.utc_ms, now)) {
-            (void)thr_stop_wait(job->stop, nap_ms(b, next.tick_ms, t.utc_ms, now));
+            nap(job->stop, nap_ms(b, next.tick_ms, t.utc_ms, now));
         }
     }
 }

@@ -39,6 +39,7 @@ static uintptr_t from, to;      /* the main executable */
 static int (*real_clock)(clockid_t, struct timespec *);
 static int (*real_wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 static int (*real_poll)(struct pollfd *, nfds_t, int);
+static int (*real_ppoll)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
 static CURLcode (*real_setopt)(CURL *, CURLoption, ...);
 
 static int main_program(struct dl_phdr_info *info, size_t size, void *ctx)
@@ -67,6 +68,7 @@ __attribute__((constructor)) static void begin(void)
     find(&real_clock, "clock_gettime");
     find(&real_wait, "pthread_cond_timedwait");
     find(&real_poll, "poll");
+    find(&real_ppoll, "ppoll");
     find(&real_setopt, "curl_easy_setopt");
     dl_iterate_phdr(main_program, NULL);
     const char *path = getenv("FP_WARP");
@@ -138,7 +140,16 @@ int poll(struct pollfd *p, nfds_t n, int ms)
     if (any_socket(p, n))
         return real_poll(p, n, ms / warp->speed > SOCKET_MS ? (int)(ms / warp->speed) : SOCKET_MS);
     struct timespec t = timespec_of((int64_t)ms * 1000000 / warp->speed);
-    return ppoll(p, n, &t, NULL);
+    return real_ppoll(p, n, &t, NULL);
+}
+
+/* Sleeps alone: the program waits for sockets with poll. */
+int ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const sigset_t *mask)
+{
+    if (!t || !is_ours(__builtin_return_address(0)))
+        return real_ppoll(p, n, t, mask);
+    struct timespec scaled = timespec_of(ns_of(t) / warp->speed);
+    return real_ppoll(p, n, &scaled, mask);
 }
 
 #undef curl_easy_setopt
