@@ -75,8 +75,8 @@ static int64_t nap_ms(const struct collect_bus *b, int64_t tick_ms, int64_t utc_
     if (b->n > 0 && tick_ms - utc_ms < ms)
         ms = tick_ms - utc_ms;
     for (size_t i = 0; i < b->nunits; i++) {
-        int64_t left = b->units[i].probe_at.ms - now.ms;
-        if (collect_unit_sick(&b->units[i]) && left > 0 && left < ms)
+        int64_t left = b->units[i]->probe_at.ms - now.ms;
+        if (collect_unit_sick(b->units[i]) && left > 0 && left < ms)
             ms = left;
     }
     return ms;

@@ -439,7 +439,7 @@ struct collect_bus;
 struct collect_device {
     const struct collect_device_cfg *cfg;
     struct collect_bus *bus;
-    struct collect_unit *unit;
+    struct collect_unit *unit, own; /* unit: its own, or that of a device with the same number */
     const struct collect_profile *profile;
     bool *wanted; /* one flag per point of the profile */
     struct collect_line line;
@@ -461,7 +461,7 @@ struct collect_bus {
     const struct collect_bus_cfg *cfg;
     struct collect_device **devices;
     size_t n;
-    struct collect_unit *units;
+    struct collect_unit **units; /* each is the own one of a device */
     size_t nunits;
     struct collect_unit *last; /* asked last */
     struct collect_port *port;

@@ -229,16 +229,29 @@ static void check_unit(struct cfg *c, const struct collect_bus *b,
                          (long long)d->unit, b->cfg->id, b->devices[i]->cfg->id);
 }
 
-/* The unit that the device is a part of. b->units has room for one a device. */
-static struct collect_unit *find_unit(struct collect_bus *b, int64_t number)
+/* One more device on the bus, and the unit that it is a part of. */
+static enum st join_bus(struct collect_bus *b, struct collect_device *d, struct err *e)
 {
-    for (size_t i = 0; i < b->nunits; i++)
-        if (b->units[i].number == number)
-            return &b->units[i];
-    struct collect_unit *u = &b->units[b->nunits++];
-    u->number = (uint8_t)number;
-    u->owes = b->cfg->type == COLLECT_RTU; /* whoever used the line before us may have asked it */
-    return u;
+    struct collect_device **devices = reallocarray(b->devices, b->n + 1, sizeof(void *));
+    if (devices)
+        b->devices = devices;
+    struct collect_unit **units = reallocarray(b->units, b->nunits + 1, sizeof(void *));
+    if (units)
+        b->units = units;
+    if (!devices || !units)
+        return err_set(e, ST_MEMORY, "collect: no memory for device %s", d->cfg->id);
+    b->devices[b->n++] = d;
+    d->bus = b;
+    for (size_t i = 0; i < b->nunits && !d->unit; i++)
+        if (b->units[i]->number == d->cfg->unit)
+            d->unit = b->units[i];
+    if (d->unit)
+        return ST_OK;
+    d->unit = b->units[b->nunits++] = &d->own;
+    d->own.number = (uint8_t)d->cfg->unit;
+    d->own.owes =
+        b->cfg->type == COLLECT_RTU; /* whoever used the line before us may have asked it */
+    return ST_OK;
 }
 
 /* One name of a device's points: marks it. */
@@ -272,9 +285,9 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
         cfg_complain(c, &cfg->id, "the device id %s is the gateway's own: choose another", cfg->id);
     if (b) {
         check_unit(c, b, cfg);
-        b->devices[b->n++] = d;
-        d->bus = b;
-        d->unit = find_unit(b, cfg->unit);
+        enum st st = join_bus(b, d, e);
+        if (st != ST_OK)
+            return st;
     }
     if (!*cfg->profile)
         return ST_OK;
@@ -332,10 +345,6 @@ static enum st make(struct collect *k, struct cfg *c, const char *dir, struct er
     for (size_t i = 0; i < cfg->buses.n; i++) {
         struct collect_bus *b = &k->buses[k->nbuses++];
         b->cfg = (const struct collect_bus_cfg *)cfg->buses.v + i;
-        b->devices = calloc(cfg->devices.n + 1, sizeof(void *));
-        b->units = calloc(cfg->devices.n + 1, sizeof *b->units);
-        if (!b->devices || !b->units)
-            return err_set(e, ST_MEMORY, "collect: no memory");
         check_bus(c, cfg, i);
     }
     for (size_t i = 0; i < cfg->devices.n; i++) {

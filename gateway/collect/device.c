@@ -347,8 +347,8 @@ static void judge(struct round *r, struct mono start)
         collect_unit_failed(r->b, u, r->d->cfg->every_ms, now.ms - start.ms, now);
     if (r->b->lost && r->fault != COLLECT_LOST) /* the line is back, and with it whoever was away */
         for (size_t i = 0; i < r->b->nunits; i++)
-            if (&r->b->units[i] != u)
-                collect_unit_hurry(&r->b->units[i], now);
+            if (r->b->units[i] != u)
+                collect_unit_hurry(r->b->units[i], now);
     r->b->lost = r->fault == COLLECT_LOST;
 }
 

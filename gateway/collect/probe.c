@@ -69,8 +69,8 @@ static bool is_ours(const char *file, const char *bus, long *unit)
 static void hurry(struct collect_bus *b, long unit, struct mono now)
 {
     for (size_t i = 0; i < b->nunits; i++)
-        if (unit < 0 || b->units[i].number == unit)
-            collect_unit_hurry(&b->units[i], now);
+        if (unit < 0 || b->units[i]->number == unit)
+            collect_unit_hurry(b->units[i], now);
 }
 
 void collect_probe_take(const struct collect_bus_job *job, struct collect_bus *b)
@@ -79,7 +79,7 @@ void collect_probe_take(const struct collect_bus_job *job, struct collect_bus *b
     char folder[DROP_PATH_BYTES];
     bool sick = b->lost;
     for (size_t i = 0; i < b->nunits; i++)
-        sick |= collect_unit_sick(&b->units[i]);
+        sick |= collect_unit_sick(b->units[i]);
     if (!sick || (now.ms >= b->asked_at.ms && now.ms - b->asked_at.ms < LOOK_MS) ||
         snprintf(folder, sizeof folder, "%s" SUFFIX, store_path(job->store)) >= (int)sizeof folder)
         return;

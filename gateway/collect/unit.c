@@ -208,8 +208,8 @@ static int64_t count_ailing(const struct collect_bus *b, bool *alone)
     int64_t n = 0;
     *alone = true;
     for (size_t i = 0; i < b->nunits; i++) {
-        n += b->units[i].failures > 0 || !b->units[i].answered;
-        *alone &= b->units[i].failures > 0 || !b->units[i].answered;
+        n += b->units[i]->failures > 0 || !b->units[i]->answered;
+        *alone &= b->units[i]->failures > 0 || !b->units[i]->answered;
     }
     return n;
 }
@@ -251,7 +251,7 @@ struct collect_unit *collect_unit_due(const struct collect_bus *b, struct mono n
 {
     struct collect_unit *first = NULL;
     for (size_t i = 0; i < b->nunits; i++) {
-        struct collect_unit *u = &b->units[i];
+        struct collect_unit *u = b->units[i];
         int64_t over_ms = now.ms - u->probe_at.ms;
         if (!collect_unit_sick(u) || over_ms < 0 || (first && first->probe_at.ms <= u->probe_at.ms))
             continue;

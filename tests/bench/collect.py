@@ -283,15 +283,17 @@ def cycle_part(a):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
     p.add_argument('--bin', type=pathlib.Path, required=True)
-    p.add_argument('--only', choices=('plan', 'cycle'))
+    p.add_argument('--only', choices=('plan', 'cycle', 'sick', 'punctual', 'many'))
     p.add_argument('--seed', type=int, default=1, help='draws the points of the plans')
     p.add_argument('--seconds', type=float, default=30, help='of the cycle')
+    p.add_argument('--window', type=float, default=60, help='seconds of the parts sick, punctual and many')
     p.add_argument('--think-ms', type=float, default=10, help='turn-around of the devices of the cycle')
     a = p.parse_args()
-    if a.only != 'cycle':
-        plan_part(a)
-    if a.only != 'plan':
-        cycle_part(a)
+    sys.path.insert(0, str(ROOT / 'tests/bench/parts'))
+    from collect_bus import PARTS  # it takes the line from here
+    for name, part in {'plan': plan_part, 'cycle': cycle_part, **PARTS}.items():
+        if a.only in (None, name):
+            part(a)
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ static struct collect_point points[] = {
 };
 static struct collect_profile profile = {.points = points, .n = 3, .joined = true};
 static struct collect_bus_cfg bus_cfg = {.id = "line", .type = COLLECT_RTU, .timeout_ms = 500};
-static struct collect_unit units[8];
+static struct collect_unit units[8], *listed[8];
 static struct collect_request requests[3];
 static struct collect_device_cfg device_cfg = {.id = "d", .every_ms = 1000};
 static struct collect_device device, other, *both[] = {&device, &other};
@@ -27,10 +27,12 @@ static int begin(void **state)
     (void)state;
     memset(units, 0, sizeof units);
     memset(requests, 0, sizeof requests);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++) {
         units[i] = (struct collect_unit){.number = (uint8_t)(i + 1), .answered = true};
-    bus =
-        (struct collect_bus){.cfg = &bus_cfg, .devices = both, .n = 1, .units = units, .nunits = 8};
+        listed[i] = &units[i];
+    }
+    bus = (struct collect_bus){
+        .cfg = &bus_cfg, .devices = both, .n = 1, .units = listed, .nunits = 8};
     device = (struct collect_device){.cfg = &device_cfg,
                                      .bus = &bus,
                                      .unit = &units[0],

@@ -1,10 +1,8 @@
-#!/usr/bin/python3
-"""Collect: what dead devices cost a serial line, and 500 TCP devices: CPU, memory, and how punctual polls are.
+"""Parts of the bench collect: what dead devices cost a serial line, and 500 TCP devices: CPU, memory, and how punctual polls are.
 
 sick: eight devices, three of them dead, on a line of 9600 baud that takes the time that the wire takes.
 many: 500 TCP devices of 20 registers, each polled every second. punctual: one device, polled every 100 ms.
 """
-import argparse
 import os
 import pathlib
 import socket
@@ -15,9 +13,7 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / 'tests/support/python'))
-from fp_hub import Hub  # noqa: E402
+from collect import Hub, say
 
 BAUD, SILENCE_S = 9600, 3.5 * 10 / 9600
 ALIVE, DEAD, EVERY_MS, TIMEOUT_S = (1, 2, 3, 4, 5), (101, 102, 103), 2000, 0.5
@@ -26,10 +22,6 @@ PROFILE = 'model: bench\npoints:\n' + ''.join(
     f'  - {{name: r{i:02d}, quantity: number, function: 3, address: {i}, type: u16}}\n'
     for i in range(REGISTERS - 1)) + \
     f'  - {{name: poll, quantity: number, function: 3, address: {REGISTERS - 1}, type: u16}}\n'
-
-
-def say(name, value, unit):
-    print(name, f'{value:.6g}' if isinstance(value, float) else value, unit, flush=True)
 
 
 class Sim:
@@ -86,6 +78,13 @@ def dead_s(log):
     return len(spent), sum(spent)
 
 
+def carry(hub, seconds):
+    try:
+        hub.run(seconds)
+    except OSError:
+        pass  # the simulator has ended
+
+
 def sick_part(a):
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
@@ -93,7 +92,8 @@ def sick_part(a):
         (work / 'site.yaml').write_text('buses: {line: {type: modbus-rtu}}\ndevices:\n' + ''.join(
             f'  d{u}: {{bus: line, unit: {u}, profile: {work}/bench.yaml}}\n' for u in ALIVE))
         sim = Sim(a.bin, work / 'site.yaml')
-        hub = Hub(sim.bus['line'], 10 / BAUD)
+        hub = Hub(sim.bus['line'], 0)
+        threading.Thread(target=carry, args=(hub, a.window + 90), daemon=True).start()
         gateway = Gateway(a.bin, work, 'buses: {line: {type: modbus-rtu, port: %s, baud: %d, timeout: %dms}}\n'
                           'devices:\n' % (hub.name, BAUD, TIMEOUT_S * 1000) + ''.join(
                               f'  d{u}: {{bus: line, unit: {u}, profile: {work}/bench.yaml, every: {EVERY_MS}ms}}\n'
@@ -106,12 +106,11 @@ def sick_part(a):
                 time.sleep(0.1)
             time.sleep(2 * EVERY_MS / 1000)  # the first look at who is there is no steady state
             from_s = time.monotonic()
-            time.sleep(a.seconds)
+            time.sleep(a.window)
             window_s = time.monotonic() - from_s
             log = [x for x in list(hub.log) if x[1] >= from_s]
         finally:
             gateway.stop()
-            hub.stop()
             sim.stop()
     gaps = []  # on the wire, whatever stamps say
     for u in ALIVE:
@@ -164,7 +163,7 @@ def punctual_part(a):
         try:
             time.sleep(2)
             n = len(slave.asked)
-            time.sleep(a.seconds)
+            time.sleep(a.window)
             late = late_ms(slave.asked[n:], 0.1)
         finally:
             gateway.stop()
@@ -190,7 +189,7 @@ def many_part(a):
         try:
             time.sleep(10)  # connected, and a journal commit behind it
             from_s, cpu, n = time.time(), gateway.cpu_s(), len(slave.asked)
-            time.sleep(a.seconds)
+            time.sleep(a.window)
             to_s, cpu, late = time.time(), gateway.cpu_s() - cpu, late_ms(slave.asked[n:], 1)
             rss, peak = gateway.rss_kib(), gateway.rss_kib('VmHWM')
         finally:
@@ -209,17 +208,4 @@ def many_part(a):
     say('collect.rss_mib', rss / 1024, 'MiB')
 
 
-def main():
-    parts = {'sick': sick_part, 'punctual': punctual_part, 'many': many_part}
-    p = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
-    p.add_argument('--bin', type=pathlib.Path, required=True)
-    p.add_argument('--only', choices=parts)
-    p.add_argument('--seconds', type=float, default=60, help='the window of each part')
-    a = p.parse_args()
-    for name, part in parts.items():
-        if a.only in (None, name):
-            part(a)
-
-
-if __name__ == '__main__':
-    main()
+PARTS = {'sick': sick_part, 'punctual': punctual_part, 'many': many_part}
