@@ -6,7 +6,7 @@
  * behind a request that got no answer the next one to this unit is a fence: a short read whose
  * length no other request to the unit has. What has another length is what was owed, however late
  * it comes; once the fence's own answer is there, nothing older can follow. A unit that refuses the
- * fence is listened to for a time-out instead, and that is then the bound: see decision 0028. */
+ * fence is listened to for a time-out instead, and that is then the bound: see decision 0031. */
 #include "gateway/collect/collect_int.h"
 
 #define PROBE_FIRST_MS 100 /* the shortest time-out of a probe */
