@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <time.h>
 
-#include "gateway/collect/collect_int.h"
+#include "gateway/collect/push_int.h"
 
 /* A step of the clock is noticed at the latest after this. */
 #define NAP_MAX_MS 1000
@@ -98,6 +98,10 @@ void collect_bus_main(void *collect_bus_job)
 {
     const struct collect_bus_job *job = collect_bus_job;
     struct collect_bus *b = &job->collect->buses[job->bus];
+    if (b->push) {
+        collect_push_main(job, b);
+        return;
+    }
     struct clk_time t = clk_now(job->clk);
     for (size_t i = 0; i < b->n; i++)
         collect_tick_start(b->devices[i], t.utc_ms, clk_mono(job->clk));

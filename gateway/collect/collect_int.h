@@ -89,16 +89,20 @@ struct collect_forbidden {
     int64_t function, from, to;
 };
 
+struct collect_source; /* push_int.h, like what else belongs to messages */
 #define COLLECT_EXTENDS_MAX 4
 #define COLLECT_MODEL_MAX 80     /* bytes of `model`, and of `what` */
 #define COLLECT_SOURCE_MAX 300   /* bytes of `source` */
 #define COLLECT_TURNAROUND_MS 10 /* of a device whose profile does not say */
 struct collect_profile {
     char *path;
+    bool sent;                         /* it is a mapping */
     bool good;                         /* false: loaded with mistakes, already complained about */
     const char *model, *what, *source; /* what, source: NULL when no file says */
     bool verified;                     /* as the outermost file says: it is not inherited */
     struct collect_point *points;      /* those of the extended profile first */
+    struct collect_source *sources;    /* of a mapping: beside the points; else NULL */
+    const char *time;                  /* of a mapping: where a message has it, or NULL */
     size_t n;
     unsigned most[5];      /* registers or bits of one request, by function */
     int64_t pause_ms;      /* between requests */
@@ -117,6 +121,7 @@ struct collect_profile {
 enum st collect_profile_load(struct collect_profile *p, const char *path, const char *dir,
                              struct buf *why) ST_MUST_CHECK;
 void collect_profile_done(struct collect_profile *p);
+void collect_complain_quantity(struct cfg *c, const struct collect_point *p); /* it is unknown */
 /* Where a profile's file is: `name` of the installed set in dir, or a path (it has a '/' or ends
  * in .yaml) relative to the folder of `beside`. Caller frees; NULL: no memory. */
 char *collect_profile_path(const char *name, const char *dir, const char *beside);
@@ -215,14 +220,16 @@ int64_t collect_plan_ns(const struct collect_plan *plan, const struct collect_li
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
-enum collect_bus_type { COLLECT_RTU = 1, COLLECT_TCP }; /* 0: the file does not say */
+enum collect_bus_type { COLLECT_RTU = 1, COLLECT_TCP, COLLECT_MQTT }; /* 0: the file does not say */
 struct collect_bus_cfg {
     char *id;
     int type;
     char *port, *host; /* port: a serial device, or a TCP port as text */
     int64_t baud, stop_bits, data_bits, timeout_ms;
-    int parity; /* 'N' 'E' 'O' */
-    int rs485;  /* enum collect_rs485 */
+    int parity;                               /* 'N' 'E' 'O' */
+    int rs485;                                /* enum collect_rs485 */
+    char *ca, *user, *password_file, *client; /* of a broker */
+    bool plain;                               /* a broker without TLS beyond this machine */
 };
 /* Who turns the line's driver on while we send. */
 enum collect_rs485 {
@@ -237,6 +244,8 @@ struct collect_device_cfg {
     int64_t unit, every_ms, turnaround_ms, cable_order;
     int stream;
     bool legal;
+    int format; /* enum collect_format; 0: the device is asked */
+    char *topic, *dev_eui, *base;
     struct cfg_strings points;
     struct {
         double lat, lon;
@@ -435,6 +444,9 @@ struct collect_teller {
     struct mono minute;
 };
 
+/* Whether the state is news that may be told now; then it counts as told. */
+bool collect_is_news(struct collect_teller *t, enum store_state state, struct mono now);
+
 struct collect_bus;
 struct collect_device {
     const struct collect_device_cfg *cfg;
@@ -455,6 +467,8 @@ struct collect_device {
     struct store_health health;
     struct collect_teller teller;
     char identity[120];
+    char *topic;                     /* of what is sent: the filter of its messages */
+    struct collect_point_seen *seen; /* one per point of a mapping */
 };
 
 struct collect_bus {
@@ -463,8 +477,9 @@ struct collect_bus {
     size_t n;
     struct collect_unit **units; /* each is the own one of a device */
     size_t nunits;
-    struct collect_unit *last; /* asked last */
-    struct collect_port *port;
+    struct collect_unit *last;  /* asked last */
+    struct collect_port *port;  /* NULL: what it brings is sent */
+    struct collect_push *push;  /* NULL: it is asked */
     struct store_value *values; /* of one poll */
     struct collect_teller teller;
     bool full;            /* the store refused the last poll */

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/collect/collect_int.h"
+#include "gateway/collect/push_int.h"
 
 #define RTU_TIMEOUT_MS 500
 #define TCP_TIMEOUT_MS 1000
 
 #define BUS(k, m) .key = k, .offset = offsetof(struct collect_bus_cfg, m)
 static const struct cfg_word type_words[] = {
-    {"modbus-rtu", COLLECT_RTU}, {"modbus-tcp", COLLECT_TCP}, {NULL, 0}};
+    {"modbus-rtu", COLLECT_RTU}, {"modbus-tcp", COLLECT_TCP}, {"mqtt", COLLECT_MQTT}, {NULL, 0}};
 static const struct cfg_word parity_words[] = {
     {"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {NULL, 0}};
 static const struct cfg_word rs485_words[] = {{"off", COLLECT_RS485_OFF},
@@ -23,7 +23,8 @@ static const struct cfg_field bus_fields[] = {
     {BUS("type", type), .kind = CFG_WORD, .required = true, .words = type_words,
      .help = "kind of bus"},
     {BUS("port", port), .kind = CFG_STRING, .help = "serial device, or TCP port (502)"},
-    {BUS("host", host), .kind = CFG_STRING, .help = "name or address of a modbus-tcp bus"},
+    {BUS("host", host), .kind = CFG_STRING,
+     .help = "name or address of a modbus-tcp device, or of a broker"},
     {BUS("baud", baud), .kind = CFG_INT, .dflt = "9600", .help = "speed of a serial bus"},
     {BUS("parity", parity), .kind = CFG_WORD, .dflt = "none", .words = parity_words,
      .help = "of a serial bus"},
@@ -36,12 +37,23 @@ static const struct cfg_field bus_fields[] = {
              "rts-down: RTS"},
     {BUS("timeout", timeout_ms), .kind = CFG_TIME, .min = 10, .max = 3000,
      .help = "how long an answer may take (500ms, TCP 1s)"},
+    {BUS("ca", ca), .kind = CFG_STRING, .help = "PEM file of the CA of a broker's certificate"},
+    {BUS("plain", plain), .kind = CFG_BOOL, .dflt = "false",
+     .help = "true: a broker on another machine without TLS"},
+    {BUS("user", user), .kind = CFG_STRING, .help = "name at a broker"},
+    {BUS("password_file", password_file), .kind = CFG_STRING,
+     .help = "file, mode 0600, whose first line is the password at a broker"},
+    {BUS("client", client), .kind = CFG_STRING, .help = "this gateway's own name at a broker"},
     {.key = NULL}};
 const struct cfg_table collect_bus_table = {sizeof(struct collect_bus_cfg), bus_fields};
 
 /* Streams are free text to the store; the configuration knows this closed set. */
 static const struct cfg_word stream_words[] = {{"recyclable", 1}, {"food", 2},  {"other", 3},
                                                {"hazardous", 4},  {"bulky", 5}, {"industrial", 6},
+                                               {NULL, 0}};
+static const struct cfg_word format_words[] = {{"chirpstack", COLLECT_CHIRPSTACK},
+                                               {"senml", COLLECT_SENML},
+                                               {"json", COLLECT_JSON},
                                                {NULL, 0}};
 #define DEVICE(k, m) .key = k, .offset = offsetof(struct collect_device_cfg, m)
 #define PLACE(k, m)                                                                                \
@@ -55,8 +67,13 @@ static const struct cfg_table location_table = {sizeof(((struct collect_device_c
                                                 location_fields};
 static const struct cfg_field device_fields[] = {
     {DEVICE("bus", bus), .kind = CFG_STRING, .required = true, .help = "one of buses"},
-    {DEVICE("unit", unit), .kind = CFG_INT, .required = true, .min = 0, .max = 255,
-     .help = "its number on the bus"},
+    {DEVICE("unit", unit), .kind = CFG_INT, .min = 0, .max = 255,
+     .help = "its number on a Modbus bus"},
+    {DEVICE("format", format), .kind = CFG_WORD, .words = format_words,
+     .help = "of its messages on an mqtt bus"},
+    {DEVICE("topic", topic), .kind = CFG_STRING, .help = "filter of its messages on an mqtt bus"},
+    {DEVICE("dev_eui", dev_eui), .kind = CFG_STRING, .help = "its DevEUI at ChirpStack"},
+    {DEVICE("base", base), .kind = CFG_STRING, .help = "how its SenML names begin"},
     {DEVICE("profile", profile), .kind = CFG_STRING, .required = true,
      .help = "an installed profile's name, or a path to a file"},
     {DEVICE("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 100, .max = 86400e3,
@@ -78,6 +95,21 @@ static const struct cfg_field device_fields[] = {
      .help = "its place along the cable"},
     {.key = NULL}};
 const struct cfg_table collect_device_table = {sizeof(struct collect_device_cfg), device_fields};
+
+/* Keys that belong to the other kinds of bus. A key is the member's, as the tables above name it.
+ */
+struct foreign {
+    const void *member;
+    const char *key;
+};
+
+static void check_foreign(struct cfg *c, const struct foreign *f, size_t n, const char *what,
+                          const char *id, const char *type)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cfg_given(c, f[i].member))
+            cfg_complain(c, f[i].member, "%s %s: %s has no %s", what, id, type, f[i].key);
+}
 
 /* ---- buses ---------------------------------------------------------------------------------- */
 
@@ -102,6 +134,37 @@ static void check_rtu(struct cfg *c, const struct collect_bus_cfg *b)
         cfg_complain(c, &b->host, "bus %s: a modbus-rtu bus has no host", b->id);
 }
 
+static void check_port(struct cfg *c, const struct collect_bus_cfg *b)
+{
+    char *end;
+    long port = strtol(b->port, &end, 10);
+    if (*end != '\0' || port < 1 || port > 65535)
+        cfg_complain(c, &b->port, "bus %s: port %s: a TCP port is a number from 1 to 65535", b->id,
+                     b->port);
+}
+
+static void check_keys(struct cfg *c, const struct collect_bus_cfg *b)
+{
+    const struct foreign keys[] = {{&b->baud, "baud"},
+                                   {&b->parity, "parity"},
+                                   {&b->stop_bits, "stop_bits"},
+                                   {&b->data_bits, "data_bits"},
+                                   {&b->rs485, "rs485"},
+                                   {&b->timeout_ms, "timeout"},
+                                   {&b->ca, "ca"},
+                                   {&b->plain, "plain"},
+                                   {&b->user, "user"},
+                                   {&b->password_file, "password_file"},
+                                   {&b->client, "client"}};
+    enum { SERIAL = 5, MODBUS = 6, ALL = 11 };
+    if (b->type == COLLECT_MQTT)
+        check_foreign(c, keys, MODBUS, "bus", b->id, "an mqtt bus");
+    else
+        check_foreign(c, keys + MODBUS, ALL - MODBUS, "bus", b->id, "a Modbus bus");
+    if (b->type == COLLECT_TCP)
+        check_foreign(c, keys, SERIAL, "bus", b->id, "a modbus-tcp bus");
+}
+
 static void check_tcp(struct cfg *c, struct collect_bus_cfg *b)
 {
     static char usual[] = "502";
@@ -109,28 +172,19 @@ static void check_tcp(struct cfg *c, struct collect_bus_cfg *b)
         cfg_complain(c, b, "bus %s: \"host\" is missing: the device's name or address", b->id);
     if (!b->port)
         b->port = usual;
-    char *end;
-    long port = strtol(b->port, &end, 10);
-    if (*end != '\0' || port < 1 || port > 65535)
-        cfg_complain(c, &b->port, "bus %s: port %s: a TCP port is a number from 1 to 65535", b->id,
-                     b->port);
-    const struct {
-        const void *member;
-        const char *key;
-    } serial[] = {{&b->baud, "baud"},
-                  {&b->parity, "parity"},
-                  {&b->stop_bits, "stop_bits"},
-                  {&b->data_bits, "data_bits"},
-                  {&b->rs485, "rs485"}};
-    for (size_t i = 0; i < sizeof serial / sizeof *serial; i++)
-        if (cfg_given(c, serial[i].member))
-            cfg_complain(c, serial[i].member, "bus %s: a modbus-tcp bus has no %s", b->id,
-                         serial[i].key);
+    check_port(c, b);
 }
 
 static void check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i)
 {
     struct collect_bus_cfg *all = cfg->buses.v, *b = &all[i];
+    if (b->type)
+        check_keys(c, b);
+    if (b->type == COLLECT_MQTT) {
+        collect_push_check_bus(c, b);
+        check_port(c, b);
+        return;
+    }
     if (b->timeout_ms == 0)
         b->timeout_ms = b->type == COLLECT_TCP ? TCP_TIMEOUT_MS : RTU_TIMEOUT_MS;
     if (b->type == COLLECT_TCP) {
@@ -171,7 +225,7 @@ static void complain_profile(struct cfg *c, const struct collect_device_cfg *d, 
 
 /* The device's profile; a file is read once, and its mistakes are told once. */
 static enum st find_profile(struct collect *k, struct cfg *c, const struct collect_device_cfg *d,
-                            const char *dir, const struct collect_profile **out)
+                            bool sent, const char *dir, const struct collect_profile **out)
 {
     char *path = collect_profile_path(d->profile, dir, cfg_path(c));
     struct buf why;
@@ -181,12 +235,13 @@ static enum st find_profile(struct collect *k, struct cfg *c, const struct colle
     if (!path)
         return ST_MEMORY;
     for (size_t i = 0; i < k->nprofiles && !*out; i++)
-        if (strcmp(k->profiles[i].path, path) == 0)
+        if (strcmp(k->profiles[i].path, path) == 0 && k->profiles[i].sent == sent)
             *out = &k->profiles[i];
     if (!*out) {
         struct collect_profile *p = &k->profiles[k->nprofiles];
-        st = collect_profile_load(p, path, dir, &why);
+        st = sent ? collect_mapping_load(p, path, &why) : collect_profile_load(p, path, dir, &why);
         k->nprofiles += p->path != NULL;
+        p->sent = sent;
         if (st != ST_OK && st != ST_MEMORY)
             complain_profile(c, d, st, path, dir,
                              why.n > 0 && buf_put(&why, "", 1) == ST_OK ? (char *)why.p : "");
@@ -218,6 +273,13 @@ static struct collect_bus *find_bus(struct collect *k, struct cfg *c,
 static void check_unit(struct cfg *c, const struct collect_bus *b,
                        const struct collect_device_cfg *d)
 {
+    const struct foreign keys[] = {
+        {&d->format, "format"}, {&d->topic, "topic"}, {&d->dev_eui, "dev_eui"}, {&d->base, "base"}};
+    check_foreign(c, keys, sizeof keys / sizeof *keys, "device", d->id, "a device on a Modbus bus");
+    if (!cfg_given(c, &d->unit)) {
+        cfg_complain(c, d, "device %s: \"unit\" is missing: its number on the bus", d->id);
+        return;
+    }
     if (b->cfg->type == COLLECT_RTU && (d->unit < 1 || d->unit > 247))
         cfg_complain(c, &d->unit, "unit %lld: on a serial bus units are 1 to 247",
                      (long long)d->unit);
@@ -254,6 +316,19 @@ static enum st join_bus(struct collect_bus *b, struct collect_device *d, struct 
     return ST_OK;
 }
 
+static void check_sent(struct cfg *c, const struct collect_bus *b, const struct collect *k,
+                       const struct collect_device *d)
+{
+    struct collect_device_cfg *cfg =
+        (struct collect_device_cfg *)k->cfg->devices.v + (d - k->devices);
+    const struct foreign keys[] = {{&cfg->unit, "unit"},
+                                   {&cfg->turnaround_ms, "turnaround"},
+                                   {&cfg->cable_order, "cable_order"}};
+    check_foreign(c, keys, sizeof keys / sizeof *keys, "device", cfg->id,
+                  "a device on an mqtt bus");
+    collect_push_check_device(c, b, cfg);
+}
+
 /* One name of a device's points: marks it. */
 static void want(struct cfg *c, struct collect_device *d, const char *name)
 {
@@ -283,15 +358,19 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     struct collect_bus *b = *cfg->bus ? find_bus(k, c, cfg) : NULL;
     if (strcmp(cfg->id, "fieldpost") == 0 || strcmp(cfg->id, "modem") == 0)
         cfg_complain(c, &cfg->id, "the device id %s is the gateway's own: choose another", cfg->id);
+    bool sent = b && b->cfg->type == COLLECT_MQTT;
     if (b) {
-        check_unit(c, b, cfg);
+        if (!sent)
+            check_unit(c, b, cfg);
+        else
+            check_sent(c, b, k, d);
         enum st st = join_bus(b, d, e);
         if (st != ST_OK)
             return st;
     }
     if (!*cfg->profile)
         return ST_OK;
-    if (find_profile(k, c, cfg, dir, &d->profile) != ST_OK)
+    if (find_profile(k, c, cfg, sent, dir, &d->profile) != ST_OK)
         return err_set(e, ST_MEMORY, "collect: no memory for profile %s", cfg->profile);
     if (!d->profile->good)
         return ST_OK;
@@ -302,6 +381,10 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     memset(d->wanted, cfg->points.n == 0, d->profile->n * sizeof *d->wanted);
     for (size_t i = 0; i < cfg->points.n; i++)
         want(c, d, cfg->points.v[i]);
+    if (sent) {
+        collect_push_check_points(c, d);
+        return collect_push_open_device(d, e);
+    }
     static const struct collect_bus_cfg none = {.type = COLLECT_TCP};
     d->line = collect_line_make(b ? b->cfg : &none, d->profile,
                                 cfg_given(c, &cfg->turnaround_ms) ? cfg->turnaround_ms : -1);
@@ -323,10 +406,13 @@ static enum st make_ports(struct collect *k, struct err *e)
         for (size_t j = 0; j < b->n; j++)
             if (b->devices[j]->plan.nvalues > most)
                 most = b->devices[j]->plan.nvalues;
+        if (b->cfg->type == COLLECT_MQTT)
+            most = STORE_POLL_MAX;
         b->values = calloc(most, sizeof *b->values);
         if (!b->values)
             return err_set(e, ST_MEMORY, "collect: no memory for bus %s", b->cfg->id);
-        enum st st = collect_port_make(&b->port, b->cfg, e);
+        enum st st = b->cfg->type == COLLECT_MQTT ? collect_push_make(b, e)
+                                                  : collect_port_make(&b->port, b->cfg, e);
         if (st != ST_OK)
             return st;
     }
@@ -381,6 +467,7 @@ void collect_close(struct collect *k)
         return;
     for (size_t i = 0; i < k->nbuses; i++) {
         collect_port_free(k->buses[i].port);
+        collect_push_free(k->buses[i].push);
         free(k->buses[i].values);
         free(k->buses[i].devices);
         free(k->buses[i].units);
@@ -388,6 +475,7 @@ void collect_close(struct collect *k)
     for (size_t i = 0; i < k->ndevices; i++) {
         collect_split_done(&k->devices[i].split);
         collect_plan_done(&k->devices[i].plan);
+        collect_push_close_device(&k->devices[i]);
         free(k->devices[i].wanted);
     }
     for (size_t i = 0; i < k->nprofiles; i++)
@@ -421,6 +509,8 @@ static enum st declare_series(struct collect_device *d, struct store *s, struct 
                                       &series, e);
         if (st != ST_OK)
             return st;
+        if (d->seen)
+            d->seen[i].series = series;
         for (size_t j = 0; j < d->plan.nvalues; j++)
             if (d->plan.values[j].point == i)
                 d->plan.values[j].series = series;
@@ -433,7 +523,9 @@ static enum st declare_device(struct collect_device *d, struct store *s, struct 
     const struct collect_device_cfg *cfg = d->cfg;
     const struct collect_bus_cfg *b = d->bus->cfg;
     char address[128];
-    if (b->type == COLLECT_TCP)
+    if (b->type == COLLECT_MQTT)
+        (void)snprintf(address, sizeof address, "%s %s", b->id, d->topic);
+    else if (b->type == COLLECT_TCP)
         (void)snprintf(address, sizeof address, "%s:%s unit %lld", b->host, b->port,
                        (long long)cfg->unit);
     else

@@ -28,8 +28,7 @@ struct round {
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-/* Whether the state is news that may be told now; then it counts as told. */
-static bool news(struct collect_teller *t, enum store_state state, struct mono now)
+bool collect_is_news(struct collect_teller *t, enum store_state state, struct mono now)
 {
     if (t->told == state)
         return false;
@@ -50,7 +49,8 @@ static void tell_device(const struct round *r, struct mono now)
     const struct store_health *h = &r->d->health;
     const char *id = r->d->cfg->id;
     /* a line that is down is told once, as the bus's event */
-    if (h->state == STORE_LATE || r->fault == COLLECT_LOST || !news(&r->d->teller, h->state, now))
+    if (h->state == STORE_LATE || r->fault == COLLECT_LOST ||
+        !collect_is_news(&r->d->teller, h->state, now))
         return;
     if (h->state == STORE_GOOD)
         store_event(r->job->store, STORE_INFO, "device.good", id, "%s answers again", id);
@@ -63,7 +63,7 @@ static void tell_device(const struct round *r, struct mono now)
 static void tell_bus(const struct round *r, bool open, struct mono now)
 {
     const char *id = r->b->cfg->id;
-    if (!news(&r->b->teller, open ? STORE_GOOD : STORE_SILENT, now))
+    if (!collect_is_news(&r->b->teller, open ? STORE_GOOD : STORE_SILENT, now))
         return;
     if (open)
         store_event(r->job->store, STORE_INFO, "bus.up", id, "bus %s works again", id);

@@ -135,7 +135,7 @@ char *collect_profile_path(const char *name, const char *dir, const char *beside
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-static void complain_quantity(struct cfg *c, const struct collect_point *p)
+void collect_complain_quantity(struct cfg *c, const struct collect_point *p)
 {
     const char **known = calloc(quantity_count + 1, sizeof *known);
     const char *near = NULL;
@@ -195,7 +195,7 @@ static void check_point(struct cfg *c, const struct profile_cfg *in, struct coll
     if (p->quantity_key && string)
         cfg_complain(c, &p->quantity_key, "%s: a string is identity, not a quantity", p->name);
     else if (p->quantity_key && !p->quantity)
-        complain_quantity(c, p);
+        collect_complain_quantity(c, p);
     else if (!p->quantity_key && !string)
         cfg_complain(c, p, "%s: \"quantity\" is missing: what it measures", p->name);
     const struct collect_point *all = in->points.v;
@@ -419,6 +419,7 @@ void collect_profile_done(struct collect_profile *p)
         cfg_free(p->files[i]);
     free(p->points);
     free(p->forbidden);
+    free(p->sources);
     free(p->path);
     *p = (struct collect_profile){0};
 }

@@ -95,6 +95,20 @@ static void note(struct gaps *g, uint32_t series, int64_t from, int64_t to, enum
     g->closed[g->nclosed++] = (struct gaps_row){from, to, series, cause};
 }
 
+/* The same, as the rest of the gap before where it goes on from there. */
+static void note_on(struct gaps *g, uint32_t series, int64_t from, int64_t to,
+                    enum store_cause cause)
+{
+    for (size_t i = g->nclosed; i-- > 0;) {
+        struct gaps_row *r = &g->closed[i];
+        if (r->series == series && r->cause == cause && r->to >= from && r->from <= from) {
+            r->to = to > r->to ? to : r->to;
+            return;
+        }
+    }
+    note(g, series, from, to, cause);
+}
+
 void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms)
 {
     struct gaps_track *t = &g->track[series];
@@ -196,6 +210,10 @@ static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
 static void missed(struct gaps *g, uint32_t series, const struct store_frame *f)
 {
     struct gaps_track *t = &g->track[series];
+    if (t->period_ms == 0) { /* nothing is due: whoever could not hear says from when to when */
+        note_on(g, series, f->due_ms, f->t_ms > f->due_ms ? f->t_ms : f->due_ms + 1, f->cause);
+        return;
+    }
     if (!t->missing && f->cause == STORE_OVERRUN && f->due_ms < t->next_due)
         return; /* a late answer has told of it */
     bool behind = !t->missing && t->period_ms && f->due_ms >= t->next_due + t->period_ms;

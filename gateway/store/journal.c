@@ -443,6 +443,25 @@ enum st store_step(struct store *s, bool flush, struct err *e)
     return st;
 }
 
+/* What other threads queued meanwhile goes along. */
+static enum st commit_now(struct store *s, void *arg, struct err *e)
+{
+    (void)arg;
+    for (int i = 0; i < 3 && (i == 0 || s->behind);
+         i++) /* the rest of one buffer, then the other */
+        ERR_TRY(drain(s, e));
+    if (s->behind)
+        return err_set(e, ST_FULL, "store %s: too much waits to be sealed", s->path);
+    if (atomic_load(&s->suspect))
+        return err_set(e, ST_CORRUPT, "store %s: it is damaged", s->path);
+    return s->njournalled < s->nframes ? commit_journal(s, e) : ST_OK;
+}
+
+enum st store_commit(struct store *s, struct err *e)
+{
+    return store_call(s, commit_now, NULL, e);
+}
+
 struct mono store_due(const struct store *s)
 {
     struct mono due = s->journal_due.ms < s->events_due.ms ? s->journal_due : s->events_due;

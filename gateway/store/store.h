@@ -80,7 +80,8 @@ struct store_value {
     uint16_t q;      /* WIRE_Q_… */
 };
 /* One poll of one device: what came back, and what did not. A failed poll has only NUM_NONE
- * values (one per series that was due). */
+ * values (one per series that was due). Of an event-driven series it says that nothing could be
+ * heard in [due_ms, t_ms). */
 struct store_poll {
     uint32_t device;
     int64_t due_ms; /* the scheduled tick, same time base as t */
@@ -96,6 +97,11 @@ struct store_poll {
  * ST_STOPPED once the store closes. */
 enum st store_put(struct store *s, const struct store_poll *p, const struct store_value *v,
                   int64_t wait_ms) ST_MUST_CHECK;
+
+/* Returns when all that this thread has put is durable: what its sender then may be told. On failure
+ * nothing is lost or done twice: what was put stays queued, and is tried again by the next commit.
+ * Any thread but the writer. */
+enum st store_commit(struct store *s, struct err *e) ST_MUST_CHECK;
 
 /* ---- the board: current values and health, in RAM ---------------------------------------- */
 

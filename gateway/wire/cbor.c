@@ -141,7 +141,7 @@ static bool float_is_shortest(double f, size_t bytes, uint64_t bits)
 }
 
 static enum st next_simple(struct wire_reader *r, const uint8_t *at, unsigned ai, uint64_t u,
-                           struct wire_item *it, struct err *e)
+                           bool strict, struct wire_item *it, struct err *e)
 {
     size_t bytes = ai < 24 ? 0 : (size_t)1 << (ai - 24);
 
@@ -154,7 +154,7 @@ static enum st next_simple(struct wire_reader *r, const uint8_t *at, unsigned ai
             it->f = single_value((uint32_t)u);
         else
             memcpy(&it->f, &u, sizeof(it->f));
-        if (!float_is_shortest(it->f, bytes, u))
+        if (strict && !float_is_shortest(it->f, bytes, u))
             return wire_bad(r, at, e, "a float that is not in its shortest form");
         return ST_OK;
     }
@@ -166,7 +166,7 @@ static enum st next_simple(struct wire_reader *r, const uint8_t *at, unsigned ai
     return ST_OK;
 }
 
-enum st wire_next(struct wire_reader *r, struct wire_item *it, struct err *e)
+static enum st next(struct wire_reader *r, bool strict, struct wire_item *it, struct err *e)
 {
     const uint8_t *at = r->p;
     size_t left = (size_t)(r->end - at), bytes;
@@ -187,8 +187,8 @@ enum st wire_next(struct wire_reader *r, struct wire_item *it, struct err *e)
     left -= 1 + bytes;
     it->span = (struct wire_span){NULL, 0};
     if (major == 7)
-        return next_simple(r, at, ai, u, it, e);
-    if (bytes && (bytes == 1 ? u < 24 : u >> (bytes * 4) == 0))
+        return next_simple(r, at, ai, u, strict, it, e);
+    if (strict && bytes && (bytes == 1 ? u < 24 : u >> (bytes * 4) == 0))
         return wire_bad(r, at, e, "a head that is not in its shortest form");
     it->u = u;
     it->type = (enum wire_type)major;
@@ -203,6 +203,16 @@ enum st wire_next(struct wire_reader *r, struct wire_item *it, struct err *e)
         return wire_bad(r, at, e, "ends before all items that it announces");
     }
     return ST_OK;
+}
+
+enum st wire_next(struct wire_reader *r, struct wire_item *it, struct err *e)
+{
+    return next(r, true, it, e);
+}
+
+enum st wire_next_any(struct wire_reader *r, struct wire_item *it, struct err *e)
+{
+    return next(r, false, it, e);
 }
 
 static bool key_order(struct wire_span a, struct wire_span b)

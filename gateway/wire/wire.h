@@ -126,6 +126,8 @@ struct wire_reader {
     const uint8_t *start, *p, *end;
 };
 enum st wire_next(struct wire_reader *r, struct wire_item *it, struct err *e) ST_MUST_CHECK;
+/* The same over bytes of another's making: heads and floats need not be the shortest. */
+enum st wire_next_any(struct wire_reader *r, struct wire_item *it, struct err *e) ST_MUST_CHECK;
 /* Steps over one whole item, nested ones included. */
 enum st wire_skip(struct wire_reader *r, struct err *e) ST_MUST_CHECK;
 

@@ -32,6 +32,17 @@ sed 's|profile: renke-weather|profile: ./own.yaml|' readme.yaml >with-own.yaml
 grep -q own.yaml with-own.yaml
 "$bin/fieldpost" check --config with-own.yaml
 
+literal fieldpost.yaml.5 3 >bin.yaml
+cat >sent.yaml <<'END'
+gateway: {id: tra-cau-01}
+store: {path: sent.db}
+seal: {key: device.key}
+END
+awk '/^  bins: / { print "buses:" } /^  bin-17: / { print "devices:" }
+    /^  bins?(-17)?: / { on = 1 } /^\.Ed/ { on = 0 } on' "$root/gateway/doc/man/fieldpost.yaml.5" >>sent.yaml
+grep -q bin-17 sent.yaml
+"$bin/fieldpost" check --config sent.yaml
+
 literal fieldpost-city.1 1 | sed "s|/var/lib/fieldpost/||" >city.yaml
 [ -s city.yaml ]
 "$bin/fieldpost-city" enroll --config city.yaml --id tra-cau-01 --key city-sign.pub

@@ -1,0 +1,170 @@
+"""Readings that come through a real broker: ChirpStack, SenML and plain JSON, each once, with their own
+time, and none acknowledged before it is durable."""
+import base64
+import json
+import os
+import random
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+import fp_cbor as cbor  # noqa: E402
+from fp_broker import Broker  # noqa: E402
+from fp_proc import Case, Gateway, main, until, write  # noqa: E402
+
+EUI = "a81758fffe0512f3"
+UP = f"application/7/device/{EUI}/event/up"
+BIN = """model: bin
+points:
+  - {name: fill, quantity: fill, from: /object/fill, port: 85, at: 0, type: u8}
+  - {name: temperature, quantity: temperature, from: /object/temperature, port: 85, at: 1, type: s16,
+     little: true, scale: 0.1}
+  - {name: snr, quantity: number, from: /rxInfo/0/snr}
+"""
+AIR = """points:
+  - {name: temperature, quantity: temperature}
+  - {name: humidity, quantity: humidity, from: rh}
+"""
+SCALE = """time: /ts
+points:
+  - {name: net, quantity: weight, from: /load/0/kg}
+  - {name: stable, quantity: state, from: /stable}
+"""
+
+
+def text_of(ms):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}"
+
+
+def uplink(count, ms, fill=None, temperature=None, data=None, **more):
+    """An event as ChirpStack v4 sends it; its gateway leaves a zero out."""
+    event = {"deduplicationId": f"3ac7e3c4-4401-4b8d-9386-{count:012d}",
+             "time": text_of(ms) + "456+00:00",
+             "deviceInfo": {"tenantId": "t", "applicationId": "7", "deviceName": "bin-017",
+                            "devEui": EUI, "tags": {}},
+             "devAddr": "00189440", "adr": True, "dr": 2, "fCnt": count, "fPort": 85,
+             "confirmed": False, "data": data or base64.b64encode(b"x%d" % count).decode(),
+             "rxInfo": [{"gatewayId": "0016c001f153a14c", "uplinkId": 4217106255, "rssi": -112}],
+             "txInfo": {"frequency": 923200000}}
+    if fill is not None:
+        event["object"] = {"fill": fill, "temperature": temperature}
+    event.update(more)
+    return json.dumps(event)
+
+
+class Mqtt(Case):
+    def setUp(self):
+        super().setUp()
+        self.broker = Broker(os.path.join(self.folder, "broker")).start()
+        self.stack.callback(lambda: self.broker.stop())
+        self.gw = Gateway(self.args.bin, os.path.join(self.folder, "gw"))
+        self.stack.callback(self.gw.kill)
+        for name, text in (("bin", BIN), ("air", AIR), ("scale", SCALE)):
+            write(os.path.join(self.gw.folder, f"{name}.yaml"), text)
+        self.gw.config(f"""buses:
+  lora: {{type: mqtt, host: 127.0.0.1, port: {self.broker.port}, client: gw-1}}
+devices:
+  bin-17: {{bus: lora, format: chirpstack, dev_eui: {EUI.upper()}, profile: ./bin.yaml}}
+  air-9: {{bus: lora, format: senml, topic: site/air, base: "urn:dev:mac:9:", profile: ./air.yaml}}
+  scale: {{bus: lora, format: json, topic: "scale/+", profile: ./scale.yaml}}
+""", journal="1h")
+
+    def rows(self, series=None):
+        """(series, ms, value, quality), sorted."""
+        return sorted((r[0], int(r[1]), r[2], int(r[3])) for r in self.gw.export()
+                      if series is None or r[0].startswith(series))
+
+    def wait_rows(self, n, seconds=30):
+        until(lambda: len(self.rows()) >= n, seconds, f"{n} readings")
+        return self.rows()
+
+    def session(self):
+        """The broker has a session with the subscriptions: from here on it keeps what is sent."""
+        self.gw.start()
+        t = int(time.time() * 1000) - 3600_000
+
+        def there():
+            self.broker.publish(UP, uplink(1, t, 1, 1))
+            return self.rows()
+        until(there, 30, "the first reading", 0.2)
+        return t
+
+    def test_chirpstack_uplinks_each_once_with_their_time(self):
+        t = self.session()
+        self.broker.publish(UP, uplink(2, t + 1000, 55, 31.5))
+        self.broker.publish(UP, uplink(2, t + 1000, 55, 31.5))  # the same once more
+        # the same radio, heard by a second network server: other id and time
+        self.broker.publish(UP, uplink(2, t + 1003, 55, 31.5, deduplicationId="other"))
+        self.broker.publish(UP, uplink(3, t + 2000, data="OAEBAA=="))  # no codec: 56, 25.7
+        self.broker.publish(UP, "{not json")
+        self.broker.publish(UP, uplink(4, t + 3000, 130, None))  # null: no value; 130 %: flagged
+        self.broker.publish(UP, uplink(5, t + 4000, 9, 9))
+        expected = sorted(
+            [("bin-17/fill", t, "1", 0), ("bin-17/fill", t + 1000, "55", 0),
+             ("bin-17/fill", t + 2000, "56", 0), ("bin-17/fill", t + 3000, "130", 1),
+             ("bin-17/fill", t + 4000, "9", 0), ("bin-17/temperature", t, "1", 0),
+             ("bin-17/temperature", t + 1000, "31.5", 0),
+             ("bin-17/temperature", t + 2000, "25.7", 0),
+             ("bin-17/temperature", t + 4000, "9", 0)] +
+            [("bin-17/snr", t + 1000 * i, "0", 0) for i in range(5)])
+        until(lambda: len(self.rows()) >= len(expected), 30, "all readings")
+        self.assertEqual(self.rows(), expected)
+
+    def test_senml_in_json_and_cbor_and_plain_json(self):
+        t = self.session()
+        s = t // 1000
+        self.broker.publish("site/air", json.dumps(
+            [{"bn": "urn:dev:mac:9:", "bt": s, "bu": "Cel", "n": "temperature", "v": 21.5},
+             {"n": "rh", "u": "%RH", "v": 66.25, "t": 1}, {"n": "rh", "u": "Cel", "v": 1, "t": 2},
+             {"bn": "urn:dev:mac:8:", "n": "rh", "u": "%RH", "v": 1, "t": 3}]))
+        self.broker.publish("site/air", cbor.encode(
+            [{-2: "urn:dev:mac:9:", -3: s + 10, 0: "temperature", 1: "Cel", 2: 22.25}]))
+        self.broker.publish("scale/1", json.dumps(
+            {"ts": t + 500, "load": [{"kg": "12.50"}], "stable": True}))
+        expected = sorted([("air-9/temperature", s * 1000, "21.5", 0),
+                           ("air-9/humidity", s * 1000 + 1000, "66.25", 0),
+                           ("air-9/temperature", s * 1000 + 10000, "22.25", 0),
+                           ("scale/net", t + 500, "12.5", 0), ("scale/stable", t + 500, "1", 0)])
+        until(lambda: len(self.rows()) >= 8, 30, "all readings")
+        self.assertEqual([r for r in self.rows() if not r[0].startswith("bin")], expected)
+
+    def test_a_reading_is_durable_before_the_broker_is_told(self):
+        """The journal is committed once an hour here, and the gateway is killed at any moment: what
+        the broker does not send again is there, and what it sends again is there once."""
+        rng = random.Random(self.args.seed)
+        t = self.session()
+        sent, done = [1], threading.Event()
+
+        def publish():
+            while not done.is_set():
+                self.broker.publish(UP, uplink(len(sent) + 1, t + 1000 * len(sent), 5, 5))
+                sent.append(len(sent) + 1)
+        sender = threading.Thread(target=publish)
+        sender.start()
+        try:
+            for _ in range(8):
+                begun = len(sent)
+                until(lambda b=begun: len(sent) > b + rng.randrange(1, 12), 30, "messages")
+                self.gw.kill()
+                self.gw.start()
+        finally:
+            done.set()
+            sender.join()
+        until(lambda: len(self.rows("bin-17/fill")) >= len(sent), 30, "all messages")
+        self.assertEqual([r[1] for r in self.rows("bin-17/fill")],
+                         [t + 1000 * i for i in range(len(sent))])
+
+    def test_the_broker_goes_and_comes_and_nothing_is_missing(self):
+        t = self.session()
+        self.broker.stop()
+        self.broker.start()
+        for i in range(1, 6):
+            self.broker.publish(UP, uplink(i + 1, t + 1000 * i, i, i))
+        until(lambda: len(self.rows("bin-17/fill")) >= 6, 60, "all messages")
+        self.assertEqual([r[2] for r in self.rows("bin-17/fill")], ["1", "1", "2", "3", "4", "5"])
+
+
+if __name__ == "__main__":
+    main(needs=("fieldpost",))
