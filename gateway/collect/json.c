@@ -110,7 +110,7 @@ static int64_t time_of(const json_t *j)
 {
     int64_t t;
     if (json_is_string(j))
-        return collect_time_parse(json_string_value(j), &t) ? t : 0;
+        return collect_time_parse(json_string_value(j), &t) && t > 0 ? t : 0;
     double f = json_number_value(j);
     if (!json_is_number(j) || !(f > 0))
         return 0;

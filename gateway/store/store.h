@@ -98,9 +98,9 @@ struct store_poll {
 enum st store_put(struct store *s, const struct store_poll *p, const struct store_value *v,
                   int64_t wait_ms) ST_MUST_CHECK;
 
-/* Returns when all that this thread has put is durable: what its sender then may be told. On failure
- * nothing is lost or done twice: what was put stays queued, and is tried again by the next commit.
- * Any thread but the writer. */
+/* Returns when all that this thread has put is durable: what its sender then may be told. On
+ * failure nothing is lost or done twice: what was put stays queued, and is tried again by the next
+ * commit. Any thread but the writer. */
 enum st store_commit(struct store *s, struct err *e) ST_MUST_CHECK;
 
 /* ---- the board: current values and health, in RAM ---------------------------------------- */

@@ -283,16 +283,17 @@ static void an_uplink_is_known_again(void **state)
 
 static void uplinks_that_are_none_are_refused(void **state)
 {
-    static const char *const bad[] = {"",
-                                      "[]",
-                                      "{}",
-                                      "{\"deviceInfo\":{\"devEui\":1}}",
-                                      "{\"deviceInfo\":{\"devEui\":\"" EUI "\"},\"data\":\"BQ==\"}",
-                                      "{\"time\":\"yesterday\",\"deviceInfo\":{\"devEui\":\"" EUI
-                                      "\"},\"data\":\"BQ==\"}",
-                                      HEAD "\"data\":\"BQ\"}",
-                                      HEAD "\"data\":\"B*==\"}",
-                                      HEAD "\"data\":\"====\"}"};
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"deviceInfo\":{\"devEui\":1}}",
+        "{\"deviceInfo\":{\"devEui\":\"" EUI "\"},\"data\":\"BQ==\"}",
+        "{\"time\":\"yesterday\",\"deviceInfo\":{\"devEui\":\"" EUI "\"},\"data\":\"BQ==\"}",
+        "{\"time\":\"1013-11-22T03:05:09Z\",\"deviceInfo\":{\"devEui\":\"" EUI "\"}}",
+        HEAD "\"data\":\"BQ\"}",
+        HEAD "\"data\":\"B*==\"}",
+        HEAD "\"data\":\"====\"}"};
     (void)state;
     map(bin);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
