@@ -11,6 +11,11 @@ void collect_show_bus(const struct collect *k, size_t bus, struct collect_show_b
     const struct collect_profile any = {.turnaround_ms = 0};
     *out = (struct collect_show_bus){
         .id = b->cfg->id, .devices = b->n, .byte_ns = collect_line_make(b->cfg, &any, -1).byte_ns};
+    if (b->push) { /* nothing is asked there */
+        (void)snprintf(out->line, sizeof out->line, "mqtt: its devices send");
+        out->devices = 0;
+        return;
+    }
     if (b->cfg->type == COLLECT_TCP)
         (void)snprintf(out->line, sizeof out->line, "modbus-tcp");
     else

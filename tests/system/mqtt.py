@@ -111,6 +111,13 @@ devices:
             [("bin-17/snr", t + 1000 * i, "0", 0) for i in range(5)])
         until(lambda: len(self.rows()) >= len(expected), 30, "all readings")
         self.assertEqual(self.rows(), expected)
+        # a clock that is ahead, and one that was never set: the arrival is the time
+        begun = int(time.time() * 1000)
+        self.broker.publish(UP, uplink(6, begun + 86400_000, 11, 1))
+        self.broker.publish(UP, uplink(7, 1000, 12, 1))
+        until(lambda: len(self.rows()) >= len(expected) + 6, 30, "both")
+        for row in set(self.rows()) - set(expected):
+            self.assertTrue(begun <= row[1] <= time.time() * 1000, row)
 
     def test_senml_in_json_and_cbor_and_plain_json(self):
         t = self.session()

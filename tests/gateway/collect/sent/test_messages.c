@@ -145,7 +145,10 @@ static void senml_that_breaks_a_rule_is_refused(void **state)
             fail_msg("%s", bad[i]);
     memset(deep, '[', sizeof deep - 1); /* the parser would recurse on a small stack */
     deep[sizeof deep - 1] = '\0';
-    assert_int_equal(senml(NULL, deep), ST_BAD);
+    struct err e = {0};
+    begin();
+    assert_int_equal(collect_senml_read(&pack, NULL, deep, strlen(deep), &e), ST_BAD);
+    assert_non_null(strstr(e.text, "nested deeper"));
     assert_int_equal(senml(NULL, "[{\"n\":\"rh\",\"v\":1,\"x\":\"[[\\\"[[\"}]"), ST_OK);
 }
 
