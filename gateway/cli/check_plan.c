@@ -41,6 +41,10 @@ static void print_text(const struct collect *k)
     for (size_t bus = 0; bus < collect_bus_count(k); bus++) {
         struct collect_show_bus b;
         collect_show_bus(k, bus, &b);
+        if (b.byte_ns == 0) { /* nothing is asked there */
+            (void)printf("%s: %s\n", b.id, b.line);
+            continue;
+        }
         (void)printf("%s: %s, %.3f ms a byte, busy %.1f %% of the time\n", b.id, b.line,
                      (double)b.byte_ns / NS_PER_MS, 100 * b.load);
         for (size_t device = 0; device < b.devices; device++) {

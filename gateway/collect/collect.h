@@ -68,7 +68,7 @@ struct collect_show_bus {
     const char *id;
     char line[32]; /* "modbus-rtu 9600 8N1", "modbus-tcp" */
     size_t devices;
-    int64_t byte_ns; /* of one byte on the line */
+    int64_t byte_ns; /* of one byte on the line; 0: nothing is asked there */
     double load;     /* part of the time in which the line is busy; over 1: it cannot be */
 };
 struct collect_show_device {

@@ -14,6 +14,7 @@ void collect_show_bus(const struct collect *k, size_t bus, struct collect_show_b
     if (b->push) { /* nothing is asked there */
         (void)snprintf(out->line, sizeof out->line, "mqtt: its devices send");
         out->devices = 0;
+        out->byte_ns = 0;
         return;
     }
     if (b->cfg->type == COLLECT_TCP)

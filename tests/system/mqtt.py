@@ -12,7 +12,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_cbor as cbor  # noqa: E402
 from fp_broker import Broker  # noqa: E402
+from fp_city import FakeCity  # noqa: E402
 from fp_proc import Case, Gateway, main, until, write  # noqa: E402
+from fp_rules import chain_faults  # noqa: E402
+from fp_warp import Warp  # noqa: E402
 
 EUI = "a81758fffe0512f3"
 UP = f"application/7/device/{EUI}/event/up"
@@ -63,13 +66,16 @@ class Mqtt(Case):
         self.stack.callback(self.gw.kill)
         for name, text in (("bin", BIN), ("air", AIR), ("scale", SCALE)):
             write(os.path.join(self.gw.folder, f"{name}.yaml"), text)
+        self.site()
+
+    def site(self, air="", more="", **seal):
         self.gw.config(f"""buses:
   lora: {{type: mqtt, host: 127.0.0.1, port: {self.broker.port}, client: gw-1}}
-devices:
+{more}devices:
   bin-17: {{bus: lora, format: chirpstack, dev_eui: {EUI.upper()}, profile: ./bin.yaml}}
-  air-9: {{bus: lora, format: senml, topic: site/air, base: "urn:dev:mac:9:", profile: ./air.yaml}}
+  air-9: {{bus: lora, format: senml, topic: site/air, base: "urn:dev:mac:9:", profile: ./air.yaml{air}}}
   scale: {{bus: lora, format: json, topic: "scale/+", profile: ./scale.yaml}}
-""", journal="1h")
+""", **{"journal": "1h", **seal})
 
     def rows(self, series=None):
         """(series, ms, value, quality), sorted."""
@@ -171,6 +177,58 @@ devices:
             self.broker.publish(UP, uplink(i + 1, t + 1000 * i, i, i))
         until(lambda: len(self.rows("bin-17/fill")) >= 6, 60, "all messages")
         self.assertEqual([r[2] for r in self.rows("bin-17/fill")], ["1", "1", "2", "3", "4", "5"])
+
+    def test_silence_is_a_gap_with_its_cause(self):
+        """On a clock that runs 20 times as fast: a device that owes readings falls silent, then the
+        broker is gone for minutes, then both come back."""
+        warp = Warp(self.args.bin, os.path.join(self.folder, "warp"), 20)
+        self.gw.env = warp.env
+        city = FakeCity(os.path.join(self.folder, "city"))
+        city.device = self.gw.pub
+        city.start()
+        self.stack.callback(city.stop)
+        self.site(air=", every: 20s", every="1min", journal="10s", more=f"""uplinks:
+  city: {{type: city, url: "{city.url}", ca: {city.ca}, receipt_keys: [{city.pub_path}],
+    required: true}}
+""")
+
+        def air():
+            self.broker.publish("site/air", json.dumps([
+                {"bn": "urn:dev:mac:9:", "n": "temperature", "v": 21}, {"n": "rh", "v": 60}]))
+
+        def held(cause, series):
+            return [g for b in city.held() if not b.control for g in b.gaps
+                    if g[3] == cause and g[0] == series]
+
+        def sends(until_what):
+            def both():
+                air()
+                return until_what()
+            until(both, 60, "readings", 0.2)
+        self.gw.start()
+        sends(lambda: self.rows("air-9/temperature"))
+        self.broker.publish(UP, uplink(1, warp.now_ms() - 5000, 1, 1))
+        until(lambda: self.rows("bin-17"), 30, "an uplink")
+        until(lambda: held("device", "air-9/*"), 60, "the gap of a silent device")
+        sends(lambda: len(self.rows("air-9/temperature")) > 4)
+        self.broker.stop()
+        gone = warp.now_ms()
+        until(lambda: held("bus", "bin-17/*") and held("bus", "air-9/*"), 60, "the broker's gaps")
+        self.broker.start()
+        n = len(self.rows("air-9/temperature"))
+        sends(lambda: len(self.rows("air-9/temperature")) > n + 2)
+        back = warp.now_ms()
+        until(lambda: any(b.to_ms > back for b in city.held() if not b.control), 60, "a window behind")
+        self.assertEqual(self.gw.stop(), 0)
+        # before its first connection nobody knows what it had missed
+        events = [g for g in held("bus", "bin-17/*") if g[2] > gone]
+        self.assertGreaterEqual(min(g[1] for g in events), gone - 2000)
+        self.assertLessEqual(max(g[2] for g in events), back)  # it ended, without any reading
+        faults = []
+        for chain in {b.chain for b in city.held()}:
+            faults += chain_faults(sorted((b for b in city.held() if b.chain == chain),
+                                          key=lambda b: b.seq), 60000)
+        self.assertEqual(faults, [])
 
 
 if __name__ == "__main__":
