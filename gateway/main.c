@@ -191,6 +191,12 @@ static void note_page(struct line *l)
         log_warn("fieldpost status will not find the page: %s", e.text);
 }
 
+static enum st web_post(void *ctx, const void *pack, size_t n, size_t *taken, struct err *e)
+{
+    const struct line *l = ctx;
+    return collect_post(l->c.collect_room, pack, n, taken, e);
+}
+
 static enum st open_web(struct line *l, struct err *e)
 {
     const struct cli_gateway *g = &l->c.gateway;
@@ -203,7 +209,9 @@ static enum st open_web(struct line *l, struct err *e)
                             .lon = g->location.lon,
                             .located = l->c.located,
                             .uplinks = web_uplinks,
-                            .uplinks_ctx = l};
+                            .uplinks_ctx = l,
+                            .post = web_post,
+                            .post_ctx = l};
     enum st st = web_open(&l->web, &l->c.web, &site, l->store, l->clk, e);
     if (st == ST_OK)
         note_page(l);

@@ -21,7 +21,7 @@ static const char usage[] =
     "The gateway that runs takes note at once. Who may write the store may do this.\n"
     "\n"
     "  --name WHO      letters, digits, dots, _ and -; one token each\n"
-    "  --scope SCOPE   correct, maintain, retire: what it is for\n"
+    "  --scope SCOPE   correct, maintain, retire, push: what it is for\n"
     "  --expires TIME  such as 90d or 12h; without it the token does not end\n";
 
 struct token {
@@ -44,7 +44,7 @@ static int add(const struct cli_config *c, const struct token *x)
         return wrong("--name", "1 to 64 letters, digits, dots, _ and -, such as lab-1");
     }
     if (!web_scopes_parse(x->scope, &t.scopes)) {
-        return wrong("--scope", "correct, maintain or retire; several with a comma between");
+        return wrong("--scope", "correct, maintain, retire or push; several with a comma between");
     }
     if (x->expires && (!cfg_time_parse(x->expires, &lasts_ms) || lasts_ms <= 0 ||
                        lasts_ms > INT64_C(36500) * 86400000)) {

@@ -61,6 +61,14 @@ struct collect_bus_job {
 };
 void collect_bus_main(void *collect_bus_job);
 
+/* A SenML pack that was posted to this gateway: the devices of buses of type http take what is
+ * theirs, and it is durable when this returns ST_OK. *taken: readings that are new. ST_BAD: it is
+ * no pack; ST_NOT_FOUND: it names no point of any of them; else the store cannot take it now, and
+ * the sender may send it again. Any thread. */
+enum st collect_post(struct collect *k, const void *p, size_t n, size_t *taken,
+                     struct err *e) ST_MUST_CHECK;
+#define COLLECT_POST_MAX (256 * 1024) /* bytes */
+
 /* What is asked on each bus, as planned, and what it takes of the line: for `fieldpost check
  * --plan`. Reckoned, not measured: no device is asked. Strings live as long as the room. Any
  * thread, while no bus runs. */

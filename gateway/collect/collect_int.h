@@ -220,7 +220,16 @@ int64_t collect_plan_ns(const struct collect_plan *plan, const struct collect_li
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
-enum collect_bus_type { COLLECT_RTU = 1, COLLECT_TCP, COLLECT_MQTT }; /* 0: the file does not say */
+enum collect_bus_type {
+    COLLECT_RTU = 1,
+    COLLECT_TCP,
+    COLLECT_MQTT,
+    COLLECT_HTTP
+};                                           /* 0: the file does not say */
+static inline bool collect_is_sent(int type) /* what comes is sent, nothing is asked */
+{
+    return type == COLLECT_MQTT || type == COLLECT_HTTP;
+}
 struct collect_bus_cfg {
     char *id;
     int type;

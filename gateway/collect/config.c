@@ -10,8 +10,11 @@
 #define TCP_TIMEOUT_MS 1000
 
 #define BUS(k, m) .key = k, .offset = offsetof(struct collect_bus_cfg, m)
-static const struct cfg_word type_words[] = {
-    {"modbus-rtu", COLLECT_RTU}, {"modbus-tcp", COLLECT_TCP}, {"mqtt", COLLECT_MQTT}, {NULL, 0}};
+static const struct cfg_word type_words[] = {{"modbus-rtu", COLLECT_RTU},
+                                             {"modbus-tcp", COLLECT_TCP},
+                                             {"mqtt", COLLECT_MQTT},
+                                             {"http", COLLECT_HTTP},
+                                             {NULL, 0}};
 static const struct cfg_word parity_words[] = {
     {"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {NULL, 0}};
 static const struct cfg_word rs485_words[] = {{"off", COLLECT_RS485_OFF},
@@ -155,9 +158,13 @@ static void check_keys(struct cfg *c, const struct collect_bus_cfg *b)
                                    {&b->plain, "plain"},
                                    {&b->user, "user"},
                                    {&b->password_file, "password_file"},
-                                   {&b->client, "client"}};
-    enum { SERIAL = 5, MODBUS = 6, ALL = 11 };
-    if (b->type == COLLECT_MQTT)
+                                   {&b->client, "client"},
+                                   {&b->host, "host"},
+                                   {&b->port, "port"}};
+    enum { SERIAL = 5, MODBUS = 6, ALL = 11, EVERY = sizeof keys / sizeof *keys };
+    if (b->type == COLLECT_HTTP)
+        check_foreign(c, keys, EVERY, "bus", b->id, "an http bus");
+    else if (b->type == COLLECT_MQTT)
         check_foreign(c, keys, MODBUS, "bus", b->id, "an mqtt bus");
     else
         check_foreign(c, keys + MODBUS, ALL - MODBUS, "bus", b->id, "a Modbus bus");
@@ -185,6 +192,8 @@ static void check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i)
         check_port(c, b);
         return;
     }
+    if (b->type == COLLECT_HTTP)
+        return;
     if (b->timeout_ms == 0)
         b->timeout_ms = b->type == COLLECT_TCP ? TCP_TIMEOUT_MS : RTU_TIMEOUT_MS;
     if (b->type == COLLECT_TCP) {
@@ -324,8 +333,7 @@ static void check_sent(struct cfg *c, const struct collect_bus *b, const struct 
     const struct foreign keys[] = {{&cfg->unit, "unit"},
                                    {&cfg->turnaround_ms, "turnaround"},
                                    {&cfg->cable_order, "cable_order"}};
-    check_foreign(c, keys, sizeof keys / sizeof *keys, "device", cfg->id,
-                  "a device on an mqtt bus");
+    check_foreign(c, keys, sizeof keys / sizeof *keys, "device", cfg->id, "a device that sends");
     collect_push_check_device(c, b, cfg);
 }
 
@@ -358,7 +366,7 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     struct collect_bus *b = *cfg->bus ? find_bus(k, c, cfg) : NULL;
     if (strcmp(cfg->id, "fieldpost") == 0 || strcmp(cfg->id, "modem") == 0)
         cfg_complain(c, &cfg->id, "the device id %s is the gateway's own: choose another", cfg->id);
-    bool sent = b && b->cfg->type == COLLECT_MQTT;
+    bool sent = b && collect_is_sent(b->cfg->type);
     if (b) {
         if (!sent)
             check_unit(c, b, cfg);
@@ -406,13 +414,13 @@ static enum st make_ports(struct collect *k, struct err *e)
         for (size_t j = 0; j < b->n; j++)
             if (b->devices[j]->plan.nvalues > most)
                 most = b->devices[j]->plan.nvalues;
-        if (b->cfg->type == COLLECT_MQTT)
+        if (collect_is_sent(b->cfg->type))
             most = STORE_POLL_MAX;
         b->values = calloc(most, sizeof *b->values);
         if (!b->values)
             return err_set(e, ST_MEMORY, "collect: no memory for bus %s", b->cfg->id);
-        enum st st = b->cfg->type == COLLECT_MQTT ? collect_push_make(b, e)
-                                                  : collect_port_make(&b->port, b->cfg, e);
+        enum st st = collect_is_sent(b->cfg->type) ? collect_push_make(b, e)
+                                                   : collect_port_make(&b->port, b->cfg, e);
         if (st != ST_OK)
             return st;
     }
@@ -523,7 +531,7 @@ static enum st declare_device(struct collect_device *d, struct store *s, struct 
     const struct collect_device_cfg *cfg = d->cfg;
     const struct collect_bus_cfg *b = d->bus->cfg;
     char address[128];
-    if (b->type == COLLECT_MQTT)
+    if (collect_is_sent(b->type))
         (void)snprintf(address, sizeof address, "%s %s", b->id, d->topic);
     else if (b->type == COLLECT_TCP)
         (void)snprintf(address, sizeof address, "%s:%s unit %lld", b->host, b->port,

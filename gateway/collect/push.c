@@ -1,5 +1,6 @@
 /* The thread of a broker: messages become polls of their devices, which are durable before the
  * broker is told that they arrived. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +22,14 @@ struct collect_push {
     char *password;
     const struct collect_bus_job *job;
     struct collect_bus *bus;
+    pthread_mutex_t lock; /* of all below: on a bus of type http whoever posts is here, too */
     struct collect_seen seen;
     struct collect_pack pack;
     struct clk_time now; /* of this turn */
     struct mono mono;
+    size_t taken;  /* readings of one message that are new, … */
+    size_t met;    /* and devices that it names */
+    struct err no; /* why it cannot be read; st is ST_OK when it can */
     bool online;
     int64_t deaf_ms; /* nothing could be heard since */
 };
@@ -87,6 +92,7 @@ static enum st put(struct collect_push *p, struct collect_device *d, size_t from
     enum st st = store_put(p->job->store, &poll, v, PUT_WAIT_MS);
     if (st != ST_OK)
         return err_set(e, st, "the store takes no readings now: the broker keeps them");
+    p->taken += n;
     for (uint32_t i = 0; i < n && said_ms; i++)
         collect_seen_add(&p->seen, marks[i]);
     for (size_t i = from; i < to; i++) {
@@ -141,8 +147,13 @@ static enum st take(struct collect_push *p, struct collect_device *d, const stru
     k->marks[0] = k->marks[1] = 0;
     k->empty = false;
     enum st st = read_pack(k, d->cfg, m, &why);
+    if (st != ST_OK)
+        p->no = why;
     if (st == ST_OK && (k->empty || is_repeat(p)))
         return ST_OK;
+    if (st != ST_OK && p->bus->cfg->type == COLLECT_HTTP)
+        return ST_OK; /* whoever posted it learns it; it names no device */
+    p->met += k->n > 0;
     d->health.polls++;
     if (st != ST_OK || k->n == 0) {
         d->health.failures++;
@@ -178,6 +189,45 @@ static enum st on_commit(void *ctx, struct err *e)
 {
     struct collect_push *p = ctx;
     return store_commit(p->job->store, e);
+}
+
+/* ---- what is posted ------------------------------------------------------------------------- */
+
+static enum st post(struct collect_push *p, const struct mqtt_message *m, struct err *e)
+{
+    if (!p->job)
+        return err_set(e, ST_BUSY, "bus %s has not started yet: try again", p->bus->cfg->id);
+    p->now = clk_now(p->job->clk);
+    p->taken = p->met = 0;
+    p->no.st = ST_OK;
+    for (size_t i = 0; i < p->bus->n; i++)
+        ERR_TRY(take(p, p->bus->devices[i], m, e));
+    return p->no.st == ST_OK ? ST_OK : err_set(e, ST_BAD, "%s", p->no.text);
+}
+
+enum st collect_post(struct collect *k, const void *body, size_t n, size_t *taken, struct err *e)
+{
+    const struct mqtt_message m = {.payload = body, .n = n};
+    struct store *store = NULL;
+    size_t met = 0;
+    *taken = 0;
+    for (size_t i = 0; i < k->nbuses; i++) {
+        struct collect_push *p = k->buses[i].push;
+        if (k->buses[i].cfg->type != COLLECT_HTTP)
+            continue;
+        pthread_mutex_lock(&p->lock);
+        enum st st = post(p, &m, e);
+        *taken += p->taken;
+        met += p->met;
+        store = p->job ? p->job->store : NULL;
+        pthread_mutex_unlock(&p->lock);
+        if (st != ST_OK)
+            return st;
+    }
+    if (met == 0)
+        return err_set(e, ST_NOT_FOUND,
+                       "no name in it is a point of a device on a bus of type http");
+    return store_commit(store, e);
 }
 
 /* ---- silence -------------------------------------------------------------------------------- */
@@ -315,6 +365,39 @@ static void turn(struct collect_push *p, struct mqtt *m, struct mono *try_at, in
     }
 }
 
+/* A turn of the thread beside the messages. */
+static void look(struct collect_push *p)
+{
+    look_at_clock(p);
+    if (!p->online && p->now.utc_ms - p->deaf_ms >= DEAF_MS)
+        tell_deaf(p, p->now.utc_ms);
+    for (size_t i = 0; i < p->bus->n; i++)
+        if (p->bus->devices[i]->cfg->every_ms > 0)
+            tell_silent(p, p->bus->devices[i]);
+}
+
+static void begin(struct collect_push *p, const struct collect_bus_job *job)
+{
+    struct err e = {0};
+    p->job = job;
+    p->now = clk_now(job->clk);
+    p->mono = clk_mono(job->clk);
+    p->online = p->bus->cfg->type == COLLECT_HTTP;
+    begin_times(p);
+    if (collect_seen_recall(&p->seen, job->store, p->now.utc_ms, &e) != ST_OK)
+        store_event(job->store, STORE_WARNING, "push.recall", p->bus->cfg->id,
+                    "messages that come a second time may be taken twice: %s", e.text);
+}
+
+static void http_main(struct collect_push *p)
+{
+    while (!thr_stop_wait(p->job->stop, STEP_MS)) {
+        pthread_mutex_lock(&p->lock);
+        look(p);
+        pthread_mutex_unlock(&p->lock);
+    }
+}
+
 void collect_push_main(const struct collect_bus_job *job, struct collect_bus *b)
 {
     struct collect_push *p = b->push;
@@ -323,13 +406,13 @@ void collect_push_main(const struct collect_bus_job *job, struct collect_bus *b)
     struct mono try_at = {0};
     struct err e = {0};
     int64_t back_off_ms = 0;
-    p->job = job;
-    p->now = clk_now(job->clk);
-    p->mono = clk_mono(job->clk);
-    begin_times(p);
-    if (collect_seen_recall(&p->seen, job->store, p->now.utc_ms, &e) != ST_OK)
-        store_event(job->store, STORE_WARNING, "push.recall", b->cfg->id,
-                    "messages that come a second time may be taken twice: %s", e.text);
+    pthread_mutex_lock(&p->lock);
+    begin(p, job);
+    pthread_mutex_unlock(&p->lock);
+    if (b->cfg->type == COLLECT_HTTP) {
+        http_main(p);
+        return;
+    }
     if (mqtt_open(&m, &p->cfg, &hooks, &e) != ST_OK)
         went_down(p, e.text);
     while (!atomic_load(&job->stop->set)) {
@@ -337,12 +420,7 @@ void collect_push_main(const struct collect_bus_job *job, struct collect_bus *b)
             turn(p, m, &try_at, &back_off_ms);
         else
             (void)thr_stop_wait(job->stop, STEP_MS);
-        look_at_clock(p);
-        if (!p->online && p->now.utc_ms - p->deaf_ms >= DEAF_MS)
-            tell_deaf(p, p->now.utc_ms);
-        for (size_t i = 0; i < b->n; i++)
-            if (b->devices[i]->cfg->every_ms > 0)
-                tell_silent(p, b->devices[i]);
+        look(p);
     }
     mqtt_close(m);
 }
@@ -359,6 +437,11 @@ enum st collect_push_make(struct collect_bus *b, struct err *e)
         return err_set(e, ST_MEMORY, "collect: no memory for bus %s", c->id);
     }
     p->bus = b;
+    pthread_mutex_init(&p->lock, NULL);
+    if (c->type == COLLECT_HTTP) {
+        free(topics);
+        return ST_OK;
+    }
     p->cfg = (struct mqtt_cfg){.host = c->host,
                                .port = (int)strtol(c->port, NULL, 10),
                                .ca = c->ca,
@@ -388,6 +471,7 @@ void collect_push_free(struct collect_push *p)
     if (p->password)
         explicit_bzero(p->password, strlen(p->password));
     free(p->password);
+    pthread_mutex_destroy(&p->lock);
     free((void *)(uintptr_t)p->cfg.topics);
     free(p);
 }

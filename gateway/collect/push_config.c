@@ -102,13 +102,21 @@ void collect_push_check_device(struct cfg *c, const struct collect_bus *b,
 {
     if (!cfg_given(c, &d->every_ms))
         d->every_ms = 0; /* event-driven */
+    if (b->cfg->type == COLLECT_HTTP) {
+        if (d->topic)
+            cfg_complain(c, &d->topic, "device %s: a device on an http bus has no topic", d->id);
+        if (d->format && d->format != COLLECT_SENML)
+            cfg_complain(c, &d->format, "device %s: what is posted is senml", d->id);
+        if (!d->base)
+            cfg_complain(c, d, "device %s: \"base\" is missing: how its names begin", d->id);
+    }
     if (!d->format)
         cfg_complain(c, d, "device %s: \"format\" is missing: chirpstack, senml or json", d->id);
     if (d->format == COLLECT_CHIRPSTACK)
         check_eui(c, b, d);
     else if (d->dev_eui)
         cfg_complain(c, &d->dev_eui, "device %s: dev_eui is for format chirpstack", d->id);
-    if (d->format && d->format != COLLECT_CHIRPSTACK && !d->topic)
+    if (d->format && d->format != COLLECT_CHIRPSTACK && !d->topic && b->cfg->type == COLLECT_MQTT)
         cfg_complain(c, d, "device %s: \"topic\" is missing: where its messages come", d->id);
     if (d->topic && !mqtt_filter_valid(d->topic))
         cfg_complain(c, &d->topic,
@@ -137,9 +145,10 @@ void collect_push_check_points(struct cfg *c, const struct collect_device *d)
 enum st collect_push_open_device(struct collect_device *d, struct err *e)
 {
     const struct collect_device_cfg *cfg = d->cfg;
-    int n = cfg->topic ? asprintf(&d->topic, "%s", cfg->topic)
-                       : asprintf(&d->topic, "application/+/device/%s/event/up",
-                                  cfg->dev_eui ? cfg->dev_eui : "");
+    int n = d->bus->cfg->type == COLLECT_HTTP ? asprintf(&d->topic, "POST")
+            : cfg->topic                      ? asprintf(&d->topic, "%s", cfg->topic)
+                         : asprintf(&d->topic, "application/+/device/%s/event/up",
+                                    cfg->dev_eui ? cfg->dev_eui : "");
     if (n < 0)
         d->topic = NULL;
     d->seen = calloc(d->profile->n, sizeof *d->seen);

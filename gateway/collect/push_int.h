@@ -38,8 +38,8 @@ enum st collect_mapping_load(struct collect_profile *p, const char *path,
 /* ---- messages ------------------------------------------------------------------------------- */
 
 enum collect_format { COLLECT_CHIRPSTACK = 1, COLLECT_SENML, COLLECT_JSON };
-#define COLLECT_MESSAGE_MAX (256 * 1024) /* bytes */
-#define COLLECT_UPLINK_MAX 242           /* bytes of a LoRaWAN payload */
+#define COLLECT_MESSAGE_MAX COLLECT_POST_MAX /* bytes */
+#define COLLECT_UPLINK_MAX 242               /* bytes of a LoRaWAN payload */
 
 struct collect_value {
     size_t point;
@@ -90,10 +90,10 @@ struct collect_push; /* of one bus */
 /* Reads the password file, and names the topics of the bus's devices. */
 enum st collect_push_make(struct collect_bus *b, struct err *e) ST_MUST_CHECK;
 void collect_push_free(struct collect_push *p);
-/* The thread of a bus of type mqtt. */
+/* The thread of a bus whose devices send. */
 void collect_push_main(const struct collect_bus_job *job, struct collect_bus *b);
 /* Checks of the configuration; mistakes go to c. What is absent gets its default. */
-void collect_push_check_bus(struct cfg *c, struct collect_bus_cfg *b);
+void collect_push_check_bus(struct cfg *c, struct collect_bus_cfg *b); /* of a broker */
 void collect_push_check_device(struct cfg *c, const struct collect_bus *b,
                                struct collect_device_cfg *d);
 void collect_push_check_points(struct cfg *c, const struct collect_device *d);

@@ -130,7 +130,9 @@ static enum st resolve(struct collect_pack *k, const char *prefix, struct record
         return bad(e, "of a version that is not known");
     if (!r->has[VALUE] && !r->has[TRUTH])
         return ST_OK;
-    size_t i = name_of(base, r, prefix, name) ? point_named(k, name) : SIZE_MAX;
+    bool mine = name_of(base, r, prefix, name);
+    k->empty = k->empty && !mine;
+    size_t i = mine ? point_named(k, name) : SIZE_MAX;
     if (i == SIZE_MAX)
         return ST_OK;
     const struct field *unit = r->has[UNIT]           ? &r->f[UNIT]
@@ -308,6 +310,7 @@ enum st collect_senml_read(struct collect_pack *k, const char *base, const void 
 {
     if (n == 0)
         return bad(e, "it is empty");
+    k->empty = base != NULL;                   /* until a name is the device's */
     bool cbor = *(const uint8_t *)p >> 5 == 4; /* an array; no text of JSON begins like that */
     return cbor ? read_cbor(k, base, p, n, e) : read_json(k, base, p, n, e);
 }

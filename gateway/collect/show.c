@@ -12,7 +12,7 @@ void collect_show_bus(const struct collect *k, size_t bus, struct collect_show_b
     *out = (struct collect_show_bus){
         .id = b->cfg->id, .devices = b->n, .byte_ns = collect_line_make(b->cfg, &any, -1).byte_ns};
     if (b->push) { /* nothing is asked there */
-        (void)snprintf(out->line, sizeof out->line, "mqtt: its devices send");
+        (void)snprintf(out->line, sizeof out->line, "its devices send");
         out->devices = 0;
         out->byte_ns = 0;
         return;

@@ -24,8 +24,10 @@
 #define RANDOM_BYTES 32
 _Static_assert(WEB_TOKEN_TEXT == sizeof PREFIX + 2 * RANDOM_BYTES, "a token's text");
 
-const char *const web_scope_text[WEB_SCOPES + 1] = {
-    [WEB_CORRECT] = "correct", [WEB_MAINTAIN] = "maintain", [WEB_RETIRE] = "retire"};
+const char *const web_scope_text[WEB_SCOPES + 1] = {[WEB_CORRECT] = "correct",
+                                                    [WEB_MAINTAIN] = "maintain",
+                                                    [WEB_RETIRE] = "retire",
+                                                    [WEB_PUSH] = "push"};
 
 bool web_scopes_parse(const char *text, unsigned *scopes)
 {

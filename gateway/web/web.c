@@ -118,6 +118,7 @@ API(health)
 API(correct)
 API(maintain)
 API(retire)
+API(readings)
 API(request)
 
 static const struct http_route routes[] = {
@@ -134,6 +135,7 @@ static const struct http_route routes[] = {
     {"POST", "/api/v1/corrections", WEB_ASK_MAX, correct},
     {"POST", "/api/v1/maintenance", WEB_ASK_MAX, maintain},
     {"POST", "/api/v1/retirements", WEB_ASK_MAX, retire},
+    {"POST", "/api/v1/readings", WEB_PACK_MAX, readings},
     {"GET", "/api/v1/requests/{id}", 0, request},
     {"GET", "/healthz", 0, health},
 };

@@ -35,6 +35,10 @@ struct web_site {
     bool located;
     size_t (*uplinks)(void *ctx, struct web_uplink *out, size_t max);
     void *uplinks_ctx;
+    /* Takes a SenML pack that a program posted; durable when it returns ST_OK. ST_BAD,
+     * ST_NOT_FOUND: not in this form. *taken: readings that are new. */
+    enum st (*post)(void *ctx, const void *pack, size_t n, size_t *taken, struct err *e);
+    void *post_ctx;
 };
 struct web;
 /* *out is NULL with ST_OK when listen is "off". Copies *site; what it points to must outlive the
@@ -47,7 +51,7 @@ void web_close(struct web *w);          /* takes NULL */
 /* ---- tokens of the API (token.c; decision 0025) -------------------------------------------- */
 
 /* What a token lets its holder do; a bit for each in web_token.scopes. */
-enum web_scope { WEB_CORRECT, WEB_MAINTAIN, WEB_RETIRE, WEB_SCOPES };
+enum web_scope { WEB_CORRECT, WEB_MAINTAIN, WEB_RETIRE, WEB_PUSH, WEB_SCOPES };
 extern const char *const web_scope_text[WEB_SCOPES + 1]; /* ends with NULL */
 #define WEB_SCOPES_TEXT 65
 /* "correct,retire". false: one of them is unknown, or there is none. */

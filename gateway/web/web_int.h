@@ -63,7 +63,8 @@ bool web_query_int(const struct http_request *q, const char *key, int64_t min, i
 
 /* ---- JSON in (ask.c) ----------------------------------------------------------------------- */
 
-#define WEB_ASK_MAX (16 * 1024) /* bytes of a body */
+#define WEB_ASK_MAX (16 * 1024)   /* bytes of a body */
+#define WEB_PACK_MAX (256 * 1024) /* bytes of a SenML pack */
 /* What a body asks for; its texts are in json. Free it, also after a failure. */
 struct web_ask {
     struct store_ask ask;
@@ -110,6 +111,7 @@ void web_api_chart(void *web, const struct http_request *q, struct http_answer *
 void web_api_correct(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_maintain(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_retire(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_readings(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_request(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_health(void *web, const struct http_request *q, struct http_answer *a);
 

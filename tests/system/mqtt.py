@@ -1,9 +1,12 @@
 """Readings that come through a real broker: ChirpStack, SenML and plain JSON, each once, with their own
 time, and none acknowledged before it is durable."""
 import base64
+import contextlib
+import http.client
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -13,7 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_cbor as cbor  # noqa: E402
 from fp_broker import Broker  # noqa: E402
 from fp_city import FakeCity  # noqa: E402
-from fp_proc import Case, Gateway, main, until, write  # noqa: E402
+from fp_proc import Case, Gateway, main, run, until, write  # noqa: E402
 from fp_rules import chain_faults  # noqa: E402
 from fp_warp import Warp  # noqa: E402
 
@@ -177,6 +180,48 @@ class Mqtt(Case):
             self.broker.publish(UP, uplink(i + 1, t + 1000 * i, i, i))
         until(lambda: len(self.rows("bin-17/fill")) >= 6, 60, "all messages")
         self.assertEqual([r[2] for r in self.rows("bin-17/fill")], ["1", "1", "2", "3", "4", "5"])
+
+    def test_posted_readings_are_durable_when_they_are_answered(self):
+        with open(self.gw.conf, encoding="utf-8") as f:
+            conf = f.read()
+        write(self.gw.conf, conf.replace(
+            "devices:", "  here: {type: http}\ndevices:\n  box: {bus: here, format: senml, "
+            "base: 'box:', profile: ./air.yaml}", 1))
+        tokens = {scope: run([self.gw.exe, "token", "add", "--config", self.gw.conf, "--name", scope,
+                              "--scope", scope]).stdout.strip().split()[-1]
+                  for scope in ("push", "correct")}
+        self.gw.start()
+        port = int(re.search(r"page http://127.0.0.1:(\d+)/", self.gw.proc.text())[1])
+        t = int(time.time()) - 600
+
+        def post(pack, token="push", kind="application/senml+json"):
+            body = pack if isinstance(pack, bytes) else json.dumps(pack)
+            head = {"Authorization": f"Bearer {tokens[token]}"} if token else {}
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as c:
+                c.request("POST", "/api/v1/readings", body, {"Content-Type": kind, **head})
+                answer = c.getresponse()
+                return answer.status, json.loads(answer.read())
+        pack = [{"bn": "box:", "bt": t, "n": "temperature", "v": 20.5}, {"n": "rh", "v": 50, "t": 1}]
+        until(lambda: post(pack)[0] == 200, 30, "the bus to start")
+        self.gw.kill()  # the journal is committed once an hour here
+        self.gw.start()
+        port = int(re.search(r"page http://127.0.0.1:(\d+)/", self.gw.proc.text())[1])
+        expected = [("box/humidity", (t + 1) * 1000, "50", 0),
+                    ("box/temperature", t * 1000, "20.5", 0)]
+        self.assertEqual(self.rows("box"), expected)
+        until(lambda: post(pack) == (200, {"readings": 0}), 30, "the same again: it counts once")
+        self.assertEqual(post(cbor.encode([{0: "box:rh", 1: "%RH", 2: 51, 6: t + 2}]),
+                              kind="application/senml+cbor"), (200, {"readings": 1}))
+        for status, code, args in (
+                (401, "no_token", (pack, None)), (403, "wrong_scope", (pack, "correct")),
+                (415, "unsupported_type", (pack, "push", "text/plain")),
+                (400, "bad_request", (b"[{",)), (400, "bad_request", ({},)),
+                (404, "unknown_series", ([{"n": "other:rh", "v": 1}],)),
+                (404, "unknown_series", ([],)),
+                (413, "too_large", (b"[" + b" " * 300000 + b"]",))):
+            answer = post(*args)
+            self.assertEqual((answer[0], answer[1]["code"]), (status, code), answer)
+        self.assertEqual(len(self.rows("box")), 3)
 
     def test_silence_is_a_gap_with_its_cause(self):
         """On a clock that runs 20 times as fast: a device that owes readings falls silent, then the

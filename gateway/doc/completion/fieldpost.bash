@@ -26,7 +26,7 @@ _fieldpost() {
             fieldpost-city.report | fieldpost-city.retired) offer='csv json' ;;
             esac
             ;;
-        --scope) offer='correct maintain retire' ;;
+        --scope) offer='correct maintain retire push' ;;
         --by)
             if [ "$program" = fieldpost ]; then compopt +o default && return; fi
             offer='hour day total'

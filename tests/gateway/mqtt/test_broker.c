@@ -219,6 +219,7 @@ static void test_a_message_that_is_too_large_is_left_out(void **state)
     assert_true(broker_publish(&b, "site/1/up", large, 4000));
     assert_int_equal(steps(m, &t.messages, 1, &e), ST_OK);
     assert_int_equal(t.last_n, 4000);
+    assert_int_equal(t.messages, 1);
     quiet(m, &t);
     mqtt_close(m);
     broker_stop(&b);

@@ -30,15 +30,15 @@ static void file(const char *name, const char *text, mode_t mode)
 }
 
 /* What is wrong with this bus and device. */
-static const char *complaints(const char *bus, const char *device)
+static const char *complaints_of(const char *type, const char *bus, const char *device)
 {
     static char text[2048], conf[4096], path[512];
     const char *why;
     struct err e;
     collect_close(room);
     cfg_free(cfg);
-    snprintf(conf, sizeof conf,
-             "buses:\n  lora: {type: mqtt, %s}\ndevices:\n  d: {bus: lora, %s}\n", bus, device);
+    snprintf(conf, sizeof conf, "buses:\n  lora: {type: %s%s}\ndevices:\n  d: {bus: lora, %s}\n",
+             type, bus, device);
     file("gw.yaml", conf, 0644);
     snprintf(path, sizeof path, "%s/gw.yaml", dir);
     in = (struct collect_cfg){0};
@@ -54,6 +54,13 @@ static const char *complaints(const char *bus, const char *device)
     assert_int_equal(n == 0, loaded == ST_OK && opened == ST_OK);
     snprintf(text, sizeof text, "%s", n ? why : "");
     return text;
+}
+
+static const char *complaints(const char *bus, const char *device)
+{
+    char all[1100];
+    snprintf(all, sizeof all, ", %s", bus);
+    return complaints_of("mqtt", all, device);
 }
 
 #define GOOD_BUS "host: localhost, client: gw-1"
@@ -100,7 +107,7 @@ static void mistakes_are_told(void **state)
         {GOOD_BUS, "topic: a, profile: ./json.yaml", "\"format\" is missing"},
         {GOOD_BUS, "format: json, profile: ./json.yaml", "\"topic\" is missing"},
         {GOOD_BUS, "format: json, topic: a#, profile: ./json.yaml", "stand alone"},
-        {GOOD_BUS, GOOD ", unit: 3", "a device on an mqtt bus has no unit"},
+        {GOOD_BUS, GOOD ", unit: 3", "a device that sends has no unit"},
         {GOOD_BUS, GOOD ", dev_eui: a81758fffe0512f3", "dev_eui is for format chirpstack"},
         {GOOD_BUS, GOOD ", base: x", "base is for format senml"},
         {GOOD_BUS, "format: chirpstack, profile: ./json.yaml", "\"dev_eui\" is missing"},
@@ -130,6 +137,22 @@ static void mistakes_are_told(void **state)
             fail_msg("%s / %s: \"%s\"", c[i].bus, c[i].device, text);
         assert_null(strstr(text, "geheim"));
     }
+}
+
+static void an_http_bus_has_devices_of_senml_alone(void **state)
+{
+    static const char good[] = "format: senml, base: 'd:', profile: ./json.yaml";
+    (void)state;
+    assert_string_equal(complaints_of("http", "", good), "");
+    assert_non_null(strstr(complaints_of("http", ", host: here", good), "an http bus has no host"));
+    assert_non_null(strstr(complaints_of("http", "", "format: senml, profile: ./json.yaml"),
+                           "\"base\" is missing"));
+    assert_non_null(strstr(complaints_of("http", "", "format: json, base: d, profile: ./json.yaml"),
+                           "what is posted is senml"));
+    assert_non_null(strstr(complaints_of("http", "",
+                                         "format: senml, base: d, topic: a, "
+                                         "profile: ./json.yaml"),
+                           "has no topic"));
 }
 
 static int make(void **state)
@@ -164,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_ones_are_taken),
         cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(an_http_bus_has_devices_of_senml_alone),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }
