@@ -12,6 +12,7 @@
 #define PUT_WAIT_MS 1000
 #define BACK_OFF_MIN_MS 1000
 #define BACK_OFF_MAX_MS 30000
+#define BURST_MS 1000
 #define DEAF_MS 60000                      /* so long without a broker is a gap */
 #define STEP_OF_CLOCK_MS 5000              /* a change of UTC beside the other clock */
 #define EARLIEST_MS INT64_C(1577836800000) /* 2020: a clock before it was never set */
@@ -55,12 +56,17 @@ static void health(struct collect_push *p, struct collect_device *d, enum store_
                     state == STORE_FAULTY ? "device.faulty" : "device.silent", id, "%s", text);
 }
 
-/* A time that cannot be right is not used: the arrival stands for it. While our own clock is not
- * known no time of another can be told from a wrong one, and all go by the time since boot. */
-static int64_t stamp(const struct collect_push *p, int64_t t_ms)
+/* A time that cannot be right is not used: the arrival stands for it, and messages that arrive in
+ * one millisecond are told apart by the next ones. While our own clock is not known no time of
+ * another can be told from a wrong one, and all go by the time since boot. */
+static int64_t stamp(const struct collect_push *p, struct collect_device *d, int64_t t_ms)
 {
-    bool believed = p->now.grade != CLK_UNKNOWN && t_ms >= EARLIEST_MS && t_ms <= p->now.utc_ms;
-    return believed ? t_ms : p->now.utc_ms;
+    int64_t now_ms = p->now.utc_ms;
+    if (p->now.grade != CLK_UNKNOWN && t_ms >= EARLIEST_MS && t_ms <= now_ms)
+        return t_ms;
+    bool again = d->read_ms >= now_ms && d->read_ms < now_ms + BURST_MS;
+    d->read_ms = again ? d->read_ms + 1 : now_ms;
+    return d->read_ms;
 }
 
 /* Values from..to of the pack have one time: one poll. */
@@ -68,7 +74,7 @@ static enum st put(struct collect_push *p, struct collect_device *d, size_t from
                    struct err *e)
 {
     const struct collect_pack *k = &p->pack;
-    int64_t said_ms = k->v[from].t_ms, t_ms = stamp(p, said_ms);
+    int64_t said_ms = k->v[from].t_ms, t_ms = stamp(p, d, said_ms);
     struct store_value *v = p->bus->values;
     uint64_t marks[STORE_POLL_MAX];
     uint32_t n = 0;
