@@ -3,9 +3,11 @@
 
 #include "gateway/collect/push_int.h"
 
-#define RAW_INFO(name, bytes, form) [COLLECT_RAW_##name] = {bytes, COLLECT_RAW_##form},
+#define RAW_INFO(name, bytes, form)                                                                \
+    [COLLECT_RAW_##name] = {bytes, COLLECT_RAW_##form, UINT32_C(1) << (8 * (bytes)-1)},
 static const struct {
     uint8_t bytes, form;
+    uint32_t sign; /* the highest bit */
 } raws[COLLECT_RAW_COUNT] = {COLLECT_RAWS(RAW_INFO)};
 
 static struct num number(const struct collect_source *s, const uint8_t *p)
@@ -21,7 +23,7 @@ static struct num number(const struct collect_source *s, const uint8_t *p)
         return num_flt((double)f);
     }
     case COLLECT_RAW_SIGNED: {
-        uint32_t sign = UINT32_C(1) << (8 * bytes - 1);
+        uint32_t sign = raws[s->raw].sign;
         return num_dec((int64_t)(bits & (sign - 1)) - (int64_t)(bits & sign), 0);
     }
     case COLLECT_RAW_BIT:
