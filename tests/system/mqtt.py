@@ -252,7 +252,7 @@ class Mqtt(Case):
             until(both, 60, "readings", 0.2)
         self.gw.start()
         sends(lambda: self.rows("air-9/temperature"))
-        self.broker.publish(UP, uplink(1, warp.now_ms() - 5000, 1, 1))
+        self.broker.publish(UP, uplink(1, warp.now_ms(), 1, 1))
         until(lambda: self.rows("bin-17"), 30, "an uplink")
         until(lambda: held("device", "air-9/*"), 60, "the gap of a silent device")
         sends(lambda: len(self.rows("air-9/temperature")) > 4)
