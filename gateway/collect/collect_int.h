@@ -74,8 +74,10 @@ void collect_decode_text(const uint8_t *p, unsigned regs, int order, char *text,
 
 /* ---- profiles ------------------------------------------------------------------------------ */
 
+enum collect_identity { COLLECT_NO_IDENTITY, COLLECT_SERIAL };
 struct collect_point {
-    char *name, *quantity_key; /* quantity_key NULL: a string */
+    char *name, *quantity_key; /* quantity_key NULL: a string, or identity */
+    int identity;
     int64_t function, address, count;
     int type, order;
     struct num scale, offset, valid[2];
@@ -444,6 +446,43 @@ struct collect_unit *collect_unit_due(const struct collect_bus *b, struct mono n
 bool collect_unit_fence(const struct collect_bus *b, const struct collect_device *d,
                         struct collect_request *out);
 
+/* ---- who a device is (identity.c) ---------------------------------------------------------- */
+
+/* By the serial number that a profile's point with `identity: serial` tells. It is read before the
+ * readings when the device appears, after each poll that it did not answer, and each hour. Where it
+ * is another than before and nobody said so, all readings are flagged (4) until a `maintain` entry,
+ * or the configuration, names it; those of counters until a `meter` entry of the series does. */
+struct collect_who {
+    int point; /* of the profile; -1: it tells no serial number */
+    bool due, stale, doubted, told, missed, mute_told;
+    unsigned mute; /* requests that it did not answer, before the first one that it did */
+    struct mono read_at, told_at;
+    uint64_t works; /* store_works, when it was last asked */
+    char read[STORE_SERIAL_BYTES], known[STORE_SERIAL_BYTES]; /* written under a lock; "": none */
+    bool *apart; /* per point of the profile: its readings are flagged */
+};
+struct collect_bus;
+struct collect_bus_job;
+struct collect_device;
+enum st collect_who_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
+void collect_who_done(struct collect_device *d);
+/* At the start of the bus's thread: what its devices were last known by. */
+void collect_who_load(const struct collect_bus_job *job, struct collect_bus *b);
+/* Whether the serial number is to be read now, with which request; *at: its place therein. */
+bool collect_who_due(const struct collect_device *d, struct mono now, struct collect_request *q,
+                     uint16_t *at);
+/* No answer to it; what became of the poll as a whole. */
+void collect_who_missed(struct collect_device *d);
+void collect_who_polled(const struct collect_bus_job *job, struct collect_device *d, bool alive);
+/* What came; NULL: it was refused. */
+void collect_who_heard(const struct collect_bus_job *job, struct collect_device *d,
+                       const uint8_t *data);
+/* Each poll: looks whether the question is answered meanwhile, and tells what is news. */
+void collect_who_settle(const struct collect_bus_job *job, struct collect_device *d);
+/* The question, for the device's health. */
+void collect_who_text(const struct collect_bus_job *job, const struct collect_device *d, char *text,
+                      size_t n);
+
 /* ---- devices and buses --------------------------------------------------------------------- */
 
 /* What has been told of a device or bus as an event, and how often it may be told. */
@@ -478,7 +517,17 @@ struct collect_device {
     char identity[120];
     char *topic;                     /* of what is sent: the filter of its messages */
     struct collect_point_seen *seen; /* one per point of a mapping */
+    struct collect_who who;
 };
+/* The point of the profile that value i of a poll is of, and how many values there are. */
+static inline uint16_t collect_device_point(const struct collect_device *d, size_t i)
+{
+    return d->plan.values[i].point;
+}
+static inline size_t collect_device_values(const struct collect_device *d)
+{
+    return d->plan.nvalues;
+}
 
 struct collect_bus {
     const struct collect_bus_cfg *cfg;

@@ -54,6 +54,8 @@ static void tell_device(const struct round *r, struct mono now)
         return;
     if (h->state == STORE_GOOD)
         store_event(r->job->store, STORE_INFO, "device.good", id, "%s answers again", id);
+    else if (h->state == STORE_FAULTY && r->fault == COLLECT_GOOD)
+        return; /* who it is: collect_who_settle tells */
     else if (h->state == STORE_FAULTY)
         store_event(r->job->store, STORE_WARNING, "device.faulty", id, "%s", h->text);
     else
@@ -200,6 +202,32 @@ static void prove(struct round *r)
         store_event(r->job->store, STORE_INFO, code, d->cfg->id, "%s", text);
 }
 
+/* Asks for the serial number when that is due, before the readings that hang on it. */
+static void ask_who(struct round *r)
+{
+    struct collect_request q;
+    struct collect_answer a;
+    uint16_t at;
+    if (!collect_who_due(r->d, clk_mono(r->job->clk), &q, &at))
+        return;
+    enum collect_fault f = ask(r, &q, &a);
+    if (f == COLLECT_GOOD || f == COLLECT_EXCEPTION)
+        collect_who_heard(r->job, r->d, f == COLLECT_GOOD ? a.data + 2 * at : NULL);
+    else
+        r->fault = f;
+    if (f == COLLECT_SILENT || f == COLLECT_GARBAGE)
+        collect_who_missed(r->d);
+}
+
+/* Flags on what came, beside those of its limits. */
+static void flag(struct round *r)
+{
+    const struct collect_device *d = r->d;
+    for (size_t i = 0; i < collect_device_values(d); i++)
+        if (d->who.apart[collect_device_point(d, i)])
+            r->v[i].q |= WIRE_Q_FAULT;
+}
+
 /* Strings are identity: read when a device appears, told when they are new. */
 static void identify(struct round *r)
 {
@@ -295,7 +323,7 @@ static void explain(const struct round *r, char *text, size_t n)
 static enum store_state state_after(const struct round *r)
 {
     if (r->fault == COLLECT_GOOD)
-        return STORE_GOOD;
+        return r->d->who.doubted ? STORE_FAULTY : STORE_GOOD;
     if (r->fault == COLLECT_LOST)
         return STORE_SILENT;
     if (r->answered > 0) /* it lives, but does not give everything; yet, while joins are tried */
@@ -317,6 +345,8 @@ static void note(struct round *r, struct mono start)
     if (r->fault == COLLECT_GOOD) {
         h->answer_ms = (uint32_t)(now.ms - start.ms);
         h->text[0] = '\0';
+        if (d->who.doubted)
+            collect_who_text(r->job, d, h->text, sizeof h->text);
     } else {
         explain(r, h->text, sizeof h->text);
     }
@@ -388,9 +418,14 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
     d->away = false;
     r.alive = d->unit->alive;
     d->unit->alive = false;
-    ask_all(&r);
+    ask_who(&r);
+    if (r.fault == COLLECT_GOOD)
+        ask_all(&r);
     if (r.fault == COLLECT_STOPPED)
         return;
+    collect_who_polled(job, d, r.fault == COLLECT_GOOD || r.fault == COLLECT_EXCEPTION);
+    collect_who_settle(job, d);
+    flag(&r);
     put(&r, r.fault == COLLECT_LOST ? STORE_BUS : STORE_DEVICE);
     judge(&r, start);
     bool appeared = d->health.state != STORE_GOOD && d->health.state != STORE_LATE;

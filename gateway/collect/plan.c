@@ -114,7 +114,7 @@ static size_t whole_points(const struct collect_profile *p, const bool *wanted, 
     for (size_t i = 0; i < p->n; i++) {
         const struct collect_point *it = &p->points[i];
         unsigned from = (unsigned)it->address;
-        if (wanted[i] && collect_types[it->type].form != COLLECT_STRING)
+        if (wanted[i] && collect_types[it->type].form != COLLECT_STRING && !it->identity)
             cells[n++] = (struct cell){it, from, from + collect_point_width(it), 0};
     }
     qsort(cells, n, sizeof *cells, by_address);

@@ -19,6 +19,7 @@ struct profile_cfg {
 };
 
 #define POINT(k, m) .key = k, .offset = offsetof(struct collect_point, m)
+static const struct cfg_word identity_words[] = {{"serial", COLLECT_SERIAL}, {NULL, 0}};
 static const struct cfg_field point_fields[] = {
     {POINT("name", name), .kind = CFG_ID, .required = true, .help = "the series is device/name"},
     {POINT("quantity", quantity_key), .kind = CFG_STRING,
@@ -40,6 +41,8 @@ static const struct cfg_field point_fields[] = {
      .help = "raw values that stand for no value, four at most"},
     {POINT("count", count), .kind = CFG_INT, .min = 1, .max = COLLECT_REGISTERS_MAX,
      .help = "registers of a string"},
+    {POINT("identity", identity), .kind = CFG_WORD, .words = identity_words,
+     .help = "serial: the device's serial number, which is watched and is no reading"},
     {.key = NULL}};
 static const struct cfg_table point_table = {sizeof(struct collect_point), point_fields};
 
@@ -196,7 +199,11 @@ static void check_point(struct cfg *c, const struct profile_cfg *in, struct coll
         cfg_complain(c, &p->quantity_key, "%s: a string is identity, not a quantity", p->name);
     else if (p->quantity_key && !p->quantity)
         collect_complain_quantity(c, p);
-    else if (!p->quantity_key && !string)
+    else if (p->identity && (p->quantity_key || t->form == COLLECT_FLOAT || t->form == COLLECT_BIT))
+        cfg_complain(c, &p->identity,
+                     "%s: a serial number is a string, an integer or BCD without a quantity",
+                     p->name);
+    else if (!p->quantity_key && !string && !p->identity)
         cfg_complain(c, p, "%s: \"quantity\" is missing: what it measures", p->name);
     const struct collect_point *all = in->points.v;
     for (const struct collect_point *other = all; other < p; other++)

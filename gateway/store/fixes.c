@@ -196,6 +196,7 @@ static void calibrate_one(const struct store *s, const char *target, int64_t fro
 
 enum st store_calibrate(struct store *s, struct err *e)
 {
+    atomic_fetch_add(&s->works, 1);
     int64_t *since_ms = calloc(s->nser + (size_t)1, sizeof *since_ms);
     if (!since_ms)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);

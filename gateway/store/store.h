@@ -641,6 +641,27 @@ struct store_fate {
 enum st store_request_fate(const char *path, struct store_reader *r, const char *hex,
                            struct store_fate *out, struct err *e) ST_MUST_CHECK;
 
+/* ---- what was done to a device (works.c): for collect, any thread but the writer ------------ */
+
+/* How often a `maintain` entry was sealed since start, counted so that a change says: ask again.
+ * Any thread, at once; those below wait for the writer. */
+uint64_t store_works(struct store *s);
+#define STORE_SERIAL_BYTES 64
+struct store_work {
+    int64_t at_ms;
+    char serial[STORE_SERIAL_BYTES]; /* the new one; "": it names none */
+    struct num last, first;          /* of a series */
+};
+/* The newest entry that says what was changed. point NULL: of the device or any of its series, that
+ * names the new serial number; else the newest change of a meter of this series. ST_NOT_FOUND. */
+enum st store_work_last(struct store *s, const char *device, const char *point,
+                        struct store_work *out, struct err *e) ST_MUST_CHECK;
+/* The serial number that the device was last known by, over restarts. ST_NOT_FOUND: none yet. */
+enum st store_serial_get(struct store *s, const char *device, char serial[STORE_SERIAL_BYTES],
+                         struct err *e) ST_MUST_CHECK;
+enum st store_serial_set(struct store *s, const char *device, const char *serial,
+                         struct err *e) ST_MUST_CHECK;
+
 /* ---- for uplinks -------------------------------------------------------------------------- */
 
 /* Names an uplink before store_start; index counts from 0. */

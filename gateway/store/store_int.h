@@ -252,6 +252,7 @@ struct store {
 
     /* Damage (damage.c, rescue.c, held.c): writer only, but for the atomics. */
     atomic_uint deposits;        /* kept since the start (deposit.c) */
+    atomic_uint_fast64_t works;  /* store_works */
     atomic_bool suspect;         /* a connection met damage */
     atomic_bool marked;          /* and the next start sets the files aside */
     atomic_bool rescued;         /* this start had something to rescue: ask the city what it has */

@@ -6,7 +6,7 @@
 #include "tests/sim/encode.h"
 
 struct sim_profile_point {
-    char *name, *quantity;
+    char *name, *quantity, *identity;
     int64_t function, address, count; /* count: registers of a string */
     int type, order;                  /* enum sim_type, enum sim_order */
     struct num scale, offset, valid[2];

@@ -22,13 +22,25 @@ static struct store_health health[DEVICES_MAX];
 static size_t npolls, nevents;
 static uint32_t ndevices, nseries;
 
+#define WORKS_MAX 16
+static struct work {
+    char device[32], point[32];
+    struct store_work w;
+} works[WORKS_MAX];
+static size_t nworks;
+static struct serial {
+    char device[32], text[STORE_SERIAL_BYTES];
+} serials[DEVICES_MAX];
+static size_t nserials;
+
 void fake_reset(void)
 {
     static bool made;
     if (!made)
         made = thr_cond_init(&news) == 0;
     (void)pthread_mutex_lock(&lock);
-    npolls = nevents = ndevices = nseries = 0;
+    npolls = nevents = nworks = nserials = 0;
+    ndevices = nseries = 0;
     memset(health, 0, sizeof health);
     (void)pthread_mutex_unlock(&lock);
     atomic_store(&fake_full, false);
@@ -114,6 +126,48 @@ struct store_health fake_health(uint32_t device)
     struct store_health h = health[device];
     (void)pthread_mutex_unlock(&lock);
     return h;
+}
+
+void fake_work(const char *device, const char *point, const struct store_work *w)
+{
+    (void)pthread_mutex_lock(&lock);
+    if (nworks < WORKS_MAX) {
+        struct work *to = &works[nworks++];
+        (void)snprintf(to->device, sizeof to->device, "%s", device);
+        (void)snprintf(to->point, sizeof to->point, "%s", point);
+        to->w = *w;
+    }
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* Under the lock. */
+static struct serial *serial_of(const char *device)
+{
+    for (size_t i = 0; i < nserials; i++)
+        if (strcmp(serials[i].device, device) == 0)
+            return &serials[i];
+    return NULL;
+}
+
+void fake_serial(const char *device, char serial[STORE_SERIAL_BYTES])
+{
+    (void)pthread_mutex_lock(&lock);
+    const struct serial *s = serial_of(device);
+    (void)snprintf(serial, STORE_SERIAL_BYTES, "%s", s ? s->text : "");
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void fake_serial_was(const char *device, const char *serial)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct serial *s = serial_of(device);
+    if (!s && nserials < DEVICES_MAX) {
+        s = &serials[nserials++];
+        (void)snprintf(s->device, sizeof s->device, "%s", device);
+    }
+    if (s)
+        (void)snprintf(s->text, sizeof s->text, "%s", serial);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 /* ---- the store's side ----------------------------------------------------------------------- */
@@ -217,5 +271,45 @@ enum st store_pending_behind(struct store_reader *r, int64_t after, int64_t from
                              struct err *e)
 {
     (void)r, (void)after, (void)from_ms, (void)to_ms, (void)each, (void)ctx, (void)e;
+    return ST_OK;
+}
+
+uint64_t store_works(struct store *s)
+{
+    (void)s;
+    (void)pthread_mutex_lock(&lock);
+    uint64_t n = nworks;
+    (void)pthread_mutex_unlock(&lock);
+    return n;
+}
+
+enum st store_work_last(struct store *s, const char *device, const char *point,
+                        struct store_work *out, struct err *e)
+{
+    enum st st = ST_NOT_FOUND;
+    (void)s, (void)e;
+    (void)pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < nworks; i++)
+        if (strcmp(works[i].device, device) == 0 &&
+            (point ? strcmp(works[i].point, point) == 0 : works[i].w.serial[0] != '\0')) {
+            *out = works[i].w;
+            st = ST_OK;
+        }
+    (void)pthread_mutex_unlock(&lock);
+    return st;
+}
+
+enum st store_serial_get(struct store *s, const char *device, char serial[STORE_SERIAL_BYTES],
+                         struct err *e)
+{
+    (void)s, (void)e;
+    fake_serial(device, serial);
+    return serial[0] ? ST_OK : ST_NOT_FOUND;
+}
+
+enum st store_serial_set(struct store *s, const char *device, const char *serial, struct err *e)
+{
+    (void)s, (void)e;
+    fake_serial_was(device, serial);
     return ST_OK;
 }

@@ -26,5 +26,11 @@ bool fake_wait_events(const char *code, size_t n);
 size_t fake_events(const char *code);
 struct store_event fake_event(const char *code, size_t i);
 struct store_health fake_health(uint32_t device);
+/* What a `maintain` entry says; point "": of the whole device. */
+void fake_work(const char *device, const char *point, const struct store_work *w);
+/* The serial number that the store keeps of the device; "" when none. */
+void fake_serial(const char *device, char serial[STORE_SERIAL_BYTES]);
+/* As if an earlier start had kept it. */
+void fake_serial_was(const char *device, const char *serial);
 
 #endif

@@ -29,6 +29,13 @@ static const char wide[] =
     "  - {name: wide, quantity: number, function: 3, address: 10, type: u32}\n"
     "  - {name: next, quantity: number, function: 3, address: 12, type: u16}\n";
 
+/* A meter: what it counts, what it measures, and its serial number. */
+static const char meter[] =
+    "points:\n"
+    "  - {name: energy, quantity: energy_import, function: 3, address: 300, type: u16}\n"
+    "  - {name: power, quantity: active_power, function: 3, address: 301, type: u16}\n"
+    "  - {name: serial, identity: serial, function: 4, address: 306, type: u32}\n";
+
 static void write_file(const struct rig *r, const char *name, const char *text, char path[512])
 {
     (void)snprintf(path, 512, "%s/%s", r->dir, name);
@@ -52,6 +59,8 @@ static struct mono real_mono(void *ctx)
     return clk_mono(clk_real());
 }
 
+const char *rig_start_kept;
+
 void rig_start(struct rig *r, const char *text)
 {
     char path[512];
@@ -62,6 +71,7 @@ void rig_start(struct rig *r, const char *text)
     write_file(r, "three.yaml", three, path);
     write_file(r, "one.yaml", one, path);
     write_file(r, "wide.yaml", wide, path);
+    write_file(r, "meter.yaml", meter, path);
     write_file(r, "gw.yaml", text, path);
     const struct cfg_section sections[] = {
         {"buses", &collect_bus_table, &r->in.buses, true, false},
@@ -74,6 +84,8 @@ void rig_start(struct rig *r, const char *text)
         fail_msg("%s", why);
     assert_int_equal(st, ST_OK);
     fake_reset();
+    if (rig_start_kept)
+        fake_serial_was("m", rig_start_kept);
     assert_int_equal(collect_declare(r->room, NULL, &e), ST_OK);
     assert_int_equal(thr_stop_open(&r->stop, &e), ST_OK);
     r->clk = (struct clk){shifted_now, real_mono, NULL, r};

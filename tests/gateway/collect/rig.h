@@ -16,8 +16,10 @@ struct rig {
     _Atomic int64_t shift_ms; /* of the clock's UTC */
 };
 
-/* Starts bus 0 of the configuration `text`; profiles named three, one and wide lie beside it. Fails
- * the test when it cannot. */
+/* The serial number by which the device "m" was known to an earlier start; NULL: there was none. */
+extern const char *rig_start_kept;
+/* Starts bus 0 of the configuration `text`; profiles named three, one, wide and meter lie beside
+ * it. Fails the test when it cannot. */
 void rig_start(struct rig *r, const char *text);
 /* Stops the thread and frees all; returns how long the stop took. */
 int64_t rig_stop(struct rig *r);

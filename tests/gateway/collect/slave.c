@@ -72,7 +72,15 @@ static size_t frame(const struct slave *s, const uint8_t *mbap, const uint8_t *b
     return n + 2;
 }
 
-static size_t build(const uint8_t *req, enum slave_mood mood, unsigned counter, uint8_t *body)
+static unsigned value_of(struct slave *s, const uint8_t *req, unsigned address, unsigned counter)
+{
+    if (address >= SLAVE_SET && address < SLAVE_SET + SLAVE_SETS)
+        return atomic_load(&s->set[req[0]][address - SLAVE_SET]);
+    return address == 0 ? counter & 0x7FFF : address;
+}
+
+static size_t build(struct slave *s, const uint8_t *req, enum slave_mood mood, unsigned counter,
+                    uint8_t *body)
 {
     unsigned address = (unsigned)req[2] << 8 | req[3], count = (unsigned)req[4] << 8 | req[5];
     bool good = mood == SLAVE_GOOD || mood == SLAVE_PIECES || mood == SLAVE_TWICE;
@@ -86,7 +94,7 @@ static size_t build(const uint8_t *req, enum slave_mood mood, unsigned counter, 
     count -= mood == SLAVE_SHORT;
     body[2] = (uint8_t)(2 * count);
     for (unsigned i = 0; i < count; i++) {
-        unsigned v = !good ? SLAVE_POISON : address + i == 0 ? counter & 0x7FFF : address + i;
+        unsigned v = good ? value_of(s, req, address + i, counter) : SLAVE_POISON;
         body[3 + 2 * i] = (uint8_t)(v >> 8);
         body[4 + 2 * i] = (uint8_t)v;
     }
@@ -102,9 +110,11 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         mood = joined ? SLAVE_REFUSE : SLAVE_GOOD;
     else if (mood == SLAVE_MUTE_JOINED)
         mood = joined ? SLAVE_MUTE : SLAVE_GOOD;
+    if (req[1] == atomic_load(&s->mute_function))
+        mood = SLAVE_MUTE;
     unsigned counter = atomic_fetch_add(&s->requests[req[0]], 1) + 1;
     uint8_t body[FRAME_MAX], out[FRAME_MAX];
-    size_t n = frame(s, mbap, body, build(req, mood, counter, body), mood, out);
+    size_t n = frame(s, mbap, body, build(s, req, mood, counter, body), mood, out);
     switch (mood) {
     case SLAVE_MUTE:
         break;
@@ -127,7 +137,7 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         break;
     case SLAVE_TWICE:
         say(s, out, n);
-        n = frame(s, mbap, body, build(req, SLAVE_LATE, counter, body), mood, out);
+        n = frame(s, mbap, body, build(s, req, SLAVE_LATE, counter, body), mood, out);
         say(s, out, n);
         break;
     case SLAVE_HANG_UP:

@@ -1,6 +1,7 @@
 /* A Modbus slave that misbehaves on demand, over TCP or a pty; a thread of its own.
  *
- * Its first register counts the requests to the unit, the others hold their address. Whatever it
+ * Its first register counts the requests to the unit, the others hold their address, those from
+ * SLAVE_SET on what a test puts there. Whatever it
  * should not say carries SLAVE_POISON in every register, so that a wrong value shows. */
 #ifndef TESTS_GATEWAY_COLLECT_SLAVE_H
 #define TESTS_GATEWAY_COLLECT_SLAVE_H
@@ -10,6 +11,8 @@
 #define SLAVE_POISON 0xDEAD
 #define SLAVE_LATE_MS 300
 #define SLAVE_PIECES_MS 20
+#define SLAVE_SET 300
+#define SLAVE_SETS 8
 
 enum slave_mood {
     SLAVE_GOOD,
@@ -33,7 +36,9 @@ enum slave_mood {
 struct slave {
     atomic_int mood[256];
     atomic_uint requests[256];
-    char address[64]; /* TCP port, or name of the pty */
+    atomic_uint set[256][SLAVE_SETS];
+    atomic_int mute_function; /* which it never answers; 0: none */
+    char address[64];         /* TCP port, or name of the pty */
     /* private */
     atomic_bool stop;
     int wake[2], listener, line, keep;

@@ -138,7 +138,7 @@ static void read_rows(struct file *f)
     }
     assert_int_equal(fclose(in), 0);
     for (size_t i = 0; i < f->p.n; i++)
-        if (!f->seen[i] && collect_types[f->p.points[i].type].form != COLLECT_STRING)
+        if (!f->seen[i] && f->p.points[i].quantity)
             wrong(f, "no row with a value for the point %s", f->p.points[i].name);
 }
 
