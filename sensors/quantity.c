@@ -1,8 +1,8 @@
 #include "sensors/quantity.h"
 
-#define LIMITS(lo, hi) true, (lo), (hi), false
-#define GROWS(lo, hi) true, (lo), (hi), true
-#define NO_LIMITS false, 0, 0, false
+#define LIMITS(lo, hi) true, (lo), (hi), false, 0
+#define GROWS(lo, hi, most) true, (lo), (hi), true, (most)
+#define NO_LIMITS false, 0, 0, false, 0
 #define QUANTITY(id, key, unit, decimals, limits, domain, vi, en)                                  \
     {id, #key, unit, decimals, limits, QUANTITY_##domain, vi, en},
 

@@ -29,6 +29,7 @@ struct quantity {
     bool limited;     /* whether min and max apply */
     int64_t min, max; /* plausible limits, inclusive, in 10^-decimals units */
     bool counter; /* only grows until it starts over (energy, rain): differences mean something */
+    int64_t most_per_hour; /* that a counter grows, in 10^-decimals units; 0: not known */
     enum quantity_domain domain;
     const char *vi, *en; /* labels, UTF-8 */
 };

@@ -81,6 +81,7 @@ struct collect_point {
     int64_t function, address, count;
     int type, order;
     struct num scale, offset, valid[2];
+    struct num max_rate, rollover; /* of a counter; NUM_NONE: the file does not say */
     struct cfg_ints no_value;
     const struct quantity *quantity;
     struct collect_decoder decoder;
@@ -457,8 +458,8 @@ struct collect_who {
     bool due, stale, doubted, told, missed, mute_told;
     unsigned mute; /* requests that it did not answer, before the first one that it did */
     struct mono read_at, told_at;
-    uint64_t works; /* store_works, when it was last asked */
-    char read[STORE_SERIAL_BYTES], known[STORE_SERIAL_BYTES]; /* written under a lock; "": none */
+    uint64_t works;                                       /* store_works, when it was last asked */
+    char read[STORE_NOTE_BYTES], known[STORE_NOTE_BYTES]; /* written under a lock; "": none */
     bool *apart; /* per point of the profile: its readings are flagged */
 };
 struct collect_bus;
@@ -482,6 +483,27 @@ void collect_who_settle(const struct collect_bus_job *job, struct collect_device
 /* The question, for the device's health. */
 void collect_who_text(const struct collect_bus_job *job, const struct collect_device *d, char *text,
                       size_t n);
+
+/* ---- counters (counter.c) ------------------------------------------------------------------- */
+
+/* A counter's readings that cannot be are flagged (1), so that they count for nothing. */
+struct collect_counter {
+    bool is, has, doubted, told;
+    unsigned seen;        /* readings in a row that are doubted and go on from each other */
+    double per_ms, step;  /* at most; 0: not known. step: of its integer */
+    struct num rollover;  /* NUM_NONE: not known */
+    struct num base, odd; /* the last believed and the last doubted one */
+    int64_t base_ms, odd_ms, used_ms;
+    struct mono base_at, odd_at, since, told_at, spike_at;
+    uint64_t works;
+};
+enum st collect_counters_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
+void collect_counters_done(struct collect_device *d);
+/* At the start of the bus's thread: those that were in doubt. */
+void collect_counters_load(const struct collect_bus_job *job, struct collect_device *d);
+/* Flags the values of one poll, and tells what is news. */
+void collect_counters_judge(const struct collect_bus_job *job, struct collect_device *d,
+                            struct store_value *v);
 
 /* ---- devices and buses --------------------------------------------------------------------- */
 
@@ -518,6 +540,7 @@ struct collect_device {
     char *topic;                     /* of what is sent: the filter of its messages */
     struct collect_point_seen *seen; /* one per point of a mapping */
     struct collect_who who;
+    struct collect_counter *counters; /* one per point of the profile */
 };
 /* The point of the profile that value i of a poll is of, and how many values there are. */
 static inline uint16_t collect_device_point(const struct collect_device *d, size_t i)

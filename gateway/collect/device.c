@@ -222,10 +222,11 @@ static void ask_who(struct round *r)
 /* Flags on what came, beside those of its limits. */
 static void flag(struct round *r)
 {
-    const struct collect_device *d = r->d;
+    struct collect_device *d = r->d;
     for (size_t i = 0; i < collect_device_values(d); i++)
         if (d->who.apart[collect_device_point(d, i)])
             r->v[i].q |= WIRE_Q_FAULT;
+    collect_counters_judge(r->job, r->d, r->v);
 }
 
 /* Strings are identity: read when a device appears, told when they are new. */

@@ -37,11 +37,11 @@ void collect_who_load(const struct collect_bus_job *job, struct collect_bus *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct collect_who *w = &b->devices[i]->who;
-        char known[STORE_SERIAL_BYTES] = "";
+        char known[STORE_NOTE_BYTES] = "";
         struct err e;
         if (w->point < 0)
             continue;
-        enum st st = store_serial_get(job->store, b->devices[i]->cfg->id, known, &e);
+        enum st st = store_note_get(job->store, "serial", b->devices[i]->cfg->id, known, &e);
         if (st != ST_OK && st != ST_NOT_FOUND && st != ST_STOPPED)
             store_event(job->store, STORE_WARNING, "device.unknown", b->devices[i]->cfg->id,
                         "which serial number it had cannot be read: %s", e.text);
@@ -109,7 +109,7 @@ void collect_who_heard(const struct collect_bus_job *job, struct collect_device 
     if (!data)
         return;
     if (p->decoder.form == COLLECT_STRING) {
-        collect_decode_text(data, (unsigned)p->count, p->order, text, STORE_SERIAL_BYTES);
+        collect_decode_text(data, (unsigned)p->count, p->order, text, STORE_NOTE_BYTES);
     } else {
         (void)collect_decode(&p->decoder, data, &v);
         if (v.kind != NUM_NONE)
@@ -245,7 +245,7 @@ void collect_who_settle(const struct collect_bus_job *job, struct collect_device
         w->works = works;
     }
     if (!w->stale && !w->doubted && w->read[0] && strcmp(w->known, w->read) != 0 &&
-        store_serial_set(job->store, d->cfg->id, w->read, NULL) == ST_OK) {
+        store_note_set(job->store, "serial", d->cfg->id, w->read, NULL) == ST_OK) {
         (void)pthread_mutex_lock(&names);
         memcpy(w->known, w->read, sizeof w->known);
         (void)pthread_mutex_unlock(&names);

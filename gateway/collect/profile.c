@@ -39,6 +39,10 @@ static const struct cfg_field point_fields[] = {
      .help = "[min, max]: narrower than the quantity's limits"},
     {POINT("no_value", no_value), .kind = CFG_INTS,
      .help = "raw values that stand for no value, four at most"},
+    {POINT("max_rate", max_rate), .kind = CFG_DECIMAL,
+     .help = "most that a counter grows in an hour; absent: as its quantity says"},
+    {POINT("rollover", rollover), .kind = CFG_DECIMAL,
+     .help = "value at which a counter begins again at 0; absent: as its type says"},
     {POINT("count", count), .kind = CFG_INT, .min = 1, .max = COLLECT_REGISTERS_MAX,
      .help = "registers of a string"},
     {POINT("identity", identity), .kind = CFG_WORD, .words = identity_words,
@@ -205,6 +209,12 @@ static void check_point(struct cfg *c, const struct profile_cfg *in, struct coll
                      p->name);
     else if (!p->quantity_key && !string && !p->identity)
         cfg_complain(c, p, "%s: \"quantity\" is missing: what it measures", p->name);
+    if (!(p->quantity && p->quantity->counter) &&
+        (p->max_rate.kind != NUM_NONE || p->rollover.kind != NUM_NONE))
+        cfg_complain(c, p, "%s: max_rate and rollover are of counters", p->name);
+    if ((p->max_rate.kind != NUM_NONE && num_double(p->max_rate) <= 0) ||
+        (p->rollover.kind != NUM_NONE && num_double(p->rollover) <= 0))
+        cfg_complain(c, p, "%s: max_rate and rollover are above 0", p->name);
     const struct collect_point *all = in->points.v;
     for (const struct collect_point *other = all; other < p; other++)
         if (strcmp(other->name, p->name) == 0)

@@ -646,21 +646,26 @@ enum st store_request_fate(const char *path, struct store_reader *r, const char 
 /* How often a `maintain` entry was sealed since start, counted so that a change says: ask again.
  * Any thread, at once; those below wait for the writer. */
 uint64_t store_works(struct store *s);
-#define STORE_SERIAL_BYTES 64
+#define STORE_NOTE_BYTES 128
 struct store_work {
     int64_t at_ms;
-    char serial[STORE_SERIAL_BYTES]; /* the new one; "": it names none */
-    struct num last, first;          /* of a series */
+    char serial[STORE_NOTE_BYTES]; /* the new one; "": it names none */
+    struct num last, first;        /* of a series */
 };
 /* The newest entry that says what was changed. point NULL: of the device or any of its series, that
  * names the new serial number; else the newest change of a meter of this series. ST_NOT_FOUND. */
 enum st store_work_last(struct store *s, const char *device, const char *point,
                         struct store_work *out, struct err *e) ST_MUST_CHECK;
-/* The serial number that the device was last known by, over restarts. ST_NOT_FOUND: none yet. */
-enum st store_serial_get(struct store *s, const char *device, char serial[STORE_SERIAL_BYTES],
-                         struct err *e) ST_MUST_CHECK;
-enum st store_serial_set(struct store *s, const char *device, const char *serial,
-                         struct err *e) ST_MUST_CHECK;
+/* A short text that is kept over restarts, of a kind ("serial", "counter") and a device or series.
+ * ST_NOT_FOUND: there is none. Setting writes a transaction: for what changes seldom. */
+enum st store_note_get(struct store *s, const char *kind, const char *name,
+                       char text[STORE_NOTE_BYTES], struct err *e) ST_MUST_CHECK;
+enum st store_note_set(struct store *s, const char *kind, const char *name, const char *text,
+                       struct err *e) ST_MUST_CHECK;
+/* Asks for a `meter` entry of the series, in the gateway's own name: it went on from `first` at
+ * at_ms, where it would have shown `last`. Writes a file; ST_FULL: too many wait. */
+enum st store_meter_rolled(struct store *s, const char *device, const char *point, int64_t at_ms,
+                           struct num last, struct num first, struct err *e) ST_MUST_CHECK;
 
 /* ---- for uplinks -------------------------------------------------------------------------- */
 

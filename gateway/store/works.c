@@ -16,7 +16,7 @@ static bool is(struct wire_span s, const char *text)
 }
 
 /* The text under `new_serial` in the entry's map; "" when there is none that fits. */
-static void new_serial(const struct wire_entry *x, char out[STORE_SERIAL_BYTES])
+static void new_serial(const struct wire_entry *x, char out[STORE_NOTE_BYTES])
 {
     struct wire_reader r = {x->arguments.p, x->arguments.p, x->arguments.p + x->arguments.n};
     struct wire_item map, key, value;
@@ -30,7 +30,7 @@ static void new_serial(const struct wire_entry *x, char out[STORE_SERIAL_BYTES])
             if (wire_skip(&r, NULL) != ST_OK)
                 return;
         } else if (wire_next(&r, &value, NULL) != ST_OK || value.type != WIRE_TEXT ||
-                   value.span.n >= STORE_SERIAL_BYTES) {
+                   value.span.n >= STORE_NOTE_BYTES) {
             return;
         } else {
             memcpy(out, value.span.p, value.span.n);
@@ -81,51 +81,73 @@ enum st store_work_last(struct store *s, const char *device, const char *point,
     return store_call(s, last_call, &a, e);
 }
 
-/* ---- the serial number ---- */
+/* ---- notes ---- */
 
-struct known {
-    const char *device;
-    char *serial;
+struct note {
+    char key[WIRE_SERIES_BYTES + 16];
+    char *text;
 };
 
-static void key_of(const struct known *k, char key[WIRE_SERIES_BYTES])
+static struct note note_of(const char *kind, const char *name, char *text)
 {
-    (void)snprintf(key, WIRE_SERIES_BYTES, "serial %s", k->device);
+    struct note n = {.text = text};
+    (void)snprintf(n.key, sizeof n.key, "%s %s", kind, name);
+    return n;
 }
 
 static enum st get_call(struct store *s, void *arg, struct err *e)
 {
-    const struct known *k = arg;
-    char key[WIRE_SERIES_BYTES];
+    const struct note *n = arg;
     struct buf b;
-    key_of(k, key);
-    buf_init(&b, STORE_SERIAL_BYTES - 1);
-    enum st st = store_meta_get(s, key, &b, e);
+    buf_init(&b, STORE_NOTE_BYTES - 1);
+    enum st st = store_meta_get(s, n->key, &b, e);
     if (st == ST_OK)
-        (void)snprintf(k->serial, STORE_SERIAL_BYTES, "%.*s", (int)b.n, (const char *)b.p);
+        (void)snprintf(n->text, STORE_NOTE_BYTES, "%.*s", (int)b.n, (const char *)b.p);
     buf_done(&b);
     return st;
 }
 
-enum st store_serial_get(struct store *s, const char *device, char serial[STORE_SERIAL_BYTES],
-                         struct err *e)
+enum st store_note_get(struct store *s, const char *kind, const char *name,
+                       char text[STORE_NOTE_BYTES], struct err *e)
 {
-    struct known k = {device, serial};
-    return store_call(s, get_call, &k, e);
+    struct note n = note_of(kind, name, text);
+    return store_call(s, get_call, &n, e);
 }
 
 static enum st set_call(struct store *s, void *arg, struct err *e)
 {
-    const struct known *k = arg;
-    char key[WIRE_SERIES_BYTES];
-    key_of(k, key);
-    return store_meta_set(s, key, k->serial, strlen(k->serial), e);
+    const struct note *n = arg;
+    return store_meta_set(s, n->key, n->text, strlen(n->text), e);
 }
 
-enum st store_serial_set(struct store *s, const char *device, const char *serial, struct err *e)
+enum st store_note_set(struct store *s, const char *kind, const char *name, const char *text,
+                       struct err *e)
 {
-    char text[STORE_SERIAL_BYTES];
-    (void)snprintf(text, sizeof text, "%s", serial);
-    struct known k = {device, text};
-    return store_call(s, set_call, &k, e);
+    char copy[STORE_NOTE_BYTES];
+    (void)snprintf(copy, sizeof copy, "%s", text);
+    struct note n = note_of(kind, name, copy);
+    return store_call(s, set_call, &n, e);
+}
+
+/* ---- rollover ---- */
+
+enum st store_meter_rolled(struct store *s, const char *device, const char *point, int64_t at_ms,
+                           struct num last, struct num first, struct err *e)
+{
+    char series[WIRE_SERIES_BYTES], from[24], a[NUM_TEXT_BYTES], b[NUM_TEXT_BYTES];
+    struct store_request q;
+    (void)snprintf(series, sizeof series, "%s/%s", device, point);
+    (void)snprintf(from, sizeof from, "%lld", (long long)at_ms);
+    const struct store_ask ask = {
+        .kind = STORE_MAINTAIN,
+        .series = series,
+        .from = from,
+        .work = "meter",
+        .detail = {{"last", num_text(last, a)}, {"first", num_text(first, b)}, {"why", "rollover"}},
+        .details = 3};
+    enum st st = store_request_make(&q, &ask, "fieldpost", at_ms, NULL, e);
+    if (st == ST_OK)
+        st = store_request_put(store_path(s), &q, e);
+    store_request_free(&q);
+    return st;
 }

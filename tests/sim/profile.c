@@ -41,6 +41,8 @@ static const struct cfg_field point_fields[] = {
     {.key = "offset", .kind = CFG_DECIMAL, .offset = POINT(offset), .dflt = "0"},
     {.key = "valid", .kind = CFG_RANGE, .offset = POINT(valid)},
     {.key = "no_value", .kind = CFG_INTS, .offset = POINT(no_value)},
+    {.key = "max_rate", .kind = CFG_DECIMAL, .offset = POINT(max_rate)},
+    {.key = "rollover", .kind = CFG_DECIMAL, .offset = POINT(rollover)},
     {.key = "identity", .kind = CFG_STRING, .offset = POINT(identity)},
     {0}};
 static const struct cfg_table point_table = {sizeof(struct sim_profile_point), point_fields};

@@ -1,8 +1,9 @@
-"""Values that must not be believed: another meter on the cable. A slave of our own, the real
-gateway, `fieldpost maintain` and its export."""
+"""Values that must not be believed: another meter on the cable, a counter that falls or jumps. A
+slave of our own, the real gateway, `fieldpost maintain`, its export and its chart."""
 import json
 import os
 import sys
+import time
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -10,7 +11,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 from fp_proc import Case, Gateway, main, run, until, write  # noqa: E402
 from fp_slave import SILENT, Slave  # noqa: E402
 
-FAULT = 4
+LIMITS, FAULT = 1, 4
 
 PROFILE = """model: a meter
 points:
@@ -21,16 +22,18 @@ points:
 
 
 class Meter:
-    """Its registers; `away`: it does not answer."""
+    """Its registers; `away`: it does not answer; `once`: what the next answer alone shows."""
 
     def __init__(self, serial, energy=1000):
-        self.serial, self.energy, self.away = serial, energy, False
+        self.serial, self.energy, self.away, self.once = serial, energy, False, None
 
     def read(self, function, address, count):
         if self.away:
             return SILENT
         text = self.serial.encode().ljust(8, b"\0")
         regs = {0: self.energy, 1: 500}
+        if self.once is not None and address == 0:
+            regs[0], self.once = self.once, None
         regs.update({10 + i: int.from_bytes(text[2 * i:2 * i + 2], "big") for i in range(4)})
         if function != 3 or any(address + i not in regs for i in range(count)):
             return 2
@@ -41,7 +44,8 @@ class Values(Case):
     def setUp(self):
         super().setUp()
         self.meter = Meter("A-100")
-        self.slave = Slave({1: self.meter})
+        self.other = Meter("C-300", 65530)
+        self.slave = Slave({1: self.meter, 2: self.other})
         self.stack.callback(self.slave.stop)
         self.gw = Gateway(self.args.bin, os.path.join(self.folder, "gw"))
         self.stack.callback(self.gw.kill)
@@ -50,6 +54,7 @@ class Values(Case):
   plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 100ms}}
 devices:
   m: {{bus: plant, unit: 1, profile: ./meter.yaml, every: 200ms}}
+  n: {{bus: plant, unit: 2, profile: ./meter.yaml, every: 200ms}}
 """, every="1s")
 
     def start(self):
@@ -64,9 +69,9 @@ devices:
         until(lambda: any(c == code for c, _ in self.events()), 30, code)
         return next(t for c, t in self.events() if c == code)
 
-    def newest(self, point):
+    def newest(self, point, device="m"):
         """(value, quality) of the newest reading of the store."""
-        rows = [r for r in self.gw.export("--series", f"m/{point}")]
+        rows = self.gw.export("--series", f"{device}/{point}")
         return (rows[-1][2], int(rows[-1][3])) if rows else None
 
     def wait_newest(self, point, q):
@@ -111,6 +116,47 @@ devices:
         n = len(self.gw.export("--series", "m/energy"))
         until(lambda: len(self.gw.export("--series", "m/energy")) > n, 30, "readings", 0.2)
         self.assertEqual(self.newest("energy"), ("6000", 0), "and it stays known")
+
+
+    def becomes(self, meter, device, energy, value, q):
+        meter.energy = energy
+        until(lambda: self.newest("energy", device) == (value, q), 30, f"{value} with {q}", 0.2)
+
+    def grown(self, series, begin):
+        """(how far it grew, resets) since begin, in the chart."""
+        url = f"{self.page}/api/v1/chart?series={series}&from={begin}&to=" \
+              f"{int(time.time() * 1000) + 1000}&points=1"
+        with urllib.request.urlopen(url, timeout=10) as a:
+            chart = json.load(a)
+        return round(sum(x for x in chart["grown"] if x is not None), 6), sum(chart["resets"])
+
+    def test_E4_what_cannot_be_is_kept_flagged_and_not_counted(self):
+        begin = int(time.time() * 1000)
+        self.start()
+        self.becomes(self.meter, "m", 1000, "100", 0)
+        self.becomes(self.meter, "m", 1010, "101", 0)
+        for once, text in ((60000, "6000"), (20, "2")):
+            self.meter.once = once
+            until(lambda: any(r[2] == text and int(r[3]) == LIMITS for r in
+                              self.gw.export("--series", "m/energy")), 30, text, 0.2)
+        self.becomes(self.meter, "m", 1020, "102", 0)
+        self.becomes(self.other, "n", 65530, "6553", 0)
+        self.becomes(self.other, "n", 5, "0.5", 0)
+        # the same with what was sealed, and the rollover with its signed entry
+        until(lambda: any(c == "request.sealed" for c, _ in self.events()), 30, "the entry")
+        until(lambda: self.grown("n/energy", begin) == (1.1, 0), 30, "the rollover to be counted")
+        self.assertEqual(self.grown("m/energy", begin), (2, 0), "neither the spike nor the fall")
+        self.becomes(self.meter, "m", 30000, "3000", LIMITS)
+        at = max(int(r[1]) for r in self.gw.export("--series", "m/energy") if r[2] == "102")
+        self.assertIn("fieldpost maintain m/energy meter --from T last=102 first=3000",
+                      self.wait_event("counter.jump"))
+        self.gw.kill()  # a doubt outlives it
+        self.start()
+        self.becomes(self.meter, "m", 30001, "3000.1", LIMITS)
+        self.assertEqual(self.grown("m/energy", begin), (2, 0))
+        self.maintain("m/energy", "meter", "--from", str(at + 1), "last=102", "first=3000")
+        self.becomes(self.meter, "m", 30002, "3000.2", 0)
+        until(lambda: self.grown("m/energy", begin) == (2.2, 0), 30, "what was changed to count")
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ static struct work {
     struct store_work w;
 } works[WORKS_MAX];
 static size_t nworks;
-static struct serial {
-    char device[32], text[STORE_SERIAL_BYTES];
-} serials[DEVICES_MAX];
-static size_t nserials;
+#define NOTES_MAX 64
+static struct note {
+    char kind[16], name[64], text[STORE_NOTE_BYTES];
+} notes[NOTES_MAX];
+static size_t nnotes;
 
 void fake_reset(void)
 {
@@ -39,7 +40,7 @@ void fake_reset(void)
     if (!made)
         made = thr_cond_init(&news) == 0;
     (void)pthread_mutex_lock(&lock);
-    npolls = nevents = nworks = nserials = 0;
+    npolls = nevents = nworks = nnotes = 0;
     ndevices = nseries = 0;
     memset(health, 0, sizeof health);
     (void)pthread_mutex_unlock(&lock);
@@ -141,32 +142,33 @@ void fake_work(const char *device, const char *point, const struct store_work *w
 }
 
 /* Under the lock. */
-static struct serial *serial_of(const char *device)
+static struct note *note_of(const char *kind, const char *name)
 {
-    for (size_t i = 0; i < nserials; i++)
-        if (strcmp(serials[i].device, device) == 0)
-            return &serials[i];
+    for (size_t i = 0; i < nnotes; i++)
+        if (strcmp(notes[i].kind, kind) == 0 && strcmp(notes[i].name, name) == 0)
+            return &notes[i];
     return NULL;
 }
 
-void fake_serial(const char *device, char serial[STORE_SERIAL_BYTES])
+void fake_note(const char *kind, const char *name, char text[STORE_NOTE_BYTES])
 {
     (void)pthread_mutex_lock(&lock);
-    const struct serial *s = serial_of(device);
-    (void)snprintf(serial, STORE_SERIAL_BYTES, "%s", s ? s->text : "");
+    const struct note *n = note_of(kind, name);
+    (void)snprintf(text, STORE_NOTE_BYTES, "%s", n ? n->text : "");
     (void)pthread_mutex_unlock(&lock);
 }
 
-void fake_serial_was(const char *device, const char *serial)
+void fake_note_was(const char *kind, const char *name, const char *text)
 {
     (void)pthread_mutex_lock(&lock);
-    struct serial *s = serial_of(device);
-    if (!s && nserials < DEVICES_MAX) {
-        s = &serials[nserials++];
-        (void)snprintf(s->device, sizeof s->device, "%s", device);
+    struct note *n = note_of(kind, name);
+    if (!n && nnotes < NOTES_MAX) {
+        n = &notes[nnotes++];
+        (void)snprintf(n->kind, sizeof n->kind, "%s", kind);
+        (void)snprintf(n->name, sizeof n->name, "%s", name);
     }
-    if (s)
-        (void)snprintf(s->text, sizeof s->text, "%s", serial);
+    if (n)
+        (void)snprintf(n->text, sizeof n->text, "%s", text);
     (void)pthread_mutex_unlock(&lock);
 }
 
@@ -299,17 +301,26 @@ enum st store_work_last(struct store *s, const char *device, const char *point,
     return st;
 }
 
-enum st store_serial_get(struct store *s, const char *device, char serial[STORE_SERIAL_BYTES],
-                         struct err *e)
+enum st store_note_get(struct store *s, const char *kind, const char *name,
+                       char text[STORE_NOTE_BYTES], struct err *e)
 {
     (void)s, (void)e;
-    fake_serial(device, serial);
-    return serial[0] ? ST_OK : ST_NOT_FOUND;
+    fake_note(kind, name, text);
+    return text[0] ? ST_OK : ST_NOT_FOUND;
 }
 
-enum st store_serial_set(struct store *s, const char *device, const char *serial, struct err *e)
+enum st store_note_set(struct store *s, const char *kind, const char *name, const char *text,
+                       struct err *e)
 {
     (void)s, (void)e;
-    fake_serial_was(device, serial);
+    fake_note_was(kind, name, text);
+    return ST_OK;
+}
+
+enum st store_meter_rolled(struct store *s, const char *device, const char *point, int64_t at_ms,
+                           struct num last, struct num first, struct err *e)
+{
+    (void)s, (void)e;
+    fake_work(device, point, &(struct store_work){.at_ms = at_ms, .last = last, .first = first});
     return ST_OK;
 }

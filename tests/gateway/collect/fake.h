@@ -28,9 +28,9 @@ struct store_event fake_event(const char *code, size_t i);
 struct store_health fake_health(uint32_t device);
 /* What a `maintain` entry says; point "": of the whole device. */
 void fake_work(const char *device, const char *point, const struct store_work *w);
-/* The serial number that the store keeps of the device; "" when none. */
-void fake_serial(const char *device, char serial[STORE_SERIAL_BYTES]);
+/* What the store keeps of that kind ("serial" of a device, "counter" of a series); "": nothing. */
+void fake_note(const char *kind, const char *name, char text[STORE_NOTE_BYTES]);
 /* As if an earlier start had kept it. */
-void fake_serial_was(const char *device, const char *serial);
+void fake_note_was(const char *kind, const char *name, const char *text);
 
 #endif

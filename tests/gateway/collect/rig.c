@@ -59,7 +59,7 @@ static struct mono real_mono(void *ctx)
     return clk_mono(clk_real());
 }
 
-const char *rig_start_kept;
+void (*rig_before)(void);
 
 void rig_start(struct rig *r, const char *text)
 {
@@ -84,8 +84,8 @@ void rig_start(struct rig *r, const char *text)
         fail_msg("%s", why);
     assert_int_equal(st, ST_OK);
     fake_reset();
-    if (rig_start_kept)
-        fake_serial_was("m", rig_start_kept);
+    if (rig_before)
+        rig_before();
     assert_int_equal(collect_declare(r->room, NULL, &e), ST_OK);
     assert_int_equal(thr_stop_open(&r->stop, &e), ST_OK);
     r->clk = (struct clk){shifted_now, real_mono, NULL, r};

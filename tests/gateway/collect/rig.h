@@ -16,8 +16,8 @@ struct rig {
     _Atomic int64_t shift_ms; /* of the clock's UTC */
 };
 
-/* The serial number by which the device "m" was known to an earlier start; NULL: there was none. */
-extern const char *rig_start_kept;
+/* Called by rig_start before the thread runs, to put into the fake store what was there; NULL. */
+extern void (*rig_before)(void);
 /* Starts bus 0 of the configuration `text`; profiles named three, one, wide and meter lie beside
  * it. Fails the test when it cannot. */
 void rig_start(struct rig *r, const char *text);

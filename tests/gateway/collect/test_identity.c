@@ -75,8 +75,8 @@ static void flags_are(uint32_t device, size_t after, unsigned energy, unsigned p
 
 static void kept(const char *device, const char *serial)
 {
-    char text[STORE_SERIAL_BYTES];
-    fake_serial(device, text);
+    char text[STORE_NOTE_BYTES];
+    fake_note("serial", device, text);
     assert_string_equal(text, serial);
 }
 
@@ -110,6 +110,11 @@ static void a_change_that_nobody_declared_is_flagged_from_the_first_reading_on(v
     assert_int_equal(fake_events("device.changed"), 1);
 }
 
+static void is_known_as_4700(void)
+{
+    fake_note_was("serial", "m", "4700");
+}
+
 static void a_change_while_the_gateway_was_off_is_seen_at_its_start(void **state)
 {
     (void)state;
@@ -118,9 +123,9 @@ static void a_change_while_the_gateway_was_off_is_seen_at_its_start(void **state
     start(one_meter);
     (void)rig_stop(&rig);
     rig.dir = NULL;
-    rig_start_kept = "4700";
+    rig_before = is_known_as_4700;
     start(one_meter);
-    rig_start_kept = NULL;
+    rig_before = NULL;
     flags_are(0, 0, WIRE_Q_FAULT, WIRE_Q_FAULT);
     kept("m", "4700");
 }
