@@ -563,10 +563,11 @@ struct collect_bus {
     struct collect_push *push;  /* NULL: it is asked */
     struct store_value *values; /* of one poll */
     struct collect_teller teller;
-    bool full;            /* the store refused the last poll */
-    bool lost;            /* the line is down */
-    bool echo, echo_told; /* what is sent comes back */
-    struct mono asked_at; /* it was looked whether somebody wants a probe now */
+    bool full;                          /* the store refused the last poll */
+    bool lost;                          /* the line is down */
+    bool echo, echo_told;               /* what is sent comes back */
+    struct mono asked_at;               /* it was looked whether somebody wants a probe now */
+    const struct collect_device *cable; /* told: the cable is broken before it */
 };
 
 struct collect {
@@ -589,6 +590,10 @@ void collect_device_probe(const struct collect_bus_job *job, struct collect_bus 
                           struct collect_device *d);
 /* Ends the back-off of the units for which somebody asked that (collect_probe_ask). */
 void collect_probe_take(const struct collect_bus_job *job, struct collect_bus *b);
+
+/* After each poll: whether all devices from one `cable_order` on are silent, while one before
+ * answers. Tells it, and sets their health. */
+void collect_cable_judge(const struct collect_bus_job *job, struct collect_bus *b);
 
 /* ---- ticks: multiples of the period in UTC. Pure. ------------------------------------------ */
 

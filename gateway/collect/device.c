@@ -363,6 +363,8 @@ static void note(struct round *r, struct mono start)
                     "the adapter of bus %s gives back what is sent; that is seen and left out",
                     r->b->cfg->id);
     }
+    if (r->fault != COLLECT_LOST)
+        collect_cable_judge(r->job, r->b);
 }
 
 /* Counts failures and sets the next probe. A line that is down says nothing about the device. */

@@ -1,5 +1,6 @@
-/* Who answers: a meter that was changed, or two whose cables were interchanged, is asked about, and
- * what it says is flagged until somebody says what was done. */
+/* Who answers, and who does not along a broken cable: a meter that was changed, or two whose cables
+ * were interchanged, is asked about, and what it says is flagged until somebody says what was done.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -196,6 +197,42 @@ static void a_device_that_is_mute_about_its_number_alone_is_read_all_the_same(vo
     kept("m", "");
 }
 
+static void silence_from_one_place_on_names_where_the_cable_is_broken(void **state)
+{
+    (void)state;
+    start("  d: {bus: plant, unit: 4, profile: one, every: 200ms, cable_order: 40}\n"
+          "  a: {bus: plant, unit: 1, profile: one, every: 200ms, cable_order: 10}\n"
+          "  c: {bus: plant, unit: 3, profile: one, every: 200ms, cable_order: 30}\n"
+          "  b: {bus: plant, unit: 2, profile: one, every: 200ms, cable_order: 20}\n"
+          "  x: {bus: plant, unit: 5, profile: one, every: 200ms}\n");
+    for (uint32_t d = 0; d < 5; d++)
+        assert_int_not_equal(fake_wait_poll(d, true, 0), SIZE_MAX);
+    /* one alone, and one before others that answer, are at fault themselves */
+    away(4, true);
+    away(2, true);
+    assert_true(fake_wait_events("device.silent", 2));
+    assert_int_not_equal(fake_wait_poll(1, true, fake_count()), SIZE_MAX);
+    assert_int_equal(fake_events("bus.cable"), 0);
+    away(2, false);
+    assert_true(fake_wait_events("device.good", 1));
+    away(3, true);
+    assert_true(fake_wait_events("bus.cable", 1));
+    struct store_event ev = fake_event("bus.cable", 0);
+    assert_string_equal(ev.subject, "plant");
+    assert_non_null(strstr(ev.text, "broken after b (place 20), before c?"));
+    assert_int_not_equal(fake_wait_poll(3, true, fake_count()), SIZE_MAX);
+    assert_non_null(strstr(fake_health(0).text, "broken after b"));
+    assert_non_null(strstr(fake_health(2).text, "broken after b"));
+    assert_string_equal(fake_health(4).text, ""); /* whose place nobody said */
+    away(3, false);
+    away(4, false);
+    assert_int_not_equal(fake_wait_poll(0, true, fake_count()), SIZE_MAX);
+    assert_int_not_equal(fake_wait_poll(2, true, fake_count()), SIZE_MAX);
+    assert_true(fake_wait_events("device.good", 3));
+    assert_string_equal(fake_health(2).text, "");
+    assert_int_equal(fake_events("bus.cable"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +246,7 @@ int main(void)
                                   end),
         cmocka_unit_test_teardown(a_device_that_is_mute_about_its_number_alone_is_read_all_the_same,
                                   end),
+        cmocka_unit_test_teardown(silence_from_one_place_on_names_where_the_cable_is_broken, end),
     };
     return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
 }
