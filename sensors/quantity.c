@@ -1,8 +1,9 @@
 #include "sensors/quantity.h"
 
-#define LIMITS(lo, hi) true, (lo), (hi), false, 0
-#define GROWS(lo, hi, most) true, (lo), (hi), true, (most)
-#define NO_LIMITS false, 0, 0, false, 0
+#define LIMITS(lo, hi) true, (lo), (hi), false, 0, 0
+#define MOVES(lo, hi, hours) true, (lo), (hi), false, 0, (hours)
+#define GROWS(lo, hi, most) true, (lo), (hi), true, (most), 0
+#define NO_LIMITS false, 0, 0, false, 0, 0
 #define QUANTITY(id, key, unit, decimals, limits, domain, vi, en)                                  \
     {id, #key, unit, decimals, limits, QUANTITY_##domain, vi, en},
 

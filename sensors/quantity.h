@@ -30,6 +30,7 @@ struct quantity {
     int64_t min, max; /* plausible limits, inclusive, in 10^-decimals units */
     bool counter; /* only grows until it starts over (energy, rain): differences mean something */
     int64_t most_per_hour; /* that a counter grows, in 10^-decimals units; 0: not known */
+    uint16_t stuck_hours;  /* a sensor that says the same so long is stuck; 0: it may rest */
     enum quantity_domain domain;
     const char *vi, *en; /* labels, UTF-8 */
 };

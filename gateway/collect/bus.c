@@ -103,8 +103,10 @@ void collect_bus_main(void *collect_bus_job)
         return;
     }
     collect_who_load(job, b);
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n; i++) {
         collect_counters_load(job, b->devices[i]);
+        collect_rests_load(job, b->devices[i]);
+    }
     struct clk_time t = clk_now(job->clk);
     for (size_t i = 0; i < b->n; i++)
         collect_tick_start(b->devices[i], t.utc_ms, clk_mono(job->clk));

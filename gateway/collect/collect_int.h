@@ -81,6 +81,7 @@ struct collect_point {
     int64_t function, address, count;
     int type, order;
     struct num scale, offset, valid[2];
+    int64_t stuck_ms;              /* 0: as the quantity says */
     struct num max_rate, rollover; /* of a counter; NUM_NONE: the file does not say */
     struct cfg_ints no_value;
     const struct quantity *quantity;
@@ -505,6 +506,22 @@ void collect_counters_load(const struct collect_bus_job *job, struct collect_dev
 void collect_counters_judge(const struct collect_bus_job *job, struct collect_device *d,
                             struct store_value *v);
 
+/* ---- sensors that are stuck (stuck.c) ------------------------------------------------------- */
+
+/* What never rests and says the same for too long is flagged (2) until it changes. */
+struct collect_rest {
+    int64_t limit_ms; /* 0: it may rest */
+    bool has, stuck;
+    struct num v;
+    struct mono since;
+};
+enum st collect_rests_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
+void collect_rests_done(struct collect_device *d);
+/* At the start of the bus's thread: those that were stuck. */
+void collect_rests_load(const struct collect_bus_job *job, struct collect_device *d);
+void collect_rests_judge(const struct collect_bus_job *job, struct collect_device *d,
+                         struct store_value *v);
+
 /* ---- devices and buses --------------------------------------------------------------------- */
 
 /* What has been told of a device or bus as an event, and how often it may be told. */
@@ -540,7 +557,8 @@ struct collect_device {
     char *topic;                     /* of what is sent: the filter of its messages */
     struct collect_point_seen *seen; /* one per point of a mapping */
     struct collect_who who;
-    struct collect_counter *counters; /* one per point of the profile */
+    struct collect_counter *counters; /* one per point of the profile, and so are these */
+    struct collect_rest *rests;
 };
 /* The point of the profile that value i of a poll is of, and how many values there are. */
 static inline uint16_t collect_device_point(const struct collect_device *d, size_t i)

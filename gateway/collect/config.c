@@ -403,6 +403,8 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
         st = collect_who_open(d, e);
     if (st == ST_OK)
         st = collect_counters_open(d, e);
+    if (st == ST_OK)
+        st = collect_rests_open(d, e);
     if (st == ST_OK && d->plan.nitems == 0 && cfg_complaints(c, NULL) == before)
         cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
     return st;
@@ -490,6 +492,7 @@ void collect_close(struct collect *k)
         collect_push_close_device(&k->devices[i]);
         collect_who_done(&k->devices[i]);
         collect_counters_done(&k->devices[i]);
+        collect_rests_done(&k->devices[i]);
         free(k->devices[i].wanted);
     }
     for (size_t i = 0; i < k->nprofiles; i++)

@@ -227,6 +227,7 @@ static void flag(struct round *r)
         if (d->who.apart[collect_device_point(d, i)])
             r->v[i].q |= WIRE_Q_FAULT;
     collect_counters_judge(r->job, r->d, r->v);
+    collect_rests_judge(r->job, r->d, r->v);
 }
 
 /* Strings are identity: read when a device appears, told when they are new. */

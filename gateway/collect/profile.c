@@ -39,6 +39,8 @@ static const struct cfg_field point_fields[] = {
      .help = "[min, max]: narrower than the quantity's limits"},
     {POINT("no_value", no_value), .kind = CFG_INTS,
      .help = "raw values that stand for no value, four at most"},
+    {POINT("stuck", stuck_ms), .kind = CFG_TIME, .min = 60e3, .max = 366 * 86400e3,
+     .help = "a sensor that says the same so long is stuck; absent: as its quantity says"},
     {POINT("max_rate", max_rate), .kind = CFG_DECIMAL,
      .help = "most that a counter grows in an hour; absent: as its quantity says"},
     {POINT("rollover", rollover), .kind = CFG_DECIMAL,

@@ -41,6 +41,7 @@ static const struct cfg_field point_fields[] = {
     {.key = "offset", .kind = CFG_DECIMAL, .offset = POINT(offset), .dflt = "0"},
     {.key = "valid", .kind = CFG_RANGE, .offset = POINT(valid)},
     {.key = "no_value", .kind = CFG_INTS, .offset = POINT(no_value)},
+    {.key = "stuck", .kind = CFG_TIME, .offset = POINT(stuck_ms)},
     {.key = "max_rate", .kind = CFG_DECIMAL, .offset = POINT(max_rate)},
     {.key = "rollover", .kind = CFG_DECIMAL, .offset = POINT(rollover)},
     {.key = "identity", .kind = CFG_STRING, .offset = POINT(identity)},

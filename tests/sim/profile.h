@@ -7,8 +7,8 @@
 
 struct sim_profile_point {
     char *name, *quantity, *identity;
-    int64_t function, address, count; /* count: registers of a string */
-    int type, order;                  /* enum sim_type, enum sim_order */
+    int64_t function, address, count, stuck_ms; /* count: registers of a string */
+    int type, order;                            /* enum sim_type, enum sim_order */
     struct num scale, offset, valid[2], max_rate, rollover;
     struct cfg_ints no_value;
 };

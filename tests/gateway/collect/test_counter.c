@@ -1,4 +1,5 @@
-/* E4: a counter that falls or jumps is flagged where that cannot be, and goes on where it can. */
+/* E4: a counter that falls or jumps is flagged where that cannot be, and goes on where it can. I3:
+ * a sensor that is stuck is flagged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,9 +23,11 @@ static const char profile[] =
     "  - {name: dial, quantity: water_total, function: 3, address: 1, type: f32, max_rate: 60, "
     "rollover: 999999}\n"
     "  - {name: pulses, quantity: counter, function: 3, address: 3, type: u16}\n"
-    "  - {name: power, quantity: active_power, function: 3, address: 4, type: u16}\n";
+    "  - {name: power, quantity: active_power, function: 3, address: 4, type: u16}\n"
+    "  - {name: noise, quantity: noise, function: 3, address: 5, type: u16, scale: 0.1}\n"
+    "  - {name: heat, quantity: number, function: 3, address: 6, type: u16, stuck: 2h}\n";
 
-enum { ENERGY, DIAL, PULSES, POWER, N };
+enum { ENERGY, DIAL, PULSES, POWER, NOISE, HEAT, N };
 
 static struct site {
     char *dir;
@@ -77,6 +80,7 @@ static void open_site(void)
     site.clk = (struct clk){now, mono, NULL, NULL};
     site.job = (struct collect_bus_job){.collect = site.room, .clk = &site.clk};
     collect_counters_load(&site.job, &site.room->devices[0]);
+    collect_rests_load(&site.job, &site.room->devices[0]);
 }
 
 static void close_site(void)
@@ -119,6 +123,7 @@ static unsigned shows(int point, double v)
     assert_true(at < N);
     values[at].v = point == DIAL ? num_flt(v) : num_dec((int64_t)(v * 10 + 0.5), -1);
     collect_counters_judge(&site.job, d, values);
+    collect_rests_judge(&site.job, d, values);
     return values[at].q;
 }
 
@@ -254,6 +259,33 @@ static void a_rollover_without_a_clock_says_that_it_is_not_counted(void **state)
     assert_non_null(strstr(fake_event("counter.rollover", 0).text, "not counted"));
 }
 
+static void what_never_rests_is_stuck_after_its_hours(void **state)
+{
+    char text[STORE_NOTE_BYTES];
+    (void)state;
+    assert_int_equal(shows(NOISE, 55.5), 0);
+    assert_int_equal(shows(HEAT, 20), 0);
+    assert_int_equal(shows(POWER, 0), 0);
+    assert_int_equal(after(3600, NOISE, 55.6), 0);
+    for (int i = 1; i < 6; i++)
+        assert_int_equal(after(3600, NOISE, 55.6), 0);
+    assert_int_equal(shows(HEAT, 20), WIRE_Q_STUCK); /* as its profile says */
+    assert_int_equal(after(3600, NOISE, 55.6), WIRE_Q_STUCK);
+    assert_int_equal(after(3600, NOISE, 55.6), WIRE_Q_STUCK);
+    assert_int_equal(after(100 * 3600, POWER, 0), 0); /* what may rest */
+    assert_int_equal(fake_events("sensor.stuck"), 2);
+    assert_string_equal(fake_event("sensor.stuck", 1).subject, "m/noise");
+    close_site();
+    open_site();
+    assert_int_equal(shows(NOISE, 55.6), WIRE_Q_STUCK); /* a restart moves nothing */
+    assert_int_equal(after(10, NOISE, 55.7), 0);
+    assert_int_equal(fake_events("sensor.moves"), 1);
+    fake_note("stuck", "m/noise", text);
+    assert_string_equal(text, "");
+    assert_int_equal(after(3600, NOISE, 55.7), 0);
+    assert_int_equal(shows(HEAT, 21), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rollover_goes_on_with_what_its_width_says, begin, end),
         cmocka_unit_test_setup_teardown(a_rollover_without_a_clock_says_that_it_is_not_counted,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(what_never_rests_is_stuck_after_its_hours, begin, end),
     };
     return cmocka_run_group_tests_name("counter", tests, NULL, NULL);
 }
