@@ -102,11 +102,7 @@ void collect_bus_main(void *collect_bus_job)
         collect_push_main(job, b);
         return;
     }
-    collect_who_load(job, b);
-    for (size_t i = 0; i < b->n; i++) {
-        collect_counters_load(job, b->devices[i]);
-        collect_rests_load(job, b->devices[i]);
-    }
+    collect_notes_load(job, b);
     struct clk_time t = clk_now(job->clk);
     for (size_t i = 0; i < b->n; i++)
         collect_tick_start(b->devices[i], t.utc_ms, clk_mono(job->clk));

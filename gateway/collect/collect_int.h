@@ -468,8 +468,9 @@ struct collect_bus_job;
 struct collect_device;
 enum st collect_who_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_who_done(struct collect_device *d);
-/* At the start of the bus's thread: what its devices were last known by. */
-void collect_who_load(const struct collect_bus_job *job, struct collect_bus *b);
+/* Takes a note of before the restart: the serial number. */
+void collect_who_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                      const char *text);
 /* Whether the serial number is to be read now, with which request; *at: its place therein. */
 bool collect_who_due(const struct collect_device *d, struct mono now, struct collect_request *q,
                      uint16_t *at);
@@ -500,8 +501,9 @@ struct collect_counter {
 };
 enum st collect_counters_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_counters_done(struct collect_device *d);
-/* At the start of the bus's thread: those that were in doubt. */
-void collect_counters_load(const struct collect_bus_job *job, struct collect_device *d);
+/* Takes a note of before the restart: one that was in doubt. */
+void collect_counter_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                          const char *text);
 /* Flags the values of one poll, and tells what is news. */
 void collect_counters_judge(const struct collect_bus_job *job, struct collect_device *d,
                             struct store_value *v);
@@ -517,8 +519,9 @@ struct collect_rest {
 };
 enum st collect_rests_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_rests_done(struct collect_device *d);
-/* At the start of the bus's thread: those that were stuck. */
-void collect_rests_load(const struct collect_bus_job *job, struct collect_device *d);
+/* Takes a note of before the restart: one that was stuck. */
+void collect_rest_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                       const char *text);
 void collect_rests_judge(const struct collect_bus_job *job, struct collect_device *d,
                          struct store_value *v);
 
@@ -609,6 +612,8 @@ void collect_device_probe(const struct collect_bus_job *job, struct collect_bus 
 /* Ends the back-off of the units for which somebody asked that (collect_probe_ask). */
 void collect_probe_take(const struct collect_bus_job *job, struct collect_bus *b);
 
+/* At the start of the bus's thread: hands all notes of its devices to the three above. */
+void collect_notes_load(const struct collect_bus_job *job, struct collect_bus *b);
 /* After each poll: whether all devices from one `cable_order` on are silent, while one before
  * answers. Tells it, and sets their health. */
 void collect_cable_judge(const struct collect_bus_job *job, struct collect_bus *b);

@@ -94,31 +94,27 @@ static void keep(const struct collect_bus_job *job, const struct collect_device 
                     "a restart would not know what it showed before: %s", e.text);
 }
 
-void collect_counters_load(const struct collect_bus_job *job, struct collect_device *d)
+void collect_counter_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                          const char *text)
 {
     struct clk_time t = clk_now(job->clk);
     struct mono now = clk_mono(job->clk);
-    for (size_t i = 0; i < d->profile->n; i++) {
-        struct collect_counter *c = &d->counters[i];
-        char series[WIRE_SERIES_BYTES], text[STORE_NOTE_BYTES] = "", *save = NULL;
-        series_of(d, i, series);
-        if (!c->is || !d->wanted[i] ||
-            store_note_get(job->store, "counter", series, text, NULL) != ST_OK)
-            continue;
-        const char *part[4] = {strtok_r(text, " ", &save)};
-        for (size_t k = 1; k < 4 && part[k - 1]; k++)
-            part[k] = strtok_r(NULL, " ", &save);
-        if (!part[3] || !num_parse(part[0], &c->base) || !num_parse(part[2], &c->odd))
-            continue;
-        c->base_ms = strtoll(part[1], NULL, 10);
-        c->odd_ms = strtoll(part[3], NULL, 10);
-        bool known = t.grade != CLK_UNKNOWN && t.utc_ms > c->odd_ms && c->odd_ms > c->base_ms;
-        c->base_at.ms = known ? now.ms - (t.utc_ms - c->base_ms) : now.ms;
-        c->odd_at.ms = known ? now.ms - (t.utc_ms - c->odd_ms) : now.ms;
-        c->since = now;
-        c->seen = 1;
-        c->has = c->doubted = true;
-    }
+    struct collect_counter *c = &d->counters[point];
+    char copy[STORE_NOTE_BYTES], *save = NULL;
+    const char *part[4] = {NULL};
+    (void)snprintf(copy, sizeof copy, "%s", text);
+    for (size_t k = 0; k < 4 && (k == 0 || part[k - 1]); k++)
+        part[k] = strtok_r(k == 0 ? copy : NULL, " ", &save);
+    if (!c->is || !part[3] || !num_parse(part[0], &c->base) || !num_parse(part[2], &c->odd))
+        return;
+    c->base_ms = strtoll(part[1], NULL, 10);
+    c->odd_ms = strtoll(part[3], NULL, 10);
+    bool known = t.grade != CLK_UNKNOWN && t.utc_ms > c->odd_ms && c->odd_ms > c->base_ms;
+    c->base_at.ms = known ? now.ms - (t.utc_ms - c->base_ms) : now.ms;
+    c->odd_at.ms = known ? now.ms - (t.utc_ms - c->odd_ms) : now.ms;
+    c->since = now;
+    c->seen = 1;
+    c->has = c->doubted = true;
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */

@@ -33,22 +33,13 @@ void collect_who_done(struct collect_device *d)
     d->who.apart = NULL;
 }
 
-void collect_who_load(const struct collect_bus_job *job, struct collect_bus *b)
+void collect_who_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                      const char *text)
 {
-    for (size_t i = 0; i < b->n; i++) {
-        struct collect_who *w = &b->devices[i]->who;
-        char known[STORE_NOTE_BYTES] = "";
-        struct err e;
-        if (w->point < 0)
-            continue;
-        enum st st = store_note_get(job->store, "serial", b->devices[i]->cfg->id, known, &e);
-        if (st != ST_OK && st != ST_NOT_FOUND && st != ST_STOPPED)
-            store_event(job->store, STORE_WARNING, "device.unknown", b->devices[i]->cfg->id,
-                        "which serial number it had cannot be read: %s", e.text);
-        (void)pthread_mutex_lock(&names);
-        memcpy(w->known, known, sizeof w->known);
-        (void)pthread_mutex_unlock(&names);
-    }
+    (void)job, (void)point;
+    (void)pthread_mutex_lock(&names);
+    (void)snprintf(d->who.known, sizeof d->who.known, "%s", text);
+    (void)pthread_mutex_unlock(&names);
 }
 
 /* What is on a label and what a register holds differ by zeros in front, and by case. */

@@ -32,17 +32,13 @@ static void series_of(const struct collect_device *d, size_t point, char text[WI
     (void)snprintf(text, WIRE_SERIES_BYTES, "%s/%s", d->cfg->id, d->profile->points[point].name);
 }
 
-void collect_rests_load(const struct collect_bus_job *job, struct collect_device *d)
+void collect_rest_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                       const char *text)
 {
-    for (size_t i = 0; i < d->profile->n; i++) {
-        struct collect_rest *r = &d->rests[i];
-        char series[WIRE_SERIES_BYTES], text[STORE_NOTE_BYTES] = "";
-        series_of(d, i, series);
-        if (r->limit_ms > 0 && d->wanted[i] &&
-            store_note_get(job->store, "stuck", series, text, NULL) == ST_OK &&
-            num_parse(text, &r->v))
-            r->has = r->stuck = true;
-    }
+    struct collect_rest *r = &d->rests[point];
+    (void)job;
+    if (r->limit_ms > 0 && num_parse(text, &r->v))
+        r->has = r->stuck = true;
 }
 
 /* A note that cannot be written costs no more than the time over again. */

@@ -656,12 +656,14 @@ struct store_work {
  * names the new serial number; else the newest change of a meter of this series. ST_NOT_FOUND. */
 enum st store_work_last(struct store *s, const char *device, const char *point,
                         struct store_work *out, struct err *e) ST_MUST_CHECK;
-/* A short text that is kept over restarts, of a kind ("serial", "counter") and a device or series.
- * ST_NOT_FOUND: there is none. Setting writes a transaction: for what changes seldom. */
-enum st store_note_get(struct store *s, const char *kind, const char *name,
-                       char text[STORE_NOTE_BYTES], struct err *e) ST_MUST_CHECK;
+/* A short text that is kept over restarts, of a kind ("serial", "counter") and a device or series;
+ * "": none. Writes a transaction: for what changes seldom. */
 enum st store_note_set(struct store *s, const char *kind, const char *name, const char *text,
                        struct err *e) ST_MUST_CHECK;
+/* Tells each note of that kind, on the writer's thread: `each` must be short. */
+enum st store_notes_each(struct store *s, const char *kind,
+                         void (*each)(void *ctx, const char *name, const char *text), void *ctx,
+                         struct err *e) ST_MUST_CHECK;
 /* Asks for a `meter` entry of the series, in the gateway's own name: it went on from `first` at
  * at_ms, where it would have shown `last`. Writes a file; ST_FULL: too many wait. */
 enum st store_meter_rolled(struct store *s, const char *device, const char *point, int64_t at_ms,

@@ -85,33 +85,45 @@ enum st store_work_last(struct store *s, const char *device, const char *point,
 
 struct note {
     char key[WIRE_SERIES_BYTES + 16];
-    char *text;
+    const char *text;
 };
 
-static struct note note_of(const char *kind, const char *name, char *text)
+struct walk {
+    const char *kind;
+    void (*each)(void *ctx, const char *name, const char *text);
+    void *ctx;
+};
+
+/* All keys from "kind " to "kind!", the next character. */
+static enum st each_call(struct store *s, void *arg, struct err *e)
 {
-    struct note n = {.text = text};
-    (void)snprintf(n.key, sizeof n.key, "%s %s", kind, name);
-    return n;
+    const struct walk *w = arg;
+    char from[32], to[32], text[STORE_NOTE_BYTES];
+    enum st st;
+    (void)snprintf(from, sizeof from, "%s ", w->kind);
+    (void)snprintf(to, sizeof to, "%s!", w->kind);
+    sqlite3_stmt *q = store_db_use(&s->db, SQL_META_EACH, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, from, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, to, -1, SQLITE_STATIC);
+    while ((st = store_db_row(&s->db, q, e)) == ST_OK) {
+        const char *key = (const char *)sqlite3_column_text(q, 0);
+        int n = sqlite3_column_bytes(q, 1);
+        (void)snprintf(text, sizeof text, "%.*s", n,
+                       n > 0 ? (const char *)sqlite3_column_blob(q, 1) : "");
+        if (key && text[0])
+            w->each(w->ctx, key + strlen(from), text);
+    }
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static enum st get_call(struct store *s, void *arg, struct err *e)
+enum st store_notes_each(struct store *s, const char *kind,
+                         void (*each)(void *ctx, const char *name, const char *text), void *ctx,
+                         struct err *e)
 {
-    const struct note *n = arg;
-    struct buf b;
-    buf_init(&b, STORE_NOTE_BYTES - 1);
-    enum st st = store_meta_get(s, n->key, &b, e);
-    if (st == ST_OK)
-        (void)snprintf(n->text, STORE_NOTE_BYTES, "%.*s", (int)b.n, (const char *)b.p);
-    buf_done(&b);
-    return st;
-}
-
-enum st store_note_get(struct store *s, const char *kind, const char *name,
-                       char text[STORE_NOTE_BYTES], struct err *e)
-{
-    struct note n = note_of(kind, name, text);
-    return store_call(s, get_call, &n, e);
+    struct walk w = {kind, each, ctx};
+    return store_call(s, each_call, &w, e);
 }
 
 static enum st set_call(struct store *s, void *arg, struct err *e)
@@ -123,9 +135,10 @@ static enum st set_call(struct store *s, void *arg, struct err *e)
 enum st store_note_set(struct store *s, const char *kind, const char *name, const char *text,
                        struct err *e)
 {
-    char copy[STORE_NOTE_BYTES];
-    (void)snprintf(copy, sizeof copy, "%s", text);
-    struct note n = note_of(kind, name, copy);
+    struct note n = {.text = text};
+    if (strlen(text) >= STORE_NOTE_BYTES)
+        return err_set(e, ST_BAD, "store: a note of %zu bytes", strlen(text));
+    (void)snprintf(n.key, sizeof n.key, "%s %s", kind, name);
     return store_call(s, set_call, &n, e);
 }
 

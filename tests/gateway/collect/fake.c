@@ -301,12 +301,17 @@ enum st store_work_last(struct store *s, const char *device, const char *point,
     return st;
 }
 
-enum st store_note_get(struct store *s, const char *kind, const char *name,
-                       char text[STORE_NOTE_BYTES], struct err *e)
+enum st store_notes_each(struct store *s, const char *kind,
+                         void (*each)(void *ctx, const char *name, const char *text), void *ctx,
+                         struct err *e)
 {
     (void)s, (void)e;
-    fake_note(kind, name, text);
-    return text[0] ? ST_OK : ST_NOT_FOUND;
+    (void)pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < nnotes; i++)
+        if (strcmp(notes[i].kind, kind) == 0 && notes[i].text[0])
+            each(ctx, notes[i].name, notes[i].text);
+    (void)pthread_mutex_unlock(&lock);
+    return ST_OK;
 }
 
 enum st store_note_set(struct store *s, const char *kind, const char *name, const char *text,

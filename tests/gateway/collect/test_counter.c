@@ -79,8 +79,7 @@ static void open_site(void)
     assert_int_equal(collect_declare(site.room, NULL, &e), ST_OK);
     site.clk = (struct clk){now, mono, NULL, NULL};
     site.job = (struct collect_bus_job){.collect = site.room, .clk = &site.clk};
-    collect_counters_load(&site.job, &site.room->devices[0]);
-    collect_rests_load(&site.job, &site.room->devices[0]);
+    collect_notes_load(&site.job, &site.room->buses[0]);
 }
 
 static void close_site(void)
