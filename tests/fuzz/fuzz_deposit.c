@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed)
 {
-    size_t hash;
+    size_t hash = 0;
     struct wire_span config;
     uint8_t is[WIRE_HASH_BYTES];
     n = envelope_mutate(data, n, max, seed);
