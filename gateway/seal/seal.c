@@ -351,11 +351,15 @@ static enum st seal_old(struct seal *l, struct err *e)
         ERR_TRY(seal_restamp_old(l, f->boot, e));
         (void)store_frames(l->store, &f);
         bool unknown = f->grade == CLK_UNKNOWN;
-        if (unknown != l->from_unknown) { /* that run changed its time base and sealed no more */
+        /* that run changed its time base and sealed no more */
+        if (unknown != l->from_unknown || seal_starts_rebased(l, f->boot)) {
             l->from_ms = !unknown && l->known_end_ms ? l->known_end_ms : f->t_ms;
             l->from_unknown = unknown;
             l->step = true;
-            gaps_off(l->gaps, l->from_ms, f->t_ms, l->silence);
+            if (unknown)
+                gaps_restart(l->gaps, f->t_ms); /* the time before cannot be told on that clock */
+            else
+                gaps_off(l->gaps, l->from_ms, f->t_ms, l->silence);
         }
         ERR_TRY(seal_cut_group(l, INT64_MIN, e));
     }

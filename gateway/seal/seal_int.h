@@ -204,6 +204,9 @@ enum st seal_starts_offset(struct seal *l, uint8_t boot[WIRE_ID_BYTES], struct s
                            struct err *e);
 /* The windows of a start before this one ended on the same time since boot. */
 bool seal_starts_abut(const struct seal *l);
+/* Whether the time since boot of that start is another boot's of the machine than what was sealed
+ * last without a clock: the window before does not go on in it. */
+bool seal_starts_rebased(const struct seal *l, const uint8_t *boot);
 /* Frames of a start before this one get their time, where it is known. */
 enum st seal_restamp_old(struct seal *l, const uint8_t *boot, struct err *e);
 /* A batch was sealed: remembers it where a `time` entry may have to name it. */

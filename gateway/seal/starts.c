@@ -125,7 +125,9 @@ static void drop_told(struct seal *l)
 
 enum st seal_starts_save(struct seal *l, struct err *e)
 {
-    if (l->told && l->old_done && l->chain.window_to_ms >= SEAL_KNOWN_MS)
+    /* a window of before, which an entry brought to light, is not the one that goes on */
+    if (l->told && l->old_done && l->chain.window_to_ms >= SEAL_KNOWN_MS &&
+        l->chain.window_to_ms >= l->known_end_ms)
         drop_told(l);
     if (!l->blind_unsaved || !l->blind.same_boot)
         return ST_OK;
@@ -316,6 +318,12 @@ bool seal_starts_abut(const struct seal *l)
     const struct store_start *last = last_sealed(l);
     return is_unknown(l) && l->from_unknown && l->blind.same_boot && last && !last->moved &&
            !is_boot(last->boot, store_boot(l->store));
+}
+
+bool seal_starts_rebased(const struct seal *l, const uint8_t *boot)
+{
+    return l->from_unknown && l->chain.last_seq && !is_boot(boot, l->chain.last_boot) &&
+           !last_sealed(l);
 }
 
 enum st seal_restamp_old(struct seal *l, const uint8_t *boot, struct err *e)
