@@ -66,7 +66,7 @@ static const char *self;
 static void ends_with(const char *which, const char *message)
 {
     char command[1000], text[65536];
-    snprintf(command, sizeof command, "%s %s 2>&1", self, which);
+    snprintf(command, sizeof command, EMULATOR " %s %s 2>&1", self, which);
     FILE *f = popen(command, "r");
     assert_non_null(f);
     text[fread(text, 1, sizeof text - 1, f)] = '\0';
