@@ -16,6 +16,8 @@
 #include "gateway/base/user.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/config.h"
+#include "gateway/cli/page.h"
+#include "gateway/cli/site.h"
 
 #define MACHINE_ID_BYTES 128
 #define LARGE_BYTES (64 * 1024) /* allocations from here on are mappings of their own */
@@ -26,12 +28,18 @@ struct start {
     struct signer *signer;
 };
 
+#define PAGE_AGAIN_MS 15000
+
 struct line {
     struct cli_config c;
     const struct clk *clk;
     struct store *store;
     struct seal *seal;
     struct web *web;
+    struct cli_site site;
+    struct web_site page;
+    struct mono page_due; /* it could not be opened: when it is tried again */
+    bool page_down;
     struct thr_stop stop;
     struct thr *threads;
     size_t nthreads;
@@ -39,8 +47,10 @@ struct line {
     atomic_bool writer_stop;
     atomic_uint writer_beats;
     struct collect_bus_job *bus_jobs;
+    struct collect_ctl *ctl;
     struct uplink_job *uplink_jobs;
     struct connectivity_job connectivity_job;
+    bool same_boot; /* the machine has not booted since the run before */
 };
 
 /* The writer: the store's journal and the seals, on one thread. */
@@ -52,6 +62,7 @@ static void writer_main(void *arg)
     while (!atomic_load(&l->writer_stop)) {
         struct err e;
         atomic_fetch_add(&l->writer_beats, 1);
+        atomic_store(&l->site.writer_ms, clk_mono(l->clk).ms);
         if (store_step(l->store, false, &e) != ST_OK)
             log_limited(&store_limit, 2, LOG_LEVEL_ERROR, "%s", e.text);
         if (seal_step(l->seal, &e) != ST_OK)
@@ -64,6 +75,7 @@ static void writer_main(void *arg)
             (void)kill(getpid(), SIGHUP);
         }
         struct mono until = seal_due(l->seal), journal = store_due(l->store);
+        atomic_store(&l->site.writer_ms, 0);
         store_wait(l->store, journal.ms < until.ms ? journal : until);
     }
     struct err e;
@@ -98,11 +110,29 @@ static void machine_id(char id[MACHINE_ID_BYTES])
 /* ---- start, left to right ---- */
 
 /* The clock's grade rests on what earlier runs know: before anything is stamped. */
-static enum st recall_clock(struct store *s, struct err *e)
+static enum st recall_clock(struct line *l, struct err *e)
 {
     struct clk_past past;
-    ERR_TRY(store_clock_recall(s, &past, e));
+    ERR_TRY(store_clock_recall(l->store, &past, e));
     clk_recall(&past);
+    l->same_boot = past.same_boot;
+    return ST_OK;
+}
+
+/* A run that never said that it stops. */
+static enum st note_cut(struct line *l, struct err *e)
+{
+    struct store_last_run last;
+    char at[CLK_TEXT_BYTES] = "a time that is not known";
+    ERR_TRY(store_last_run(l->store, &last, e));
+    if (last.life_ms > 0)
+        clk_text(last.life_ms, at);
+    if (last.cut)
+        store_event(l->store, STORE_WARNING, l->same_boot ? "run.killed" : "power.cut",
+                    l->c.gateway.id, "%s; its last sign of life is of %s",
+                    l->same_boot ? "the program ended without a word (killed, or a fault)"
+                                 : "the machine went off without a word (power cut, or a crash)",
+                    at);
     return ST_OK;
 }
 
@@ -139,7 +169,9 @@ static enum st open_rooms(struct line *l, struct err *e)
     if (st == ST_OK)
         st = store_start(l->store, e);
     if (st == ST_OK)
-        st = recall_clock(l->store, e);
+        st = recall_clock(l, e);
+    if (st == ST_OK)
+        st = note_cut(l, e);
     if (st == ST_OK)
         st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
     if (st == ST_OK) {
@@ -169,6 +201,9 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
                                      .renews_ms = s.renews_ms};
         snprintf(out[i].id, sizeof out[i].id, "%s", uplinks_id(l->c.uplinks_room, i));
         snprintf(out[i].text, sizeof out[i].text, "%s", s.text);
+        out[i].why = s.why;
+        out[i].unproven = s.unproven;
+        out[i].clock_off_ms = s.clock_off_ms;
         out[i].cert_to_ms = s.cert_to_ms;
         snprintf(out[i].cert_text, sizeof out[i].cert_text, "%s", s.cert_text);
         out[i].trust_n = s.trust_n;
@@ -176,6 +211,21 @@ static size_t web_uplinks(void *ctx, struct web_uplink *out, size_t max)
         snprintf(out[i].trust_text, sizeof out[i].trust_text, "%s", s.trust_text);
     }
     return n < max ? n : max;
+}
+
+/* For the modem: no uplink goes, and one of them for want of the city. */
+static bool city_lost(void *ctx)
+{
+    const struct line *l = ctx;
+    bool lost = false;
+    for (size_t i = 0; i < uplinks_count(l->c.uplinks_room); i++) {
+        struct uplink_status s;
+        uplinks_status(l->c.uplinks_room, i, &s);
+        if (s.online)
+            return false;
+        lost |= s.why && strncmp(s.why, "city_", 5) == 0;
+    }
+    return lost;
 }
 
 /* Where the page is, for `fieldpost status`, when the system chose its port. */
@@ -191,31 +241,66 @@ static void note_page(struct line *l)
         log_warn("fieldpost status will not find the page: %s", e.text);
 }
 
+/* For whoever stands before it: where the page is, by what a browser shows of it, and how to get in
+ * for the first time. The code itself is no line of a log. */
+static void say_page(const struct line *l)
+{
+    struct web_users all;
+    struct wire_cert cert;
+    const char *listen = l->c.web.listen, *port = strrchr(listen, ':');
+    char print[WEB_PRINT_TEXT], at[160], url[256];
+    if (!l->web || !port)
+        return;
+    if (web_tls_read(&l->c.web, l->c.store.path, &cert, NULL, NULL) == ST_OK) {
+        web_print(cert.sha256, print);
+        log_info("the page's certificate has the SHA-256 fingerprint %s", print);
+    }
+    if (web_users_read(l->c.store.path, &all, NULL) == ST_OK && all.n == 0)
+        log_info("nobody can sign in at the page yet: fieldpost user claim prints a code");
+    (void)snprintf(at, sizeof at, "%.*s:%u", (int)(port - listen), listen, web_port(l->web));
+    if (cli_page_url(at, "/", url, sizeof url))
+        log_info("page %s", url);
+}
+
 static enum st web_post(void *ctx, const void *pack, size_t n, size_t *taken, struct err *e)
 {
     const struct line *l = ctx;
     return collect_post(l->c.collect_room, pack, n, taken, e);
 }
 
-static enum st open_web(struct line *l, struct err *e)
+static enum st open_site(struct line *l, struct err *e)
 {
     const struct cli_gateway *g = &l->c.gateway;
-    struct web_site site = {.id = g->id,
-                            .name = g->name,
-                            .territory = g->territory,
-                            .language = cli_language_text[g->language],
-                            .version = CLI_VERSION,
-                            .lat = g->location.lat,
-                            .lon = g->location.lon,
-                            .located = l->c.located,
-                            .uplinks = web_uplinks,
-                            .uplinks_ctx = l,
-                            .post = web_post,
-                            .post_ctx = l};
-    enum st st = web_open(&l->web, &l->c.web, &site, l->store, l->clk, e);
-    if (st == ST_OK)
-        note_page(l);
-    return st;
+    l->page = (struct web_site){.id = g->id,
+                                .name = g->name,
+                                .territory = g->territory,
+                                .language = cli_language_text[g->language],
+                                .version = CLI_VERSION,
+                                .lat = g->location.lat,
+                                .lon = g->location.lon,
+                                .located = l->c.located,
+                                .uplinks = web_uplinks,
+                                .uplinks_ctx = l,
+                                .post = web_post,
+                                .post_ctx = l};
+    return cli_site_open(&l->site, &l->c, l->clk, l->c.seal.signer, &l->page.rooms, e);
+}
+
+/* Readings do not wait for it. What it lacks, room on a disk, an address, a file, may be
+ * there later. */
+static void open_page(struct line *l)
+{
+    struct err e = {.text = ""};
+    bool was_down = l->page_down;
+    l->page_down = web_open(&l->web, &l->c.web, &l->page, l->store, l->clk, &e) != ST_OK;
+    l->page_due.ms = clk_mono(l->clk).ms + PAGE_AGAIN_MS;
+    if (l->page_down && !was_down) {
+        log_warn("%s: the gateway goes on without its page and tries again", e.text);
+        store_event(l->store, STORE_WARNING, "page.down", NULL, "%s", e.text);
+    } else if (was_down && !l->page_down) {
+        store_event(l->store, STORE_INFO, "page.up", NULL, "the page is there");
+        say_page(l);
+    }
 }
 
 static enum st start_thread(struct line *l, const char *name, void (*fn)(void *), void *arg,
@@ -227,12 +312,26 @@ static enum st start_thread(struct line *l, const char *name, void (*fn)(void *)
     return st;
 }
 
-/* The table of threads: the writer, one per bus, one for connectivity, one per uplink. */
+/* Readings do not wait for it: without it `fieldpost read`, `scan`, `probe` and `setup` find no
+ * gateway. */
+static void open_control(struct line *l)
+{
+    struct err e = {.text = ""};
+    if (collect_ctl_open(&l->ctl, l->c.collect_room, l->c.store.path, l->clk, &l->stop, &e) ==
+        ST_OK)
+        return;
+    log_warn("%s", e.text);
+    store_event(l->store, STORE_WARNING, "control.down", NULL,
+                "fieldpost read, scan, probe and setup cannot reach the gateway: %s", e.text);
+}
+
+/* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
+ * a device up, one for connectivity, one for the modem, one per uplink. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
     size_t buses = collect_bus_count(c->collect_room), ups = uplinks_count(c->uplinks_room);
-    l->threads = calloc(buses + ups + 1, sizeof *l->threads);
+    l->threads = calloc(buses + ups + 4, sizeof *l->threads);
     l->bus_jobs = calloc(buses + 1, sizeof *l->bus_jobs);
     l->uplink_jobs = calloc(ups + 1, sizeof *l->uplink_jobs);
     if (!l->threads || !l->bus_jobs || !l->uplink_jobs)
@@ -242,14 +341,26 @@ static enum st start_threads(struct line *l, struct err *e)
         l->uplink_jobs[i] = (struct uplink_job){c->uplinks_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "uplink", uplink_main, &l->uplink_jobs[i], e);
     }
-    l->connectivity_job =
-        (struct connectivity_job){c->connectivity_room, l->store, l->clk, &l->stop};
+    l->connectivity_job = (struct connectivity_job){.connectivity = c->connectivity_room,
+                                                    .store = l->store,
+                                                    .clk = l->clk,
+                                                    .stop = &l->stop,
+                                                    .city_lost = city_lost,
+                                                    .city_ctx = l};
     if (st == ST_OK)
         st = start_thread(l, "connectivity", connectivity_main, &l->connectivity_job, e);
+    if (st == ST_OK && connectivity_has_modem(c->connectivity_room))
+        st = start_thread(l, "modem", connectivity_modem_main, &l->connectivity_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
     }
+    if (st == ST_OK)
+        open_control(l);
+    if (st == ST_OK && l->ctl)
+        st = start_thread(l, "control", collect_ctl_main, l->ctl, e);
+    if (st == ST_OK && l->ctl)
+        st = start_thread(l, "setup", collect_ctl_setup_main, l->ctl, e);
     return st;
 }
 
@@ -262,6 +373,7 @@ static void close_line(struct line *l)
         thr_stop_now(&l->stop);
     for (size_t i = l->nthreads; i-- > 0;)
         thr_join(&l->threads[i]);
+    collect_ctl_close(l->ctl);
     atomic_store(&l->writer_stop, true);
     if (l->store)
         store_stop(l->store);
@@ -271,6 +383,7 @@ static void close_line(struct line *l)
     free(l->threads);
     free(l->bus_jobs);
     free(l->uplink_jobs);
+    cli_site_done(&l->site);
     cli_config_done(&l->c);
     thr_stop_close(&l->stop);
 }
@@ -307,6 +420,13 @@ static bool config_is_good(const struct start *s, const char *path)
     return st == ST_OK;
 }
 
+/* How long to wait for a signal: until the watchdog or the page wants something; -1: for ever. */
+static int wait_ms(const struct line *l, uint64_t watchdog_us)
+{
+    int ms = watchdog_us ? (int)(watchdog_us / 2000) : -1;
+    return l->page_down && (ms < 0 || ms > PAGE_AGAIN_MS) ? PAGE_AGAIN_MS : ms;
+}
+
 /* systemd kills us when the writer stands still: only its progress feeds the watchdog. */
 static void feed_watchdog(struct line *l, unsigned *seen)
 {
@@ -325,8 +445,10 @@ static bool wait_for_end(struct line *l, const struct start *start, int signals,
     for (;;) {
         struct pollfd p = {signals, POLLIN, 0};
         struct signalfd_siginfo s;
-        if (poll(&p, 1, watchdog_us ? (int)(watchdog_us / 2000) : -1) == 0) {
+        if (poll(&p, 1, wait_ms(l, watchdog_us)) == 0) {
             feed_watchdog(l, &seen);
+            if (l->page_down && clk_mono(l->clk).ms >= l->page_due.ms)
+                open_page(l);
             continue;
         }
         ssize_t n = read(signals, &s, sizeof s);
@@ -379,9 +501,12 @@ static int run_once(const struct start *start, const char *path, int signals, bo
         st = open_rooms(&l, &e);
     malloc_trim(0); /* what loading took is not needed again */
     if (st == ST_OK)
-        st = open_web(&l, &e);
-    if (st == ST_OK)
+        st = open_site(&l, &e);
+    if (st == ST_OK) {
+        open_page(&l);
+        note_page(&l);
         st = start_threads(&l, &e);
+    }
     if (st != ST_OK) {
         log_error("%s", e.text);
         close_line(&l);
@@ -390,8 +515,7 @@ static int run_once(const struct start *start, const char *path, int signals, bo
     store_event(l.store, STORE_INFO, "start", l.c.gateway.id, "fieldpost " CLI_VERSION " started");
     if (signer_lacks(start->signer)[0])
         store_event(l.store, STORE_WARNING, "signer.open", NULL, "%s", signer_lacks(start->signer));
-    if (l.web)
-        log_info("page http://127.0.0.1:%u/", web_port(l.web));
+    say_page(&l);
     notify_send("READY=1");
     *again = wait_for_end(&l, start, signals, path);
     notify_send(*again ? "RELOADING=1" : "STOPPING=1");

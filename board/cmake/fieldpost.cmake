@@ -4,6 +4,10 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 option(FP_STAGES "tests that look at the whole tree: lints, the other presets, mutants" OFF)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+# Programs find gateway/http/lean beside them, built or installed. The path is the same for both:
+# CMake would pad another with an empty one, which the loader takes for the working directory.
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib/fieldpost")
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
 
 add_library(fp_flags INTERFACE)
 target_compile_features(fp_flags INTERFACE c_std_11)
@@ -54,17 +58,29 @@ function(fp_embed sources file symbol)
   set(${sources} ${${sources}} ${out} PARENT_SCOPE)
 endfunction()
 
+# fp_takes(OUT NAME): the line of tests/takes.txt about the test NAME as a list; empty: it has none.
+set(FP_TAKES ${PROJECT_SOURCE_DIR}/tests/takes.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${FP_TAKES})
+function(fp_takes out name)
+  string(REPLACE "." "\\." pattern ${name})
+  file(STRINGS ${FP_TAKES} line REGEX "^${pattern} ")
+  separate_arguments(line UNIX_COMMAND "${line}")
+  set(${out} ${line} PARENT_SCOPE)
+endfunction()
+
 # fp_test(NAME LABEL TIMEOUT COMMAND...): one ctest test. tests/takes.txt says what it takes of the
 # machine, in slots of which ctest gives four a processor (tests/run): what waits takes one, what
 # computes two, what keeps two processors busy five, so that others always go on beside it. The widest
 # start first, for they never find room behind the narrow, then the long. What computes is nice to
-# what waits, whose times are judged. Exit code 77: a part of it was skipped.
-set(FP_TAKES ${PROJECT_SOURCE_DIR}/tests/takes.txt)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${FP_TAKES})
+# what waits, whose times are judged; a stage has tests of both kinds and leaves it to them. What
+# measures whether anything is late at all has the machine alone, at the end. Exit code 77: a part of
+# it was skipped.
 set(FP_SLOTS_waits 1)
 set(FP_SLOTS_computes 2)
 set(FP_SLOTS_whole 4)
 set(FP_SLOTS_both 5)
+set(FP_SLOTS_stage 5)
+set(FP_SLOTS_alone 5)
 function(fp_test name label timeout)
   set(how waits)
   set(seconds 1)
@@ -73,27 +89,47 @@ function(fp_test name label timeout)
   elseif(label STREQUAL fuzz) # it has so many seconds, and a whole processor for them
     set(how whole)
   endif()
-  string(REPLACE "." "\\." pattern ${name})
-  file(STRINGS ${FP_TAKES} line REGEX "^${pattern} ")
+  fp_takes(line ${name})
   if(line)
-    separate_arguments(line UNIX_COMMAND "${line}")
     list(GET line 1 how)
     list(GET line 2 seconds)
   endif()
   set(slots ${FP_SLOTS_${how}})
+  set(full "")
+  if(CMAKE_CROSSCOMPILING AND "native" IN_LIST line)
+    set(full ${PROJECT_SOURCE_DIR}/tests/support/full ${name} 0 "it takes minutes through an emulator")
+  elseif(CMAKE_CROSSCOMPILING AND "in-turn" IN_LIST line)
+    set(full ${PROJECT_SOURCE_DIR}/tests/support/full ${name} 4 "it is long through an emulator: one in four takes its turn")
+  elseif(FP_SANITIZE STREQUAL thread AND "one-thread" IN_LIST line)
+    set(full ${PROJECT_SOURCE_DIR}/tests/support/full ${name} 0 "it has one thread, which races with nobody")
+  endif()
+  # A unit test without a line is short, but for an emulator.
+  set(nice FALSE)
+  if(how MATCHES "^(computes|whole|both)$" AND (line OR CMAKE_CROSSCOMPILING OR NOT name MATCHES "^unit"))
+    set(nice TRUE)
+  endif()
   math(EXPR cost "${slots} / 5 * 10000 + ${seconds}")
   set(command ${ARGN})
-  if(NOT how STREQUAL waits AND NOT name MATCHES "^unit")
+  if(full OR nice)
     list(GET command 0 program)
     if(TARGET ${program})
       list(REMOVE_AT command 0)
       list(PREPEND command ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${program}>)
     endif()
+  endif()
+  if(nice)
     list(PREPEND command nice -n 10)
   endif()
+  list(PREPEND command ${full})
   add_test(NAME ${name} COMMAND ${command})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77
     PROCESSORS ${slots} COST ${cost})
+  if(how STREQUAL alone)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+    if(FP_STAGES) # a stage, whose tests run beside others, is not alone
+      set_tests_properties(${name} PROPERTIES ENVIRONMENT FP_ALONE=1)
+    endif()
+  endif()
 endfunction()
 
 # fp_unit_tests(DEPS room...): each test_*.c of this folder becomes one cmocka program and one
@@ -112,6 +148,11 @@ function(fp_unit_tests)
     target_link_libraries(${target} PRIVATE ${T_DEPS} ${T_LIBS} fp_flags PkgConfig::cmocka
       Threads::Threads m)
     target_compile_definitions(${target} PRIVATE FP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    fp_takes(line ${target})
+    if("one-thread" IN_LIST line AND NOT FP_SANITIZE STREQUAL thread)
+      target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/one_thread.c)
+      target_link_options(${target} PRIVATE -Wl,--wrap=pthread_create)
+    endif()
     fp_test(${target} unit 600 ${target})
   endforeach()
 endfunction()

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "gateway/base/cfg_int.h"
-
-#define ID_MAX_BYTES 64
+#include "gateway/base/id.h"
 
 struct unit {
     const char *suffix;
@@ -84,21 +83,6 @@ static void unit_text(int64_t v, const struct unit *units, char *buf, size_t n)
     (void)snprintf(buf, n, "%lld%s", (long long)(v / best->factor), best->suffix);
 }
 
-static bool id_is_good(const char *s, size_t n)
-{
-    if (n == 0 || n > ID_MAX_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        bool alnum = (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= 'a' && s[i] <= 'z') ||
-                     (s[i] >= '0' && s[i] <= '9');
-        if (!alnum && (i == 0 || !strchr("._-", s[i]))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum st bad(char *why, const char *shown, const char *want)
 {
     (void)snprintf(why, CFG_WHY_BYTES, "\"%s\" is not %s", shown, want);
@@ -109,7 +93,7 @@ static enum st read_string(const struct cfg_field *f, const struct cfg_node *n, 
                            void *dst, char *why)
 {
     char shown[CFG_SHOWN_BYTES];
-    if (f->kind == CFG_ID && !id_is_good(n->text, n->text_n)) {
+    if (f->kind == CFG_ID && !id_is(n->text, n->text_n)) {
         return bad(why, cfg_shown(n->text, shown),
                    "an id: letters, digits, dot, dash and underscore, a letter or digit first, "
                    "at most 64");

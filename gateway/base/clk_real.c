@@ -173,6 +173,7 @@ void clk_recall(const struct clk_past *p)
 {
     pthread_mutex_lock(&lock);
     judge.past = *p;
+    judge.looked &= judge.known; /* a look before this one did not know what it saw */
     pthread_mutex_unlock(&lock);
 }
 

@@ -6,8 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PART ".part"
+#define LEFT_S 60 /* small files are written and named at once */
 
 static enum st fail(const char *path, const char *what, struct err *e)
 {
@@ -26,6 +31,34 @@ enum st drop_give(int fd, const char *path, const struct stat *owner, struct err
                    (unsigned)owner->st_uid);
 }
 
+static void parent_of(const char *path, char parent[DROP_PATH_BYTES])
+{
+    const char *slash = strrchr(path, '/');
+    int n = slash ? (int)(slash - path) + (slash == path) : 1;
+    (void)snprintf(parent, DROP_PATH_BYTES, "%.*s", n, slash ? path : ".");
+}
+
+static enum st sync_parent(const char *path, struct err *e)
+{
+    char parent[DROP_PATH_BYTES];
+    parent_of(path, parent);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum st st = fd >= 0 && fsync(fd) == 0 ? ST_OK : fail(parent, "cannot be synced", e);
+    if (fd >= 0)
+        (void)close(fd);
+    return st;
+}
+
+/* What is not there yet will belong to whoever has its folder. */
+static bool owner_of(const char *path, struct stat *owner)
+{
+    char parent[DROP_PATH_BYTES];
+    if (stat(path, owner) == 0)
+        return true;
+    parent_of(path, parent);
+    return errno == ENOENT && stat(parent, owner) == 0;
+}
+
 enum st drop_open(const char *beside, const char *suffix, mode_t mode, char path[DROP_PATH_BYTES],
                   int *fd, struct err *e)
 {
@@ -33,10 +66,13 @@ enum st drop_open(const char *beside, const char *suffix, mode_t mode, char path
     *fd = -1;
     if (snprintf(path, DROP_PATH_BYTES, "%s%s", beside, suffix) >= DROP_PATH_BYTES)
         return err_set(e, ST_BAD, "store.path is too long");
-    if (stat(beside, &owner) != 0)
+    if (!owner_of(beside, &owner))
         return fail(beside, "cannot be looked at", e);
-    if (mkdir(path, mode) != 0 && errno != EEXIST)
+    bool made = mkdir(path, mode) == 0;
+    if (!made && errno != EEXIST)
         return fail(path, "cannot be made", e);
+    if (made)
+        ERR_TRY(sync_parent(path, e));
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return fail(path, "cannot be opened", e);
@@ -54,6 +90,42 @@ static bool ends(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
+/* ---- what a kill leaves ---------------------------------------------------------------------- */
+
+static bool is_left(int folder, const char *name)
+{
+    struct stat sb;
+    return ends(name, PART) && fstatat(folder, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(sb.st_mode) && llabs((long long)time(NULL) - sb.st_mtim.tv_sec) > LEFT_S;
+}
+
+void drop_clean(int folder)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d && fd >= 0)
+        (void)close(fd);
+    for (const struct dirent *f; d && (f = readdir(d));)
+        if (is_left(folder, f->d_name))
+            (void)unlinkat(folder, f->d_name, 0); /* one that stays is met again */
+    if (d)
+        (void)closedir(d);
+}
+
+void drop_clean_at(const char *beside, const char *suffix)
+{
+    char path[DROP_PATH_BYTES];
+    if (snprintf(path, sizeof path, "%s%s", beside, suffix) >= (int)sizeof path)
+        return;
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return;
+    drop_clean(folder);
+    (void)close(folder);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
 static enum st count(int folder, const char *path, size_t max, const char *but, struct err *e)
 {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -65,7 +137,7 @@ static enum st count(int folder, const char *path, size_t max, const char *but, 
         return fail(path, "cannot be read", e);
     }
     for (const struct dirent *f; (f = readdir(d));)
-        n += f->d_name[0] != '.' && !ends(f->d_name, but);
+        n += f->d_name[0] != '.' && (!*but || !ends(f->d_name, but));
     (void)closedir(d);
     return n < max ? ST_OK
                    : err_set(e, ST_FULL,
@@ -92,10 +164,13 @@ enum st drop_put(int folder, const char *folder_path, const char *name, const vo
 {
     char part[256];
     struct stat owner;
+    drop_clean(folder);
     ERR_TRY(count(folder, folder_path, max, but, e));
-    if (snprintf(part, sizeof part, "%s.part", name) >= (int)sizeof part)
+    if (snprintf(part, sizeof part, "%s" PART, name) >= (int)sizeof part)
         return err_set(e, ST_BAD, "%s: too long a name", name);
     int fd = openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST && unlinkat(folder, part, 0) == 0) /* of one that was killed */
+        fd = openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail(folder_path, "cannot be written", e);
     enum st st = fstat(folder, &owner) == 0 ? drop_give(fd, folder_path, &owner, e)

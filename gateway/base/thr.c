@@ -100,6 +100,9 @@ enum st thr_start(struct thr *t, const char *name, void (*main)(void *), void *a
     }
     sigset_t all, old;
     (void)sigfillset(&all);
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}; /* a thread's own */
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        (void)sigdelset(&all, faults[i]);
     rc = pthread_attr_setstacksize(&attr, (size_t)THR_STACK_BYTES * STACK_FACTOR);
     if (rc == 0) {
         /* a new thread inherits the mask: no signal can reach it, not even at its start */

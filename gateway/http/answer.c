@@ -74,3 +74,55 @@ void http_problem(struct http_answer *a, int status, const char *code, const cha
     if (st != ST_OK) /* no memory: the status alone must do */
         a->body.n = 0;
 }
+
+/* ---- for libmicrohttpd ---- */
+
+struct MHD_Response *http_answer_response(struct http_answer *a, size_t *n)
+{
+    struct MHD_Response *resp;
+
+    if (a->static_body != NULL || a->body.n == 0) {
+        *n = a->static_body != NULL ? a->static_n : 0;
+        /* libmicrohttpd wants a pointer to change nothing at; PERSISTENT bytes are only read */
+        union {
+            const void *in;
+            void *out;
+        } p = {a->static_body != NULL ? a->static_body : ""};
+        resp = MHD_create_response_from_buffer(*n, p.out, MHD_RESPMEM_PERSISTENT);
+        buf_done(&a->body);
+        return resp;
+    }
+    *n = a->body.n;
+    resp = MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_FREE);
+    if (resp == NULL)
+        buf_done(&a->body);
+    memset(&a->body, 0, sizeof a->body);
+    return resp;
+}
+
+static bool has_header(const struct http_answer *a, const char *name)
+{
+    for (size_t i = 0; i < a->headers; i++) {
+        if (strcasecmp(a->header[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool http_answer_headers(struct MHD_Response *resp, const char *policy, const struct http_answer *a)
+{
+    const char *const own[][2] = {
+        {"X-Content-Type-Options", "nosniff"},
+        {"Content-Type", a->content_type},
+        {"Content-Security-Policy", policy},
+        {"Referrer-Policy", policy != NULL ? "no-referrer" : NULL},
+    };
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < sizeof own / sizeof *own; i++)
+        ok = own[i][1] == NULL || has_header(a, own[i][0]) ||
+             MHD_add_response_header(resp, own[i][0], own[i][1]) == MHD_YES;
+    for (size_t i = 0; ok && i < a->headers; i++)
+        ok = MHD_add_response_header(resp, a->header[i].name, a->header[i].value) == MHD_YES;
+    return ok;
+}

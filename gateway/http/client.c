@@ -28,8 +28,9 @@ static bool global_ready; /* under the lock */
 
 static CURLcode global_init(void)
 {
-    /* libcurl starts libssh2, and that OpenSSL with all its engines: 1.6 MiB that HTTPS by GnuTLS
-     * never uses. Whoever starts libssh2 first says whether it brings its cryptography up. */
+    /* libcurl starts libssh2. Where that is the system's, and not gateway/http/lean, it starts
+     * OpenSSL with all its engines: 1.6 MiB that HTTPS by GnuTLS never uses. Whoever starts libssh2
+     * first says whether it brings its cryptography up. */
     if (libssh2_init(LIBSSH2_INIT_NO_CRYPTO) != 0)
         return CURLE_FAILED_INIT;
     CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -288,10 +289,11 @@ static void read_reply(CURL *h, struct http_reply *r)
 {
     curl_off_t up = 0, down = 0, retry = 0;
     long status = 0, head_up = 0, head_down = 0;
-    const char *type = NULL;
+    const char *type = NULL, *to = NULL;
 
     curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(h, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(h, CURLINFO_REDIRECT_URL, &to);
     curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &retry);
     curl_easy_getinfo(h, CURLINFO_SIZE_UPLOAD_T, &up);
     curl_easy_getinfo(h, CURLINFO_SIZE_DOWNLOAD_T, &down);
@@ -299,6 +301,7 @@ static void read_reply(CURL *h, struct http_reply *r)
     curl_easy_getinfo(h, CURLINFO_HEADER_SIZE, &head_down);
     r->status = (int)status;
     snprintf(r->content_type, sizeof r->content_type, "%s", type != NULL ? type : "");
+    snprintf(r->redirect, sizeof r->redirect, "%s", to != NULL ? to : "");
     r->retry_after_s = retry > 0 ? (long)retry : -1;
     r->sent_bytes = (int64_t)up + head_up;
     r->received_bytes = (int64_t)down + head_down;
@@ -323,7 +326,7 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     enum st st;
 
     reply->status = 0;
-    reply->content_type[0] = '\0';
+    reply->content_type[0] = reply->redirect[0] = '\0';
     reply->retry_after_s = -1;
     reply->sent_bytes = reply->received_bytes = 0;
     memset(&reply->cert, 0, sizeof reply->cert);

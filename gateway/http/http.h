@@ -20,13 +20,46 @@ struct http_request {
     const uint8_t *body;
     size_t body_n;
     const char *peer; /* numeric address */
+    const struct http_route *route;
     void *impl;
+    struct http_later *later;
 };
 const char *http_header(const struct http_request *q, const char *name); /* NULL when absent */
 const char *http_query(const struct http_request *q, const char *name);  /* NULL when absent */
 /* The certificate (DER) that the client showed; NULL without. The handshake proved that it holds
  * the key, and nothing else is checked: neither who signed it nor its dates. */
 const uint8_t *http_peer_cert(const struct http_request *q, size_t *n);
+
+/* An answer without an end, such as server-sent events, or one that is made while it is sent.
+ * fill() copies what there is to `to`, at most max bytes, and says how many; 0: nothing now, so
+ * http_stream_wake() when there is; -1: that was all; HTTP_STREAM_BROKEN: hang up so that the other
+ * end sees that it was not. closed(): it is over, once, whatever became of it. Both on a thread of
+ * the server, and never beside a handler where it has one. The caller's, until closed().
+ */
+#define HTTP_STREAM_BROKEN (-2)
+struct http_stream {
+    int64_t (*fill)(void *ctx, char *to, size_t max);
+    void (*closed)(void *ctx);
+    void *ctx;
+    void *impl;
+    bool ends; /* it has an end: not cut short when TLS files were replaced meanwhile */
+};
+/* After a fill() that gave 0 (or within it, to be called again when others had their turn), once,
+ * and not behind closed(). Any thread. Before the server closes
+ * all streams must have been woken, and their fill() says -1 from then on. */
+void http_stream_wake(struct http_stream *s);
+
+/* A handler whose answer another thread is still to find: it calls http_later, tells that thread,
+ * and returns without an answer. After http_resume (any thread, once) it is called again, with the
+ * same request and `job` in q->later. drop(job) is called when the request is over, answered or
+ * not, on the server's thread. All that wait are to be resumed before http_server_close. */
+struct http_later {
+    void *job;
+    void (*drop)(void *job);
+    bool waits;
+};
+void http_later(const struct http_request *q, void *job, void (*drop)(void *job));
+void http_resume(void *impl); /* q->impl */
 
 /* What a handler fills in. body is freed by the server with buf_done; static_body (not copied,
  * not freed) is used instead when set. */
@@ -36,6 +69,7 @@ struct http_answer {
     struct buf body;
     const void *static_body;
     size_t static_n;
+    struct http_stream *stream; /* instead of both */
     struct {
         const char *name;
         char value[160];
@@ -55,6 +89,11 @@ struct http_route {
     size_t max_body;     /* 413 problem too_large beyond it, before the body is read on */
     void (*handle)(void *ctx, const struct http_request *q, struct http_answer *a);
 };
+/* How many connections may be open, in all and of one address, where one more of it is to be taken.
+ * Of IPv6 an address is its first 64 bits: one house has all behind them. */
+struct http_room {
+    unsigned all, each;
+};
 struct http_server_cfg {
     const char *listen;       /* "127.0.0.1:8080", "[::1]:0"; port 0: any free one */
     const char *cert, *key;   /* PEM files; both NULL: plain HTTP */
@@ -62,10 +101,21 @@ struct http_server_cfg {
     unsigned threads;         /* worker threads, 1 to 8 */
     unsigned max_connections; /* further ones are refused */
     unsigned timeout_s;       /* a connection idle or slow for so long is closed */
-    unsigned per_ip;          /* connections per peer address; 0: no limit of its own */
+    unsigned head_s; /* at most so long from the connection to its first whole head, and for each
+                        further one from its first line; 0: timeout_s */
+    unsigned per_ip; /* connections per address; 0: no limit of its own */
+    /* Asked before a connection of this address is taken, with {max_connections, per_ip} in *room,
+     * which it may make smaller, or `each` greater; NULL: these are for all. */
+    void (*room)(void *ctx, const char *peer, struct http_room *room);
+    /* Asked once a head is complete and its route is found, before any of the body is read: false
+     * with the answer that the request gets instead of its handler's; may be NULL. */
+    bool (*admit)(void *ctx, const struct http_request *q, struct http_answer *a);
+    /* Content-Security-Policy of every answer without one of its own, which then also has
+     * Referrer-Policy: no-referrer; NULL: neither. */
+    const char *policy;
     /* With TLS: told, on a thread of the server, when cert, key or client_ca are others and are in
-     * use (ST_OK), or cannot be used, so that those before go on; may be NULL. */
-    void (*renewed)(enum st st, const char *text);
+     * use (ST_OK), or cannot be used for a second, so that those before go on; may be NULL. */
+    void (*renewed)(void *ctx, enum st st, const char *text);
 };
 struct http_server;
 /* Routes and ctx must outlive the server. TLS files that are replaced are used within two seconds
@@ -112,6 +162,7 @@ struct http_call {
 struct http_reply {
     int status; /* 0: no answer */
     char content_type[96];
+    char redirect[256]; /* where it sends to, as a whole address; "": nowhere. Cut where too long */
     long retry_after_s; /* -1: absent */
     struct buf body;    /* reused between calls; buf_done at the end */
     int64_t sent_bytes, received_bytes;

@@ -101,3 +101,26 @@ enum st http_socket_open(const char *listen_at, int *out, unsigned *port, bool *
     freeaddrinfo(a);
     return st;
 }
+
+bool http_cfg_copy(struct http_server_cfg *to, const struct http_server_cfg *from)
+{
+    *to = *from;
+    to->listen = strdup(from->listen);
+    to->cert = from->cert != NULL ? strdup(from->cert) : NULL;
+    to->key = from->key != NULL ? strdup(from->key) : NULL;
+    to->client_ca = from->client_ca != NULL ? strdup(from->client_ca) : NULL;
+    to->policy = from->policy != NULL ? strdup(from->policy) : NULL;
+    return to->listen != NULL && !from->cert == !to->cert && !from->key == !to->key &&
+           !from->client_ca == !to->client_ca && !from->policy == !to->policy;
+}
+
+void http_cfg_done(struct http_server_cfg *c)
+{
+    union {
+        const char *in;
+        void *out;
+    } text[] = {{c->listen}, {c->cert}, {c->key}, {c->client_ca}, {c->policy}};
+
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        free(text[i].out);
+}

@@ -9,6 +9,7 @@
 #include "gateway/http/http_int.h"
 
 #define LOOK_MS 1000
+#define OLD_TIMES 10
 
 static void note(const char *path, struct http_file_id *id)
 {
@@ -42,10 +43,11 @@ static void retire(struct http_server *s, struct MHD_Daemon *d)
     if (fd != MHD_INVALID_SOCKET)
         close(fd);
     s->renew.old = d;
-    s->renew.old_end_ms = clk_mono(clk_real()).ms + 2 * s->timeout_ms;
+    s->renew.old_end_ms = clk_mono(clk_real()).ms + OLD_TIMES * s->timeout_ms;
 }
 
-/* At the latest when each of its connections has had its time, twice. */
+/* When its last connection has ended. Each ends with the answer that it is owed, and whoever waits
+ * for one has it long before the bound: libmicrohttpd must not be stopped while one waits. */
 static void end_old(struct http_renew *r)
 {
     const union MHD_DaemonInfo *i =
@@ -77,8 +79,12 @@ static void look(struct http_server *s)
         memcpy(r->used, now, sizeof r->used);
         (void)snprintf(e.text, sizeof e.text, "%s is in use", s->cfg.cert);
     }
-    if (s->cfg.renewed != NULL && !same(now, r->told))
-        s->cfg.renewed(st, e.text);
+    bool again = st == ST_OK || same(now, r->unfit);
+    memcpy(r->unfit, now, sizeof r->unfit);
+    if (!again || same(now, r->told))
+        return;
+    if (s->cfg.renewed != NULL)
+        s->cfg.renewed(s->ctx, st, e.text);
     memcpy(r->told, now, sizeof r->told);
 }
 

@@ -1,10 +1,9 @@
 #include "gateway/http/http_int.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@ struct request {
     struct buf body;
     bool begun;
     enum st body_st;
+    struct http_later later;
     char peer[INET6_ADDRSTRLEN];
 };
 
@@ -49,6 +49,17 @@ const uint8_t *http_peer_cert(const struct http_request *q, size_t *n)
 
     *n = count > 0 && list != NULL ? list[0].size : 0;
     return *n > 0 ? list[0].data : NULL;
+}
+
+void http_later(const struct http_request *q, void *job, void (*drop)(void *job))
+{
+    *q->later = (struct http_later){job, drop, true};
+    MHD_suspend_connection(q->impl);
+}
+
+void http_resume(void *impl)
+{
+    MHD_resume_connection(impl);
 }
 
 /* ---- libmicrohttpd's calls into us ------------------------------------------------------- */
@@ -82,7 +93,11 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context,
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (i == NULL)
         return;
-    *context = http_watch_add(&s->watch, i->connect_fd);
+    const union MHD_ConnectionInfo *from =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct http_peer peer;
+    http_peer_key(from != NULL ? from->client_addr : NULL, &peer);
+    *context = http_watch_add(&s->watch, i->connect_fd, &peer);
     if (*context == NULL)
         shutdown(i->connect_fd, SHUT_RDWR);
     else
@@ -93,6 +108,7 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context,
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
     struct http_server *s = cls;
+    struct http_watch_slot *slot = slot_of(c);
     struct request *r = calloc(1, sizeof *r);
 
     if (r == NULL)
@@ -100,7 +116,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
     size_t n = strcspn(uri, "?");
     if (n < sizeof r->path)
         memcpy(r->path, uri, n);
-    extend(s, c, 0);
+    if (slot != NULL)
+        http_watch_head(&s->watch, slot);
     return r;
 }
 
@@ -108,14 +125,17 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state,
                          enum MHD_RequestTerminationCode why)
 {
     struct http_server *s = cls;
+    struct http_watch_slot *slot = slot_of(c);
     struct request *r = *state;
 
     (void)why;
-    /* Idle until the next request line: libmicrohttpd's own time-out ends it before this does. */
-    extend(s, c, s->timeout_ms);
+    if (slot != NULL)
+        http_watch_rest(&s->watch, slot);
     if (r == NULL)
         return;
-    buf_done(&r->body);
+    http_body_wipe(&r->body);
+    if (r->later.drop != NULL)
+        r->later.drop(r->later.job);
     free(r);
     *state = NULL;
 }
@@ -135,29 +155,6 @@ static void on_message(void *cls, const char *fmt, va_list ap)
 
 /* ---- answering --------------------------------------------------------------------------- */
 
-static struct MHD_Response *response_of(struct http_answer *a, size_t *n)
-{
-    struct MHD_Response *resp;
-
-    if (a->static_body != NULL || a->body.n == 0) {
-        *n = a->static_body != NULL ? a->static_n : 0;
-        /* libmicrohttpd wants a pointer to change nothing at; PERSISTENT bytes are only read */
-        union {
-            const void *in;
-            void *out;
-        } p = {a->static_body != NULL ? a->static_body : ""};
-        resp = MHD_create_response_from_buffer(*n, p.out, MHD_RESPMEM_PERSISTENT);
-        buf_done(&a->body);
-        return resp;
-    }
-    *n = a->body.n;
-    resp = MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_FREE);
-    if (resp == NULL)
-        buf_done(&a->body);
-    memset(&a->body, 0, sizeof a->body);
-    return resp;
-}
-
 /* Begun with TLS files that were replaced since: the next request is to come over a new one. */
 static bool is_stale(struct http_server *s, struct MHD_Connection *c)
 {
@@ -165,20 +162,23 @@ static bool is_stale(struct http_server *s, struct MHD_Connection *c)
     return slot != NULL && slot->generation != atomic_load(&s->generation);
 }
 
+bool http_server_goes_on(struct http_server *s, struct MHD_Connection *c)
+{
+    extend(s, c, 0);
+    return !is_stale(s, c);
+}
+
 static enum MHD_Result send_answer(struct http_server *s, struct MHD_Connection *c,
                                    struct http_answer *a, bool close_after)
 {
     size_t n = 0;
-    struct MHD_Response *resp = response_of(a, &n);
+    struct MHD_Response *resp =
+        a->stream != NULL ? http_stream_response(s, c, a->stream) : http_answer_response(a, &n);
 
     if (resp == NULL)
         return MHD_NO;
-    bool ok = MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff") == MHD_YES;
-    if (ok && a->content_type != NULL)
-        ok = MHD_add_response_header(resp, "Content-Type", a->content_type) == MHD_YES;
-    for (size_t i = 0; ok && i < a->headers; i++)
-        ok = MHD_add_response_header(resp, a->header[i].name, a->header[i].value) == MHD_YES;
-    if (ok && (close_after || is_stale(s, c)))
+    bool ok = http_answer_headers(resp, s->cfg.policy, a);
+    if (ok && (close_after || a->stream != NULL || is_stale(s, c)))
         ok = MHD_add_response_header(resp, "Connection", "close") == MHD_YES;
     enum MHD_Result res = MHD_NO;
     if (ok) {
@@ -198,17 +198,41 @@ static enum MHD_Result send_problem(struct http_server *s, struct MHD_Connection
     return send_answer(s, c, &a, close_after);
 }
 
-static const char *peer_text(struct MHD_Connection *c, char *text, size_t n)
+/* What the peer still sends is read away, so that it gets the answer. */
+static void linger(struct http_server *s, struct MHD_Connection *c)
 {
-    const union MHD_ConnectionInfo *i =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    socklen_t len = i == NULL                               ? 0
-                    : i->client_addr->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
-                                                            : (socklen_t)sizeof(struct sockaddr_in);
+    struct http_watch_slot *slot = slot_of(c);
 
-    if (len == 0 || getnameinfo(i->client_addr, len, text, (socklen_t)n, NULL, 0, NI_NUMERICHOST))
-        text[0] = '\0';
-    return strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
+    if (slot != NULL)
+        http_watch_linger(&s->watch, slot);
+}
+
+static void fill(struct MHD_Connection *c, struct request *r, const char *method)
+{
+    const union MHD_ConnectionInfo *from =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    r->q.method = method;
+    r->q.path = r->path;
+    r->q.body = r->body.p;
+    r->q.body_n = r->body.n;
+    r->q.peer = http_peer_text(from != NULL ? from->client_addr : NULL, r->peer, sizeof r->peer);
+    r->q.route = r->route;
+    r->q.impl = c;
+    r->q.later = &r->later;
+}
+
+/* Handlers that were promised one thread have one at a time, also while an old daemon ends. */
+void http_turn_begin(struct http_server *s)
+{
+    if (s->cfg.threads <= 1)
+        pthread_mutex_lock(&s->turn);
+}
+
+void http_turn_end(struct http_server *s)
+{
+    if (s->cfg.threads <= 1)
+        pthread_mutex_unlock(&s->turn);
 }
 
 /* The head is complete: refuse what need not be read on, or make ready for the body. */
@@ -235,10 +259,18 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, st
     if (r->route == NULL)
         return send_problem(s, c, 404, "not_found", "there is nothing under this path", has_body);
     if (n > r->route->max_body) {
-        struct http_watch_slot *slot = slot_of(c);
-        if (slot != NULL)
-            http_watch_linger(&s->watch, slot);
+        linger(s, c);
         return send_problem(s, c, 413, "too_large", "the body is longer than accepted here", true);
+    }
+    struct http_answer no = {0};
+    fill(c, r, method);
+    http_turn_begin(s);
+    bool in = s->cfg.admit == NULL || s->cfg.admit(s->ctx, &r->q, &no);
+    http_turn_end(s);
+    if (!in) {
+        if (has_body)
+            linger(s, c);
+        return send_answer(s, c, &no, has_body);
     }
     buf_init(&r->body, r->route->max_body);
     extend(s, c, (int64_t)(n / MIN_BYTES_PER_S) * 1000);
@@ -255,14 +287,14 @@ static enum MHD_Result finish(struct http_server *s, struct MHD_Connection *c, s
         return send_problem(s, c, 413, "too_large", "the body is longer than accepted here", true);
     if (r->body_st != ST_OK)
         return send_problem(s, c, 503, "unavailable", "no memory for the body", true);
-    r->q.method = method;
-    r->q.path = r->path;
-    r->q.body = r->body.p;
-    r->q.body_n = r->body.n;
-    r->q.peer = peer_text(c, r->peer, sizeof r->peer);
-    r->q.impl = c;
+    fill(c, r, method);
+    r->later.waits = false;
+    http_turn_begin(s);
     r->route->handle(s->ctx, &r->q, &a);
-    buf_done(&r->body);
+    http_turn_end(s);
+    if (r->later.waits)
+        return MHD_YES;
+    http_body_wipe(&r->body);
     if (a.status == 0)
         http_problem(&a, 500, "unavailable", "no answer was made", NULL, NULL);
     return send_answer(s, c, &a, false);
@@ -285,9 +317,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         /* A body without Content-Length that grows too long is read to its end, or to the
          * deadline, and dropped: libmicrohttpd cannot answer in the middle. */
         if (r->body_st == ST_OK)
-            r->body_st = buf_put(&r->body, data, *data_n);
+            r->body_st = http_body_put(&r->body, data, *data_n);
         if (r->body_st != ST_OK)
-            buf_done(&r->body);
+            http_body_wipe(&r->body);
+        http_piece_wipe(data, *data_n);
         *data_n = 0;
         return MHD_YES;
     }
@@ -301,7 +334,7 @@ static enum st daemon_start(struct http_server *s, struct MHD_Daemon **out, int 
                             const char *cert, const char *key, const char *client_ca, struct err *e)
 {
     const struct http_server_cfg *cfg = &s->cfg;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
                      (s->v6 ? MHD_USE_IPv6 : 0U) | (cert != NULL ? MHD_USE_TLS : 0U);
     unsigned threads = cfg->threads < 1 ? 1 : cfg->threads > 8 ? 8 : cfg->threads;
     struct MHD_OptionItem tls[] = {
@@ -322,12 +355,11 @@ static enum st daemon_start(struct http_server *s, struct MHD_Daemon **out, int 
     tls[2].ptr_value = priorities;
     tls[3].ptr_value = ca_p.out;
     *out = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, s,
+        flags, 0, http_peer_taken, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, s,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U,
         MHD_OPTION_CONNECTION_LIMIT,
         cfg->max_connections < threads ? threads : cfg->max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, cfg->per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
-        cfg->timeout_s, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, cfg->timeout_s, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, cert != NULL ? MHD_OPTION_ARRAY : MHD_OPTION_END,
@@ -371,29 +403,6 @@ enum st http_server_start(struct http_server *s, struct MHD_Daemon **out, struct
     return st;
 }
 
-/* The texts of cfg as its own; NULL stays NULL. */
-static bool cfg_copy(struct http_server_cfg *to, const struct http_server_cfg *from)
-{
-    *to = *from;
-    to->listen = strdup(from->listen);
-    to->cert = from->cert != NULL ? strdup(from->cert) : NULL;
-    to->key = from->key != NULL ? strdup(from->key) : NULL;
-    to->client_ca = from->client_ca != NULL ? strdup(from->client_ca) : NULL;
-    return to->listen != NULL && !from->cert == !to->cert && !from->key == !to->key &&
-           !from->client_ca == !to->client_ca;
-}
-
-static void cfg_free_texts(struct http_server_cfg *c)
-{
-    union {
-        const char *in;
-        void *out;
-    } text[] = {{c->listen}, {c->cert}, {c->key}, {c->client_ca}};
-
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
-        free(text[i].out);
-}
-
 enum st http_server_open(struct http_server **out, const struct http_server_cfg *cfg,
                          const struct http_route *routes, size_t nroutes, void *ctx, struct err *e)
 {
@@ -408,12 +417,15 @@ enum st http_server_open(struct http_server **out, const struct http_server_cfg 
     s->ctx = ctx;
     s->timeout_ms = (int64_t)cfg->timeout_s * 1000;
     s->fd = s->renew.stop.fd = -1;
-    if (!cfg_copy(&s->cfg, cfg))
+    (void)pthread_mutex_init(&s->turn, NULL);
+    http_tls_wipes();
+    if (!http_cfg_copy(&s->cfg, cfg))
         st = err_set(e, ST_MEMORY, "no memory for the web server");
     if (st == ST_OK)
         st = http_socket_open(cfg->listen, &s->fd, &s->port, &s->v6, e);
     if (st == ST_OK)
-        st = http_watch_open(&s->watch, (size_t)cfg->max_connections + 8, s->timeout_ms, e);
+        st = http_watch_open(&s->watch, (size_t)cfg->max_connections + 8, s->timeout_ms,
+                             cfg->head_s > 0 ? (int64_t)cfg->head_s * 1000 : s->timeout_ms, e);
     http_renew_note(&s->cfg, s->renew.used);
     if (st == ST_OK)
         st = http_server_start(s, &s->daemon, e);
@@ -443,6 +455,7 @@ void http_server_close(struct http_server *s)
     if (s->fd >= 0)
         close(s->fd);
     http_watch_close(&s->watch);
-    cfg_free_texts(&s->cfg);
+    (void)pthread_mutex_destroy(&s->turn);
+    http_cfg_done(&s->cfg);
     free(s);
 }

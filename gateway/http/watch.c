@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,11 +41,11 @@ static void drain_end(struct http_watch *w, struct http_watch_slot *s)
     w->draining--;
 }
 
-/* Ends what is overdue; how long until the next may be. A deadline is never nearer than the grace
+/* Ends what is overdue; how long until the next may be. A deadline is never nearer than head_ms
  * when it is set, so sleeping so long misses none. Nothing here blocks. */
 static int64_t watch_pass(struct http_watch *w, struct pollfd *p, nfds_t *np)
 {
-    int64_t now = now_ms(), wait = w->grace_ms;
+    int64_t now = now_ms(), wait = w->head_ms;
 
     *np = 2;
     pthread_mutex_lock(&w->lock);
@@ -85,11 +86,13 @@ static void watch_main(void *arg)
     }
 }
 
-enum st http_watch_open(struct http_watch *w, size_t n, int64_t grace_ms, struct err *e)
+enum st http_watch_open(struct http_watch *w, size_t n, int64_t grace_ms, int64_t head_ms,
+                        struct err *e)
 {
     enum st st;
 
     w->grace_ms = grace_ms;
+    w->head_ms = head_ms;
     w->draining = 0;
     w->slots = calloc(n, sizeof *w->slots);
     if (w->slots == NULL)
@@ -133,7 +136,7 @@ void http_watch_close(struct http_watch *w)
     w->slots = NULL;
 }
 
-struct http_watch_slot *http_watch_add(struct http_watch *w, int fd)
+struct http_watch_slot *http_watch_add(struct http_watch *w, int fd, const struct http_peer *peer)
 {
     struct http_watch_slot *s = NULL;
 
@@ -143,7 +146,8 @@ struct http_watch_slot *http_watch_add(struct http_watch *w, int fd)
             s = &w->slots[i];
     }
     if (s != NULL)
-        *s = (struct http_watch_slot){.fd = fd, .deadline_ms = now_ms() + w->grace_ms};
+        *s =
+            (struct http_watch_slot){.fd = fd, .peer = *peer, .deadline_ms = now_ms() + w->head_ms};
     pthread_mutex_unlock(&w->lock);
     return s;
 }
@@ -155,6 +159,38 @@ void http_watch_extend(struct http_watch *w, struct http_watch_slot *s, int64_t 
     pthread_mutex_lock(&w->lock);
     s->deadline_ms = deadline;
     pthread_mutex_unlock(&w->lock);
+}
+
+void http_watch_head(struct http_watch *w, struct http_watch_slot *s)
+{
+    pthread_mutex_lock(&w->lock);
+    if (s->kept)
+        s->deadline_ms = now_ms() + w->head_ms;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void http_watch_rest(struct http_watch *w, struct http_watch_slot *s)
+{
+    pthread_mutex_lock(&w->lock);
+    s->kept = true;
+    s->deadline_ms = now_ms() + w->grace_ms + w->head_ms;
+    pthread_mutex_unlock(&w->lock);
+}
+
+size_t http_watch_count(struct http_watch *w, const struct http_peer *peer, size_t *each)
+{
+    size_t all = 0;
+
+    *each = 0;
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->n; i++) {
+        const struct http_watch_slot *s = &w->slots[i];
+        bool open = s->fd >= 0 && !s->draining;
+        all += open;
+        *each += open && memcmp(&s->peer, peer, sizeof *peer) == 0;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return all;
 }
 
 void http_watch_linger(struct http_watch *w, struct http_watch_slot *s)

@@ -24,10 +24,9 @@ enum st wire_answer_sign(const char *type, const struct buf *payload, const stru
     return st;
 }
 
-static enum st open_answer(const char *type, struct wire_cose *cose, const void *p, size_t n,
-                           struct err *e)
+enum st wire_answer_open(const char *type, struct wire_cose *cose, uint8_t kid[WIRE_ID_BYTES],
+                         const void *p, size_t n, struct err *e)
 {
-    uint8_t kid[WIRE_ID_BYTES];
     struct wire_item got;
     enum st st = wire_cose_open(cose, p, n, e);
 
@@ -36,6 +35,27 @@ static enum st open_answer(const char *type, struct wire_cose *cose, const void 
     if (!st && (got.type != WIRE_TEXT || !wire_is(got.span, type)))
         return err_set(e, ST_BAD, "not a message of type %s", type);
     return st;
+}
+
+enum st wire_put_named_uint(struct buf *out, const char *key, uint64_t v)
+{
+    enum st st = wire_put_text(out, key);
+
+    return st ? st : wire_put_uint(out, v);
+}
+
+enum st wire_put_named_text(struct buf *out, const char *key, const char *v)
+{
+    enum st st = wire_put_text(out, key);
+
+    return st ? st : wire_put_text(out, v);
+}
+
+enum st wire_put_named_bytes(struct buf *out, const char *key, const void *p, size_t n)
+{
+    enum st st = wire_put_text(out, key);
+
+    return st ? st : wire_put_bytes(out, p, n);
 }
 
 /* Walks a map with text keys: known ones go to next(ctx, index), others are stepped over; `depth`
@@ -126,46 +146,25 @@ enum receipt_key { R_N, R_V, R_GW, R_SEQ, R_CHAIN, R_SHA256, R_THROUGH, R_RECEIV
 static const char *const receipt_keys[] = {"n",      "v",       "gw",       "seq", "chain",
                                            "sha256", "through", "received", NULL};
 
-static enum st put_uint(struct buf *b, const char *key, uint64_t v)
-{
-    enum st st = wire_put_text(b, key);
-
-    return st ? st : wire_put_uint(b, v);
-}
-
-static enum st put_text(struct buf *b, const char *key, const char *v)
-{
-    enum st st = wire_put_text(b, key);
-
-    return st ? st : wire_put_text(b, v);
-}
-
-static enum st put_bytes(struct buf *b, const char *key, const uint8_t *p, size_t n)
-{
-    enum st st = wire_put_text(b, key);
-
-    return st ? st : wire_put_bytes(b, p, n);
-}
-
 static enum st put_receipt(struct buf *b, const struct wire_receipt *r)
 {
     enum st st = wire_put_map(b, 8);
 
     if (!st)
-        st = put_uint(b, receipt_keys[R_N], r->n);
+        st = wire_put_named_uint(b, receipt_keys[R_N], r->n);
     if (!st)
-        st = put_uint(b, receipt_keys[R_V], VERSION);
+        st = wire_put_named_uint(b, receipt_keys[R_V], VERSION);
     if (!st)
-        st = put_text(b, receipt_keys[R_GW], r->gw);
+        st = wire_put_named_text(b, receipt_keys[R_GW], r->gw);
     if (!st)
-        st = put_uint(b, receipt_keys[R_SEQ], r->seq);
+        st = wire_put_named_uint(b, receipt_keys[R_SEQ], r->seq);
     if (!st)
-        st = put_bytes(b, receipt_keys[R_CHAIN], r->chain, WIRE_ID_BYTES);
+        st = wire_put_named_bytes(b, receipt_keys[R_CHAIN], r->chain, WIRE_ID_BYTES);
     if (!st)
-        st = put_bytes(b, receipt_keys[R_SHA256], r->sha256, WIRE_HASH_BYTES);
+        st = wire_put_named_bytes(b, receipt_keys[R_SHA256], r->sha256, WIRE_HASH_BYTES);
     if (!st)
         st = put_through(b, r->through_seq, r->through_hash);
-    return st ? st : put_uint(b, receipt_keys[R_RECEIVED], (uint64_t)r->received_ms);
+    return st ? st : wire_put_named_uint(b, receipt_keys[R_RECEIVED], (uint64_t)r->received_ms);
 }
 
 enum st wire_receipt_sign(const struct wire_receipt *r, const struct wire_signer *key,
@@ -209,8 +208,9 @@ static enum st next_receipt_key(void *ctx, int k, struct wire_reader *r, struct 
 enum st wire_receipt_open(struct wire_receipt *r, struct wire_cose *cose, const void *p, size_t n,
                           struct err *e)
 {
+    uint8_t kid[WIRE_ID_BYTES];
     struct wire_reader in;
-    enum st st = open_answer(WIRE_TYPE_RECEIPT, cose, p, n, e);
+    enum st st = wire_answer_open(WIRE_TYPE_RECEIPT, cose, kid, p, n, e);
 
     if (st)
         return st;
@@ -288,15 +288,15 @@ static enum st put_head(struct buf *b, const struct wire_head *h)
     size_t i;
 
     if (!st)
-        st = put_uint(b, head_keys[H_V], VERSION);
+        st = wire_put_named_uint(b, head_keys[H_V], VERSION);
     if (!st)
-        st = put_text(b, head_keys[H_GW], h->gw);
+        st = wire_put_named_text(b, head_keys[H_GW], h->gw);
     if (!st)
         st = wire_put_text(b, head_keys[H_NONCE]);
     if (!st)
         st = wire_put_text_n(b, h->nonce, h->nonce_n);
     if (!st && h->trust > 0)
-        st = put_uint(b, head_keys[H_TRUST], h->trust);
+        st = wire_put_named_uint(b, head_keys[H_TRUST], h->trust);
     if (!st)
         st = wire_put_text(b, head_keys[H_CHAINS]);
     if (!st)
@@ -452,12 +452,13 @@ enum st wire_head_open(struct wire_head *h, struct wire_cose *cose, const void *
                        struct err *e)
 {
     struct parse parse = {.h = h};
+    uint8_t kid[WIRE_ID_BYTES];
     struct wire_reader r;
     size_t chains;
     enum st st;
 
     *h = (struct wire_head){.owned = NULL};
-    st = open_answer(WIRE_TYPE_HEAD, cose, p, n, e);
+    st = wire_answer_open(WIRE_TYPE_HEAD, cose, kid, p, n, e);
     if (st)
         return st;
     /* A number takes at least one byte of the payload. */

@@ -6,21 +6,13 @@ static enum st put(struct buf *b, const struct wire_bind *w, struct wire_span sp
     enum st st = wire_put_map(b, w->replaces ? 5 : 4);
 
     if (!st)
-        st = wire_put_text(b, "v");
+        st = wire_put_named_uint(b, "v", 1);
     if (!st)
-        st = wire_put_uint(b, 1);
+        st = wire_put_named_text(b, "gw", w->gw);
     if (!st)
-        st = wire_put_text(b, "gw");
+        st = wire_put_named_bytes(b, "cert", w->cert, sizeof w->cert);
     if (!st)
-        st = wire_put_text(b, w->gw);
-    if (!st)
-        st = wire_put_text(b, "cert");
-    if (!st)
-        st = wire_put_bytes(b, w->cert, sizeof w->cert);
-    if (!st)
-        st = wire_put_text(b, "spki");
-    if (!st)
-        st = wire_put_bytes(b, spki.p, spki.n);
+        st = wire_put_named_bytes(b, "spki", spki.p, spki.n);
     if (!st && w->replaces)
         st = wire_put_text(b, "replaces");
     if (!st && w->replaces)
@@ -74,11 +66,7 @@ enum st wire_bind_open(struct wire_bind *w, struct wire_cose *cose, const void *
                        struct err *e)
 {
     uint8_t kid[WIRE_ID_BYTES];
-    struct wire_item type;
 
-    ERR_TRY(wire_cose_open(cose, p, n, e));
-    ERR_TRY(wire_cose_header(cose, &type, kid, NULL, NULL, e));
-    if (type.type != WIRE_TEXT || !wire_is(type.span, WIRE_TYPE_KEY))
-        return err_set(e, ST_BAD, "not a message of type %s", WIRE_TYPE_KEY);
+    ERR_TRY(wire_answer_open(WIRE_TYPE_KEY, cose, kid, p, n, e));
     return open_payload(w, cose->payload, e);
 }

@@ -16,19 +16,12 @@
 #include "gateway/base/clk.h"
 #include "gateway/wire/wire_int.h"
 
-#define MBEDTLS_3 (MBEDTLS_VERSION_NUMBER >= 0x03000000)
-#define CSR_BYTES 2048
+#define CSR_BYTES 4096
 #define SPKI_BYTES 256
 #define FILE_BYTES (16 * 1024)
 #define CONTEXT(n) (MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED | (n))
 #define SEQUENCE (MBEDTLS_ASN1_SEQUENCE | MBEDTLS_ASN1_CONSTRUCTED)
 #define SET (MBEDTLS_ASN1_SET | MBEDTLS_ASN1_CONSTRUCTED)
-
-static int rng(void *ctx, unsigned char *out, size_t n)
-{
-    (void)ctx;
-    return wire_random(out, n, NULL) ? -1 : 0;
-}
 
 enum st wire_base64(const void *p, size_t n, struct buf *out)
 {
@@ -45,17 +38,26 @@ enum st wire_base64(const void *p, size_t n, struct buf *out)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-static int key_of(mbedtls_pk_context *pk, const struct buf *pem)
+static int ask_names(mbedtls_x509write_csr *csr, const char *const *names, size_t n)
 {
-#if MBEDTLS_3
-    return mbedtls_pk_parse_key(pk, pem->p, pem->n + 1, NULL, 0, rng, NULL);
-#else
-    return mbedtls_pk_parse_key(pk, pem->p, pem->n + 1, NULL, 0);
+    uint8_t *san = malloc(WIRE_NAMES_DER);
+    int len = san ? wire_names_der(names, n, san, WIRE_NAMES_DER) : 0;
+    int got =
+        len < 1
+            ? -1
+            : mbedtls_x509write_csr_set_extension(csr, MBEDTLS_OID_SUBJECT_ALT_NAME,
+                                                  MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME),
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+                                                  0,
 #endif
+                                                  san + WIRE_NAMES_DER - len, (size_t)len);
+    free(san);
+    return got;
 }
 
 /* *der: at the end of `bytes`. */
-static int request(mbedtls_pk_context *pk, const char *cn, uint8_t *bytes, size_t size)
+static int request(mbedtls_pk_context *pk, const char *cn, const char *const *names, size_t nnames,
+                   uint8_t *bytes, size_t size)
 {
     mbedtls_x509write_csr csr;
     char name[80];
@@ -65,14 +67,22 @@ static int request(mbedtls_pk_context *pk, const char *cn, uint8_t *bytes, size_
     mbedtls_x509write_csr_set_key(&csr, pk);
     snprintf(name, sizeof name, "CN=%s", cn);
     int n = mbedtls_x509write_csr_set_subject_name(&csr, name);
+    if (!n && nnames)
+        n = ask_names(&csr, names, nnames);
     if (!n)
-        n = mbedtls_x509write_csr_der(&csr, bytes, size, rng, NULL);
+        n = mbedtls_x509write_csr_der(&csr, bytes, size, wire_mbed_rng, NULL);
     mbedtls_x509write_csr_free(&csr);
     return n;
 }
 
 enum st wire_csr_make(const char *key_path, const char *cn, struct buf *out, struct wire_pub **pub,
                       struct err *e)
+{
+    return wire_csr_names(key_path, cn, NULL, 0, out, pub, e);
+}
+
+enum st wire_csr_names(const char *key_path, const char *cn, const char *const *names,
+                       size_t nnames, struct buf *out, struct wire_pub **pub, struct err *e)
 {
     mbedtls_pk_context pk;
     struct wire_key *checked = NULL;
@@ -87,7 +97,8 @@ enum st wire_csr_make(const char *key_path, const char *cn, struct buf *out, str
     st = wire_key_load(&checked, key_path, e); /* that it is ours alone, and of P-256 */
     if (!st)
         st = wire_file_get(key_path, &pem, e);
-    if (!st && (!der || key_of(&pk, &pem) || (n = request(&pk, cn, der, CSR_BYTES)) <= 0))
+    if (!st && (!der || wire_mbed_key(&pk, pem.p, pem.n + 1) ||
+                (n = request(&pk, cn, names, nnames, der, CSR_BYTES)) <= 0))
         st = err_set(e, ST_MEMORY, "%s: no request could be made with this key", key_path);
     if (!st && (len = mbedtls_pk_write_pubkey_der(&pk, spki, sizeof spki)) > 0)
         st = wire_pub_parse(pub, spki + sizeof spki - (size_t)len, (size_t)len, e);

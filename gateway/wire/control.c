@@ -7,10 +7,12 @@ enum {
     A_TARGET = 'S', /* device/point or device/STAR */
     A_TEXT = 't',   /* not empty */
     A_UNIT = 'U',   /* text or null */
+    A_ABOUT = 'A',  /* an id, the same as A_TARGET, or null */
     A_DAY = 'd',    /* YYYY-MM-DD */
     A_COUNT = 'u',  /* unsigned, up to INT64_MAX */
     A_SEQ = 'q',    /* from 1 */
     A_INT = 'i',    /* 64 bits: times and differences, ms */
+    A_EXACT = 'x',  /* an integer or a decimal */
     A_END = 'n',    /* the same, or null */
     A_ID = 'b',     /* 8 bytes */
     A_HASH = 'h',   /* 32 bytes */
@@ -24,22 +26,28 @@ enum {
 static const struct {
     const char *name, *shape;
     enum wire_entry_kind kind;
+    const char *asked; /* in a request; NULL: the same */
 } entries[] = {
-    {"plan", "stUui", WIRE_ENTRY_PLAN},
-    {"retire", "sit", WIRE_ENTRY_RETIRE},
-    {"void", "qqHt", WIRE_ENTRY_VOID},
-    {"time", "bqqiu", WIRE_ENTRY_TIME},
-    {"correct", "asiicatt", WIRE_ENTRY_CORRECT},
-    {"maintain", "Sinwm", WIRE_ENTRY_MAINTAIN},
-    {"key", "k", WIRE_ENTRY_KEY},
-    {"config", "hit", WIRE_ENTRY_CONFIG},
-    {"digest", "dqquuh", WIRE_ENTRY_DIGEST},
-    {"rest", "bdqquuh", WIRE_ENTRY_REST},
+    {"plan", "stUui", WIRE_ENTRY_PLAN, NULL},
+    {"retire", "sit", WIRE_ENTRY_RETIRE, "Sit"},
+    {"void", "qqHt", WIRE_ENTRY_VOID, NULL},
+    {"time", "bqqiu", WIRE_ENTRY_TIME, NULL},
+    {"correct", "asiicatt", WIRE_ENTRY_CORRECT, NULL},
+    {"maintain", "Sinwm", WIRE_ENTRY_MAINTAIN, NULL},
+    {"key", "k", WIRE_ENTRY_KEY, NULL},
+    {"config", "hit", WIRE_ENTRY_CONFIG, NULL},
+    {"setup", "itt", WIRE_ENTRY_SETUP, NULL},
+    {"digest", "dqquuh", WIRE_ENTRY_DIGEST, NULL},
+    {"rest", "bdqquuh", WIRE_ENTRY_REST, NULL},
+    {"entered", "sixtU", WIRE_ENTRY_ENTERED, "sixUUu"},
+    {"change", "itAtt", WIRE_ENTRY_CHANGE, NULL},
 };
 #define ENTRIES (sizeof(entries) / sizeof(entries[0]))
 #define ARGS_MAX 8
-const char *const wire_changes[] = {"invalidate", "rescale", "reassign", NULL};
-const char *const wire_works[] = {"calibration", "swap", "meter", NULL};
+const char *const wire_changes[WIRE_CHANGES + 1] = {
+    [WIRE_INVALIDATE] = "invalidate", [WIRE_RESCALE] = "rescale", [WIRE_REASSIGN] = "reassign"};
+const char *const wire_works[WIRE_WORKS + 1] = {
+    [WIRE_CALIBRATION] = "calibration", [WIRE_SWAP] = "swap", [WIRE_METER] = "meter"};
 
 /* ---- reader -------------------------------------------------------------------------------- */
 
@@ -59,6 +67,7 @@ enum st wire_control_open(struct wire_control *c, const void *payload, size_t n,
 struct arg {
     struct wire_span span;
     int64_t i;
+    struct num v;
     bool none; /* null */
 };
 
@@ -86,12 +95,13 @@ static enum st next_text(struct wire_reader *r, char shape, struct arg *a, struc
     bool good;
     enum st st = wire_next(r, &it, e);
 
-    if (st || (shape == A_UNIT && it.type == WIRE_NULL))
+    if (st || ((shape == A_UNIT || shape == A_ABOUT) && it.type == WIRE_NULL))
         return st;
     a->span = it.span;
     good = it.type == WIRE_TEXT && it.span.n > 0 &&
            (shape == A_SERIES   ? wire_is_series(it.span, false)
             : shape == A_TARGET ? wire_is_series(it.span, true)
+            : shape == A_ABOUT  ? wire_is_id(it.span) || wire_is_series(it.span, true)
             : shape == A_DAY    ? is_day(it.span)
             : shape == A_CHANGE ? in(it.span, wire_changes)
             : shape == A_WORK   ? in(it.span, wire_works)
@@ -183,6 +193,8 @@ static enum st next_arg(struct wire_reader *r, char shape, struct arg *a, struct
         return next_hashes(r, a, e);
     case A_KEY:
         return next_spki(r, a, e);
+    case A_EXACT:
+        return wire_next_exact(r, &a->v, e);
     case A_MAP:
         if (r->p < r->end && *r->p >> 5 != WIRE_MAP)
             return wire_bad(r, at, e, "should be a map");
@@ -205,6 +217,18 @@ static void fill_digest(struct wire_digest *d, const struct arg *a)
     d->gaps = (uint64_t)a[4].i;
     if (a[5].span.p) /* as next_arg has seen to */
         memcpy(d->hash, a[5].span.p, WIRE_HASH_BYTES);
+}
+
+/* In a request the author is who asks. */
+static void fill_entered(struct wire_entry *out, const struct arg *a, bool request)
+{
+    out->series = a[0].span;
+    out->at_ms = a[1].i;
+    out->value = a[2].v;
+    out->unit = request ? a[3].span : out->unit;
+    out->author = request ? out->author : a[3].span;
+    out->reason = a[4].span;
+    out->force = request && a[5].i != 0;
 }
 
 static void fill(struct wire_entry *out, const struct arg *a)
@@ -255,14 +279,25 @@ static void fill(struct wire_entry *out, const struct arg *a)
     } else if (out->kind == WIRE_ENTRY_CONFIG) {
         out->hash = a[0].span;
         out->at_ms = a[1].i;
+        out->author = a[2].span;
+    } else if (out->kind == WIRE_ENTRY_SETUP) {
+        out->at_ms = a[0].i;
+        out->text = a[1].span;
+        out->author = a[2].span;
+    } else if (out->kind == WIRE_ENTRY_CHANGE) {
+        out->at_ms = a[0].i;
+        out->text = a[1].span;
+        out->about = a[2].span;
+        out->reason = a[3].span;
+        out->author = a[4].span;
     }
 }
 
 static enum st next_known(struct wire_reader *r, size_t which, bool request, uint64_t members,
                           struct wire_entry *out, struct err *e)
 {
-    bool device = request && entries[which].kind == WIRE_ENTRY_RETIRE;
-    const char *shape = device ? "Sit" : entries[which].shape;
+    const char *asked = request ? entries[which].asked : NULL;
+    const char *shape = asked ? asked : entries[which].shape;
     struct wire_fix fix;
     const uint8_t *at = r->p;
     struct arg a[ARGS_MAX] = {{.i = 0}};
@@ -277,6 +312,8 @@ static enum st next_known(struct wire_reader *r, size_t which, bool request, uin
         return st;
     out->kind = entries[which].kind;
     fill(out, a);
+    if (out->kind == WIRE_ENTRY_ENTERED)
+        fill_entered(out, a, request);
     if (out->kind == WIRE_ENTRY_VOID &&
         (out->seq_to < out->seq_from || (uint64_t)a[2].i != out->seq_to - out->seq_from + 1))
         return wire_bad(r, at, e, "a void entry without one hash for each batch");

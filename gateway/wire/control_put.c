@@ -177,6 +177,52 @@ enum st wire_put_config(struct buf *out, const uint8_t hash[WIRE_HASH_BYTES], in
     return done(out, start, st);
 }
 
+enum st wire_put_setup(struct buf *out, int64_t at_ms, const char *what, const char *author)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!what[0] || !author[0])
+        return ST_BAD;
+    st = begin(out, 4, "setup");
+    if (!st)
+        st = wire_put_int(out, at_ms);
+    if (!st)
+        st = wire_put_text(out, what);
+    if (!st)
+        st = wire_put_text(out, author);
+    return done(out, start, st);
+}
+
+static bool is_about(const char *s)
+{
+    struct wire_span t = {(const uint8_t *)s, strlen(s)};
+
+    return wire_is_id(t) || wire_is_series(t, true);
+}
+
+enum st wire_put_change(struct buf *out, int64_t at_ms, const char *what, const char *about,
+                        const char *now, const char *author)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!what[0] || !now[0] || !author[0] || (about && !is_about(about)))
+        return ST_BAD;
+    st = begin(out, 6, "change");
+    if (!st)
+        st = wire_put_int(out, at_ms);
+    if (!st)
+        st = wire_put_text(out, what);
+    if (!st)
+        st = about ? wire_put_text(out, about) : wire_put_null(out);
+    if (!st)
+        st = wire_put_text(out, now);
+    if (!st)
+        st = wire_put_text(out, author);
+    return done(out, start, st);
+}
+
 enum st wire_put_correct(struct buf *out, const char *id, const char *series, int64_t from_ms,
                          int64_t to_ms, const struct wire_fix *f, const char *reason,
                          const char *author)
@@ -227,5 +273,27 @@ enum st wire_put_maintain(struct buf *out, const char *target, int64_t from_ms,
         st = wire_put_text(out, wire_works[work]);
     if (!st)
         st = buf_put(out, map->p, map->n);
+    return done(out, start, st);
+}
+
+enum st wire_put_entered(struct buf *out, const char *series, int64_t at_ms, struct num value,
+                         const char *author, const char *note)
+{
+    size_t start = out->n;
+    enum st st;
+
+    if (!is_series(series) || !author[0] || (note && !note[0]))
+        return ST_BAD;
+    st = begin(out, 6, "entered");
+    if (!st)
+        st = wire_put_text(out, series);
+    if (!st)
+        st = wire_put_int(out, at_ms);
+    if (!st)
+        st = wire_put_exact(out, value);
+    if (!st)
+        st = wire_put_text(out, author);
+    if (!st)
+        st = note ? wire_put_text(out, note) : wire_put_null(out);
     return done(out, start, st);
 }

@@ -106,13 +106,6 @@ static enum st put_seq(struct buf *b, const struct wire_digest *d)
     return st ? st : wire_put_uint(b, d->seq_to);
 }
 
-static enum st put_count(struct buf *b, const char *key, uint64_t v)
-{
-    enum st st = wire_put_text(b, key);
-
-    return st ? st : wire_put_uint(b, v);
-}
-
 /* [batch, readings, gaps, hash], or null. */
 static enum st put_said(struct buf *b, const struct wire_day_run *r)
 {
@@ -136,26 +129,22 @@ static enum st put_run(struct buf *b, const struct wire_day_run *r)
     enum st st = wire_put_map(b, r->elsewhere ? 8 : 7);
 
     if (!st && r->elsewhere)
-        st = wire_put_text(b, "in");
-    if (!st && r->elsewhere)
-        st = wire_put_bytes(b, r->sealed_chain, WIRE_ID_BYTES);
+        st = wire_put_named_bytes(b, "in", r->sealed_chain, WIRE_ID_BYTES);
     if (!st)
         st = put_seq(b, &r->held);
     if (!st)
-        st = put_count(b, "gaps", r->held.gaps);
+        st = wire_put_named_uint(b, "gaps", r->held.gaps);
     if (!st)
         st = wire_put_text(b, "hash");
     if (!st)
         st = r->whole ? wire_put_bytes(b, r->held.hash, WIRE_HASH_BYTES) : wire_put_null(b);
     if (!st)
-        st = put_count(b, "held", r->batches);
+        st = wire_put_named_uint(b, "held", r->batches);
     if (!st)
-        st = wire_put_text(b, "chain");
-    if (!st)
-        st = wire_put_bytes(b, r->chain, WIRE_ID_BYTES);
+        st = wire_put_named_bytes(b, "chain", r->chain, WIRE_ID_BYTES);
     if (!st)
         st = put_said(b, r);
-    return st ? st : put_count(b, "readings", r->held.readings);
+    return st ? st : wire_put_named_uint(b, "readings", r->held.readings);
 }
 
 static enum st put_day(struct buf *b, const struct wire_day *d)
@@ -166,15 +155,11 @@ static enum st put_day(struct buf *b, const struct wire_day *d)
     if (!st)
         st = wire_put_map(b, 5);
     if (!st)
-        st = put_count(b, "v", 1);
+        st = wire_put_named_uint(b, "v", 1);
     if (!st)
-        st = wire_put_text(b, "gw");
+        st = wire_put_named_text(b, "gw", d->gw);
     if (!st)
-        st = wire_put_text(b, d->gw);
-    if (!st)
-        st = wire_put_text(b, "day");
-    if (!st)
-        st = wire_put_text(b, day);
+        st = wire_put_named_text(b, "day", day);
     if (!st)
         st = wire_put_text(b, "made");
     if (!st)

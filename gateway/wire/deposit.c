@@ -76,17 +76,11 @@ static enum st put(struct buf *b, const struct wire_deposit *d)
     enum st st = wire_put_map(b, 5);
 
     if (!st)
-        st = wire_put_text(b, "v");
+        st = wire_put_named_uint(b, "v", 1);
     if (!st)
-        st = wire_put_uint(b, 1);
+        st = wire_put_named_text(b, "gw", d->gw);
     if (!st)
-        st = wire_put_text(b, "gw");
-    if (!st)
-        st = wire_put_text(b, d->gw);
-    if (!st)
-        st = wire_put_text(b, "hash");
-    if (!st)
-        st = wire_put_bytes(b, d->hash, sizeof d->hash);
+        st = wire_put_named_bytes(b, "hash", d->hash, sizeof d->hash);
     if (!st)
         st = wire_put_text(b, "when");
     if (!st)
@@ -149,12 +143,7 @@ static enum st open_payload(struct wire_deposit *d, struct wire_span payload, st
 enum st wire_deposit_open(struct wire_deposit *d, struct wire_cose *cose, const void *p, size_t n,
                           struct err *e)
 {
-    struct wire_item type;
-
     *d = (struct wire_deposit){.nfiles = 0};
-    ERR_TRY(wire_cose_open(cose, p, n, e));
-    ERR_TRY(wire_cose_header(cose, &type, d->kid, NULL, NULL, e));
-    if (type.type != WIRE_TEXT || !wire_is(type.span, WIRE_TYPE_CONFIG))
-        return err_set(e, ST_BAD, "not a message of type %s", WIRE_TYPE_CONFIG);
+    ERR_TRY(wire_answer_open(WIRE_TYPE_CONFIG, cose, d->kid, p, n, e));
     return open_payload(d, cose->payload, e);
 }

@@ -55,10 +55,19 @@ static pthread_mutex_t curve_lock = PTHREAD_MUTEX_INITIALIZER;
 static mbedtls_ecp_group curve;
 static bool curve_ready; /* under the lock; where memory was short, the next key tries again */
 
-static int rng(void *ctx, unsigned char *out, size_t n)
+int wire_mbed_rng(void *ctx, unsigned char *out, size_t n)
 {
     (void)ctx;
     return wire_random(out, n, NULL) ? -1 : 0;
+}
+
+int wire_mbed_key(struct mbedtls_pk_context *pk, const uint8_t *pem, size_t n)
+{
+#if MBEDTLS_3
+    return mbedtls_pk_parse_key(pk, pem, n, NULL, 0, wire_mbed_rng, NULL);
+#else
+    return mbedtls_pk_parse_key(pk, pem, n, NULL, 0);
+#endif
 }
 
 static bool curve_load(void)
@@ -71,7 +80,7 @@ static bool curve_load(void)
     mbedtls_mpi_init(&three);
     bool good = !mbedtls_ecp_group_load(&curve, MBEDTLS_ECP_DP_SECP256R1) &&
                 !mbedtls_mpi_lset(&three, 3) &&
-                !mbedtls_ecp_mul(&curve, &p, &three, &curve.G, rng, NULL);
+                !mbedtls_ecp_mul(&curve, &p, &three, &curve.G, wire_mbed_rng, NULL);
     if (!good)
         mbedtls_ecp_group_free(&curve);
     mbedtls_mpi_free(&three);
@@ -97,15 +106,20 @@ static void to_limbs(mp_limb_t to[LIMBS], const uint8_t from[32])
         to[i / sizeof(*to)] |= (mp_limb_t)from[31 - i] << 8 * (i % sizeof(*to));
 }
 
-static bool is_on_curve(const uint8_t point[POINT_BYTES])
+static enum st on_curve(const uint8_t point[POINT_BYTES], struct err *e)
 {
     mbedtls_ecp_point q;
+    int rc = MBEDTLS_ERR_ECP_INVALID_KEY;
 
     mbedtls_ecp_point_init(&q);
-    bool good = point[0] == 4 && !mbedtls_ecp_point_read_binary(&curve, &q, point, POINT_BYTES) &&
-                !mbedtls_ecp_check_pubkey(&curve, &q);
+    if (point[0] == 4)
+        rc = mbedtls_ecp_point_read_binary(&curve, &q, point, POINT_BYTES);
+    if (point[0] == 4 && rc == 0)
+        rc = mbedtls_ecp_check_pubkey(&curve, &q);
     mbedtls_ecp_point_free(&q);
-    return good;
+    if (rc == MBEDTLS_ERR_MPI_ALLOC_FAILED)
+        return err_set(e, ST_MEMORY, "no memory to check a key");
+    return rc ? err_set(e, ST_BAD, "not a point on the curve P-256") : ST_OK;
 }
 
 /* Fills *k from an uncompressed point. */
@@ -113,8 +127,7 @@ static enum st pub_set(struct wire_pub *k, const uint8_t point[POINT_BYTES], str
 {
     uint8_t hash[WIRE_HASH_BYTES];
 
-    if (!is_on_curve(point))
-        return err_set(e, ST_BAD, "not a point on the curve P-256");
+    ERR_TRY(on_curve(point, e));
     to_limbs(k->q, point + 1);
     to_limbs(k->q + LIMBS, point + 33);
     memcpy(k->der, spki_head, sizeof(spki_head));
@@ -298,11 +311,7 @@ static enum st key_parse(struct wire_key **out, const uint8_t *text, size_t n, s
         return err_set(e, ST_MEMORY, "no memory for a key");
     mbedtls_mpi_init(&k->d);
     mbedtls_pk_init(&pk);
-#if MBEDTLS_3
-    rc = mbedtls_pk_parse_key(&pk, text, n + 1, NULL, 0, rng, NULL);
-#else
-    rc = mbedtls_pk_parse_key(&pk, text, n + 1, NULL, 0);
-#endif
+    rc = wire_mbed_key(&pk, text, n + 1);
     st = rc ? err_set(e, ST_BAD, "not a private key in PEM") : key_take(k, &pk, e);
     mbedtls_pk_free(&pk);
     if (st) {
@@ -366,7 +375,7 @@ static int make_pem(uint8_t *text, size_t size)
     mbedtls_pk_init(&pk);
     rc = mbedtls_pk_setup(&pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
     if (!rc)
-        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(pk), rng, NULL);
+        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(pk), wire_mbed_rng, NULL);
     if (!rc)
         rc = mbedtls_pk_write_key_pem(&pk, text, size);
     mbedtls_pk_free(&pk);
@@ -415,7 +424,7 @@ static enum st key_sign(void *ctx, const uint8_t hash[WIRE_HASH_BYTES], uint8_t 
     mbedtls_mpi_init(&r);
     mbedtls_mpi_init(&s);
     rc = mbedtls_ecdsa_sign_det_ext(&curve, &r, &s, &k->d, hash, WIRE_HASH_BYTES, MBEDTLS_MD_SHA256,
-                                    rng, NULL);
+                                    wire_mbed_rng, NULL);
     if (!rc)
         rc = mbedtls_mpi_write_binary(&s, sig + 32, 32);
     if (!rc)

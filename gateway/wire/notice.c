@@ -5,20 +5,6 @@
 #define VERSION 1
 #define KEYS 6 /* of the map; `ca` and `key` are on top */
 
-static enum st put_uint(struct buf *b, const char *key, uint64_t v)
-{
-    enum st st = wire_put_text(b, key);
-
-    return st ? st : wire_put_uint(b, v);
-}
-
-static enum st put_bytes(struct buf *b, const char *key, const void *p, size_t n)
-{
-    enum st st = wire_put_text(b, key);
-
-    return st ? st : wire_put_bytes(b, p, n);
-}
-
 static enum st put_cas(struct buf *b, const struct wire_notice *x)
 {
     enum st st = wire_put_text(b, "ca");
@@ -36,20 +22,20 @@ static enum st put(struct buf *b, const struct wire_notice *x)
     enum st st = wire_put_map(b, KEYS + (x->ncas > 0 ? 1u : 0u) + (x->key.n > 0 ? 1u : 0u));
 
     if (!st)
-        st = put_uint(b, "n", x->n);
+        st = wire_put_named_uint(b, "n", x->n);
     if (!st)
-        st = put_uint(b, "v", VERSION);
+        st = wire_put_named_uint(b, "v", VERSION);
     if (!st)
-        st = put_uint(b, "at", (uint64_t)x->at_ms);
+        st = wire_put_named_uint(b, "at", (uint64_t)x->at_ms);
     if (!st && x->ncas > 0)
         st = put_cas(b, x);
     if (!st && x->key.n > 0)
-        st = put_bytes(b, "key", x->key.p, x->key.n);
+        st = wire_put_named_bytes(b, "key", x->key.p, x->key.n);
     if (!st)
-        st = put_uint(b, "from", (uint64_t)x->from_ms);
+        st = wire_put_named_uint(b, "from", (uint64_t)x->from_ms);
     if (!st)
-        st = put_bytes(b, "prev", x->prev, sizeof x->prev);
-    return st ? st : put_uint(b, "until", (uint64_t)x->until_ms);
+        st = wire_put_named_bytes(b, "prev", x->prev, sizeof x->prev);
+    return st ? st : wire_put_named_uint(b, "until", (uint64_t)x->until_ms);
 }
 
 /* What no reader takes. */
@@ -105,19 +91,12 @@ static bool is_key(struct wire_reader *r, const char *key)
     return true;
 }
 
-static enum st next(struct wire_reader *r, const char *key, enum wire_type type,
-                    struct wire_item *v, struct err *e)
-{
-    return is_key(r, key) ? wire_expect(r, type, v, e)
-                          : wire_bad(r, r->p, e, "another key than a notice has here");
-}
-
 static enum st next_ms(struct wire_reader *r, const char *key, int64_t *ms, struct err *e)
 {
     const uint8_t *at = r->p;
     struct wire_item v = {.u = 0};
 
-    ERR_TRY(next(r, key, WIRE_UINT, &v, e));
+    ERR_TRY(wire_expect_key(r, key, WIRE_UINT, &v, e));
     if (v.u > INT64_MAX)
         return wire_bad(r, at, e, "a time above 2^63 - 1 ms");
     *ms = (int64_t)v.u;
@@ -147,9 +126,9 @@ static enum st open_payload(struct wire_notice *x, struct wire_span payload, str
     struct wire_item map = {.u = 0}, v = {.u = 0};
 
     ERR_TRY(wire_expect(&r, WIRE_MAP, &map, e));
-    ERR_TRY(next(&r, "n", WIRE_UINT, &v, e));
+    ERR_TRY(wire_expect_key(&r, "n", WIRE_UINT, &v, e));
     x->n = v.u;
-    ERR_TRY(next(&r, "v", WIRE_UINT, &v, e));
+    ERR_TRY(wire_expect_key(&r, "v", WIRE_UINT, &v, e));
     if (v.u != VERSION)
         return err_set(e, ST_UNSUPPORTED, "a notice of another version");
     ERR_TRY(next_ms(&r, "at", &x->at_ms, e));
@@ -162,7 +141,7 @@ static enum st open_payload(struct wire_notice *x, struct wire_span payload, str
             return wire_bad(&r, r.p, e, "an empty key");
     }
     ERR_TRY(next_ms(&r, "from", &x->from_ms, e));
-    ERR_TRY(next(&r, "prev", WIRE_BYTES, &v, e));
+    ERR_TRY(wire_expect_key(&r, "prev", WIRE_BYTES, &v, e));
     if (v.span.n != sizeof x->prev)
         return wire_bad(&r, r.p, e, "prev is no hash");
     memcpy(x->prev, v.span.p, sizeof x->prev);
@@ -175,16 +154,11 @@ static enum st open_payload(struct wire_notice *x, struct wire_span payload, str
 enum st wire_notice_open(struct wire_notice *x, struct wire_cose *cose, const void *p, size_t n,
                          struct err *e)
 {
-    struct wire_item type;
-
     *x = (struct wire_notice){.n = 0};
     if (n > WIRE_NOTICE_MAX)
         return err_set(e, ST_BAD, "a notice of %zu bytes, at most %d are allowed", n,
                        WIRE_NOTICE_MAX);
-    ERR_TRY(wire_cose_open(cose, p, n, e));
-    ERR_TRY(wire_cose_header(cose, &type, x->kid, NULL, NULL, e));
-    if (type.type != WIRE_TEXT || !wire_is(type.span, WIRE_TYPE_TRUST))
-        return err_set(e, ST_BAD, "not a message of type %s", WIRE_TYPE_TRUST);
+    ERR_TRY(wire_answer_open(WIRE_TYPE_TRUST, cose, x->kid, p, n, e));
     wire_sha256(p, n, x->hash);
     return open_payload(x, cose->payload, e);
 }

@@ -47,7 +47,8 @@ enum st wire_request_open(struct wire_request *q, const void *p, size_t n, struc
     if (!st && !wire_end(&c.r))
         return err_set(e, ST_BAD, "something stands behind the entry");
     if (!st && q->x.kind != WIRE_ENTRY_RETIRE && q->x.kind != WIRE_ENTRY_CORRECT &&
-        q->x.kind != WIRE_ENTRY_MAINTAIN)
+        q->x.kind != WIRE_ENTRY_MAINTAIN && q->x.kind != WIRE_ENTRY_SETUP &&
+        q->x.kind != WIRE_ENTRY_ENTERED && q->x.kind != WIRE_ENTRY_CHANGE)
         return err_set(e, ST_BAD, "not an entry that a person may ask for");
     return st;
 }

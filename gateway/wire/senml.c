@@ -24,21 +24,9 @@ static const uint8_t key_q[] = {0x61, 'q'};
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-static bool is_alnum(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
 bool wire_is_id(struct wire_span s)
 {
-    size_t i;
-
-    if (s.n == 0 || s.n > WIRE_GW_MAX || !is_alnum(s.p[0]))
-        return false;
-    for (i = 1; i < s.n; i++)
-        if (!is_alnum(s.p[i]) && s.p[i] != '.' && s.p[i] != '_' && s.p[i] != '-')
-            return false;
-    return true;
+    return id_is(s.p, s.n);
 }
 
 /* Splits "a/b"; false without a slash. */

@@ -5,6 +5,7 @@
 
 #include <nettle/sha2.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "gateway/wire/wire_int.h"
 
@@ -179,6 +180,8 @@ enum st wire_zstd_unpack(const void *p, size_t n, size_t max, struct buf *out, s
     if (st)
         return err_set(e, st, "no room for %llu bytes to decompress", size);
     got = ZSTD_decompress(out->p + out->n, (size_t)size, p, n);
+    if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation) /* of its own: nothing is damaged */
+        return err_set(e, ST_MEMORY, "no memory to decompress");
     if (ZSTD_isError(got) || got != size)
         return err_set(e, ST_BAD, "a damaged zstd frame");
     out->n += got;

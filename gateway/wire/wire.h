@@ -73,6 +73,12 @@ void wire_sha256(const void *p, size_t n, uint8_t out[WIRE_HASH_BYTES]);
 enum st wire_random(void *p, size_t n, struct err *e) ST_MUST_CHECK; /* from the kernel */
 void wire_hex(const uint8_t *p, size_t n, char *out);                /* 2n + 1 bytes */
 bool wire_unhex(const char *text, uint8_t *out, size_t n);           /* exactly n bytes */
+/* PBKDF2-HMAC-SHA-256 of a password. Takes long on purpose: not on a thread that others wait for.
+ */
+void wire_password_hash(const char *password, const uint8_t *salt, size_t salt_n, unsigned rounds,
+                        uint8_t out[WIRE_HASH_BYTES]);
+/* Compares in a time that says nothing of where they differ. */
+bool wire_same(const uint8_t *a, const uint8_t *b, size_t n);
 /* One frame with its content size, no dictionary; level 1 for the journal (with a checksum),
  * wire_batch_level for batches. A packer keeps its context between calls. */
 struct wire_zstd;
@@ -288,10 +294,18 @@ enum st wire_put_rest(struct buf *out, const uint8_t chain[WIRE_ID_BYTES],
                       const struct wire_digest *d) ST_MUST_CHECK;
 enum st wire_put_config(struct buf *out, const uint8_t hash[WIRE_HASH_BYTES], int64_t at_ms,
                         const char *who) ST_MUST_CHECK;
+/* What was written to a device while commissioning, and by whom. */
+enum st wire_put_setup(struct buf *out, int64_t at_ms, const char *what,
+                       const char *author) ST_MUST_CHECK;
+/* What people changed that has no entry of its own with its author (decision 0044): what was done
+ * ("user.added"), to whom or what (an id, or a series or device/STAR; NULL: nothing with a name),
+ * what holds now, and who did it. Never a secret, nor a hash of one. */
+enum st wire_put_change(struct buf *out, int64_t at_ms, const char *what, const char *about,
+                        const char *now, const char *author) ST_MUST_CHECK;
 
 /* What a `correct` entry does to the readings of a series within a time (decision 0018). */
 #define WIRE_SERIES_BYTES 130 /* device/point and NUL */
-enum wire_change { WIRE_INVALIDATE, WIRE_RESCALE, WIRE_REASSIGN };
+enum wire_change { WIRE_INVALIDATE, WIRE_RESCALE, WIRE_REASSIGN, WIRE_CHANGES };
 struct wire_fix {
     enum wire_change what;
     struct num scale, offset;       /* rescale: exact decimals */
@@ -301,11 +315,17 @@ struct wire_fix {
 enum st wire_put_correct(struct buf *out, const char *id, const char *series, int64_t from_ms,
                          int64_t to_ms, const struct wire_fix *f, const char *reason,
                          const char *author) ST_MUST_CHECK;
-enum wire_work { WIRE_CALIBRATION, WIRE_SWAP, WIRE_METER };
+enum wire_work { WIRE_CALIBRATION, WIRE_SWAP, WIRE_METER, WIRE_WORKS };
+/* Their words, in that order; NULL at the end. */
+extern const char *const wire_changes[WIRE_CHANGES + 1], *const wire_works[WIRE_WORKS + 1];
 /* to_ms NULL: it is open. map: the CBOR of one, by the rules of batch.cddl. */
 enum st wire_put_maintain(struct buf *out, const char *target, int64_t from_ms,
                           const int64_t *to_ms, enum wire_work work,
                           const struct wire_span *map) ST_MUST_CHECK;
+/* Who brought a reading that was entered by hand, and what he noted (NULL: nothing). The reading
+ * itself is in a data batch: its series, time and value name it. */
+enum st wire_put_entered(struct buf *out, const char *series, int64_t at_ms, struct num value,
+                         const char *author, const char *note) ST_MUST_CHECK;
 /* An exact decimal: an integer, or tag 4 where it has decimals; never a float. */
 enum st wire_put_exact(struct buf *out, struct num v) ST_MUST_CHECK;
 enum st wire_next_exact(struct wire_reader *r, struct num *v, struct err *e) ST_MUST_CHECK;
@@ -321,18 +341,26 @@ enum wire_entry_kind {
     WIRE_ENTRY_KEY,
     WIRE_ENTRY_MAINTAIN,
     WIRE_ENTRY_CONFIG,
+    WIRE_ENTRY_SETUP,
+    WIRE_ENTRY_ENTERED,
+    WIRE_ENTRY_CHANGE,
     WIRE_ENTRY_OTHER
 };
 struct wire_entry {
     enum wire_entry_kind kind;
     struct wire_span name;                   /* "plan", … */
-    struct wire_span series, quantity, unit; /* plan; retire, correct, maintain: series */
-    int64_t period_ms, at_ms; /* plan: from; retire, config: at; correct, maintain: from */
+    struct wire_span series, quantity, unit; /* plan; retire, correct, maintain, entered: series */
+    int64_t period_ms, at_ms; /* plan: from; retire, config, setup, entered, change: at; correct,
+                                 maintain: from */
     int64_t to_ms;            /* correct; maintain: INT64_MAX when it is open */
-    struct wire_span
-        text; /* retire: reason; void: cause; correct: what to do; maintain: the work */
+    struct wire_span text; /* retire: reason; void: cause; correct: what to do; maintain: the work;
+                              setup, change: what was done */
     struct wire_span id, arguments;  /* correct: CBOR of both; maintain: CBOR of the map */
-    struct wire_span reason, author; /* correct */
+    struct wire_span reason, author; /* correct; setup, config: author; entered: the note, n = 0:
+                                        none; change: what holds now */
+    struct wire_span about;          /* change; p NULL: of nothing that has a name */
+    struct num value;                /* entered */
+    bool force;                      /* entered, in a request: also outside its limits */
     uint64_t seq_from, seq_to;       /* void, time */
     struct wire_span hashes;         /* void: CBOR of the hash array */
     struct wire_span boot;           /* time */
@@ -345,7 +373,8 @@ struct wire_entry {
 struct wire_control {
     struct wire_reader r;
     uint64_t left;
-    bool request; /* what a person asks for: `retire` may name device/STAR */
+    bool request; /* what a person asks for: `retire` may name device/STAR, and `entered` has its
+                     unit and `force` instead of an author */
 };
 enum st wire_control_open(struct wire_control *c, const void *payload, size_t n,
                           struct err *e) ST_MUST_CHECK;
@@ -385,7 +414,7 @@ struct wire_request {
     struct wire_span who;
     int64_t at_ms;
     struct wire_span entry; /* its CBOR */
-    struct wire_entry x;    /* retire, correct or maintain */
+    struct wire_entry x;    /* retire, correct, maintain, setup or entered */
 };
 enum st wire_request_put(struct buf *out, const uint8_t id[WIRE_ID_BYTES], const char *who,
                          int64_t at_ms, const struct buf *entry) ST_MUST_CHECK;
@@ -562,7 +591,7 @@ void wire_code_write(const uint8_t *bytes, size_t n, char *out);
  * symbols alone and NUL. ST_BAD: e says what is wrong and never repeats the code. */
 enum st wire_code_read(const char *text, size_t n, char *out, struct err *e) ST_MUST_CHECK;
 
-/* ---- files and certificates ---------------------------------------------------------------- */
+/* ---- files, and what is kept at the city --------------------------------------------------- */
 
 /* Puts a small file there, whole or not at all, also when the power is cut. ST_CONFLICT when it
  * exists and is not to be replaced. */
@@ -572,43 +601,6 @@ enum st wire_file_put(const char *path, const void *p, size_t n, unsigned mode, 
 enum st wire_file_get(const char *path, struct buf *out, struct err *e) ST_MUST_CHECK;
 /* Appends base64 in one line. */
 enum st wire_base64(const void *p, size_t n, struct buf *out) ST_MUST_CHECK;
-
-/* A request (PKCS#10, base64) for a certificate with CN=cn, signed by the private key in the PEM
- * file key_path; *pub (free it) gets its public half. */
-enum st wire_csr_make(const char *key_path, const char *cn, struct buf *out, struct wire_pub **pub,
-                      struct err *e) ST_MUST_CHECK;
-
-/* The certificates in an EST answer: a certs-only PKCS#7 in base64. ST_BAD. */
-#define WIRE_CERTS_MAX 8
-#define WIRE_EST_MAX (32 * 1024) /* bytes of an answer */
-struct wire_certs {
-    struct wire_span v[WIRE_CERTS_MAX]; /* DER, in owned */
-    size_t n;
-    void *owned;
-};
-enum st wire_certs_open(struct wire_certs *c, const void *base64, size_t n,
-                        struct err *e) ST_MUST_CHECK;
-/* The certificates in a PEM text with NUL behind it. ST_BAD: none, one that is none, too many. */
-enum st wire_certs_pem(struct wire_certs *c, const void *text, size_t n,
-                       struct err *e) ST_MUST_CHECK;
-void wire_certs_done(struct wire_certs *c);                                 /* takes a zeroed one */
-enum st wire_cert_pem(struct wire_span der, struct buf *out) ST_MUST_CHECK; /* appends */
-
-struct wire_cert {
-    int64_t from_ms, to_ms; /* its dates, UTC */
-    char cn[65];            /* "": none that could be an id */
-    char serial[41];        /* hex */
-    uint8_t sha256[WIRE_HASH_BYTES];
-    uint8_t spki[WIRE_HASH_BYTES]; /* SHA-256 of its SubjectPublicKeyInfo, as pins have it */
-};
-enum st wire_cert_read(struct wire_cert *out, struct wire_span der, struct err *e) ST_MUST_CHECK;
-/* The first certificate in a PEM text with NUL behind it. */
-enum st wire_cert_read_pem(struct wire_cert *out, const void *text, size_t n,
-                           struct err *e) ST_MUST_CHECK;
-/* Whether the CA signed the certificate, and it is for this key and this name; not its dates.
- * ST_CORRUPT: not this CA; ST_CONFLICT: another key or name. */
-enum st wire_cert_check(struct wire_span der, struct wire_span ca, const struct wire_pub *pub,
-                        const char *cn, struct err *e) ST_MUST_CHECK;
 
 /* What binds a batch key to a gateway: the proof that whoever holds this TLS certificate holds the
  * key, too (batch.cddl, key-proof). */
@@ -682,5 +674,7 @@ enum st wire_notice_open(struct wire_notice *x, struct wire_cose *cose, const vo
 /* Cuts the next item off a CBOR sequence (RFC 8742). ST_NOT_FOUND at its end, ST_BAD. */
 enum st wire_notice_next(struct wire_span *rest, struct wire_span *item,
                          struct err *e) ST_MUST_CHECK;
+
+#include "gateway/wire/cert.h" /* certificates */
 
 #endif

@@ -4,10 +4,11 @@
 
 #include <string.h>
 
+#include "gateway/base/id.h"
 #include "gateway/wire/wire.h"
 
 #define WIRE_DEPTH_MAX 8
-#define WIRE_GW_MAX 64 /* bytes of a gateway or device id, a point name */
+#define WIRE_GW_MAX ID_MAX_BYTES /* bytes of a gateway or device id, a point name */
 #define WIRE_TIME_MIN_MS (INT64_C(268435456) * 1000) /* RFC 8428: below 2^28 s it is relative */
 #define WIRE_TIME_MAX_MS (INT64_C(1) << 53)
 
@@ -45,6 +46,12 @@ static inline uint8_t *wire_store_int(uint8_t *p, int64_t v)
 }
 
 enum st wire_put_text_n(struct buf *out, const void *p, size_t n) ST_MUST_CHECK;
+/* For mbedTLS (key.c): random bytes, 0 when there are some; and a private key in PEM, n bytes with
+ * the NUL behind it, 0 when it is one. */
+struct mbedtls_pk_context;
+int wire_mbed_rng(void *ctx, unsigned char *out, size_t n);
+int wire_mbed_key(struct mbedtls_pk_context *pk, const uint8_t *pem, size_t n);
+
 /* ST_BAD with the place of the item that begins at `at`. */
 enum st wire_bad(const struct wire_reader *r, const uint8_t *at, struct err *e, const char *what);
 /* wire_skip for an item that stands inside `depth` others. */
@@ -86,23 +93,29 @@ enum st wire_next_num(struct wire_reader *r, struct num *v, struct err *e) ST_MU
 uint8_t *wire_store_time(uint8_t *p, int64_t ms);
 enum st wire_next_time(struct wire_reader *r, int64_t *ms, struct err *e) ST_MUST_CHECK;
 
-/* ---- control.c ---- */
-
-/* What a `correct` entry does, in the order of enum wire_change, and the work that a `maintain`
- * entry tells of, in that of enum wire_work; NULL at the end. */
-extern const char *const wire_changes[], *const wire_works[];
-
 /* ---- correct.c ---- */
 
 enum st wire_put_arguments(struct buf *out, const struct wire_fix *f) ST_MUST_CHECK;
 
 /* ---- names (senml.c) ---- */
 
-bool wire_is_id(struct wire_span s); /* [A-Za-z0-9][A-Za-z0-9._-]*, at most WIRE_GW_MAX bytes */
+/* GeneralNames (RFC 5280 4.2.1.6): iPAddress [7] for what is an address, dNSName [2] for the rest.
+ * Bytes written at the end of out, or less than 1. */
+#define WIRE_NAMES_DER 4096
+int wire_names_der(const char *const *names, size_t n, uint8_t *out, size_t size);
+bool wire_is_id(struct wire_span s);                /* base/id.h */
 bool wire_is_series(struct wire_span s, bool star); /* device/point; with star also device/STAR */
 
 /* ---- answer.c ---- */
 
+/* A key and its value. */
+enum st wire_put_named_uint(struct buf *out, const char *key, uint64_t v) ST_MUST_CHECK;
+enum st wire_put_named_text(struct buf *out, const char *key, const char *v) ST_MUST_CHECK;
+enum st wire_put_named_bytes(struct buf *out, const char *key, const void *p,
+                             size_t n) ST_MUST_CHECK;
+/* Takes the envelope of a message of that type apart; ST_BAD: of another. */
+enum st wire_answer_open(const char *type, struct wire_cose *cose, uint8_t kid[WIRE_ID_BYTES],
+                         const void *p, size_t n, struct err *e) ST_MUST_CHECK;
 /* Signs an answer of that type. */
 enum st wire_answer_sign(const char *type, const struct buf *payload, const struct wire_signer *key,
                          struct buf *out, struct err *e) ST_MUST_CHECK;

@@ -45,7 +45,7 @@ def check(a, folder):
     want = {"bin/fieldpost", "bin/fieldpost-city", "share/man/man1/fieldpost.1",
             "share/man/man1/fieldpost-city.1", "share/man/man5/fieldpost.yaml.5",
             "share/bash-completion/completions/fieldpost",
-            "share/bash-completion/completions/fieldpost-city", *profiles,
+            "share/bash-completion/completions/fieldpost-city", "lib/fieldpost/libssh2.so.1", *profiles,
             *(["share/fieldpost/verify.html"] if a.page else [])}
     assert len(profiles) > 3 and found == want, found ^ want
     for name in found:  # plain files, for everybody to read, for root alone to write
@@ -62,6 +62,7 @@ def check(a, folder):
     assert "eastron-sdm630" in run(exe, "check", "--config", conf, ok=2).stderr
     for program in (exe, exe + "-city"):
         assert "usage" in run(program, "--help").stdout
+    assert os.path.join(usr, "bin/../lib/fieldpost/libssh2.so.1") in run("ldd", exe).stdout
     for page in glob.glob(os.path.join(usr, "share", "man", "man*", "*")):
         run("mandoc", "-Tlint", "-Werror", page)
     done = run("bash", "-c", "source \"$1\"; complete -p fieldpost-city", "bash",

@@ -336,6 +336,27 @@ static void a_missing_ca_is_an_error_at_once(void **state)
     assert_null(c);
 }
 
+/* libcurl's libraries name OpenSSL's: it takes 1.5 MiB, and HTTPS is GnuTLS' (gateway/http/lean).
+ */
+static void no_openssl_is_loaded(void **state)
+{
+    struct http_client *c = client(cert, 0);
+    char line[512];
+    bool gnutls = false;
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    (void)state;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) {
+        gnutls |= strstr(line, "/libgnutls.so") != NULL;
+        if (strstr(line, "/libcrypto.so"))
+            fail_msg("%s", line);
+    }
+    assert_true(gnutls); /* this is how it would be found */
+    (void)fclose(maps);
+    http_client_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_redirect_is_not_followed_and_a_long_answer_is_cut),
         cmocka_unit_test(silence_ends_by_time_or_by_stop),
         cmocka_unit_test(a_missing_ca_is_an_error_at_once),
+        cmocka_unit_test(no_openssl_is_loaded),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/http/http.h"
+#include "gateway/http/http_int.h"
 
 static void echo(void *ctx, const struct http_request *q, struct http_answer *a)
 {
@@ -42,12 +42,59 @@ static void page(void *ctx, const struct http_request *q, struct http_answer *a)
     a->static_n = 8;
 }
 
+/* Made while it is sent, a piece between two turns of the others; the end is one, or it is not. */
+static struct made {
+    struct http_stream stream;
+    int left, closed, beside;
+    int64_t end;
+} made;
+
+static int64_t made_fill(void *ctx, char *to, size_t max)
+{
+    struct made *m = ctx;
+    assert_true(max > 6);
+    if (m->left == 0)
+        return m->end;
+    if (m->left-- % 2 == 0) {
+        http_stream_wake(&m->stream);
+        return 0;
+    }
+    memcpy(to, "piece\n", 6);
+    return 6;
+}
+
+static _Atomic(struct http_server *) alone; /* has one thread; NULL: there is none such */
+
+static void made_closed(void *ctx)
+{
+    struct made *m = ctx;
+    struct http_server *s = alone;
+    m->closed++;
+    if (s != NULL && pthread_mutex_trylock(&s->turn) == 0) {
+        m->beside++;
+        pthread_mutex_unlock(&s->turn);
+    }
+}
+
+static void table(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct made *m = ctx != NULL ? ctx : &made;
+    const char *x = http_query(q, "broken");
+    *m = (struct made){
+        .stream = {made_fill, made_closed, m, NULL, true}, .left = 20, .closed = m->closed};
+    m->end = x ? HTTP_STREAM_BROKEN : -1;
+    a->status = 200;
+    a->content_type = "text/csv";
+    a->stream = &m->stream;
+}
+
 static const struct http_route routes[] = {
-    {"GET", "/", 0, page},
-    {"GET", "/a/{x}/b/{y}", 0, echo},
-    {"PUT", "/a/{x}/b/{y}", 1000, echo},
+    {"GET", "/table", 0, table},          {"GET", "/", 0, page},
+    {"GET", "/a/{x}/b/{y}", 0, echo},     {"PUT", "/a/{x}/b/{y}", 1000, echo},
     {"GET", "/a/fixed/b/fixed", 0, page},
 };
+
+#define ROUTES (sizeof routes / sizeof *routes)
 
 struct site {
     struct http_server *s;
@@ -59,7 +106,7 @@ static int start(void **state)
     const struct http_server_cfg cfg = {
         .listen = "127.0.0.1:0", .threads = 2, .max_connections = 16, .timeout_s = 1};
     struct err e = {0};
-    if (http_server_open(&site.s, &cfg, routes, 4, NULL, &e) != ST_OK) {
+    if (http_server_open(&site.s, &cfg, routes, ROUTES, NULL, &e) != ST_OK) {
         print_error("%s\n", e.text);
         return -1;
     }
@@ -292,15 +339,15 @@ static void wrong_addresses_and_certificates_say_what_is_wrong(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cfg.listen = bad[i];
-        assert_int_equal(http_server_open(&s, &cfg, routes, 4, NULL, &e), ST_BAD);
+        assert_int_equal(http_server_open(&s, &cfg, routes, ROUTES, NULL, &e), ST_BAD);
         assert_null(s);
     }
     cfg.listen = "127.0.0.1:0";
     cfg.cert = cfg.key = "/nonexistent.pem";
-    assert_int_equal(http_server_open(&s, &cfg, routes, 4, NULL, &e), ST_NOT_FOUND);
+    assert_int_equal(http_server_open(&s, &cfg, routes, ROUTES, NULL, &e), ST_NOT_FOUND);
     assert_non_null(strstr(e.text, "/nonexistent.pem"));
     cfg.cert = cfg.key = FP_SOURCE_DIR "/CMakeLists.txt";
-    assert_int_equal(http_server_open(&s, &cfg, routes, 4, NULL, &e), ST_BAD);
+    assert_int_equal(http_server_open(&s, &cfg, routes, ROUTES, NULL, &e), ST_BAD);
     assert_non_null(strstr(e.text, "certificate"));
 }
 
@@ -312,8 +359,52 @@ static void a_taken_port_is_an_error(void **state)
     struct http_server *s;
     struct err e;
     snprintf(at, sizeof at, "127.0.0.1:%u", http_server_port(site->s));
-    assert_int_equal(http_server_open(&s, &cfg, routes, 4, NULL, &e), ST_IO);
+    assert_int_equal(http_server_open(&s, &cfg, routes, ROUTES, NULL, &e), ST_IO);
     assert_non_null(strstr(e.text, at));
+}
+
+static void an_answer_that_is_broken_off_does_not_look_whole(void **state)
+{
+    struct site *site = *state;
+    char url[80], whole[10 * 6 + 1] = "";
+    struct http_client *c;
+    struct http_reply r = {0};
+    const struct http_client_cfg cfg = {
+        .connect_ms = 5000, .total_ms = 20000, .max_answer = 65536, .user_agent = "test"};
+    assert_int_equal(http_client_open(&c, &cfg, NULL), ST_OK);
+    for (int i = 0; i < 10; i++)
+        memcpy(whole + 6 * i, "piece\n", 7);
+    for (int i = 0; i < 2; i++) {
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/table%s", http_server_port(site->s),
+                 i ? "?broken=1" : "");
+        const struct http_call k = {.method = "GET", .url = url};
+        r.body.n = 0;
+        assert_int_equal(http_client_do(c, &k, -1, &r, NULL), i ? ST_IO : ST_OK);
+        assert_int_equal(made.left, 0);
+        if (i == 0) {
+            assert_int_equal(r.body.n, sizeof whole - 1);
+            assert_memory_equal(r.body.p, whole, sizeof whole - 1);
+        }
+    }
+    buf_done(&r.body);
+    http_client_close(c);
+}
+
+/* Beside an old daemon that drains there are two threads, though one was promised. */
+static void a_stream_ends_in_a_turn_of_its_own(void **state)
+{
+    (void)state;
+    const struct http_server_cfg cfg = {
+        .listen = "127.0.0.1:0", .threads = 1, .max_connections = 16, .timeout_s = 1};
+    struct site site;
+    struct made own = {.left = 0};
+    assert_int_equal(http_server_open(&site.s, &cfg, routes, ROUTES, &own, NULL), ST_OK);
+    alone = site.s;
+    assert_non_null(strstr(ask(&site, "GET /table HTTP/1.1\r\nHost: x\r\n\r\n"), "piece"));
+    http_server_close(site.s);
+    alone = NULL;
+    assert_int_equal(own.closed, 1);
+    assert_int_equal(own.beside, 0);
 }
 
 static void a_problem_is_json_whatever_it_says(void **state)
@@ -345,6 +436,8 @@ int main(void)
         cmocka_unit_test(two_requests_share_a_connection),
         cmocka_unit_test(wrong_addresses_and_certificates_say_what_is_wrong),
         cmocka_unit_test(a_taken_port_is_an_error),
+        cmocka_unit_test(an_answer_that_is_broken_off_does_not_look_whole),
+        cmocka_unit_test(a_stream_ends_in_a_turn_of_its_own),
         cmocka_unit_test(a_problem_is_json_whatever_it_says),
     };
     return cmocka_run_group_tests(tests, start, stop);

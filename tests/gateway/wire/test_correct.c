@@ -269,6 +269,94 @@ static void a_request_is_read_strictly(void **state)
     buf_done(&whole);
 }
 
+/* Who may do what: of a user, of a series, of nobody by name. */
+static void a_change_names_its_author(void **state)
+{
+    (void)state;
+    static const char *const about[] = {"lan.n", "d/p", "d/*", NULL};
+    static const char *const bad[] = {"", "a b", "d/", "*", "d/p/q", "-x"};
+    struct wire_control c;
+    struct wire_entry x;
+    struct buf b;
+    for (size_t i = 0; i < sizeof about / sizeof *about; i++) {
+        buf_init(&b, 4096);
+        assert_int_equal(wire_put_array(&b, 1), ST_OK);
+        assert_int_equal(wire_put_change(&b, T0, "user.added", about[i], "viewer", "an"), ST_OK);
+        assert_int_equal(wire_control_open(&c, b.p, b.n, NULL), ST_OK);
+        assert_int_equal(wire_control_next(&c, &x, NULL), ST_OK);
+        assert_int_equal(x.kind, WIRE_ENTRY_CHANGE);
+        assert_int_equal(x.at_ms, T0);
+        assert_int_equal(x.text.n, strlen("user.added"));
+        assert_int_equal(x.about.n, about[i] ? strlen(about[i]) : 0);
+        assert_memory_equal(x.reason.p, "viewer", x.reason.n);
+        assert_memory_equal(x.author.p, "an", x.author.n);
+        buf_done(&b);
+    }
+    buf_init(&b, 4096);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(wire_put_change(&b, T0, "user.added", bad[i], "viewer", "an"), ST_BAD);
+    assert_int_equal(wire_put_change(&b, T0, "", NULL, "viewer", "an"), ST_BAD);
+    assert_int_equal(wire_put_change(&b, T0, "user.added", NULL, "", "an"), ST_BAD);
+    assert_int_equal(wire_put_change(&b, T0, "user.added", NULL, "viewer", ""), ST_BAD);
+    assert_int_equal(b.n, 0);
+    static const uint8_t spaced[] = {0x81, 0x86, 0x66, 'c', 'h', 'a', 'n',  'g', 'e',  0,
+                                     0x61, 'x',  0x63, 'a', ' ', 'b', 0x61, 'y', 0x61, 'z'};
+    assert_int_equal(wire_control_open(&c, spaced, sizeof spaced, NULL), ST_OK);
+    assert_int_equal(wire_control_next(&c, &x, NULL), ST_BAD);
+    buf_done(&b);
+}
+
+/* An `entered` entry changes no reading; in a request it has a unit and `force` for an author. */
+static void a_reading_by_hand_is_named(void **state)
+{
+    (void)state;
+    static const uint8_t id[WIRE_ID_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8};
+    struct wire_control c;
+    struct wire_entry x;
+    struct wire_request q;
+    struct buf b, whole;
+    buf_init(&b, 4096);
+    buf_init(&whole, 4096);
+    assert_int_equal(wire_put_array(&b, 1), ST_OK);
+    assert_int_equal(wire_put_entered(&b, "d/p", T0, num_dec(425, -2), "an", "slip 17"), ST_OK);
+    assert_int_equal(wire_control_open(&c, b.p, b.n, NULL), ST_OK);
+    assert_int_equal(wire_control_next(&c, &x, NULL), ST_OK);
+    assert_int_equal(x.kind, WIRE_ENTRY_ENTERED);
+    assert_int_equal(x.at_ms, T0);
+    assert_int_equal(num_cmp(x.value, num_dec(425, -2)), 0);
+    assert_memory_equal(x.author.p, "an", x.author.n);
+    assert_memory_equal(x.reason.p, "slip 17", x.reason.n);
+    struct wire_fixes *fixes = NULL;
+    assert_int_equal(wire_fixes_open(&fixes, NULL), ST_OK);
+    assert_int_equal(wire_fixes_add(fixes, &x, NULL), ST_OK);
+    struct wire_reading r = {.t_ms = T0, .v = num_dec(425, -2), .q = WIRE_Q_HAND};
+    r.device = (struct wire_span){(const uint8_t *)"d", 1};
+    r.point = (struct wire_span){(const uint8_t *)"p", 1};
+    assert_true(wire_fixes_apply(fixes, &r));
+    assert_int_equal(r.q, WIRE_Q_HAND);
+    wire_fixes_close(fixes);
+    assert_int_equal(wire_put_entered(&b, "d/*", T0, num_dec(1, 0), "an", NULL), ST_BAD);
+    assert_int_equal(wire_put_entered(&b, "d/p", T0, num_flt(0.5), "an", NULL), ST_BAD);
+    assert_int_equal(wire_put_entered(&b, "d/p", T0, num_dec(1, 0), "", NULL), ST_BAD);
+#define ENTERED                                                                                    \
+    "\x86\x67"                                                                                     \
+    "entered\x63"                                                                                  \
+    "d/p\x01"
+    assert_true(READS(ENTERED "\x02\x61"
+                              "a\xf6"));
+    assert_false(READS(ENTERED "\xf9\x38\x00\x61"
+                               "a\xf6")); /* a float */
+    assert_false(READS(ENTERED "\x02\x60\xf6"));
+    assert_false(READS(ENTERED "\x02\xf6\xf6"));
+    /* in a request */
+    b.n = 0;
+    assert_int_equal(wire_put_entered(&b, "d/p", T0, num_dec(1, 0), "an", NULL), ST_OK);
+    assert_int_equal(wire_request_put(&whole, id, "an", T0, &b), ST_OK);
+    assert_int_equal(wire_request_open(&q, whole.p, whole.n, NULL), ST_BAD);
+    buf_done(&b);
+    buf_done(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +368,8 @@ int main(void)
         cmocka_unit_test(a_calibration_flags_what_lies_in_it),
         cmocka_unit_test(arguments_are_those_of_what_it_says),
         cmocka_unit_test(a_request_is_read_strictly),
+        cmocka_unit_test(a_change_names_its_author),
+        cmocka_unit_test(a_reading_by_hand_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

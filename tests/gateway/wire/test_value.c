@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -143,7 +142,7 @@ static struct num any_num(void)
 static void any_value_reads_back_equal_and_in_one_form(void **state)
 {
     const char *given = getenv("FP_SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    uint64_t seed = given ? strtoull(given, NULL, 0) : 20261126;
     int i;
 
     (void)state;
