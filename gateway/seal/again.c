@@ -45,7 +45,9 @@ static enum st take_gap(struct again *a, struct err *e)
  * also where it has another batch (decision 0017). */
 static bool is_kept(const struct wire_entry *x)
 {
-    return x->kind == WIRE_ENTRY_CORRECT || x->kind == WIRE_ENTRY_REST ||
+    return x->kind == WIRE_ENTRY_CORRECT || x->kind == WIRE_ENTRY_MAINTAIN ||
+           x->kind == WIRE_ENTRY_SETUP || x->kind == WIRE_ENTRY_ENTERED ||
+           x->kind == WIRE_ENTRY_CHANGE || x->kind == WIRE_ENTRY_REST ||
            x->kind == WIRE_ENTRY_CONFIG || x->kind == WIRE_ENTRY_OTHER;
 }
 

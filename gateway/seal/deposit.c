@@ -35,14 +35,17 @@ static enum st pack(const struct buf *cose, struct buf *packed, struct err *e)
     return st;
 }
 
-/* Its time is behind that of the one before, whatever the clock says: the city takes no older one
- * for the newer. */
+#define AHEAD_MS 3600000 /* more than this ahead of its clock the city takes nothing */
+
+/* Its time is behind that of the one before, when the clock is behind it a little: the city takes
+ * no older one for the newer. One of a far future the city cannot have taken. */
 static enum st sign(struct seal *l, struct wire_deposit *d, struct store_deposit *out,
                     int64_t before_ms, struct err *e)
 {
     struct buf cose;
     (void)snprintf(d->gw, sizeof d->gw, "%s", l->gateway);
-    d->when_ms = l->last.utc_ms > before_ms ? l->last.utc_ms : before_ms + 1;
+    bool behind = before_ms >= l->last.utc_ms && before_ms - l->last.utc_ms <= AHEAD_MS;
+    d->when_ms = behind ? before_ms + 1 : l->last.utc_ms;
     buf_init(&cose, WIRE_BATCH_MAX);
     enum st st = wire_deposit_sign(d, l->key, &cose, e);
     if (st == ST_OK) {

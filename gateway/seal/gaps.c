@@ -29,10 +29,7 @@ static enum st room(struct gaps *g, uint32_t n, struct err *e)
     struct gaps_row *closed = reallocarray(g->closed, most, sizeof *closed);
     if (closed)
         g->closed = closed;
-    struct gaps_row *rows = reallocarray(g->rows, most + n + 1, sizeof *rows);
-    if (rows)
-        g->rows = rows;
-    if (!track || !closed || !rows)
+    if (!track || !closed)
         return no_memory(e);
     g->max_closed = most;
     return ST_OK;
@@ -74,7 +71,6 @@ void gaps_close(struct gaps *g)
     free(g->due);
     free(g->track);
     free(g->closed);
-    free(g->rows);
     free(g->entry);
     buf_done(&g->names);
     free(g);
@@ -188,9 +184,23 @@ enum store_cause gaps_silence_of(const struct gaps *g, uint32_t series)
     return absent ? STORE_PAUSED : g->silence;
 }
 
+/* Polls behind it failed: the gap goes on from there. */
+static void got_late(struct gaps *g, uint32_t series, const struct store_frame *f)
+{
+    struct gaps_track *t = &g->track[series];
+    if (f->t_ms < t->miss_from)
+        return;
+    note(g, series, t->miss_from, f->t_ms, t->cause);
+    t->miss_from = f->due_ms + t->period_ms;
+}
+
 static void got(struct gaps *g, uint32_t series, const struct store_frame *f)
 {
     struct gaps_track *t = &g->track[series];
+    if (t->missing && t->period_ms && f->t_ms < t->next_due - t->period_ms) {
+        got_late(g, series, f);
+        return;
+    }
     if (t->missing)
         note(g, series, t->miss_from, f->t_ms, t->cause);
     else if (t->period_ms &&

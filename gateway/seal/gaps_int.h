@@ -35,7 +35,7 @@ struct gaps {
     struct gaps_row *closed;
     size_t nclosed, max_closed;
     enum store_cause silence; /* of polls that never came */
-    struct gaps_row *rows;    /* scratch of gaps_window */
+    struct gaps_row *rows;    /* within gaps_window alone */
     struct wire_gap *entry;   /* its result */
     struct buf names;
 };

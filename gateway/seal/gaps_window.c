@@ -156,6 +156,9 @@ static enum st coarse_entries(struct gaps *g, size_t nrows, size_t *n)
 enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, bool whole,
                     const struct wire_gap **out, size_t *n, struct err *e)
 {
+    g->rows = reallocarray(NULL, g->nclosed + g->n + 1, sizeof *g->rows);
+    if (!g->rows)
+        return err_set(e, ST_MEMORY, "seal: no memory for gaps");
     size_t rows = collect_rows(g, from_ms, to_ms);
     *n = 0;
     g->names.n = 0;
@@ -165,6 +168,8 @@ enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, bool whole,
         g->names.n = 0;
         st = coarse_entries(g, rows, n);
     }
+    free(g->rows);
+    g->rows = NULL;
     if (st != ST_OK)
         return err_set(e, st, "seal: no memory for gaps");
     for (size_t i = 0; i < *n; i++)

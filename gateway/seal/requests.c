@@ -16,6 +16,7 @@
 #define NAME_BYTES 64
 #define A_TURN 4       /* taken in one step of the seal */
 #define STUCK_MS 10000 /* after the folder failed */
+#define LATER_MS 2000  /* while something has to wait */
 #define REFUSED_KEPT 16
 
 struct asked {
@@ -28,14 +29,17 @@ struct asked {
     char series[WIRE_SERIES_BYTES];
     bool stuck; /* a file cannot be read, set aside or removed */
     bool short_of_memory;
+    bool later; /* it has to wait, and others go on */
+    struct store_entered entered;
     struct store_planned *retired; /* with names of their own */
     size_t nretired;
 };
 
 /* ---- the folder ---- */
 
-/* The first name with that suffix, how many there are; false: none. */
-static bool first_name(int folder, const char *suffix, char name[NAME_BYTES], size_t *n)
+/* The first name with that suffix behind `after`, how many there are; false: none. */
+static bool first_name(int folder, const char *suffix, const char *after, char name[NAME_BYTES],
+                       size_t *n)
 {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -46,7 +50,8 @@ static bool first_name(int folder, const char *suffix, char name[NAME_BYTES], si
         return false;
     }
     for (const struct dirent *f; (f = readdir(d));)
-        if (store_request_name(f->d_name, suffix) && ((*n)++ == 0 || strcmp(f->d_name, name) < 0))
+        if (store_request_name(f->d_name, suffix) && strcmp(f->d_name, after) > 0 &&
+            ((*n)++ == 0 || strcmp(f->d_name, name) < 0))
             (void)snprintf(name, NAME_BYTES, "%s", f->d_name);
     (void)closedir(d);
     return *n > 0;
@@ -105,7 +110,7 @@ static enum st set_aside(struct asked *a, const char *why, struct err *e)
     }
     if (renameat(a->folder, a->name, a->folder, refused) != 0)
         return io(a, "cannot be set aside", e);
-    while (first_name(a->folder, STORE_REQUEST_REFUSED, oldest, &n) && n > REFUSED_KEPT)
+    while (first_name(a->folder, STORE_REQUEST_REFUSED, "", oldest, &n) && n > REFUSED_KEPT)
         if (unlinkat(a->folder, oldest, 0) != 0)
             return io(a, "those refused before cannot be removed", e);
     return ST_OK;
@@ -143,26 +148,48 @@ static enum st check(struct asked *a, struct err *e)
         return err_set(e, ST_BAD, "a name that is too long");
     (void)snprintf(a->series, sizeof a->series, "%.*s", (int)x->series.n,
                    (const char *)x->series.p);
-    ERR_TRY(store_request_check(a->l->store, NULL, &a->q,
-                                a->l->last.grade == CLK_UNKNOWN ? 0 : a->l->last.utc_ms, retire_one,
-                                a, e));
+    struct clk_time now = clk_now(a->l->clk); /* a slip may be of this moment */
+    int64_t now_ms = now.grade == CLK_UNKNOWN ? 0 : now.utc_ms;
+    ERR_TRY(store_request_check(a->l->store, NULL, &a->q, now_ms, retire_one, a, e));
+    if (x->kind == WIRE_ENTRY_ENTERED) {
+        ERR_TRY(store_enter_of(a->l->store, &a->q, now_ms, &a->entered, e));
+        a->entered.grade = now.grade;
+    }
     return a->short_of_memory ? err_set(e, ST_MEMORY, "seal: no memory for what is asked") : ST_OK;
 }
 
 /* ---- sealing ---- */
 
+/* The author is who asked. */
+static const char *author(const struct asked *a, char who[WIRE_WHO_MAX + 1])
+{
+    (void)snprintf(who, WIRE_WHO_MAX + 1, "%.*s", (int)a->q.who.n, (const char *)a->q.who.p);
+    return who;
+}
+
+static enum st put_entered(struct asked *a, struct buf *b)
+{
+    char who[WIRE_WHO_MAX + 1], note[WIRE_REQUEST_MAX];
+    (void)author(a, who);
+    (void)snprintf(note, sizeof note, "%.*s", (int)a->q.x.reason.n, (const char *)a->q.x.reason.p);
+    return wire_put_entered(b, a->series, a->entered.t_ms, a->entered.v, who,
+                            a->q.x.reason.n ? note : NULL);
+}
+
 static enum st encode(struct asked *a, struct err *e)
 {
     struct buf *b = &a->l->payload;
-    char reason[WIRE_REQUEST_MAX];
-    bool retires = a->q.x.kind == WIRE_ENTRY_RETIRE;
+    char reason[WIRE_REQUEST_MAX], who[WIRE_WHO_MAX + 1];
+    bool retires = a->q.x.kind == WIRE_ENTRY_RETIRE, enters = a->q.x.kind == WIRE_ENTRY_ENTERED;
     b->n = 0;
-    enum st st = wire_put_array(b, retires ? a->nretired : 1);
+    enum st st = wire_put_array(b, retires ? a->nretired + 1 : 1);
     (void)snprintf(reason, sizeof reason, "%.*s", (int)a->q.x.text.n, (const char *)a->q.x.text.p);
     for (size_t i = 0; retires && st == ST_OK && i < a->nretired; i++)
         st = wire_put_retire(b, a->retired[i].series, a->q.x.at_ms, reason);
-    if (!retires && st == ST_OK)
-        st = buf_put(b, a->q.entry.p, a->q.entry.n);
+    if (retires && st == ST_OK) /* whose word it was: `retire` has no place for it */
+        st = wire_put_change(b, a->q.at_ms, "retire", a->series, reason, author(a, who));
+    else if (st == ST_OK)
+        st = enters ? put_entered(a, b) : buf_put(b, a->q.entry.p, a->q.entry.n);
     return st == ST_OK ? ST_OK : err_set(e, st, "seal: what was asked for could not be encoded");
 }
 
@@ -174,6 +201,7 @@ static enum st seal_it(struct asked *a, struct err *e)
     w.request = a->q.id;
     w.plan = a->retired;
     w.nplan = a->nretired;
+    w.entered = a->q.x.kind == WIRE_ENTRY_ENTERED ? &a->entered : NULL;
     ERR_TRY(seal_batch(l, &w, NULL, 0, e));
     for (size_t i = 0; i < a->nretired; i++) {
         uint32_t s = gaps_find_absent(l->gaps, a->retired[i].series);
@@ -187,7 +215,13 @@ static void tell(struct asked *a, enum st st, const char *why)
 {
     char at[CLK_TEXT_BYTES];
     int who = (int)a->q.who.n, name = (int)a->q.x.name.n;
-    if (st == ST_OK)
+    if (st == ST_OK && a->q.x.kind == WIRE_ENTRY_CHANGE)
+        return; /* whoever did it has told it (gateway/web/change.c) */
+    if (st == ST_OK && a->q.x.kind == WIRE_ENTRY_SETUP)
+        store_event(a->l->store, STORE_INFO, "device.setup", NULL, "%.*s, by %.*s; batch %llu",
+                    (int)a->q.x.text.n, (const char *)a->q.x.text.p, who, (const char *)a->q.who.p,
+                    (unsigned long long)a->l->chain.last_seq);
+    else if (st == ST_OK)
         store_event(a->l->store, STORE_INFO, "request.sealed", a->series,
                     "%.*s: %.*s asked at %s; batch %llu", name, (const char *)a->q.x.name.p, who,
                     (const char *)a->q.who.p, clk_text(a->q.at_ms, at),
@@ -200,7 +234,13 @@ static void tell(struct asked *a, enum st st, const char *why)
         store_event(a->l->store, STORE_WARNING, "request.refused", a->name, "refused: %s", why);
 }
 
-/* Takes the file; ST_OK when it is gone then. */
+/* A slip that came before the clock, or while too much waits to be sealed, holds up nobody. */
+static bool may_wait(const struct asked *a, enum st st)
+{
+    return a->q.x.kind == WIRE_ENTRY_ENTERED && (st == ST_BUSY || st == ST_FULL);
+}
+
+/* Takes the file; ST_OK when it is gone then, or has to wait. */
 static enum st take(struct asked *a, struct err *e)
 {
     struct err why = {0};
@@ -214,19 +254,23 @@ static enum st take(struct asked *a, struct err *e)
         tell(a, st, why.text);
         return set_aside(a, why.text, e);
     }
+    if (!done && st == ST_OK)
+        st = seal_it(a, &why);
+    a->later = !done && may_wait(a, st);
+    if (a->later)
+        return ST_OK;
     if (!done && st != ST_OK)
         return err_set(e, st, "%s", why.text);
-    if (!done) {
-        ERR_TRY(seal_it(a, e));
+    if (!done)
         tell(a, ST_OK, "");
-    }
     return unlinkat(a->folder, a->name, 0) == 0 ? ST_OK : io(a, "cannot be removed", e);
 }
 
 enum st seal_requests(struct seal *l, struct err *e)
 {
-    char path[1100];
+    char path[1100], after[NAME_BYTES] = "";
     struct err why = {0};
+    bool later = false;
     size_t n;
     int64_t now_ms = clk_mono(l->clk).ms;
     if (now_ms < l->asked_due.ms)
@@ -246,14 +290,18 @@ enum st seal_requests(struct seal *l, struct err *e)
                      "chown and chmod 700 it",
                      path);
     }
-    for (int i = 0; st == ST_OK && i < A_TURN; i++) {
+    for (int taken = 0; st == ST_OK && taken < A_TURN;) {
         memset(a, 0, offsetof(struct asked, bytes));
         memset(&a->q, 0, sizeof *a - offsetof(struct asked, q));
         a->l = l;
         a->folder = folder;
-        if (!first_name(folder, STORE_REQUEST_WAITS, a->name, &n))
+        if (!first_name(folder, STORE_REQUEST_WAITS, after, a->name, &n))
             break;
         st = take(a, &why);
+        taken += !a->later;
+        later = later || a->later;
+        if (a->later)
+            memcpy(after, a->name, sizeof after);
         for (size_t k = 0; k < a->nretired; k++)
             free((char *)(uintptr_t)a->retired[k].series);
         free(a->retired);
@@ -262,6 +310,8 @@ enum st seal_requests(struct seal *l, struct err *e)
     free(a);
     (void)close(folder);
     buf_done(&l->payload);
+    if (later)
+        l->asked_due.ms = now_ms + LATER_MS;
     if (st == ST_OK)
         return ST_OK;
     if (!stuck)

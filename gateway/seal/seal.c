@@ -144,6 +144,7 @@ enum st seal_make(struct seal *l, const struct store_chain *at, const struct sea
                                    .nvoided = w->nvoided,
                                    .request = w->request,
                                    .config = w->config,
+                                   .entered = w->entered,
                                    .digested = w->digested,
                                    .next_kid = w->next_kid};
     struct buf cose;

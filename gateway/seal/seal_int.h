@@ -100,11 +100,12 @@ struct seal_window {
     size_t nplan;
     const uint64_t *voided;
     size_t nvoided;
-    struct wire_span digested; /* as in struct store_sealed */
-    const uint8_t *next_kid;   /* the chain ends with it */
-    const uint8_t *request;    /* that asked for it; NULL */
-    const uint8_t *config;     /* whose hash it says; NULL */
-    enum store_level level;    /* of a thinned batch: */
+    struct wire_span digested;           /* as in struct store_sealed */
+    const uint8_t *next_kid;             /* the chain ends with it */
+    const uint8_t *request;              /* that asked for it; NULL */
+    const uint8_t *config;               /* whose hash it says; NULL */
+    const struct store_entered *entered; /* the reading whose author it names; NULL */
+    enum store_level level;              /* of a thinned batch: */
     uint64_t for_from, for_to;
 };
 

@@ -14,10 +14,11 @@
 #define CORRECT (1U << STORE_CORRECT)
 #define MAINTAIN (1U << STORE_MAINTAIN)
 #define RETIRE (1U << STORE_RETIRE)
-const struct store_ask_word store_ask_words[] = {WORD(series, CORRECT | MAINTAIN | RETIRE),
+#define ENTER (1U << STORE_ENTER)
+const struct store_ask_word store_ask_words[] = {WORD(series, CORRECT | MAINTAIN | RETIRE | ENTER),
                                                  WORD(from, CORRECT | MAINTAIN, .number = true),
                                                  WORD(to, CORRECT | MAINTAIN, .number = true),
-                                                 WORD(at, RETIRE, .number = true),
+                                                 WORD(at, RETIRE | ENTER, .number = true),
                                                  WORD(change, CORRECT),
                                                  WORD(scale, CORRECT, .number = true),
                                                  WORD(offset, CORRECT, .number = true),
@@ -26,7 +27,11 @@ const struct store_ask_word store_ask_words[] = {WORD(series, CORRECT | MAINTAIN
                                                  WORD(undo, CORRECT),
                                                  WORD(work, MAINTAIN),
                                                  WORD(reason, CORRECT | RETIRE),
-                                                 WORD(by, CORRECT | MAINTAIN | RETIRE),
+                                                 WORD(value, ENTER, .number = true),
+                                                 WORD(unit, ENTER),
+                                                 WORD(note, ENTER),
+                                                 WORD(force, ENTER, .flag = true),
+                                                 WORD(by, CORRECT | MAINTAIN | RETIRE | ENTER),
                                                  {.name = NULL}};
 
 const struct store_ask_word *store_ask_word_of(enum store_ask_kind kind, const char *name)
@@ -51,7 +56,7 @@ static const char *said(const struct store_ask *a, const struct store_ask_word *
 
 /* ---- which words belong together ---- */
 
-#define NEED_MAX 3
+#define NEED_MAX 4
 struct form {
     const char *need[NEED_MAX + 1], *may[NEED_MAX + 1]; /* beside `by` */
 };
@@ -98,22 +103,26 @@ static enum st decimal_of(const char *name, const char *text, struct num *v, str
 
 static const struct form undone = {{"undo", "reason"}, {NULL}};
 static const struct form corrected = {{"series", "from", "to"}, {"id"}};
-static const struct {
-    const char *name;
-    struct form form;
-} changes[] = {[WIRE_INVALIDATE] = {"invalidate", {{"change", "reason"}, {NULL}}},
-               [WIRE_RESCALE] = {"rescale", {{"change", "reason", "scale"}, {"offset"}}},
-               [WIRE_REASSIGN] = {"reassign", {{"change", "reason", "target"}, {NULL}}}};
-#define CHANGES (sizeof changes / sizeof *changes)
+static const struct form changes[WIRE_CHANGES] = {
+    [WIRE_INVALIDATE] = {{"change", "reason"}, {NULL}},
+    [WIRE_RESCALE] = {{"change", "reason", "scale"}, {"offset"}},
+    [WIRE_REASSIGN] = {{"change", "reason", "target"}, {NULL}}};
+
+/* Its place among the words; where the list ends when it is none of them, or NULL. */
+static size_t place_of(const char *const *words, const char *word)
+{
+    size_t i = 0;
+    while (words[i] && (!word || strcmp(words[i], word) != 0))
+        i++;
+    return i;
+}
 
 static enum st fix_of(const struct store_ask *a, struct wire_fix *f, struct err *e)
 {
-    size_t k = 0;
-    while (a->change && k < CHANGES && strcmp(changes[k].name, a->change) != 0)
-        k++;
-    if (!a->change || k == CHANGES)
+    size_t k = place_of(wire_changes, a->change);
+    if (k == WIRE_CHANGES)
         return err_set(e, ST_BAD, "change: invalidate, rescale or reassign is needed");
-    ERR_TRY(fits(a, &corrected, &changes[k].form, changes[k].name, e));
+    ERR_TRY(fits(a, &corrected, &changes[k], wire_changes[k], e));
     *f = (struct wire_fix){.what = (enum wire_change)k, .offset = num_dec(0, 0)};
     if (a->scale)
         ERR_TRY(decimal_of("scale", a->scale, &f->scale, e));
@@ -167,17 +176,14 @@ static enum st put_correct(struct store_request *q, const struct store_ask *a,
 /* ---- maintain ---- */
 
 static const struct work {
-    const char *name;
     struct form form;
     bool device;            /* takes device/STAR */
     const char *details[2]; /* needed */
     bool numbers;           /* they are */
-} works[] = {
-    [WIRE_CALIBRATION] = {"calibration", {{"series", "work"}, {"from", "to"}}, true, {NULL}, false},
-    [WIRE_SWAP] =
-        {"swap", {{"series", "work", "from"}, {NULL}}, true, {"old_serial", "new_serial"}, false},
-    [WIRE_METER] = {"meter", {{"series", "work", "from"}, {NULL}}, false, {"last", "first"}, true}};
-#define WORKS (sizeof works / sizeof *works)
+} works[WIRE_WORKS] = {
+    [WIRE_CALIBRATION] = {{{"series", "work"}, {"from", "to"}}, true, {NULL}, false},
+    [WIRE_SWAP] = {{{"series", "work", "from"}, {NULL}}, true, {"old_serial", "new_serial"}, false},
+    [WIRE_METER] = {{{"series", "work", "from"}, {NULL}}, false, {"last", "first"}, true}};
 #define DETAIL_MAX 256
 #define DETAIL_KEY_MAX 31
 
@@ -237,7 +243,7 @@ static enum st put_map(const struct store_request *q, const struct store_ask *a,
         if (strcmp(d[i].key, d[i - 1].key) == 0)
             return err_set(e, ST_BAD, "%s: said twice", d[i].key);
     if (w->details[0] && needed != 2)
-        return err_set(e, ST_BAD, "%s: %s and %s are needed", w->name, w->details[0],
+        return err_set(e, ST_BAD, "%s: %s and %s are needed", a->work, w->details[0],
                        w->details[1]);
     enum st st = wire_put_map(map, n);
     for (size_t i = 0; i < n && st == ST_OK; i++)
@@ -265,17 +271,15 @@ static enum st put_maintain(struct store_request *q, const struct store_ask *a,
 {
     int64_t from_ms = 0, to_ms = 0;
     struct buf map;
-    size_t k = 0;
-    while (a->work && k < WORKS && strcmp(works[k].name, a->work) != 0)
-        k++;
-    if (!a->work || k == WORKS)
+    size_t k = place_of(wire_works, a->work);
+    if (k == WIRE_WORKS)
         return err_set(e, ST_BAD, "work: calibration, swap or meter is needed");
     const struct work *w = &works[k];
-    ERR_TRY(fits(a, &w->form, NULL, w->name, e));
+    ERR_TRY(fits(a, &w->form, NULL, a->work, e));
     if (!w->device && strchr(a->series, '*'))
-        return err_set(e, ST_BAD, "%s: a %s is one series, device/point", a->series, w->name);
+        return err_set(e, ST_BAD, "%s: a %s is one series, device/point", a->series, a->work);
     if (!a->from && !a->to)
-        return err_set(e, ST_BAD, "%s: from or to is needed", w->name);
+        return err_set(e, ST_BAD, "%s: from or to is needed", a->work);
     if (a->from)
         ERR_TRY(time_of("from", a->from, &from_ms, e));
     if (a->to)
@@ -314,7 +318,66 @@ static enum st put_retire(struct store_request *q, const struct store_ask *a,
     return st == ST_OK ? wire_put_text(entry, a->reason) : st;
 }
 
+/* ---- enter ---- */
+
+static const struct form entered = {{"series", "value"}, {"unit", "at", "note", "force"}};
+
+static enum st put_text_or_null(struct buf *entry, const char *text)
+{
+    return text ? wire_put_text(entry, text) : wire_put_null(entry);
+}
+
+static enum st put_enter(struct store_request *q, const struct store_ask *a, struct store_reader *r,
+                         struct buf *entry, struct err *e)
+{
+    int64_t at_ms = q->at_ms;
+    struct num v;
+    (void)r;
+    ERR_TRY(fits(a, &entered, NULL, "enter", e));
+    if ((a->unit && !a->unit[0]) || (a->note && !a->note[0]))
+        return err_set(e, ST_BAD, "enter: a unit or note that is empty: leave it out");
+    if (a->force && strcmp(a->force, "true") != 0 && strcmp(a->force, "false") != 0)
+        return err_set(e, ST_BAD, "force: true or false");
+    ERR_TRY(decimal_of("value", a->value, &v, e));
+    if (a->at)
+        ERR_TRY(time_of("at", a->at, &at_ms, e));
+    bool force = a->force && strcmp(a->force, "true") == 0;
+    enum st st = wire_put_array(entry, 7); /* wire_put_entered is for the chain */
+    st = st == ST_OK ? wire_put_text(entry, "entered") : st;
+    st = st == ST_OK ? wire_put_text(entry, a->series) : st;
+    st = st == ST_OK ? wire_put_int(entry, at_ms) : st;
+    st = st == ST_OK ? wire_put_exact(entry, v) : st;
+    st = st == ST_OK ? put_text_or_null(entry, a->unit) : st;
+    st = st == ST_OK ? put_text_or_null(entry, a->note) : st;
+    return st == ST_OK ? wire_put_uint(entry, force) : st;
+}
+
 /* ---- the request ---- */
+
+/* A fresh id and who asks; the entry is to come. */
+static enum st begin(struct store_request *q, const char *who, int64_t at_ms, struct err *e)
+{
+    *q = (struct store_request){.at_ms = at_ms};
+    buf_init(&q->bytes, WIRE_REQUEST_MAX);
+    if (snprintf(q->who, sizeof q->who, "%s", who) >= (int)sizeof q->who || !who[0])
+        return err_set(e, ST_BAD, "by: a name of 1 to %d bytes", WIRE_WHO_MAX);
+    ERR_TRY(wire_random(q->id, sizeof q->id, e));
+    wire_hex(q->id, sizeof q->id, q->hex);
+    return ST_OK;
+}
+
+/* st: of putting the entry, which is freed here. */
+static enum st finish(struct store_request *q, enum st st, struct buf *entry, struct err *e)
+{
+    if (st == ST_OK)
+        st = wire_request_put(&q->bytes, q->id, q->who, q->at_ms, entry);
+    if (st == ST_FULL)
+        st = err_set(e, ST_BAD, "what is asked for is longer than %d bytes", WIRE_REQUEST_MAX);
+    if (st == ST_MEMORY)
+        st = err_set(e, st, "no memory for what is asked");
+    buf_done(entry);
+    return st == ST_OK ? wire_request_open(&q->open, q->bytes.p, q->bytes.n, e) : st;
+}
 
 enum st store_request_make(struct store_request *q, const struct store_ask *a, const char *who,
                            int64_t at_ms, struct store_reader *r, struct err *e)
@@ -323,24 +386,34 @@ enum st store_request_make(struct store_request *q, const struct store_ask *a, c
                                                  struct store_reader *, struct buf *,
                                                  struct err *) = {[STORE_CORRECT] = put_correct,
                                                                   [STORE_MAINTAIN] = put_maintain,
-                                                                  [STORE_RETIRE] = put_retire};
+                                                                  [STORE_RETIRE] = put_retire,
+                                                                  [STORE_ENTER] = put_enter};
     struct buf entry;
-    *q = (struct store_request){.at_ms = at_ms};
-    buf_init(&q->bytes, WIRE_REQUEST_MAX);
-    if (snprintf(q->who, sizeof q->who, "%s", who) >= (int)sizeof q->who || !who[0])
-        return err_set(e, ST_BAD, "by: a name of 1 to %d bytes", WIRE_WHO_MAX);
-    ERR_TRY(wire_random(q->id, sizeof q->id, e));
+    ERR_TRY(begin(q, who, at_ms, e));
+    buf_init(&entry, WIRE_REQUEST_MAX);
+    return finish(q, put[a->kind](q, a, r, &entry, e), &entry, e);
+}
+
+enum st store_request_change(struct store_request *q, const struct store_change *a,
+                             const uint8_t id[WIRE_ID_BYTES], struct err *e)
+{
+    struct buf entry;
+    ERR_TRY(begin(q, a->author, a->at_ms, e));
+    memcpy(q->id, id, sizeof q->id);
     wire_hex(q->id, sizeof q->id, q->hex);
     buf_init(&entry, WIRE_REQUEST_MAX);
-    enum st st = put[a->kind](q, a, r, &entry, e);
-    if (st == ST_OK)
-        st = wire_request_put(&q->bytes, q->id, q->who, at_ms, &entry);
-    if (st == ST_FULL)
-        st = err_set(e, ST_BAD, "what is asked for is longer than %d bytes", WIRE_REQUEST_MAX);
-    if (st == ST_MEMORY)
-        st = err_set(e, st, "no memory for what is asked");
-    buf_done(&entry);
-    return st == ST_OK ? wire_request_open(&q->open, q->bytes.p, q->bytes.n, e) : st;
+    enum st st =
+        wire_put_change(&entry, a->at_ms, a->what, a->about[0] ? a->about : NULL, a->now, q->who);
+    return finish(q, st, &entry, e);
+}
+
+enum st store_request_setup(struct store_request *q, const char *what, const char *who,
+                            int64_t at_ms, struct err *e)
+{
+    struct buf entry;
+    ERR_TRY(begin(q, who, at_ms, e));
+    buf_init(&entry, WIRE_REQUEST_MAX);
+    return finish(q, wire_put_setup(&entry, at_ms, what, q->who), &entry, e);
 }
 
 void store_request_free(struct store_request *q)

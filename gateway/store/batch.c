@@ -237,6 +237,8 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
 {
     struct store_riders riders;
     int64_t id = 0;
+    if (b->entered && !use)
+        return store_seal_entered(s, b, e);
     if (atomic_load(&s->suspect))
         return err_set(e, ST_CORRUPT, "store %s: damaged", s->path);
     ERR_TRY(store_retention(s, e));

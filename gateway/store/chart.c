@@ -21,10 +21,13 @@ struct chart {
     struct store_chart_fixes fixes;
     struct store_meter *meter; /* its changes */
     uint32_t nmeter;
-    int64_t number;   /* of the series; -1: it has no rollups */
-    struct buf bytes; /* of a batch or row */
+    struct store_counts counts;
+    int64_t number;               /* of the series; -1: it has no rollups */
+    struct buf bytes;             /* of a batch or row */
+    struct store_kept *kept;      /* NULL: there is no memory for it */
+    struct store_part_bytes part; /* what the batch has that was not kept */
     int64_t view_ms;
-    char series[160], any[80];
+    char series[160];
 };
 
 static int64_t now_ms(void)
@@ -125,19 +128,38 @@ static void lay_out(struct chart *c, enum store_chart_source source)
         c->to_ms = c->ask->to_ms;
 }
 
+/* Whether the batches of that time have more readings than a chart is worth, all series together.
+ */
+static enum st is_too_much(struct chart *c, bool *is, struct err *e)
+{
+    struct store_range x;
+    int64_t n = 0;
+    *is = false;
+    if (c->ask->to_ms - c->ask->from_ms < STORE_CHART_DETAIL_MS)
+        return ST_OK;
+    ERR_TRY(store_range_open(&x, c->db, &c->at, c->ask->from_ms, c->ask->to_ms, e));
+    const int64_t v[] = {x.lo, x.hi};
+    ERR_TRY(store_db_int(c->db, SQL_READINGS_BETWEEN, 2, v, &n, e));
+    *is = n > STORE_CHART_READINGS_MAX;
+    return ST_OK;
+}
+
 static enum st plan(struct chart *c, struct err *e)
 {
     int64_t length = c->ask->to_ms - c->ask->from_ms, held = 0;
+    bool too_much = false;
     int64_t done = c->at.slot < 0 ? INT64_MIN : store_slot_ms(STORE_QUARTER, c->at.slot);
     ERR_TRY(held_from(c, &held, e));
-    if (length <= STORE_CHART_READINGS_MS && c->ask->from_ms >= held) {
+    if (length <= STORE_CHART_READINGS_MS)
+        ERR_TRY(is_too_much(c, &too_much, e));
+    if (length <= STORE_CHART_READINGS_MS && c->ask->from_ms >= held && !too_much) {
         lay_out(c, STORE_CHART_READINGS);
         c->read_from_ms = c->out->from_ms;
         return ST_OK;
     }
     lay_out(c, length <= STORE_CHART_15MIN_MS ? STORE_CHART_15MIN : STORE_CHART_1DAY);
     c->read_from_ms = done > c->out->from_ms ? done : c->out->from_ms;
-    if (length <= STORE_CHART_READINGS_MS && held < c->read_from_ms)
+    if (length <= STORE_CHART_READINGS_MS && held < c->read_from_ms && !too_much)
         c->read_from_ms = slot_up(STORE_QUARTER, held); /* the part that is still held */
     return ST_OK;
 }
@@ -192,17 +214,36 @@ static enum st add_rollups(struct chart *c, struct err *e)
 
 /* ---- batches ---- */
 
-static void add_reading(struct chart *c, struct wire_reading *w)
+static uint32_t offset_of(const struct chart *c, int64_t t_ms)
+{
+    return (uint32_t)((t_ms - c->out->from_ms) % c->out->step_ms);
+}
+
+/* What was gathered of a counter grows from reading to reading. */
+static void count_all(struct chart *c)
+{
+    store_counts_sort(&c->counts);
+    for (uint32_t i = 0; i < c->counts.n; i++) {
+        const struct store_counted *x = &c->counts.v[i];
+        struct store_roll *r = roll_at(c, x->t_ms);
+        store_meters_until(c->meter, c->nmeter, r, x->t_ms);
+        store_roll_count(r, offset_of(c, x->t_ms), x->v);
+    }
+    c->counts.n = 0;
+}
+
+static enum st add_reading(struct chart *c, struct wire_reading *w, struct err *e)
 {
     if (w->t_ms < c->read_from_ms || w->t_ms >= c->to_ms || !store_chart_fixes_apply(&c->fixes, w))
-        return;
-    uint32_t at = (uint32_t)((w->t_ms - c->out->from_ms) % c->out->step_ms);
-    struct store_roll *r = roll_at(c, w->t_ms);
-    store_roll_add(r, at, w->v, w->q, false);
+        return ST_OK;
+    store_roll_add(roll_at(c, w->t_ms), offset_of(c, w->t_ms), w->v, w->q, false);
     if (!c->counter || !store_roll_trusts(w->q))
-        return;
-    store_meters_until(c->meter, c->nmeter, r, w->t_ms);
-    store_roll_count(r, at, w->v);
+        return ST_OK;
+    enum st st = store_counts_add(&c->counts, w->t_ms, w->v, e);
+    if (st != ST_FULL)
+        return st;
+    count_all(c); /* what comes late now leaves the growth of its stretch unknown */
+    return store_counts_add(&c->counts, w->t_ms, w->v, e);
 }
 
 static bool is(struct wire_span t, struct wire_span other)
@@ -210,33 +251,13 @@ static bool is(struct wire_span t, struct wire_span other)
     return t.n == other.n && memcmp(t.p, other.p, t.n) == 0;
 }
 
-static enum st add_records(struct chart *c, const struct wire_batch *b, size_t of, int64_t add_ms,
-                           struct err *e)
+/* Of the series whose readings may be this chart's; source 0 is its own. */
+static enum st add_one(struct chart *c, size_t of, int64_t t_ms, struct num v, uint32_t q,
+                       struct err *e)
 {
-    struct wire_span device, point;
-    struct wire_skim it;
-    struct wire_skimmed w;
-    struct num v;
-    store_chart_source(&c->fixes, of, &device, &point);
-    enum st st = wire_skim_open(&it, b->cose.payload.p, b->cose.payload.n, e);
-    while (st == ST_OK && (st = wire_skim_next(&it, &device, &w, e)) == ST_OK) {
-        if (!is(w.point, point))
-            continue;
-        st = wire_skim_value(&it, &w, &v, e);
-        struct wire_reading r = {
-            .device = device, .point = point, .t_ms = w.t_ms + add_ms, .v = v, .q = w.q};
-        if (st == ST_OK)
-            add_reading(c, &r);
-    }
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-static enum store_cause cause_of(const char *text)
-{
-    int i = 0;
-    while (i < STORE_CAUSES - 1 && strcmp(store_cause_text[i], text) != 0)
-        i++;
-    return (enum store_cause)i;
+    struct wire_reading r = {.t_ms = t_ms, .v = v, .q = q};
+    store_chart_source(&c->fixes, of, &r.device, &r.point);
+    return add_reading(c, &r, e);
 }
 
 /* A gap that goes on in the next batch is one. */
@@ -256,33 +277,52 @@ static void add_gap(struct chart *c, int64_t from_ms, int64_t to_ms, enum store_
         o->gap[o->ngaps++] = (struct store_chart_gap){from_ms, to_ms, cause};
 }
 
-static void add_gaps(struct chart *c, const struct wire_header *h, int64_t add_ms)
+/* What it has is applied as each chart needs it, so that it can be kept as it was sealed. */
+static enum st add_part(struct chart *c, size_t of, const struct store_part *p, int64_t add_ms,
+                        struct err *e)
 {
-    for (size_t i = 0; i < h->ngaps; i++) {
-        const struct wire_gap *g = &h->gaps[i];
-        if (strcmp(g->series, c->series) == 0 || strcmp(g->series, c->any) == 0 ||
-            strcmp(g->series, "*") == 0)
-            add_gap(c, g->from_ms + add_ms, g->to_ms + add_ms, cause_of(g->cause));
+    for (uint32_t i = 0; of == 0 && i < p->gaps; i++)
+        add_gap(c, p->gap[i].from_ms + add_ms, p->gap[i].to_ms + add_ms, p->gap[i].cause);
+    for (uint32_t i = 0; i < p->readings; i++) {
+        const struct store_part_reading *x = &p->reading[i];
+        const struct num v = {.u = x->v, .kind = x->kind, .exp = x->exp};
+        ERR_TRY(add_one(c, of, x->t_ms + add_ms, v, x->q, e));
     }
+    return ST_OK;
+}
+
+static enum st open_batch(struct chart *c, int64_t id, struct wire_batch *b, struct err *e)
+{
+    ERR_TRY(store_batch_bytes(c->db, id, NULL, &c->bytes, e));
+    c->out->batches++;
+    c->out->bytes += c->bytes.n;
+    return wire_batch_open_sealed(b, c->bytes.p, c->bytes.n, e);
 }
 
 static enum st add_batch(struct chart *c, int64_t id, int64_t from_ms, struct err *e)
 {
     struct store_moved m;
     struct wire_batch b;
+    struct store_part p;
+    bool open = false;
     ERR_TRY(store_batch_moved(c->db, id, from_ms, &m, e));
-    if (!m.known)
-        return ST_OK;
-    ERR_TRY(store_batch_bytes(c->db, id, NULL, &c->bytes, e));
-    c->out->batches++;
-    c->out->bytes += c->bytes.n;
-    enum st st = wire_batch_open_sealed(&b, c->bytes.p, c->bytes.n, e);
-    if (st == ST_OK) {
-        add_gaps(c, &b.header, m.add_ms);
-        for (size_t i = 0; st == ST_OK && i < c->fixes.n; i++)
-            st = add_records(c, &b, i, m.add_ms, e);
-        wire_batch_done(&b);
+    enum st st = ST_OK;
+    for (size_t i = 0; m.known && st == ST_OK && i < c->fixes.n; i++) {
+        uint32_t series = c->kept ? store_kept_series(c->kept, c->fixes.source[i]) : 0;
+        bool kept = c->kept && store_kept_find(c->kept, series, id, &p);
+        if (!kept && !open) {
+            st = open_batch(c, id, &b, e);
+            open = st == ST_OK;
+        }
+        if (!kept && st == ST_OK)
+            st = store_part_take(&c->part, c->fixes.source[i], &b, &p, e);
+        if (!kept && st == ST_OK && c->kept)
+            store_kept_add(c->kept, series, id, &p);
+        if (st == ST_OK)
+            st = add_part(c, i, &p, m.add_ms, e);
     }
+    if (open)
+        wire_batch_done(&b);
     return st == ST_BAD
                ? err_wrap(e, ST_CORRUPT, "batch %llu", (unsigned long long)store_batch_seq(id))
                : st;
@@ -304,17 +344,28 @@ static enum st add_batches(struct chart *c, struct err *e)
     }
 }
 
-static bool add_pending(void *ctx, const struct wire_reading *w)
+/* A poll is of one device: those of others are not looked into. */
+static enum st add_pending(void *ctx, const struct store_entry *x, struct err *e)
 {
     struct chart *c = ctx;
-    for (size_t i = 0; i < c->fixes.n; i++) {
+    enum st st = ST_NOT_FOUND;
+    for (size_t i = 0; i < c->fixes.n && st == ST_NOT_FOUND; i++) {
         struct wire_span device, point;
-        struct wire_reading r = *w;
+        struct wire_skim it;
+        struct wire_skimmed w;
+        struct num v;
         store_chart_source(&c->fixes, i, &device, &point);
-        if (is(w->device, device) && is(w->point, point))
-            add_reading(c, &r);
+        if (!is(x->device, device))
+            continue;
+        wire_skim_records(&it, x->senml.p, x->senml.n, x->n);
+        while ((st = wire_skim_next(&it, NULL, &w, e)) == ST_OK) {
+            if (!is(w.point, point))
+                continue;
+            ERR_TRY(wire_skim_value(&it, &w, &v, e));
+            ERR_TRY(add_one(c, i, w.t_ms, v, w.q, e));
+        }
     }
-    return true;
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 static enum st add_readings(struct chart *c, struct err *e)
@@ -322,7 +373,9 @@ static enum st add_readings(struct chart *c, struct err *e)
     if (c->read_from_ms >= c->to_ms)
         return ST_OK;
     ERR_TRY(add_batches(c, e));
-    return store_each_pending(c->r, add_pending, c, e); /* the same view as the last batch's */
+    ERR_TRY(store_each_entry(c->r, add_pending, c, e)); /* the same view as the last batch's */
+    count_all(c);
+    return ST_OK;
 }
 
 /* ---- the answer ---- */
@@ -395,6 +448,9 @@ static enum st read_all(struct chart *c, struct err *e)
                             &c->nmeter, e));
     ERR_TRY(store_chart_fixes_open(&c->fixes, c->db, c->series, c->out->from_ms, c->to_ms, e));
     ERR_TRY(add_rollups(c, e));
+    c->kept = store_kept_of(c->r);
+    if (c->kept)
+        store_kept_turn(c->kept, c->fixes.n);
     return add_readings(c, e);
 }
 
@@ -405,8 +461,8 @@ enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *a
     *out = (struct store_chart){.n = 0};
     ERR_TRY(check(ask, e));
     (void)snprintf(c.series, sizeof c.series, "%s/%s", ask->device, ask->point);
-    (void)snprintf(c.any, sizeof c.any, "%s/*", ask->device);
     buf_init(&c.bytes, WIRE_BATCH_MAX);
+    store_part_begin(&c.part);
     enum st st = view_begin(&c, e);
     if (st == ST_OK) {
         st = read_all(&c, e);
@@ -415,9 +471,11 @@ enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *a
     if (st == ST_OK)
         answer(&c);
     free(c.roll);
+    free(c.counts.v);
     store_chart_fixes_close(&c.fixes);
     free(c.meter);
     buf_done(&c.bytes);
+    store_part_end(&c.part);
     return st;
 }
 

@@ -5,6 +5,9 @@
 /* How far behind its time a reading may be sealed while the rollups' job has not looked at its
  * batch yet. */
 #define LATE_MS INT64_C(3600000)
+/* How many batches it may be behind so that all of them are read, however late their readings are:
+ * more than it ever is but after a start. */
+#define FEW 64
 
 static enum st next_late(struct store_range *x, int64_t behind, struct err *e)
 {
@@ -28,6 +31,7 @@ enum st store_range_open(struct store_range *x, struct store_db *d,
     int64_t before = store_roll_key(store_slot_of(STORE_QUARTER, from_ms), 0);
     int64_t behind = store_roll_key(store_slot_of(STORE_QUARTER, to_ms - 1) + 1, 0);
     *x = (struct store_range){.db = d, .at = at, .from_ms = from_ms, .to_ms = to_ms};
+    x->until_ms = store_slot_ms(STORE_QUARTER, store_slot_of(STORE_QUARTER, to_ms - 1) + 1);
     enum st st = store_db_int(d, SQL_QUARTER_BEFORE, 1, &before, &x->lo, e);
     if (st == ST_NOT_FOUND)
         x->lo = 1;
@@ -39,6 +43,11 @@ enum st store_range_open(struct store_range *x, struct store_db *d,
         x->hi = INT64_MAX;
     else if (st != ST_OK)
         return st;
+    int64_t newest = 0;
+    st = store_db_int(d, SQL_BATCH_NEWEST, 0, NULL, &newest, e);
+    if (st != ST_OK && st != ST_NOT_FOUND)
+        return st;
+    x->few = newest - at->seen <= FEW;
     ERR_TRY(store_moved_pending(d, &x->moved, &x->moved_to, e));
     ERR_TRY(next_late(x, 0, e));
     x->id = least(x->lo, least(x->late, x->moved) - 1);
@@ -56,7 +65,7 @@ static enum st is_moved_here(const struct store_range *x, int64_t id, int64_t fr
 }
 
 /* Behind the range only what came late, what was moved, and what was not looked at yet. */
-static int64_t skip(const struct store_range *x)
+int64_t store_range_passed(const struct store_range *x)
 {
     int64_t next = least(x->late - 1, x->at->seen);
     if (x->id < x->moved_to)
@@ -67,7 +76,7 @@ static int64_t skip(const struct store_range *x)
 enum st store_range_next(struct store_range *x, int64_t *id, int64_t *from_ms, bool *wanted,
                          struct err *e)
 {
-    int64_t at = skip(x);
+    int64_t at = store_range_passed(x);
     sqlite3_stmt *q = store_db_ask(x->db, SQL_BATCH_STEP, 1, &at, e);
     if (!q)
         return ST_IO;
@@ -79,8 +88,10 @@ enum st store_range_next(struct store_range *x, int64_t *id, int64_t *from_ms, b
     sqlite3_reset(q);
     if (x->late < *id)
         ERR_TRY(next_late(x, *id - 1, e));
-    bool inside = *id <= x->hi && *from_ms < x->to_ms && to_ms > x->from_ms;
-    bool unseen = *id > x->at->seen && *from_ms < x->to_ms + LATE_MS && to_ms > x->from_ms;
+    /* What came late while its quarter was open stands in a later batch of the quarter. */
+    bool inside = *id <= x->hi && *from_ms < x->until_ms && to_ms > x->from_ms;
+    bool unseen =
+        *id > x->at->seen && (x->few || *from_ms < x->to_ms + LATE_MS) && to_ms > x->from_ms;
     bool moved = *id >= x->moved && *id <= x->moved_to;
     if (moved)
         ERR_TRY(is_moved_here(x, *id, *from_ms, to_ms, &moved, e));

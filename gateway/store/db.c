@@ -11,7 +11,7 @@
 #include "gateway/store/page.h"
 
 extern const unsigned char store_schema_001[], store_schema_002[], store_schema_003[],
-    store_schema_004[], store_schema_005[], store_schema_006[];
+    store_schema_004[], store_schema_005[], store_schema_006[], store_schema_007[];
 
 /* schema[i] brings a file from version i to i + 1; fill, in the same transaction, puts into the new
  * tables what the old ones know. */
@@ -19,12 +19,10 @@ static const struct {
     const unsigned char *sql;
     enum st (*fill)(struct store_db *d, struct err *e);
 } schema[] = {
-    {store_schema_001, NULL},
-    {store_schema_002, NULL},
-    {store_schema_003, NULL},
-    {store_schema_004, NULL},
+    {store_schema_001, NULL}, {store_schema_002, NULL},
+    {store_schema_003, NULL}, {store_schema_004, NULL},
     {store_schema_005, NULL}, /* filled by what comes next */
-    {store_schema_006, store_times_fill},
+    {store_schema_006, NULL}, {store_schema_007, store_times_fill},
 };
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 

@@ -4,16 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *const whys[STORE_DOINGS] = {[STORE_JOURNALLING] = "store_fault",
+                                               [STORE_SEALING] = "seal_fault",
+                                               [STORE_SPACE] = "disk_full"};
+
 void store_fault(struct store *s, enum store_doing doing, const char *text)
 {
     pthread_mutex_lock(&s->board_lock);
     bool was = s->stats.fault[0] != 0;
     snprintf(s->fault[doing], sizeof s->fault[doing], "%s", text);
-    const char *now = "";
+    const char *now = "", *why = NULL;
     for (int i = STORE_DOINGS; i-- > 0;)
-        now = s->fault[i][0] ? s->fault[i] : now;
+        if (s->fault[i][0]) {
+            now = s->fault[i];
+            why = whys[i];
+        }
     bool is = now[0] != 0;
     memcpy(s->stats.fault, is ? now : s->fault[0], sizeof s->stats.fault);
+    s->stats.fault_why = why;
     pthread_mutex_unlock(&s->board_lock);
     if (is == was)
         return;

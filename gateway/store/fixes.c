@@ -264,3 +264,15 @@ enum st store_calibration_open(struct store_reader *r, const char *series, struc
     sqlite3_bind_text(q, 1, series, -1, SQLITE_STATIC);
     return find(r, q, out, e);
 }
+
+enum st store_calibration_last(struct store_reader *r, const char *series, const char *device,
+                               int64_t t_ms, struct store_said *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(store_reader_db(r), SQL_CALIBRATION_LAST, e);
+    if (!q)
+        return ST_IO;
+    sqlite3_bind_text(q, 1, series, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, device, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 3, t_ms);
+    return find(r, q, out, e);
+}

@@ -32,7 +32,7 @@ static void wait_for_commit(struct store *s, struct mono since)
     s->journal_due.ms = since.ms + s->cfg.journal_every_ms;
 }
 
-static enum st frame_add(struct store *s, const struct store_poll *p, const struct store_value *v)
+enum st store_frame_add(struct store *s, const struct store_poll *p, const struct store_value *v)
 {
     struct store_frame *f = &s->frames[s->nframes];
     if (s->njournalled == s->nframes) /* the first that waits for a commit sets its time */
@@ -89,7 +89,7 @@ static enum st frame_lost(struct store *s, uint32_t device, const struct store_l
         return ST_MEMORY;
     for (uint32_t i = 0; i < d->n; i++)
         v[i].series = d->first + i;
-    enum st st = frame_add(s, &p, v);
+    enum st st = store_frame_add(s, &p, v);
     free(v);
     return st;
 }
@@ -147,7 +147,7 @@ static enum st drain(struct store *s, struct err *e)
             break;
         const struct store_value *v =
             (const struct store_value *)(const void *)(s->out + s->out_at + sizeof p);
-        enum st st = frame_add(s, &p, v);
+        enum st st = store_frame_add(s, &p, v);
         if (st != ST_OK)
             return err_set(e, st, "store %s: a poll of %s could not be encoded", s->path,
                            s->dev[p.device].d.id);
@@ -421,6 +421,8 @@ enum st store_step(struct store *s, bool flush, struct err *e)
         st = store_riders_commit(s, &why);
         wanted = true;
     }
+    if (st == ST_OK && !atomic_load(&s->suspect))
+        st = store_told_step(s, &why);
     if (st == ST_OK && !atomic_load(&s->suspect))
         st = beside(s, &why);
     if (atomic_load(&s->suspect))

@@ -17,23 +17,41 @@ static size_t entry_bytes(uint32_t n)
     return sizeof(struct store_poll) + n * sizeof(struct store_value);
 }
 
-static void board_update(struct store *s, const struct store_poll *p, const struct store_value *v)
+static bool is_known(int64_t t_ms)
+{
+    return t_ms >= 2 * CLK_UNKNOWN_BASE_MS;
+}
+
+/* Whether it came late: the board has a later one. One that lies ahead of the clock says nothing:
+ * the clock was set back. */
+static bool is_late(const struct store_now *b, int64_t t_ms, int64_t now_ms)
+{
+    return b->count > 0 && t_ms < b->t_ms && b->t_ms <= now_ms &&
+           is_known(t_ms) == is_known(b->t_ms);
+}
+
+void store_board_update(struct store *s, const struct store_poll *p, const struct store_value *v)
 {
     struct mono now = clk_mono(s->clk);
+    int64_t now_ms = clk_now(s->clk).utc_ms;
+    bool ages = p->t_ms < now_ms && is_known(p->t_ms) == is_known(now_ms);
     pthread_mutex_lock(&s->board_lock);
     for (uint32_t i = 0; i < p->n; i++) {
         struct store_ser *x = &s->ser[v[i].series];
         struct store_now *b = &x->now;
-        b->missing = v[i].v.kind == NUM_NONE;
-        if (b->missing) {
+        bool none = v[i].v.kind == NUM_NONE, late = !none && is_late(b, p->t_ms, now_ms);
+        b->count += !none;
+        if (late)
+            continue;
+        b->missing = none;
+        if (none) {
             b->cause = p->cause;
             continue;
         }
         b->v = v[i].v;
         b->q = v[i].q | (p->t_ms >= x->calibrating_ms ? WIRE_Q_CALIBRATING : 0);
         b->t_ms = p->t_ms;
-        b->read_at = now;
-        b->count++;
+        b->read_at.ms = now.ms - (ages ? now_ms - p->t_ms : 0);
     }
     pthread_mutex_unlock(&s->board_lock);
 }
@@ -59,7 +77,7 @@ enum st store_put(struct store *s, const struct store_poll *p, const struct stor
     for (uint32_t i = 0; i < p->n; i++)
         if (v[i].series - d->first >= d->n)
             return ST_BAD;
-    board_update(s, p, v);
+    store_board_update(s, p, v);
 
     size_t bytes = entry_bytes(p->n);
     enum st st = ST_OK;
@@ -116,7 +134,7 @@ void store_event(struct store *s, enum store_severity sev, const char *code, con
     pthread_mutex_unlock(&s->lock);
 }
 
-static enum st event_write(struct store *s, const struct store_event *v, struct err *e)
+enum st store_event_write(struct store *s, const struct store_event *v, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&s->db, SQL_EVENT_ADD, e);
     if (!q)
@@ -147,7 +165,7 @@ enum st store_events_write(struct store *s, uint32_t *n, struct err *e)
     }
     enum st st = ST_OK;
     for (uint32_t i = 0; i < *n && st == ST_OK; i++)
-        st = event_write(s, &v[i], e);
+        st = store_event_write(s, &v[i], e);
     if (st != ST_OK)
         return st;
     sqlite3_stmt *q = store_db_use(&s->db, SQL_EVENT_TRIM, e);

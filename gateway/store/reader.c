@@ -1,4 +1,5 @@
 /* Read-only connections: uplinks pick what to send, the page and the CLI read history. */
+#include "gateway/store/chart_int.h"
 #include "gateway/store/damage.h"
 
 #include <stdio.h>
@@ -49,6 +50,7 @@ void store_reader_close(struct store_reader *r)
     if (!r)
         return;
     journal_done(r);
+    store_kept_close(r->kept);
     store_db_close(&r->db);
     buf_done(&r->bytes);
     free(r);
@@ -314,7 +316,9 @@ enum st store_blob_readings(struct wire_span packed,
     return p.stopped ? ST_OK : st;
 }
 
-static enum st each_pending(struct store_reader *r, struct pending_ctx *p, struct err *e)
+enum st store_each_entry(struct store_reader *r,
+                         enum st (*each)(void *ctx, const struct store_entry *x, struct err *e),
+                         void *ctx, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&r->db, SQL_JOURNAL_ALL, e);
     if (!q)
@@ -322,7 +326,7 @@ static enum st each_pending(struct store_reader *r, struct pending_ctx *p, struc
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
         struct wire_span packed = {sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0)};
-        st = store_entries_each(packed, pending_entry, p, e);
+        st = store_entries_each(packed, each, ctx, e);
         if (st != ST_OK)
             break;
     }
@@ -330,8 +334,13 @@ static enum st each_pending(struct store_reader *r, struct pending_ctx *p, struc
     if (st == ST_NOT_FOUND)
         st = ST_OK;
     for (size_t i = 0; i < r->njournal && st == ST_OK; i++)
-        st = store_entries_each((struct wire_span){r->journal[i].p, r->journal[i].n}, pending_entry,
-                                p, e);
+        st = store_entries_each((struct wire_span){r->journal[i].p, r->journal[i].n}, each, ctx, e);
+    return st;
+}
+
+static enum st each_pending(struct store_reader *r, struct pending_ctx *p, struct err *e)
+{
+    enum st st = store_each_entry(r, pending_entry, p, e);
     return p->stopped ? ST_OK : st;
 }
 

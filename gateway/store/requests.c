@@ -16,6 +16,12 @@
 
 /* ---- the folder ---- */
 
+/* Whether it tells of what is done already, whatever the clock said. */
+static bool is_done(enum wire_entry_kind kind)
+{
+    return kind == WIRE_ENTRY_SETUP || kind == WIRE_ENTRY_CHANGE;
+}
+
 enum st store_request_put(const char *path, const struct store_request *q, struct err *e)
 {
     char folder_path[DROP_PATH_BYTES], name[64];
@@ -23,8 +29,10 @@ enum st store_request_put(const char *path, const struct store_request *q, struc
     ERR_TRY(drop_open(path, STORE_REQUESTS, 0700, folder_path, &folder, e));
     (void)snprintf(name, sizeof name, "%016llx-%s" STORE_REQUEST_WAITS,
                    (unsigned long long)q->at_ms, q->hex);
-    enum st st = drop_put(folder, folder_path, name, q->bytes.p, q->bytes.n, STORE_REQUESTS_MAX,
-                          STORE_REQUEST_REFUSED, e);
+    /* what was done finds room behind what people only ask for */
+    size_t most = (size_t)STORE_REQUESTS_MAX * (is_done(q->open.x.kind) ? 2 : 1);
+    enum st st =
+        drop_put(folder, folder_path, name, q->bytes.p, q->bytes.n, most, STORE_REQUEST_REFUSED, e);
     (void)close(folder);
     return st;
 }
@@ -37,21 +45,20 @@ bool store_request_name(const char *name, const char *suffix)
            strcmp(name + STORE_REQUEST_NAME, suffix) == 0;
 }
 
-/* The reason stands behind the request, in a line of its own. */
+/* The reason stands behind the request, in a line of its own; the request's own bytes may hold the
+ * end of a line as well. */
 static void read_reason(int folder, const char *name, char why[ERR_TEXT_BYTES])
 {
-    char text[FILE_MAX];
+    uint8_t text[FILE_MAX];
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ssize_t got = fd >= 0 ? read(fd, text, sizeof text) : -1;
-    size_t n = got > 0 ? (size_t)got : 0, at;
     if (fd >= 0)
         (void)close(fd);
-    while (n > 0 && text[n - 1] == '\n')
-        n--;
-    for (at = n; at > 0 && text[at - 1] != '\n'; at--) {
-    }
-    (void)snprintf(why, ERR_TEXT_BYTES, "%.*s", (int)(n - at), text + at);
-    if (at == 0 || at == n)
+    struct wire_reader r = {.start = text, .p = text, .end = text + (got > 0 ? got : 0)};
+    size_t n = wire_skip(&r, NULL) == ST_OK ? (size_t)(r.end - r.p) : 0;
+    if (n > 2 && r.p[0] == '\n' && r.p[n - 1] == '\n')
+        (void)snprintf(why, ERR_TEXT_BYTES, "%.*s", (int)(n - 2), (const char *)r.p + 1);
+    else
         (void)snprintf(why, ERR_TEXT_BYTES, "see the gateway's events");
 }
 
@@ -208,6 +215,22 @@ static enum st check_correct(struct store_db *d, const char *series, const struc
                    to[0] ? to : "what is not known");
 }
 
+static enum st check_enter(struct store *s, struct store_db *d, const struct wire_request *q,
+                           int64_t now_ms, struct err *e)
+{
+    struct store_entered x;
+    char when[CLK_TEXT_BYTES], value[NUM_TEXT_BYTES];
+    bool before = false;
+    ERR_TRY(store_enter_of(s, q, now_ms, &x, e));
+    ERR_TRY(store_entered_before(s, d, &x, &before, e));
+    if (!before)
+        return ST_OK;
+    return err_set(e, ST_CONFLICT,
+                   "%.*s has the value %s of %s already, by hand: the same slip counts once",
+                   (int)q->x.series.n, (const char *)q->x.series.p, num_text(x.v, value),
+                   clk_text(x.t_ms, when));
+}
+
 enum st store_request_check(struct store *s, struct store_reader *r, const struct wire_request *q,
                             int64_t now_ms, void (*each)(void *ctx, const char *series), void *ctx,
                             struct err *e)
@@ -219,10 +242,14 @@ enum st store_request_check(struct store *s, struct store_reader *r, const struc
         return err_set(e, ST_BAD, "a name that is too long");
     (void)snprintf(x.target, sizeof x.target, "%.*s", (int)q->x.series.n,
                    (const char *)q->x.series.p);
+    if (is_done(q->x.kind))
+        return ST_OK;
     if (q->x.at_ms < KNOWN_MS)
         return err_set(e, ST_BAD, "a time before 1987");
     if (q->x.kind == WIRE_ENTRY_CORRECT)
         return check_correct(d, x.target, q, e);
+    if (q->x.kind == WIRE_ENTRY_ENTERED)
+        return check_enter(s, d, q, now_ms, e);
     ERR_TRY(store_planned_of(d, due, &x, e));
     if (!x.any && (retires || !is_configured(s, x.target)))
         return err_set(e, ST_NOT_FOUND, "%s: no such series is due; `fieldpost status` names them",

@@ -103,10 +103,12 @@ static void step(struct store_roll *r, union store_roll_value a, union store_rol
 
 static void add_trusted(struct store_roll *r, uint32_t at_ms, union store_roll_value a)
 {
+    if (r->counter && at_ms < r->to_ms) {
+        r->disordered = true; /* what grew is not known; the last one stays the last */
+        return;
+    }
     if (!r->counter)
         r->from = a;
-    else if (at_ms < r->to_ms)
-        r->disordered = true;
     else
         step(r, r->to, a);
     r->counter = true;

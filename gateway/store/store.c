@@ -1,3 +1,4 @@
+#include "gateway/base/drop.h"
 #include "gateway/store/damage.h"
 #include "gateway/store/rollup_int.h"
 
@@ -152,6 +153,7 @@ static void device_done(struct store_dev *d)
                            d->d.serial, d->d.source, d->d.address, d->d.model,  d->base};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free((char *)(uintptr_t)texts[i]);
+    free(d->findings);
 }
 
 void store_close(struct store *s)
@@ -172,6 +174,8 @@ void store_close(struct store *s)
     }
     for (uint32_t i = 0; i < s->nup; i++)
         free(s->up[i].id);
+    for (uint32_t i = 0; i < s->nser; i++)
+        free((void *)(uintptr_t)s->ser[i].s.manual);
     free(s->dev);
     free(s->ser);
     free(s->lost);
@@ -291,8 +295,14 @@ enum st store_add_series(struct store *s, const struct store_series *d, uint32_t
     enum st st = point_of(s, d->point, d->quantity->unit, &to->point, e);
     if (st != ST_OK)
         return st;
+    struct store_limits *manual = d->manual ? malloc(sizeof *manual) : NULL;
+    if (d->manual && !manual)
+        return err_set(e, ST_MEMORY, "series %s: no memory", d->point);
+    if (manual)
+        *manual = *d->manual;
     to->s = *d;
     to->s.point = to->point->name;
+    to->s.manual = manual;
     dev->n++;
     *index = s->nser++;
     return ST_OK;
@@ -319,6 +329,8 @@ enum st store_start(struct store *s, struct err *e)
         return err_set(e, ST_MEMORY, "store %s: no memory", s->path);
     s->journal_due.ms = INT64_MAX;
     s->events_due.ms = clk_mono(s->clk).ms + s->cfg.journal_every_ms;
+    drop_clean_at(s->path, STORE_REQUESTS);
+    drop_clean_at(s->path, STORE_TOLD);
     ERR_TRY(store_epoch_get(s, e));
     ERR_TRY(store_rescue_open(s, e));
     ERR_TRY(store_journal_read(s, e));

@@ -16,6 +16,7 @@
 #include "gateway/base/clk.h"
 #include "gateway/base/err.h"
 #include "gateway/base/num.h"
+#include "gateway/store/asked.h"
 #include "gateway/wire/wire.h"
 #include "sensors/quantity.h"
 
@@ -41,11 +42,16 @@ struct store_device {
     int64_t period_ms;   /* of its polls */
     bool legal;          /* bound by law: thinned last */
 };
+struct store_limits {
+    struct num low, high; /* NUM_NONE: no such limit */
+};
 struct store_series {
     uint32_t device; /* index from store_add_device */
     const char *point;
     const struct quantity *quantity;
     int64_t period_ms; /* 0: event driven, owes gaps only */
+    /* A person brings its readings (store_enter_of), which lie within these; NULL: nobody does. */
+    const struct store_limits *manual;
 };
 /* Indices count up from 0. ST_CONFLICT for a name that exists. A device's series are added before
  * the next device. */
@@ -117,18 +123,55 @@ struct store_now {
 /* Copies the current values of `n` series from `first`. */
 void store_board(struct store *s, uint32_t first, uint32_t n, struct store_now *out);
 
+/* Overruns that follow each other within so long are one overload. */
+static inline int64_t store_overrun_ms(int64_t period_ms)
+{
+    return period_ms < 250 ? 5000 : 20 * period_ms;
+}
+
+/* What the last requests to a device's unit brought: 400 at most, of half an hour at most; fewer
+ * where it is well again since. */
+struct store_heard {
+    uint32_t asked, good, refused, silent, late, damaged, overlapped, foreign;
+    uint32_t beside; /* answers with bytes beside them that nobody asked for */
+    uint32_t answer_min_ms, answer_max_ms; /* of a request, not of a poll; 0: none was answered */
+};
 enum store_state { STORE_NEVER, STORE_GOOD, STORE_LATE, STORE_SILENT, STORE_FAULTY };
 struct store_health {
     enum store_state state;
     char text[160];           /* what is wrong and what to do; "" when good */
+    char says[160];           /* what it says of itself: firmware, states; "": nothing */
     int64_t since_ms;         /* UTC of the last change of state */
     uint64_t polls, failures; /* since start */
     uint32_t answer_ms;       /* of the last good poll */
     uint64_t lost_ms;         /* of its bus, with requests that brought nothing, since start */
     uint64_t ticks, overruns; /* since start; overruns: ticks whose turn never came */
+    struct mono overrun_at;   /* the latest of these; 0: none */
+    uint32_t overrun_run;     /* of these, each soon after the one before */
+    /* For what the page says first; all live as long as the store is open, and may be NULL. */
+    const char *why;   /* what text is about: a code of gateway/web/advice.def */
+    const char *other; /* another device that it names */
+    const char *order; /* its values are impossible, and would not be in this word order */
+    struct store_heard heard;
 };
 void store_health_set(struct store *s, uint32_t device, const struct store_health *h);
 void store_health_get(struct store *s, uint32_t device, struct store_health *out);
+
+/* What is wrong with a bus as a whole, for people, in plain English. */
+#define STORE_FINDINGS_MAX 8
+struct store_finding {
+    const char *code, *fault, *advice; /* live as long as the program */
+    bool note;                         /* worth knowing, but nothing is wrong */
+    int64_t since_ms;                  /* UTC */
+    char devices[128], seen[256];      /* whom it is about; on which evidence */
+    char also[128];                    /* advice for this very bus; "": none */
+};
+/* The findings of a bus; its first device stands for it. Takes memory with the first of them:
+ * ST_MEMORY leaves what was there. */
+enum st store_findings_set(struct store *s, uint32_t device, const struct store_finding *f,
+                           size_t n) ST_MUST_CHECK;
+size_t store_findings_get(struct store *s, uint32_t device,
+                          struct store_finding out[STORE_FINDINGS_MAX]);
 
 /* ---- events ------------------------------------------------------------------------------- */
 
@@ -145,6 +188,22 @@ struct store_event {
  * the next journal commit. */
 void store_event(struct store *s, enum store_severity sev, const char *code, const char *subject,
                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* For a tool beside the gateway: leaves the event, with a time and grade of its own, in the folder
+ * STORE.told; the gateway on the store at `path` makes it one of its own within seconds, or when it
+ * next starts, also where the store is not there yet. No line breaks in its texts. ST_FULL: too
+ * many wait; ST_REFUSED: this user may not. */
+#define STORE_TOLD ".told"
+enum st store_tell(const char *path, const struct store_event *v, struct err *e) ST_MUST_CHECK;
+
+/* ---- the page's certificate ----------------------------------------------------------------- */
+
+/* Where the page and the uplink that is enrolled meet: files beside the store, mode 0600. What the
+ * page asks the city's CA to sign: its names, with commas, in one line, and a PKCS#10 request in
+ * base64 in the next. And what the city gave: certificates in PEM, the page's own first. */
+#define STORE_PAGE_ASKED ".page.csr"
+#define STORE_PAGE_GIVEN ".page.given"
+#define STORE_PAGE_BYTES ((size_t)32 * 1024)
 
 /* ---- the writer --------------------------------------------------------------------------- */
 
@@ -191,8 +250,9 @@ struct store_stats {
     int64_t batches_held, readings_waiting; /* sealed in store; not yet sealed */
     int64_t queue_polls, queue_dropped;
     int64_t db_bytes;
-    int64_t last_commit_ms;       /* UTC of the last durable commit; 0: none since start */
-    char fault[200];              /* "" or why nothing can be stored or sealed, and what to do */
+    int64_t last_commit_ms; /* UTC of the last durable commit; 0: none since start */
+    char fault[200];        /* "" or why nothing can be stored or sealed, and what to do */
+    const char *fault_why;  /* what that is about: a code of gateway/web/advice.def, or NULL */
     struct store_figures figures; /* as of the last commit */
     struct store_wear wear;
     int64_t aside_sets, aside_bytes; /* dated files of damaged stores beside this one */
@@ -299,6 +359,9 @@ struct store_sealed {
     bool again; /* readings of an earlier window once more: the next one does not begin behind it */
     const uint8_t *request; /* WIRE_ID_BYTES: what was asked for; NULL */
     const uint8_t *config;  /* WIRE_HASH_BYTES: becomes STORE_META_CONFIG; NULL */
+    /* A reading whose author this control batch names: it is journalled, as a poll of its own that
+     * waits to be sealed, in the same transaction. ST_FULL: too much waits. NULL. */
+    const struct store_entered *entered;
 };
 /* A plan entry that a control batch carries: remembered as signed, in the same transaction. */
 struct store_planned {
@@ -343,6 +406,10 @@ enum st store_correction_find(struct store_reader *r, const char *id, struct sto
                               struct err *e) ST_MUST_CHECK;
 enum st store_calibration_open(struct store_reader *r, const char *series, struct store_said *out,
                                struct err *e) ST_MUST_CHECK;
+/* The newest calibration of the series or of the whole device ("device/STAR") that began at t_ms or
+ * before (INT64_MAX: of all). */
+enum st store_calibration_last(struct store_reader *r, const char *series, const char *device,
+                               int64_t t_ms, struct store_said *out, struct err *e) ST_MUST_CHECK;
 /* Writer: batches that an uplink was refused for ever and that no void entry names yet. */
 struct store_refused {
     uint8_t chain[WIRE_ID_BYTES];
@@ -503,6 +570,14 @@ enum st store_unsent_next(struct store *s, enum store_level level, int64_t *id,
  * nothing has changed. */
 enum st store_seal_thinned(struct store *s, const struct store_sealed *b, size_t n,
                            uint64_t seq_from, uint64_t seq_to, struct err *e) ST_MUST_CHECK;
+/* ---- how the run before ended (run.c) ------------------------------------------------------ */
+
+struct store_last_run {
+    bool cut;        /* it never said that it stops: power, or somebody killed it */
+    int64_t life_ms; /* UTC of its last sign of life; 0: not known */
+};
+/* Before the writer runs, and before this run's event `start`. ST_OK also when there was none. */
+enum st store_last_run(struct store *s, struct store_last_run *out, struct err *e) ST_MUST_CHECK;
 /* ---- damage -------------------------------------------------------------------------------- */
 
 /* store_open sets files aside that are damaged, under dated names beside them, and begins a new
@@ -560,86 +635,7 @@ struct store_lacks { /* what this head took back */
 enum st store_city_holds(struct store *s, uint32_t uplink, const struct store_held *v, size_t n,
                          bool all, struct store_lacks *lacks, struct err *e) ST_MUST_CHECK;
 
-/* ---- what people ask for: retire, correct, maintain (decisions 0018 and 0025) -------------- */
-
-/* In words, as a command line or a form has them: texts, NULL where nothing is said, borrowed. */
-enum store_ask_kind { STORE_CORRECT, STORE_MAINTAIN, STORE_RETIRE, STORE_ASK_KINDS };
-#define STORE_ASK_DETAILS 16
-struct store_ask_detail {
-    const char *key, *value;
-};
-struct store_ask {
-    enum store_ask_kind kind;
-    const char *series;         /* device/point; maintain and retire take device/STAR, too */
-    const char *from, *to, *at; /* times, as clk_parse takes them */
-    const char *change;         /* "invalidate"; "rescale": scale, offset; "reassign": target */
-    const char *scale, *offset, *target;
-    const char *id;   /* takes the place of that correction */
-    const char *undo; /* that correction was a mistake: this and a reason alone */
-    const char *work; /* "calibration", "swap", "meter" */
-    const char *reason;
-    const char *by;                                    /* who says so: for the caller to use */
-    struct store_ask_detail detail[STORE_ASK_DETAILS]; /* of work: serials, what a meter showed … */
-    size_t details;
-};
-/* The words that each kind takes, but for details; ends with NULL. */
-struct store_ask_word {
-    const char *name;
-    size_t offset;
-    unsigned kinds; /* a bit for each */
-    bool number;    /* may be written as a number where a form can */
-};
-extern const struct store_ask_word store_ask_words[];
-const struct store_ask_word *store_ask_word_of(enum store_ask_kind kind, const char *name);
-const char **store_ask_at(struct store_ask *a, const struct store_ask_word *w); /* its place in a */
-
-/* A request as the seal takes it. */
-#define STORE_CORRECTION_BYTES 129
-struct store_request {
-    uint8_t id[WIRE_ID_BYTES];
-    char hex[WIRE_ID_TEXT]; /* the same */
-    char who[WIRE_WHO_MAX + 1];
-    char correction[STORE_CORRECTION_BYTES]; /* its id; "" where it is none */
-    int64_t at_ms;
-    struct buf bytes;
-    struct wire_request open; /* spans into bytes */
-};
-/* Encodes what is asked for under a fresh id. who: the author; r is needed for `undo` and for the
- * end of a calibration alone, NULL: it cannot be read now (ST_IO). ST_BAD: which word, and why;
- * ST_NOT_FOUND: no such correction. Free it, also after a failure. */
-enum st store_request_make(struct store_request *q, const struct store_ask *a, const char *who,
-                           int64_t at_ms, struct store_reader *r, struct err *e) ST_MUST_CHECK;
-void store_request_free(struct store_request *q);
-/* Whether it may be sealed: about what is due and known. `s` says what is configured; r NULL: on
- * its writer thread. now_ms: 0 when it is not known. `each` (may be NULL) is told each series that
- * a retirement ends. ST_BAD: a time; ST_NOT_FOUND: no such series; ST_CONFLICT: still configured,
- * or of another quantity. */
-enum st store_request_check(struct store *s, struct store_reader *r, const struct wire_request *q,
-                            int64_t now_ms, void (*each)(void *ctx, const char *series), void *ctx,
-                            struct err *e) ST_MUST_CHECK;
-/* Folder beside the store (the path and this) with one file for each, named by the time of asking,
- * so that they are taken in order: 16 hexadecimal digits, a minus and the id, and the first of
- * these two. What was refused is kept under the other, the reason behind the request. */
-#define STORE_REQUESTS ".requests"
-#define STORE_REQUEST_WAITS ".request"
-#define STORE_REQUEST_REFUSED ".refused"
-#define STORE_REQUEST_NAME (16 + 1 + 16)
-#define STORE_REQUESTS_MAX 64                                  /* that wait */
-bool store_request_name(const char *name, const char *suffix); /* whether it is one of them */
-/* Puts it there for the gateway that runs on the store at path, or that will. ST_FULL: too many
- * wait; ST_REFUSED: this user may not. */
-enum st store_request_put(const char *path, const struct store_request *q,
-                          struct err *e) ST_MUST_CHECK;
-/* What became of it, by its id in hex. ST_NOT_FOUND: there is no such request, or it is long ago
- * (the last 256 that were sealed and 16 that were refused are remembered). */
-struct store_fate {
-    enum { STORE_WAITS, STORE_SEALED, STORE_REFUSED } is;
-    uint8_t chain[WIRE_ID_BYTES]; /* sealed */
-    uint64_t seq;
-    char why[ERR_TEXT_BYTES]; /* refused */
-};
-enum st store_request_fate(const char *path, struct store_reader *r, const char *hex,
-                           struct store_fate *out, struct err *e) ST_MUST_CHECK;
+/* What people ask for: asked.h. */
 
 /* ---- what was done to a device (works.c): for collect, any thread but the writer ------------ */
 
@@ -698,171 +694,6 @@ enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e) ST
 /* Waits until a batch may be there that has not been sent, or ms passed. */
 void store_wait_sealed(struct store *s, int64_t ms);
 
-/* ---- readers: own read-only connection, one thread each ----------------------------------- */
-
-struct store_reader;
-/* `s` may be NULL: another process reads the file at path. */
-enum st store_reader_open(struct store_reader **out, const char *path, struct err *e) ST_MUST_CHECK;
-/* In the gateway's own process: it also knows the acknowledgements that wait for a commit. */
-enum st store_reader_open_in(struct store_reader **out, struct store *s,
-                             struct err *e) ST_MUST_CHECK;
-void store_reader_close(struct store_reader *r);
-/* Between the two, all calls see the store as it was at one moment (a reading is then seen once,
- * in a batch or pending). The WAL grows meanwhile: keep it short on the gateway itself. */
-enum st store_reader_begin(struct store_reader *r, struct err *e) ST_MUST_CHECK;
-void store_reader_end(struct store_reader *r);
-
-struct store_batch {
-    int64_t id; /* its place in the store; grows with the chain's birth, then with seq */
-    uint8_t chain[WIRE_ID_BYTES];
-    uint64_t seq;
-    enum wire_kind kind;
-    int64_t from_ms, to_ms;
-    uint64_t n;
-    uint8_t hash[WIRE_HASH_BYTES];
-    struct wire_span packed; /* valid until the next call on this reader */
-};
-enum store_pick {
-    STORE_PICK_CONTROL, /* oldest unacknowledged control batch */
-    STORE_PICK_NEWEST,  /* newest unacknowledged data batch */
-    STORE_PICK_OLDEST   /* oldest unacknowledged batch */
-};
-/* The next batch for this uplink, ST_NOT_FOUND when all are acknowledged or refused. Passes over
- * the `nbut` batches with these ids (on their way, or held back); a negative id passes over the
- * whole chain of that batch. */
-enum st store_pick_batch_but(struct store_reader *r, const char *uplink, enum store_pick pick,
-                             const int64_t *but, size_t nbut, struct store_batch *out,
-                             struct err *e) ST_MUST_CHECK;
-/* The same among batches with a larger id than `above`. */
-enum st store_pick_batch_above(struct store_reader *r, const char *uplink, enum store_pick pick,
-                               int64_t above, const int64_t *but, size_t nbut,
-                               struct store_batch *out, struct err *e) ST_MUST_CHECK;
-enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
-                     int64_t *readings, struct err *e) ST_MUST_CHECK;
-/* Journalled readings that no batch holds yet, as wire_reading, in order. Outside of begin and end
- * it makes a view of its own. */
-enum st store_each_pending(struct store_reader *r,
-                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
-                           struct err *e) ST_MUST_CHECK;
-/* Newest first, at most `limit`, with id < before (0: from the end). */
-enum st store_each_event(struct store_reader *r, int64_t before, int limit,
-                         bool (*each)(void *ctx, const struct store_event *v), void *ctx,
-                         struct err *e) ST_MUST_CHECK;
-/* Last acknowledgement of an uplink. ST_NOT_FOUND when there is none. */
-struct store_receipt {
-    uint8_t chain[WIRE_ID_BYTES];
-    uint64_t seq;
-    int64_t at_ms; /* when we stored it */
-};
-enum st store_last_receipt(struct store_reader *r, const char *uplink, struct store_receipt *out,
-                           struct err *e) ST_MUST_CHECK;
-/* Batches that the store still has and an uplink was refused for ever, and the latest of them.
- * ST_NOT_FOUND when there is none. */
-struct store_set_aside {
-    int64_t batches;
-    uint8_t chain[WIRE_ID_BYTES];
-    uint64_t seq;
-    int64_t at_ms;
-    char code[32];
-};
-enum st store_set_aside_last(struct store_reader *r, struct store_set_aside *out,
-                             struct err *e) ST_MUST_CHECK;
-/* Each of them once, in order, that is not to be sealed once more already. */
-struct store_refusal {
-    uint8_t chain[WIRE_ID_BYTES];
-    uint64_t seq, n; /* n: readings */
-    int64_t at_ms;
-    char code[32];
-};
-enum st store_each_refusal(struct store_reader *r,
-                           bool (*each)(void *ctx, const struct store_refusal *f), void *ctx,
-                           struct err *e) ST_MUST_CHECK;
-void store_stats(struct store *s, struct store_stats *out);
-
-/* ---- for tools: walks in short transactions, single batches, a copy (reader) ------------- */
-
-/* The first batch behind id `after` (0: from the oldest) whose window touches [from_ms, to_ms];
- * ST_NOT_FOUND when there is none now. A transaction of its own: what is sealed between two calls
- * has a larger id than all before it, so a walk meets each batch once; what has left the store
- * meanwhile it does not meet. */
-enum st store_batch_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
-                           struct store_batch *out, struct err *e) ST_MUST_CHECK;
-/* The end of such a walk: the readings that no batch holds, as of one moment when no batch stands
- * behind `after`; with what the walk met that is every reading once. ST_BUSY, and nothing told,
- * when one does: go on with store_batch_behind. They are copied first, then told, without any
- * transaction: each() may take its time; it returns false to stop. */
-enum st store_pending_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
-                             bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
-                             struct err *e) ST_MUST_CHECK;
-/* What the store knows of one batch, but for its bytes; ST_NOT_FOUND. */
-enum st store_batch_find(struct store_reader *r, const uint8_t *chain, uint64_t seq,
-                         struct store_batch *out, struct err *e) ST_MUST_CHECK;
-/* Whether this uplink has acknowledged the batch with this id. */
-enum st store_batch_acked(struct store_reader *r, const char *uplink, int64_t id, bool *acked,
-                          struct err *e) ST_MUST_CHECK;
-/* The newest control batch with an id below `before` (0: of all); ST_NOT_FOUND. */
-enum st store_control_before(struct store_reader *r, int64_t before, struct store_batch *out,
-                             struct err *e) ST_MUST_CHECK;
-/* As store_meta_get, for a reader. */
-enum st store_reader_meta(struct store_reader *r, const char *key, struct buf *out,
-                          struct err *e) ST_MUST_CHECK;
-/* Whether a gateway runs on this store. Before any other call on the same file in this process. */
-bool store_in_use(const char *path);
-/* Copies the store at `path`, readings that wait to be sealed included, into one new file `to`
- * with mode 0600, while its gateway may run: no transaction is longer than a moment unless the
- * store changes faster than it can be copied. A gateway that starts on the copy begins a new
- * chain. ST_CONFLICT when `to` exists; on failure nothing is left there. Any thread. */
-enum st store_backup(const char *path, const char *to, struct err *e) ST_MUST_CHECK;
-
-/* ---- charts -------------------------------------------------------------------------------- */
-
-/* What a chart is drawn from: batches (every reading), or their rollups. Rollups of 15 min and 1
- * day are made of sealed batches, and kept for store.keep_rollups; days begin at midnight of Viet
- * Nam (UTC+7), as people there read them. */
-enum store_chart_source { STORE_CHART_READINGS, STORE_CHART_15MIN, STORE_CHART_1DAY };
-#define STORE_CHART_READINGS_MS (INT64_C(50) * 3600000) /* up to here a chart decodes batches … */
-#define STORE_CHART_15MIN_MS (INT64_C(92) * 86400000)   /* … and up to here reads quarters */
-#define STORE_CHART_POINTS 2000
-#define STORE_CHART_GAPS 1000
-
-struct store_chart_ask {
-    const char *device, *point;
-    int64_t from_ms, to_ms; /* UTC, half-open */
-    uint32_t points;        /* at most so many, 1 … STORE_CHART_POINTS */
-};
-/* All readings of one stretch, whatever their quality. */
-struct store_chart_point {
-    uint32_t count, good; /* 0: nothing was read; good: those with q == 0 */
-    struct num min, max;  /* exact */
-    struct num first, last;
-    double mean; /* NaN: not to be told */
-    /* Counters: how far it grew since the last reading before this stretch that counts, and how
-     * often it fell back, which is not in it. NUM_NONE: no counter, or not known. */
-    struct num grown;
-    uint32_t resets;
-};
-struct store_chart_gap {
-    int64_t from_ms, to_ms;
-    enum store_cause cause;
-};
-struct store_chart {
-    enum store_chart_source source; /* of the longest stretches */
-    int64_t from_ms, step_ms;       /* point i covers [from_ms + i × step_ms, … + step_ms) */
-    uint32_t n;
-    struct store_chart_point *point;
-    /* Where readings are drawn from batches: what is missing and why; in order, clipped. Cut: there
-     * are more. Elsewhere a stretch without readings has count 0. */
-    struct store_chart_gap *gap;
-    uint32_t ngaps;
-    bool gaps_cut;
-    uint64_t batches, rows, bytes; /* read for it: batches decoded, rollups, bytes of both */
-};
-/* Reads a chart of one series. With rollups it begins at a whole slot at or before from_ms, and a
- * step is whole slots. What no rollup has yet comes from batches and the journal. Its transactions
- * last well below 1 s. ST_BAD: a mistake in the question; a series that the store does not have
- * gives a chart of nothing. Free with store_chart_done, also after a failure. */
-enum st store_chart_read(struct store_reader *r, const struct store_chart_ask *ask,
-                         struct store_chart *out, struct err *e) ST_MUST_CHECK;
-void store_chart_done(struct store_chart *c);
+#include "gateway/store/read.h" /* what readers see */
 
 #endif

@@ -113,11 +113,16 @@ enum st store_jfile_newest(struct store_jfile *j, uint64_t *epoch, struct err *e
 
 /* ---- store.c, queue.c, journal.c, blob.c, batch.c, ack.c ---- */
 
+struct store_findings {
+    size_t n;
+    struct store_finding f[STORE_FINDINGS_MAX];
+};
 struct store_dev {
     struct store_device d;
     uint32_t first, n; /* its series; they are contiguous */
     struct store_health health;
-    char *base; /* "<gateway>/<device>/" */
+    struct store_findings *findings; /* of its bus, under board_lock; NULL: there never was one */
+    char *base;                      /* "<gateway>/<device>/" */
 };
 /* A point's name and encoding: devices of one model share them. */
 struct store_point {
@@ -238,7 +243,7 @@ struct store {
     uint32_t *index;
     size_t nindex;
     uint64_t waiting; /* readings in frames */
-    struct mono journal_due, events_due;
+    struct mono journal_due, events_due, told_due;
     struct store_amount held;    /* in the store */
     struct store_rollup *rollup; /* rollup_int.h; NULL before store_start */
     struct mono parked_since;    /* the oldest */
@@ -266,8 +271,17 @@ struct store {
     struct mono scrub_due;
 };
 
+/* What the poll brings, onto the board: a reading that came late does not take the place of a later
+ * one. Any thread. */
+void store_board_update(struct store *s, const struct store_poll *p, const struct store_value *v);
 /* Whether a poll of n series fits behind the frames in RAM. */
 bool store_frame_room(const struct store *s, uint32_t n);
+/* Writer: the poll as the newest frame; there is room. On failure nothing has changed. */
+enum st store_frame_add(struct store *s, const struct store_poll *p, const struct store_value *v);
+/* enter.c, writer: store_seal of a batch with `entered`; and whether that was entered before. */
+enum st store_seal_entered(struct store *s, const struct store_sealed *b, struct err *e);
+enum st store_entered_before(struct store *s, struct store_db *d, const struct store_entered *x,
+                             bool *is, struct err *e);
 /* Writer: frames first … last-1, but those with skip (may be NULL), as a blob, appended to out;
  * *n of them. */
 enum st store_blob_make(struct store *s, size_t first, size_t last, const bool *skip,
@@ -293,6 +307,10 @@ struct store_entry {
 enum st store_entries_each(struct wire_span packed,
                            enum st (*each)(void *ctx, const struct store_entry *x, struct err *e),
                            void *ctx, struct err *e);
+/* Writer: writes one event inside a transaction. */
+enum st store_event_write(struct store *s, const struct store_event *v, struct err *e);
+/* told.c. Writer: makes events of what tools left; at most once a second. */
+enum st store_told_step(struct store *s, struct err *e);
 /* Writer: writes the queued events inside a transaction; after its commit, drops these n. */
 enum st store_events_write(struct store *s, uint32_t *n, struct err *e);
 void store_events_written(struct store *s, uint32_t n);
@@ -428,12 +446,29 @@ struct store_reader {
     bool view;           /* between begin and end */
     struct buf *journal; /* records of the journal's file in this view */
     size_t njournal;
+    struct store_kept *kept; /* what charts read of batches; NULL: nothing yet */
 };
 /* The batch with this id into *out; ST_CORRUPT when a part of it is lost. */
 enum st store_batch_load(struct store_db *d, int64_t id, struct store_batch *out, struct buf *bytes,
                          struct err *e) ST_MUST_CHECK;
 enum st store_reader_load(struct store_reader *r, int64_t id, struct store_batch *out,
                           struct err *e);
+/* Within a view: each poll that no batch holds yet, in order. */
+enum st store_each_entry(struct store_reader *r,
+                         enum st (*each)(void *ctx, const struct store_entry *x, struct err *e),
+                         void *ctx, struct err *e) ST_MUST_CHECK;
+/* The text under "new_serial" or "old_serial" in a `maintain` entry's map; "": none that fits. */
+void store_work_serial(const struct wire_entry *x, const char *which, char out[STORE_NOTE_BYTES]);
+/* The two halves of store_pending_behind: the blobs, each behind its length, without those that
+ * have nothing of the time that `only` asks for (NULL: all); the readings of the one at *at, which
+ * is then the next one's unless each() returned false. ST_NOT_FOUND: there is none. */
+#define STORE_PENDING_MAX (128 * 1024 * 1024) /* all blobs of a journal, packed */
+enum st store_pending_copy(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                           const struct store_readings_ask *only, struct buf *out,
+                           struct err *e) ST_MUST_CHECK;
+enum st store_pending_next(const struct buf *blobs, size_t *at,
+                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                           bool *stopped, struct err *e) ST_MUST_CHECK;
 /* The readings of one journal blob; *stopped when each() returned false. */
 enum st store_blob_readings(struct wire_span packed,
                             bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,

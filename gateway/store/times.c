@@ -35,9 +35,7 @@ static enum st walk(const struct wire_batch *b, int64_t id, each_entry *each, vo
     struct wire_entry x;
     enum st st = wire_control_open(&c, b->cose.payload.p, b->cose.payload.n, e);
     for (uint64_t n = 0; st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK; n++)
-        if (x.kind == WIRE_ENTRY_TIME || x.kind == WIRE_ENTRY_CORRECT ||
-            x.kind == WIRE_ENTRY_MAINTAIN)
-            st = each(ctx, id, n, &x, e);
+        st = each(ctx, id, n, &x, e);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
@@ -82,8 +80,9 @@ static void bind_span(sqlite3_stmt *q, int i, struct wire_span s)
     sqlite3_bind_text(q, i, (const char *)s.p, (int)s.n, SQLITE_STATIC);
 }
 
-static void bind_time(sqlite3_stmt *q, const struct wire_entry *x)
+static void bind_time(sqlite3_stmt *q, int64_t n, const struct wire_entry *x)
 {
+    sqlite3_bind_int64(q, 2, n);
     sqlite3_bind_blob(q, 3, x->boot.p, (int)x->boot.n, SQLITE_STATIC);
     sqlite3_bind_int64(q, 4, (int64_t)x->seq_from);
     sqlite3_bind_int64(q, 5, (int64_t)x->seq_to);
@@ -92,8 +91,9 @@ static void bind_time(sqlite3_stmt *q, const struct wire_entry *x)
 }
 
 /* A `correct` or `maintain` entry. */
-static void bind_said(sqlite3_stmt *q, const struct wire_entry *x)
+static void bind_said(sqlite3_stmt *q, int64_t n, const struct wire_entry *x)
 {
+    sqlite3_bind_int64(q, 2, n);
     bind_span(q, 3, x->series);
     sqlite3_bind_int64(q, 4, x->at_ms);
     if (x->to_ms != INT64_MAX)
@@ -104,18 +104,38 @@ static void bind_said(sqlite3_stmt *q, const struct wire_entry *x)
         sqlite3_bind_blob(q, 8, x->id.p, (int)x->id.n, SQLITE_STATIC);
 }
 
+static void bind_entered(sqlite3_stmt *q, int64_t n, const struct wire_entry *x)
+{
+    char value[NUM_TEXT_BYTES];
+    (void)n;
+    bind_span(q, 3, x->series);
+    sqlite3_bind_int64(q, 4, x->at_ms);
+    sqlite3_bind_text(q, 5, num_text(x->value, value), -1, SQLITE_TRANSIENT);
+}
+
+static const struct {
+    enum wire_entry_kind kind;
+    enum store_sql sql;
+    void (*bind)(sqlite3_stmt *q, int64_t n, const struct wire_entry *x);
+} kept[] = {{WIRE_ENTRY_TIME, SQL_MOVED_ADD, bind_time},
+            {WIRE_ENTRY_CORRECT, SQL_CORRECTED_ADD, bind_said},
+            {WIRE_ENTRY_MAINTAIN, SQL_MAINTAINED_ADD, bind_said},
+            {WIRE_ENTRY_ENTERED, SQL_ENTERED_ADD, bind_entered}};
+#define KEPT (sizeof kept / sizeof *kept)
+
 static enum st keep(void *ctx, int64_t id, uint64_t n, const struct wire_entry *x, struct err *e)
 {
     struct store_db *d = ctx;
-    enum store_sql sql = x->kind == WIRE_ENTRY_TIME      ? SQL_MOVED_ADD
-                         : x->kind == WIRE_ENTRY_CORRECT ? SQL_CORRECTED_ADD
-                                                         : SQL_MAINTAINED_ADD;
-    sqlite3_stmt *q = store_db_use(d, sql, e);
+    size_t k = 0;
+    while (k < KEPT && kept[k].kind != x->kind)
+        k++;
+    if (k == KEPT)
+        return ST_OK;
+    sqlite3_stmt *q = store_db_use(d, kept[k].sql, e);
     if (!q)
         return ST_IO;
     sqlite3_bind_int64(q, 1, id);
-    sqlite3_bind_int64(q, 2, (int64_t)n);
-    (x->kind == WIRE_ENTRY_TIME ? bind_time : bind_said)(q, x);
+    kept[k].bind(q, (int64_t)n, x);
     return store_db_run(d, q, e);
 }
 
@@ -127,8 +147,14 @@ enum st store_times_add(struct store_db *d, int64_t id, struct wire_span packed,
 enum st store_times_note(struct store_db *d, int64_t id, struct wire_span packed, struct err *e)
 {
     ERR_TRY(store_times_add(d, id, packed, e));
-    sqlite3_stmt *q = store_db_use(d, SQL_MOVED_TRIM, e); /* of batches that are gone */
-    return q ? store_db_run(d, q, e) : ST_IO;
+    static const enum store_sql trim[] = {SQL_MOVED_TRIM, SQL_ENTERED_TRIM};
+    for (size_t i = 0; i < sizeof trim / sizeof *trim; i++) { /* of batches that are gone */
+        sqlite3_stmt *q = store_db_use(d, trim[i], e);
+        if (!q)
+            return ST_IO;
+        ERR_TRY(store_db_run(d, q, e));
+    }
+    return ST_OK;
 }
 
 enum st store_times_fill(struct store_db *d, struct err *e)

@@ -8,8 +8,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define PENDING_MAX_BYTES (128 * 1024 * 1024) /* all blobs of a journal, packed */
-
 static enum st id_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
                          int64_t *id, struct err *e)
 {
@@ -95,38 +93,81 @@ static enum st add_blob(struct buf *to, const void *p, size_t n)
     return buf_put(to, p, n);
 }
 
-static enum st copy_blobs(struct store_reader *r, struct buf *to, struct err *e)
+struct within {
+    const struct store_readings_ask *ask;
+    bool any;
+};
+
+/* All readings of a poll have its time, and no shift moves them before they are sealed. */
+static enum st is_within(void *ctx, const struct store_entry *x, struct err *e)
+{
+    struct within *w = ctx;
+    (void)e;
+    w->any = w->any || (x->t_ms >= w->ask->from_ms && x->t_ms < w->ask->to_ms);
+    return ST_OK;
+}
+
+static enum st copy_blob(struct store_reader *r, struct wire_span blob,
+                         const struct store_readings_ask *only, struct buf *to, struct err *e)
+{
+    struct within w = {only, only == NULL};
+    if (only)
+        ERR_TRY(store_entries_each(blob, is_within, &w, e));
+    enum st st = w.any ? add_blob(to, blob.p, blob.n) : ST_OK;
+    return st == ST_OK ? ST_OK : err_set(e, st, "store %s: no memory for its journal", r->db.path);
+}
+
+static enum st copy_blobs(struct store_reader *r, const struct store_readings_ask *only,
+                          struct buf *to, struct err *e)
 {
     sqlite3_stmt *q = store_db_use(&r->db, SQL_JOURNAL_ALL, e);
     if (!q)
         return ST_IO;
     enum st st;
     while ((st = store_db_row(&r->db, q, e)) == ST_OK) {
-        st = add_blob(to, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
+        const struct wire_span blob = {sqlite3_column_blob(q, 0),
+                                       (size_t)sqlite3_column_bytes(q, 0)};
+        st = copy_blob(r, blob, only, to, e);
         if (st != ST_OK) {
             sqlite3_reset(q);
-            return err_set(e, st, "store %s: no memory for its journal", r->db.path);
+            return st;
         }
     }
-    for (size_t i = 0; i < r->njournal && st == ST_NOT_FOUND; i++) {
-        enum st put = add_blob(to, r->journal[i].p, r->journal[i].n);
-        st = put == ST_OK ? st : err_set(e, put, "store %s: no memory for its journal", r->db.path);
-    }
-    return st == ST_NOT_FOUND ? ST_OK : st;
+    if (st != ST_NOT_FOUND)
+        return st;
+    st = ST_OK;
+    for (size_t i = 0; i < r->njournal && st == ST_OK; i++)
+        st = copy_blob(r, (struct wire_span){r->journal[i].p, r->journal[i].n}, only, to, e);
+    return st;
 }
 
-static enum st tell_blobs(const struct buf *from,
-                          bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
-                          struct err *e)
+enum st store_pending_copy(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
+                           const struct store_readings_ask *only, struct buf *out, struct err *e)
 {
-    bool stopped = false;
-    for (size_t at = 0; at < from->n && !stopped;) {
-        size_t n = 0;
-        memcpy(&n, from->p + at, sizeof n);
-        at += sizeof n;
-        ERR_TRY(store_blob_readings((struct wire_span){from->p + at, n}, each, ctx, &stopped, e));
-        at += n;
-    }
+    int64_t id = 0;
+    out->n = 0;
+    ERR_TRY(store_reader_begin(r, e));
+    enum st st = id_behind(r, after, from_ms, to_ms, &id, e);
+    if (st == ST_OK)
+        st = ST_BUSY;
+    else if (st == ST_NOT_FOUND)
+        st = copy_blobs(r, only, out, e);
+    store_reader_end(r);
+    return st;
+}
+
+enum st store_pending_next(const struct buf *blobs, size_t *at,
+                           bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                           bool *stopped, struct err *e)
+{
+    size_t n = 0;
+    if (*at >= blobs->n)
+        return ST_NOT_FOUND;
+    memcpy(&n, blobs->p + *at, sizeof n);
+    const struct wire_span blob = {blobs->p + *at + sizeof n, n};
+    ERR_TRY(store_blob_readings(blob, each, ctx, stopped, e));
+    if (!*stopped)
+        *at += sizeof n + n;
     return ST_OK;
 }
 
@@ -135,19 +176,13 @@ enum st store_pending_behind(struct store_reader *r, int64_t after, int64_t from
                              struct err *e)
 {
     struct buf blobs;
-    int64_t id = 0;
-    ERR_TRY(store_reader_begin(r, e));
-    buf_init(&blobs, PENDING_MAX_BYTES);
-    enum st st = id_behind(r, after, from_ms, to_ms, &id, e);
-    if (st == ST_OK)
-        st = ST_BUSY;
-    else if (st == ST_NOT_FOUND)
-        st = copy_blobs(r, &blobs, e);
-    store_reader_end(r);
-    if (st == ST_OK)
-        st = tell_blobs(&blobs, each, ctx, e);
+    buf_init(&blobs, STORE_PENDING_MAX);
+    enum st st = store_pending_copy(r, after, from_ms, to_ms, NULL, &blobs, e);
+    bool stopped = false;
+    for (size_t at = 0; st == ST_OK && !stopped;)
+        st = store_pending_next(&blobs, &at, each, ctx, &stopped, e);
     buf_done(&blobs);
-    return st;
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 /* ---- one batch, one value ---- */

@@ -15,8 +15,7 @@ static bool is(struct wire_span s, const char *text)
     return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
-/* The text under `new_serial` in the entry's map; "" when there is none that fits. */
-static void new_serial(const struct wire_entry *x, char out[STORE_NOTE_BYTES])
+void store_work_serial(const struct wire_entry *x, const char *which, char out[STORE_NOTE_BYTES])
 {
     struct wire_reader r = {x->arguments.p, x->arguments.p, x->arguments.p + x->arguments.n};
     struct wire_item map, key, value;
@@ -26,7 +25,7 @@ static void new_serial(const struct wire_entry *x, char out[STORE_NOTE_BYTES])
     for (uint64_t i = 0; i < map.u; i++) {
         if (wire_next(&r, &key, NULL) != ST_OK)
             return;
-        if (key.type != WIRE_TEXT || !is(key.span, "new_serial")) {
+        if (key.type != WIRE_TEXT || !is(key.span, which)) {
             if (wire_skip(&r, NULL) != ST_OK)
                 return;
         } else if (wire_next(&r, &value, NULL) != ST_OK || value.type != WIRE_TEXT ||
@@ -65,7 +64,7 @@ static enum st last_call(struct store *s, void *arg, struct err *e)
             return st; /* and the statement is at its end */
         store_said_of(q, WIRE_ENTRY_MAINTAIN, &x);
         w.at_ms = x.at_ms;
-        new_serial(&x, w.serial);
+        store_work_serial(&x, "new_serial", w.serial);
         if (a->point ? wire_meter_of(&x, &w.last, &w.first) : w.serial[0] != '\0') {
             *a->out = w;
             sqlite3_reset(q);

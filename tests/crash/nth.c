@@ -215,8 +215,9 @@ static bool is_from(const void *caller, const char *library)
 /* ---- memory ---- */
 
 /* Under GnuTLS, libtasn1 4.19 crashes without memory and GNU MP aborts: neither is ours to prove,
- * and a gateway that meets it is started again. While other calls fail nobody asks who calls here:
- * the answer takes longer than the call. */
+ * and a gateway that meets it is started again. (Where GNU MP asks by way of GnuTLS, nth_case.c
+ * tells the abort apart.) While other calls fail nobody asks who calls here: the answer takes
+ * longer than the call. */
 static bool memory_fails(const void *caller)
 {
     int32_t armed = control ? atomic_load(&control->armed) : 0;

@@ -67,7 +67,7 @@ class FaultyGateway(Gateway):
         return self.proc
 
     def start(self):
-        self.run().wait_line(r"page http://")
+        self.run().wait_line(r"page https://")
         return self
 
     def status(self):

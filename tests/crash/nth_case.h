@@ -24,6 +24,10 @@ struct nth_plan {
     int deadline_s;                           /* of a case */
     int samples;                              /* of each fault and kind, where not all are run */
     int jobs;                                 /* children at a time */
+    /* Libraries behind the one that the product calls, which are known to crash where memory is
+     * refused: the beginnings of their names, NULL last; NULL: none. A crash amid their code, or an
+     * abort() that they call, is told and counted by itself, each other one is a failure. */
+    const char *const *frail;
 };
 /* For the script: from here its calls count and fail. */
 void nth_begin(const struct nth_case *c);

@@ -134,17 +134,23 @@ static void a_refused_batch_is_sealed_again_only_when_it_is_asked_for(void **sta
 
 /* Of a control batch the chain's own words stay behind: its plan is said anew, and numbers of the
  * old chain are not the new one's. What a person said goes along. */
-static void a_correction_in_conflict_is_said_again(void **state)
+static void what_people_said_in_conflict_is_said_again(void **state)
 {
     struct line *l = *state;
     struct line_batches before, after;
     struct buf b;
+    static const uint8_t empty[] = {0xA0};
+    const struct wire_span map = {empty, sizeof empty};
     line_start(l);
     line_run(l, LINE_M1 + 3 * LINE_MINUTE);
     buf_init(&b, 4096);
-    assert_int_equal(wire_put_array(&b, 2), ST_OK);
+    assert_int_equal(wire_put_array(&b, 5), ST_OK);
     assert_int_equal(wire_put_plan(&b, "dev-0/p0", "temperature", "Cel", 10000, LINE_M1), ST_OK);
     line_put_correct(&b, "dev-0/p0", LINE_M1, LINE_M1 + 30000);
+    assert_int_equal(wire_put_maintain(&b, "dev-0/p0", LINE_M1, NULL, WIRE_CALIBRATION, &map),
+                     ST_OK);
+    assert_int_equal(wire_put_setup(&b, LINE_M1, "meter: unit 1 -> unit 11", "Minh"), ST_OK);
+    assert_int_equal(wire_put_change(&b, LINE_M1, "user.added", "lan", "viewer", "Minh"), ST_OK);
     line_seal_control(l, &b);
     buf_done(&b);
     line_stop(l);
@@ -153,7 +159,7 @@ static void a_correction_in_conflict_is_said_again(void **state)
     refuse(l, &before.v[before.n - 1], "conflict");
     line_run(l, LINE_M1 + 6 * LINE_MINUTE);
     line_batches(l, &after);
-    int corrections = 0;
+    int corrections = 0, works = 0, setups = 0, changes = 0;
     for (size_t i = 0; i < after.n; i++) {
         const struct wire_span *p = &after.v[i].batch.cose.payload;
         struct wire_control c;
@@ -161,10 +167,17 @@ static void a_correction_in_conflict_is_said_again(void **state)
         if (after.v[i].row.kind != WIRE_CONTROL)
             continue;
         assert_int_equal(wire_control_open(&c, p->p, p->n, NULL), ST_OK);
-        while (wire_control_next(&c, &x, NULL) == ST_OK)
+        while (wire_control_next(&c, &x, NULL) == ST_OK) {
             corrections += x.kind == WIRE_ENTRY_CORRECT;
+            works += x.kind == WIRE_ENTRY_MAINTAIN;
+            setups += x.kind == WIRE_ENTRY_SETUP;
+            changes += x.kind == WIRE_ENTRY_CHANGE;
+        }
     }
     assert_int_equal(corrections, 1);
+    assert_int_equal(works, 1);
+    assert_int_equal(setups, 1);
+    assert_int_equal(changes, 1);
     line_batches_done(&before);
     line_batches_done(&after);
     line_stop(l);
@@ -202,7 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_batch_in_conflict_goes_out_again_in_the_next_chain),
         T(a_refused_batch_is_sealed_again_only_when_it_is_asked_for),
-        T(a_correction_in_conflict_is_said_again),
+        T(what_people_said_in_conflict_is_said_again),
         T(what_is_sealed_again_does_not_move_where_windows_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

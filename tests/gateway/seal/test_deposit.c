@@ -112,6 +112,15 @@ static void its_time_is_known_and_goes_on(void **state)
     assert_string_equal(later.text, "two");
     assert_int_equal(later.when_ms, first.when_ms + 1);
     line_stop(l);
+    l->utc_ms -= 2 * INT64_C(86400000); /* it was days ahead: no city has taken that */
+    line_start(l);
+    give(l, "three");
+    line_step(l, false);
+    line_step(l, false);
+    assert_int_equal(look(l, l->key, &first), ST_OK);
+    assert_string_equal(first.text, "three");
+    assert_true(first.when_ms <= l->utc_ms);
+    line_stop(l);
 }
 
 static void the_next_key_signs_it_anew_in_its_chain(void **state)

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "tests/gateway/seal/town.h"
 
@@ -150,7 +149,7 @@ static void start(struct line *l)
     l->seal_cfg.every_ms = EVERY_MS;
     l->utc_ms = LINE_M1 / EVERY_MS * EVERY_MS;
     const char *given = getenv("FP_SEED");
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    seed = given ? strtoull(given, NULL, 0) : 20261126;
     print_message("FP_SEED=%llu\n", (unsigned long long)seed);
     line_start(l);
 }

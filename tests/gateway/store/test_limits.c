@@ -13,6 +13,7 @@
 #include "tests/support/line.h"
 
 #define FILE_BYTES (1024 * 1024)
+#define PAGE_BYTES 512
 #define DEVICES 8
 #define POINTS 100
 
@@ -85,6 +86,20 @@ static void acknowledge(struct line *l, const struct store_chain *c, uint64_t a,
     line_writer_stop(l);
     if (st != ST_OK)
         fail_msg("%s", e.text);
+}
+
+static int64_t used_pages(sqlite3 *db)
+{
+    sqlite3_stmt *q;
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT page_count - freelist_count FROM "
+                                        "pragma_page_count(), pragma_freelist_count()",
+                                        -1, &q, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    int64_t used = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return used;
 }
 
 static struct store_chain chain_of(struct line *l)
@@ -179,16 +194,7 @@ static void acknowledgements_make_room_for_each_other(void **state)
     struct store_chain c = chain_of(l);
     assert_int_equal(sqlite3_open(l->db, &db), SQLITE_OK);
     /* all but a few pages of the file are taken */
-    int64_t pages = (int64_t)FILE_BYTES / 100 * 83 / 512, used = 0;
-    sqlite3_stmt *q;
-    assert_int_equal(sqlite3_prepare_v2(db,
-                                        "SELECT page_count - freelist_count FROM "
-                                        "pragma_page_count(), pragma_freelist_count()",
-                                        -1, &q, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
-    used = sqlite3_column_int64(q, 0);
-    sqlite3_finalize(q);
+    int64_t pages = (int64_t)FILE_BYTES / 100 * 83 / PAGE_BYTES, used = used_pages(db);
     assert_true(used < pages - 8);
     snprintf(text, sizeof text, "INSERT INTO meta VALUES ('test', zeroblob(%lld))",
              (long long)(pages - used - 12) * 508);
@@ -196,6 +202,22 @@ static void acknowledgements_make_room_for_each_other(void **state)
     sqlite3_close(db);
     acknowledge(l, &c, 2, c.last_seq); /* the first, which would make way at once, is not taken */
     acknowledge(l, &c, 1, 1);
+}
+
+/* Batches stop at 79 of a hundred: the pages behind are for acknowledgements and events. */
+static void a_store_full_of_batches_keeps_pages_for_acknowledgements(void **state)
+{
+    struct line *l = *state;
+    sqlite3 *db;
+    setup(l);
+    int seconds = 0;
+    while (turn(l) == ST_OK) {
+        assert_true(seconds++ < 1000);
+        assert_int_equal(polls(l), ST_OK);
+    }
+    assert_int_equal(sqlite3_open(l->db, &db), SQLITE_OK);
+    assert_in_range(used_pages(db) * PAGE_BYTES, FILE_BYTES / 100 * 70, FILE_BYTES / 100 * 79);
+    sqlite3_close(db);
 }
 
 static void one_batch_that_nobody_takes_does_not_pin_the_rest(void **state)
@@ -265,6 +287,7 @@ int main(void)
         T(a_reader_that_stays_cannot_push_the_store_over_its_limit),
         T(acknowledgements_fit_however_much_was_told),
         T(acknowledgements_make_room_for_each_other),
+        T(a_store_full_of_batches_keeps_pages_for_acknowledgements),
         T(one_batch_that_nobody_takes_does_not_pin_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/store/store.h"
+#include "tests/support/temp.h"
 
 #define NOW_MS INT64_C(1795322171000)
 
@@ -60,6 +62,76 @@ static void words_become_the_entry_that_they_say(void **state)
     assert_int_equal(make(&q, &a, "Lan", NULL), ST_OK);
     assert_int_equal(q.open.x.at_ms, NOW_MS); /* now, when nothing is said */
     store_request_free(&q);
+    a = (struct store_ask){
+        .kind = STORE_ENTER, .series = "scale/net", .value = "4.250", .unit = "t", .force = "true"};
+    assert_int_equal(make(&q, &a, "Lan", NULL), ST_OK);
+    const struct wire_entry *x = &q.open.x;
+    assert_int_equal(x->kind, WIRE_ENTRY_ENTERED);
+    assert_int_equal(x->at_ms, NOW_MS);
+    assert_int_equal(num_cmp(x->value, num_dec(425, -2)), 0);
+    assert_int_equal(x->unit.n, 1);
+    assert_int_equal(x->reason.n, 0);
+    assert_true(x->force);
+    store_request_free(&q);
+}
+
+/* What is written on slips becomes the quantity's unit digit by digit, or is refused. */
+static void units_that_convert_exactly_are_converted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *unit, *to, *is; /* is NULL: refused */
+    } cases[] = {{"4.25", "t", "kg", "4250"},
+                 {"4.25", "kg", "kg", "4.25"},
+                 {"1", "g", "kg", "0.001"},
+                 {"293.15", "K", "Cel", "20"},
+                 {"-0.5", "MW", "W", "-500000"},
+                 {"1013", "mbar", "hPa", "1013"},
+                 {"0.1", "mg/l", "ug/l", "100"},
+                 {"1", "l", "kg", NULL},
+                 {"0.1", "ppm", "ppb", "100"},
+                 {"36", "km/h", "m/s", NULL},
+                 {"68", "degF", "Cel", NULL},
+                 {"1", "kg", "m3", NULL},
+                 {"1", "", "kg", NULL},
+                 {"1", "KG", "kg", NULL},
+                 {"9223372036854775807", "t", "kg", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct num v, out;
+        char text[NUM_TEXT_BYTES];
+        struct err e = {.text = ""};
+        assert_true(num_parse(cases[i].value, &v));
+        enum st st = store_unit_convert(v, cases[i].unit, cases[i].to, &out, &e);
+        assert_int_equal(st, cases[i].is ? ST_OK : ST_BAD);
+        if (cases[i].is)
+            assert_string_equal(num_text(out, text), cases[i].is);
+        else
+            assert_non_null(strstr(e.text, cases[i].to));
+    }
+}
+
+static void what_was_set_up_becomes_an_entry_with_its_author(void **state)
+{
+    (void)state;
+    static const char done[] = "meter on line: unit 1 -> unit 11";
+    /* ["setup", 0, "x"]: without its author */
+    static const uint8_t short_one[] = {0x81, 0x83, 0x65, 's', 'e', 't', 'u', 'p', 0, 0x61, 'x'};
+    struct store_request q;
+    struct wire_control c;
+    struct wire_entry x;
+    assert_int_equal(store_request_setup(&q, done, "Minh", NOW_MS, NULL), ST_OK);
+    assert_int_equal(q.open.x.kind, WIRE_ENTRY_SETUP);
+    assert_int_equal(q.open.x.at_ms, NOW_MS);
+    assert_int_equal(q.open.x.text.n, strlen(done));
+    assert_memory_equal(q.open.x.text.p, done, strlen(done));
+    assert_memory_equal(q.open.x.author.p, "Minh", q.open.x.author.n);
+    store_request_free(&q);
+    assert_int_equal(store_request_setup(&q, "", "Minh", NOW_MS, NULL), ST_BAD);
+    store_request_free(&q);
+    assert_int_equal(store_request_setup(&q, done, "", NOW_MS, NULL), ST_BAD);
+    store_request_free(&q);
+    assert_int_equal(wire_control_open(&c, short_one, sizeof short_one, NULL), ST_OK);
+    assert_int_equal(wire_control_next(&c, &x, NULL), ST_BAD);
 }
 
 /* What it says of a wrong request; valid until the next call. */
@@ -73,6 +145,7 @@ static const char *wrong(const struct store_ask *a, enum st st)
 }
 
 #define FIX .kind = STORE_CORRECT, .series = "a/b", .from = "1", .to = "2", .reason = "x"
+#define SLIP .kind = STORE_ENTER, .series = "a/b"
 #define WORK .kind = STORE_MAINTAIN, .series = "a/b", .from = "1"
 
 static void words_that_do_not_belong_together_are_told(void **state)
@@ -162,6 +235,16 @@ static void words_that_do_not_belong_together_are_told(void **state)
         {{.kind = STORE_RETIRE, .series = "a/b"}, "reason is needed"},
         {{.kind = STORE_RETIRE, .reason = "x"}, "series is needed"},
         {{.kind = STORE_RETIRE, .series = "a", .reason = "x"}, ""},
+        {{SLIP}, "value is needed"},
+        {{SLIP, .value = "1e3"}, "decimal"},
+        {{SLIP, .value = "1,5"}, "decimal"},
+        {{SLIP, .value = "1", .at = "soon"}, "at: \"soon\""},
+        {{SLIP, .value = "1", .note = ""}, "empty"},
+        {{SLIP, .value = "1", .unit = ""}, "empty"},
+        {{SLIP, .value = "1", .force = "yes"}, "true or false"},
+        {{SLIP, .value = "1", .reason = "x"}, "reason does not belong"},
+        {{SLIP, .value = "1", .note = long_reason}, "longer than"},
+        {{.kind = STORE_ENTER, .series = "a/*", .value = "1"}, ""},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *text = wrong(&bad[i].a, ST_BAD);
@@ -203,13 +286,22 @@ static void what_became_of_it_is_told_from_the_folder(void **state)
     struct store_fate f;
     struct store *s = NULL;
     struct store_reader *r = NULL;
-    const struct store_ask a = {.kind = STORE_RETIRE, .series = "bin-1/*", .reason = "sold"};
+    const struct store_ask a = {
+        .kind = STORE_RETIRE, .series = "bin-1/*", .reason = "sold\nin spring"};
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/store.db", dir);
     snprintf(folder, sizeof folder, "%s" STORE_REQUESTS, path);
     const struct store_cfg cfg = {
         .path = path, .max_size_bytes = 1 << 28, .keep_ms = 86400000, .journal_every_ms = 10000};
+    /* what one that was killed in 1970 left, which a start takes away */
+    const struct timespec then[] = {{.tv_sec = 5}, {.tv_sec = 5}};
+    assert_int_equal(mkdir(folder, 0700), 0);
+    snprintf(name, sizeof name, "%s/0123.part", folder);
+    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && futimens(fd, then) == 0 && close(fd) == 0);
     assert_int_equal(store_open(&s, &cfg, "gw-1", clk_real(), NULL), ST_OK);
+    assert_int_equal(store_start(s, NULL), ST_OK);
+    assert_int_equal(access(name, F_OK), -1);
     assert_int_equal(store_reader_open(&r, path, NULL), ST_OK);
     assert_int_equal(make(&q, &a, "Lan", NULL), ST_OK);
     assert_int_equal(store_request_fate(path, r, q.hex, &f, NULL), ST_NOT_FOUND);
@@ -252,13 +344,43 @@ static void what_became_of_it_is_told_from_the_folder(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* People can only ask for so much; what was done to a device is recorded all the same. */
+static void what_was_set_up_finds_room_in_a_full_folder(void **state)
+{
+    (void)state;
+    char *dir = temp_make(), path[512];
+    struct store_request q;
+    struct err e = {.text = ""};
+    const struct store_ask a = {.kind = STORE_RETIRE, .series = "bin-1/*", .reason = "sold"};
+    assert_non_null(dir);
+    (void)snprintf(path, sizeof path, "%s/store.db", dir);
+    for (int i = 0; i <= 2 * STORE_REQUESTS_MAX; i++) {
+        bool setup = i >= STORE_REQUESTS_MAX;
+        if (i == STORE_REQUESTS_MAX) {
+            assert_int_equal(make(&q, &a, "Lan", &e), ST_OK);
+            assert_int_equal(store_request_put(path, &q, &e), ST_FULL);
+            store_request_free(&q);
+        }
+        assert_int_equal(setup ? store_request_setup(&q, "done", "Minh", NOW_MS, &e)
+                               : make(&q, &a, "Lan", &e),
+                         ST_OK);
+        enum st st = store_request_put(path, &q, &e);
+        store_request_free(&q);
+        assert_int_equal(st, i < 2 * STORE_REQUESTS_MAX ? ST_OK : ST_FULL); /* nor without end */
+    }
+    temp_done(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_become_the_entry_that_they_say),
+        cmocka_unit_test(what_was_set_up_becomes_an_entry_with_its_author),
+        cmocka_unit_test(units_that_convert_exactly_are_converted),
         cmocka_unit_test(words_that_do_not_belong_together_are_told),
         cmocka_unit_test(each_word_is_of_the_kinds_that_take_it),
         cmocka_unit_test(what_became_of_it_is_told_from_the_folder),
+        cmocka_unit_test(what_was_set_up_finds_room_in_a_full_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,12 +268,10 @@ static void H2_no_jump_of_the_clock_makes_history_old(void **state)
     assert_true(oldest(l) > 6);
 }
 
-/* Seals windows until the file is `bytes` long, or the store says that it is full: `polls` in each
- * step of step_ms. */
-static enum st fill(struct line *l, int64_t bytes, int polls, int64_t step_ms)
+/* Seals `windows` windows, fewer when the store says that it is full: `polls` in each step. */
+static enum st fill(struct line *l, int windows, int polls, int64_t step_ms)
 {
-    struct store_stats stats;
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < windows; i++) {
         for (int k = 0; k < polls; k++) { /* values that do not compress well */
             int64_t t = l->utc_ms + k;
             line_poll(l, 0, t, t % 1000003 * 7919 % 1000000007);
@@ -286,11 +284,8 @@ static enum st fill(struct line *l, int64_t bytes, int polls, int64_t step_ms)
             st = seal_step(l->seal, &e);
         if (st != ST_OK)
             return st;
-        store_stats(l->store, &stats);
-        if (stats.db_bytes >= bytes)
-            return ST_OK;
     }
-    return ST_BAD;
+    return ST_OK;
 }
 
 static void history_makes_room_before_its_age(void **state)
@@ -299,11 +294,11 @@ static void history_makes_room_before_its_age(void **state)
     uint8_t chain[WIRE_ID_BYTES];
     l->store_cfg.max_size_bytes = 1024 * 1024;
     six_batches(l, chain);
-    ack(l, chain, 1000000, true); /* whatever comes is acknowledged */
-    assert_int_equal(fill(l, INT64_MAX, 60, LINE_MINUTE), ST_BAD); /* goes on and on */
+    ack(l, chain, 1000000, true);                            /* whatever comes is acknowledged */
+    assert_int_equal(fill(l, 1000, 60, LINE_MINUTE), ST_OK); /* goes on and on */
     struct line_batches b;
     line_batches(l, &b);
-    assert_true(b.v[0].row.seq > 6);
+    assert_true(b.v[0].row.seq > 100);
     line_batches_done(&b);
 }
 
@@ -314,7 +309,7 @@ static void a_full_store_keeps_what_is_not_sent_and_says_so(void **state)
     l->store_cfg.max_size_bytes = 1024 * 1024;
     six_batches(l, chain);
     /* so few in a quarter of an hour that thinning gains nothing */
-    assert_int_equal(fill(l, INT64_MAX, 6, 15 * LINE_MINUTE), ST_FULL);
+    assert_int_equal(fill(l, 2000, 6, 15 * LINE_MINUTE), ST_FULL);
     struct store_stats stats;
     store_stats(l->store, &stats);
     assert_non_null(strstr(stats.fault, "store.max_size"));
@@ -496,7 +491,10 @@ static void points_of_one_name_keep_each_devices_unit(void **state)
         snprintf(id, sizeof id, "d%u", d);
         struct store_device dev = {.id = id, .source = "bus", .period_ms = 10000};
         assert_ok(store_add_device(s, &dev, &device, &e), &e);
-        struct store_series x = {device, "x", quantity_by_key(quantity[d]), 10000};
+        struct store_series x = {.device = device,
+                                 .point = "x",
+                                 .quantity = quantity_by_key(quantity[d]),
+                                 .period_ms = 10000};
         assert_ok(store_add_series(s, &x, &series, &e), &e);
         assert_string_equal(store_series_at(s, series)->point, "x");
     }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/store/store_int.h"
 #include "tests/support/line.h"
 
 #define TICKS 4000 /* seconds behind LINE_T0 that a reading may have */
@@ -155,6 +156,72 @@ static void a_walk_goes_on_when_batches_leave_meanwhile(void **state)
     assert_true(m->all > 0);
     for (int t = 20; t < 60; t += 10) /* met before they left */
         assert_int_equal(m->n[0][0][t], 1);
+    free(m);
+}
+
+/* ---- what waits to be sealed ---- */
+
+enum st __real_store_blob_readings(struct wire_span packed,
+                                   bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                                   bool *stopped, struct err *e);
+enum st __wrap_store_blob_readings(struct wire_span packed,
+                                   bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                                   bool *stopped, struct err *e);
+static unsigned unpacked; /* blobs */
+enum st __wrap_store_blob_readings(struct wire_span packed,
+                                   bool (*each)(void *ctx, const struct wire_reading *w), void *ctx,
+                                   bool *stopped, struct err *e)
+{
+    unpacked++;
+    return __real_store_blob_readings(packed, each, ctx, stopped, e);
+}
+
+static bool meet_one(void *ctx, const struct store_told_reading *t)
+{
+    assert_null(t->batch);
+    meet(ctx, t->now);
+    return false;
+}
+
+#define BLOBS 5
+
+/* Five polls wait, each committed alone: the steps, one a reading, go on where they were, and of a
+ * part only what has its time is looked into. */
+static void what_waits_is_unpacked_once_a_step_and_where_it_is_asked_for(void **state)
+{
+    struct line *l = *state;
+    struct met *m = malloc(sizeof *m);
+    assert_non_null(m);
+    line_start(l);
+    for (int64_t k = 0; k < BLOBS; k++) {
+        line_poll(l, 0, l->utc_ms, k);
+        line_step(l, true);
+        line_to(l, l->utc_ms + 5000);
+    }
+    for (int part = 0; part <= 1; part++) {
+        struct store_readings_ask a = {INT64_MIN, INT64_MAX, false, part, "gw-01"};
+        struct store_reader *r = NULL;
+        struct store_readings *x = NULL;
+        struct err e = {0};
+        enum st st;
+        if (part) {
+            a.from_ms = LINE_T0 + 5000;
+            a.to_ms = LINE_T0 + 5001;
+        }
+        memset(m, 0, sizeof *m);
+        unpacked = 0;
+        ok(store_reader_open(&r, l->db, &e), &e);
+        ok(store_readings_open(&x, r, &a, &e), &e);
+        while ((st = store_readings_step(x, meet_one, m, &e)) == ST_OK)
+            ;
+        assert_int_equal(st, ST_NOT_FOUND);
+        store_readings_close(x);
+        store_reader_close(r);
+        no_reading_twice(m);
+        unsigned blobs = part ? 1 : BLOBS;
+        assert_int_equal(m->all, blobs * LINE_POINTS);
+        assert_int_equal(unpacked, blobs * (LINE_POINTS + 1)); /* the last finds its end */
+    }
     free(m);
 }
 
@@ -351,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LINE_TEST(a_walk_meets_each_reading_once_whatever_is_sealed_meanwhile),
         LINE_TEST(a_walk_goes_on_when_batches_leave_meanwhile),
+        LINE_TEST(what_waits_is_unpacked_once_a_step_and_where_it_is_asked_for),
         LINE_TEST(a_copy_is_private_whole_and_never_overwrites),
         LINE_TEST(who_wakes_up_on_a_copy_begins_a_new_chain),
         LINE_TEST(a_window_sealed_between_pages_and_journal_costs_nothing),
