@@ -28,6 +28,13 @@ static const struct cfg_field ca_fields[] = {
      .min = 10000,
      .max = 3650.0 * 86400000,
      .help = "how long a gateway's certificate holds; it is renewed at two thirds of that"},
+    {.key = "page_life",
+     .kind = CFG_TIME,
+     .offset = CA(page_life_ms),
+     .dflt = "30d",
+     .min = 0,
+     .max = 398.0 * 86400000,
+     .help = "how long that of a gateway's page holds, at most 398 days; 0s: none is given"},
     {.key = NULL}};
 static const struct cfg_table ca_table = {sizeof(struct city_cfg_ca), ca_fields};
 
@@ -60,7 +67,8 @@ static const struct cfg_field fields[] = {
     {.key = "read_token_file",
      .kind = CFG_STRING,
      .offset = offsetof(struct city_cfg, read_token_file),
-     .help = "who knows the token in it may read readings and gaps; without: loopback only"},
+     .help = "who knows the token in it may read readings, gaps, completeness and alarms; "
+             "without: loopback only"},
     {.key = "timeout",
      .kind = CFG_TIME,
      .offset = offsetof(struct city_cfg, timeout_ms),
@@ -92,20 +100,6 @@ enum st city_cfg_check(const struct city_cfg *cfg, struct err *e)
                        "db: this build has no PostgreSQL; write the path of a "
                        "SQLite file, such as /var/lib/fieldpost/city.db");
     return ST_OK;
-}
-
-bool city_is_id(const char *id)
-{
-    static const char first[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    size_t n = strlen(id);
-
-    if (n == 0 || n > 64 || strchr(first, id[0]) == NULL)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (strchr(first, id[i]) == NULL && strchr("._-", id[i]) == NULL)
-            return false;
-    }
-    return true;
 }
 
 enum st city_gateway_find(struct city_db *d, const char *gw, int64_t *id, struct err *e)
@@ -170,7 +164,7 @@ enum st city_enroll(const struct city_cfg *cfg, const char *id, const char *pub_
 
     if (st != ST_OK)
         return st;
-    if (!city_is_id(id))
+    if (!id_is_text(id))
         return err_set(e, ST_BAD, "\"%s\": an id is [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes",
                        id);
     st = wire_pub_load(&pub, pub_path, e);

@@ -20,6 +20,7 @@
 
 struct city_ca {
     X509 *cert, *tls; /* tls: the city's TLS CA, for gateways that do not know it */
+    X509 *own;        /* the city's TLS certificate: its names are nobody else's */
     EVP_PKEY *key;
 };
 
@@ -185,7 +186,8 @@ enum st city_ca_open(struct city_ca **out, const struct city_cfg *cfg, struct er
     if ((ca->cert = cert_read(cfg->ca.cert, false, e)) == NULL ||
         (ca->key = key_read(cfg->ca.key, e)) == NULL ||
         (ca->tls = cfg->ca.tls != NULL ? cert_read(cfg->ca.tls, false, e)
-                                       : cert_read(cfg->cert, true, e)) == NULL)
+                                       : cert_read(cfg->cert, true, e)) == NULL ||
+        (ca->own = cert_read(cfg->cert, false, e)) == NULL)
         st = err_wrap(e, ST_BAD, "ca");
     else if (X509_check_private_key(ca->cert, ca->key) != 1 || X509_check_ca(ca->cert) != 1)
         st = err_set(e, ST_BAD, "ca: %s is not the certificate of a CA with the key %s",
@@ -204,6 +206,7 @@ void city_ca_close(struct city_ca *ca)
         return;
     X509_free(ca->cert);
     X509_free(ca->tls);
+    X509_free(ca->own);
     EVP_PKEY_free(ca->key);
     free(ca);
 }
@@ -277,7 +280,7 @@ static bool cn_of(const X509_NAME *name, char gw[65])
         return false;
     memcpy(gw, ASN1_STRING_get0_data(s), (size_t)n);
     gw[n] = '\0';
-    return city_is_id(gw);
+    return id_is_text(gw);
 }
 
 enum st city_csr_open(struct city_csr *csr, const void *base64, size_t n, const char *gw,
@@ -312,22 +315,26 @@ void city_csr_done(struct city_csr *csr)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static X509 *issue(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
-                   int64_t now_ms, struct city_cert *out)
+/* What a certificate is to say beside its key. */
+struct saying {
+    const char *gw, *san, *uses;
+    int64_t now_ms;
+};
+
+static X509 *issue(const struct city_ca *ca, const struct city_csr *csr, const struct saying *s,
+                   struct city_cert *out)
 {
-    char san[72];
     X509 *x = X509_new();
 
-    snprintf(san, sizeof san, "DNS:%s", gw);
     if (x != NULL && set_serial(x, out->serial) && X509_set_version(x, 2) == 1 &&
-        add_name(X509_get_subject_name(x), gw) &&
+        add_name(X509_get_subject_name(x), s->gw) &&
         X509_set_issuer_name(x, X509_get_subject_name(ca->cert)) == 1 &&
         X509_set_pubkey(x, X509_REQ_get0_pubkey(csr->req)) == 1 &&
-        set_dates(x, now_ms, out->until_ms) &&
+        set_dates(x, s->now_ms, out->until_ms) &&
         extend(x, ca->cert, NID_basic_constraints, "critical,CA:FALSE") &&
         extend(x, ca->cert, NID_key_usage, "critical,digitalSignature") &&
-        extend(x, ca->cert, NID_ext_key_usage, "clientAuth,serverAuth") &&
-        extend(x, ca->cert, NID_subject_alt_name, san) &&
+        extend(x, ca->cert, NID_ext_key_usage, s->uses) &&
+        extend(x, ca->cert, NID_subject_alt_name, s->san) &&
         extend(x, ca->cert, NID_authority_key_identifier, "keyid") &&
         X509_sign(x, ca->key, EVP_sha256()) > 0)
         return x;
@@ -335,18 +342,43 @@ static X509 *issue(const struct city_ca *ca, const struct city_csr *csr, const c
     return NULL;
 }
 
-enum st city_ca_issue(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
-                      int64_t now_ms, int64_t life_ms, struct city_cert *out, struct err *e)
+static enum st issue_until(const struct city_ca *ca, const struct city_csr *csr,
+                           const struct saying *s, int64_t life_ms, struct city_cert *out,
+                           struct err *e)
 {
-    *out = (struct city_cert){.until_ms = (now_ms + life_ms) / 1000 * 1000};
+    *out = (struct city_cert){.until_ms = (s->now_ms + life_ms) / 1000 * 1000};
     memcpy(out->spki, csr->spki, sizeof out->spki);
-    X509 *x = issue(ca, csr, gw, now_ms, out);
+    X509 *x = issue(ca, csr, s, out);
     int n = x != NULL ? i2d_X509(x, NULL) : 0;
     uint8_t *at = out->der;
     if (n > 0 && n <= CITY_CERT_MAX)
         out->n = (size_t)i2d_X509(x, &at);
     X509_free(x);
     return out->n > 0 ? ST_OK : err_set(e, ST_MEMORY, "the certificate could not be made");
+}
+
+enum st city_ca_issue(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
+                      int64_t now_ms, int64_t life_ms, struct city_cert *out, struct err *e)
+{
+    char san[72];
+    const struct saying s = {gw, san, "clientAuth,serverAuth", now_ms};
+
+    snprintf(san, sizeof san, "DNS:%s", gw);
+    return issue_until(ca, csr, &s, life_ms, out, e);
+}
+
+enum st city_ca_issue_page(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
+                           const char *san, int64_t now_ms, int64_t life_ms, struct city_cert *out,
+                           struct err *e)
+{
+    const struct saying s = {gw, san, "serverAuth", now_ms};
+
+    return issue_until(ca, csr, &s, life_ms, out, e);
+}
+
+bool city_ca_is_own(const struct city_ca *ca, const uint8_t *ip, size_t n)
+{
+    return X509_check_ip(ca->own, ip, n, 0) == 1;
 }
 
 /* RFC 2315: SignedData without content and signers, which only carries certificates. */

@@ -44,14 +44,24 @@ enum st city_through(struct city_db *d, int64_t chain, uint64_t *seq, uint8_t ha
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+enum st city_hold(struct city_db *d, int64_t chain, uint64_t seq, struct err *e)
+{
+    enum st st = city_db_run(d, city_db_bind(d, SQL_RUN_ADD, "ii", chain, (int64_t)seq), e);
+
+    return st == ST_OK
+               ? city_db_run(d, city_db_bind(d, SQL_RUN_JOINED, "ii", chain, (int64_t)seq), e)
+               : st;
+}
+
 enum st city_missing(struct city_db *d, int64_t chain, struct wire_head_chain *c, struct err *e)
 {
-    sqlite3_stmt *s = city_db_bind(d, SQL_BATCHES_BEHIND, "ii", chain, (int64_t)c->through_seq);
+    sqlite3_stmt *s = city_db_bind(d, SQL_RUNS_FROM, "ii", chain, (int64_t)c->through_seq);
     uint64_t next = c->through_seq + 1;
     enum st st = ST_OK;
 
     while (c->nmissing < CITY_RANGES_MAX && (st = city_db_step(d, s, e)) == ST_OK) {
         uint64_t held = (uint64_t)sqlite3_column_int64(s, 0);
+        uint64_t last = (uint64_t)sqlite3_column_int64(s, 1);
         st = next < held ? skip_void(d, chain, &next, e) : ST_OK;
         if (st != ST_OK)
             break;
@@ -59,7 +69,7 @@ enum st city_missing(struct city_db *d, int64_t chain, struct wire_head_chain *c
             c->missing[c->nmissing][0] = next;
             c->missing[c->nmissing++][1] = held - 1;
         }
-        next = held + 1;
+        next = last >= next ? last + 1 : next;
     }
     if (c->nmissing == CITY_RANGES_MAX)
         st = ST_OK;

@@ -25,8 +25,9 @@ struct city_cfg {
     /* The CA for the gateways' TLS certificates; cert NULL: this city enrols nobody. */
     struct city_cfg_ca {
         char *cert, *key;
-        char *tls;       /* NULL: the last certificate of `cert` above */
-        int64_t life_ms; /* of a gateway's certificate */
+        char *tls;            /* NULL: the last certificate of `cert` above */
+        int64_t life_ms;      /* of a gateway's certificate */
+        int64_t page_life_ms; /* of that of its page; 0: none is given */
     } ca;
 };
 extern const struct cfg_table city_table;
@@ -123,6 +124,11 @@ enum st city_completeness(const struct city_cfg *cfg, const struct city_ask *q, 
                           struct err *e) ST_MUST_CHECK;
 /* Every signed retirement: gateway,series,at_ms,reason,chain,seq,received_ms. */
 enum st city_retired(const struct city_cfg *cfg, const struct city_ask *q, FILE *out,
+                     struct err *e) ST_MUST_CHECK;
+
+/* What people changed at gateways, and who did it, in the order in which it came:
+ * gateway,at_ms,what,about,now,author,chain,seq,received_ms. */
+enum st city_changes(const struct city_cfg *cfg, const struct city_ask *q, FILE *out,
                      struct err *e) ST_MUST_CHECK;
 
 /* What is wrong with gateways, since when, and what to do: one that is silent, two boxes that run

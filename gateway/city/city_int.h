@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include "gateway/base/clk.h"
+#include "gateway/base/id.h"
 #include "gateway/city/city.h"
 #include "gateway/http/http.h"
 #include "gateway/wire/wire.h"
@@ -131,9 +132,6 @@ enum st city_key_revoked(struct city_db *d, int64_t key, bool *revoked,
 enum city_code city_check_handed(struct city_db *d, int64_t gateway, int64_t key,
                                  const struct wire_header *h, struct err *e);
 
-/* A gateway's id: [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
-bool city_is_id(const char *id);
-
 /* ---- keep.c: one batch into the open transaction ------------------------------------------- */
 
 /* CITY_OK: stored, or *same when it was there before; b->receipt is filled. CITY_CONFLICT,
@@ -142,15 +140,34 @@ bool city_is_id(const char *id);
 enum city_code city_keep(struct city_db *d, const struct wire_key *sign, struct city_batch *b,
                          int64_t now_ms, bool *same, struct err *e);
 
-/* ---- trust.c: the city's own keys ------------------------------------------------------------ */
+/* ---- sign.c: the keys that sign receipts and heads --------------------------------------------
+ */
 
+#define CITY_PATH_BYTES 1024
+/* The file of the key that notice n named; 0: the first. */
+enum st city_key_path(const char *sign_key, int64_t n, char out[CITY_PATH_BYTES],
+                      struct err *e) ST_MUST_CHECK;
+/* Loads it; ST_CORRUPT: it is not the key that the notice names. */
+enum st city_sign_load(const char *sign_key, const struct wire_notice *x, struct wire_key **key,
+                       struct err *e) ST_MUST_CHECK;
+/* The notice that named the key with which is signed at that time; 0: none has. */
+enum st city_sign_notice_at(struct city_db *d, int64_t now_ms, int64_t *n,
+                            struct err *e) ST_MUST_CHECK;
 struct city_sign; /* which key signs receipts and heads: any thread */
 /* path: that of the first one, sign_key. */
 enum st city_sign_open(struct city_sign **out, const char *path, struct err *e) ST_MUST_CHECK;
 /* The key of that time by the notices in d; it lives as long as s. */
 enum st city_sign_now(struct city_sign *s, struct city_db *d, int64_t now_ms,
                       const struct wire_key **key, struct err *e) ST_MUST_CHECK;
+/* Loads the key of now and all that are to follow, so that each is there on its day. Else which is
+ * not, why, and when it is needed; those before it are loaded. */
+enum st city_sign_ahead(struct city_sign *s, struct city_db *d, int64_t now_ms,
+                        struct err *e) ST_MUST_CHECK;
 void city_sign_close(struct city_sign *s); /* takes NULL */
+
+/* ---- trust.c: the notices that change them -----------------------------------------------------
+ */
+
 /* The number of the last notice; 0: there is none. */
 enum st city_trust_last(struct city_db *d, uint64_t *n, struct err *e) ST_MUST_CHECK;
 /* The last WIRE_NOTICES_MAX notices, in order: a CBOR sequence. */
@@ -221,11 +238,13 @@ struct city_query;
 enum st city_alarms_page(struct city_db *d, const struct city_query *q, const char *gw,
                          struct buf *out, int64_t *next_row, struct err *e) ST_MUST_CHECK;
 
-/* ---- silence.c: a thread that looks for silence, for the log ----------------------------------
+/* ---- silence.c: a thread that looks, for the log, for what nothing that arrives could tell ------
  */
 
+/* Gateways that have gone silent, and receipt keys that cannot be read on their day. */
 struct city_silence;
-enum st city_silence_open(struct city_silence **out, const char *path, struct err *e) ST_MUST_CHECK;
+enum st city_silence_open(struct city_silence **out, const char *path, struct city_sign *keys,
+                          struct err *e) ST_MUST_CHECK;
 void city_silence_close(struct city_silence *w);
 
 /* ---- chain.c: holes and heads -------------------------------------------------------------- */
@@ -233,7 +252,10 @@ void city_silence_close(struct city_silence *w);
 /* Moves through_seq, through_hash over what is held or voided behind it. */
 enum st city_through(struct city_db *d, int64_t chain, uint64_t *seq, uint8_t hash[WIRE_HASH_BYTES],
                      struct err *e) ST_MUST_CHECK;
-/* Fills c->missing (room for CITY_RANGES_MAX), behind c->through_seq. */
+/* The batch of this number is held from now on: for each that is added, in its transaction. */
+enum st city_hold(struct city_db *d, int64_t chain, uint64_t seq, struct err *e) ST_MUST_CHECK;
+/* Fills c->missing (room for CITY_RANGES_MAX), behind c->through_seq. What it takes follows the
+ * number of holes and voids, not that of batches. */
 #define CITY_RANGES_MAX 256
 enum st city_missing(struct city_db *d, int64_t chain, struct wire_head_chain *c,
                      struct err *e) ST_MUST_CHECK;
@@ -261,6 +283,16 @@ enum st city_readings(struct city_db *d, const struct city_query *q, struct buf 
 enum st city_gaps(struct city_db *d, const struct city_query *q, struct buf *out, int64_t *next_row,
                   struct err *e) ST_MUST_CHECK;
 
+/* ---- change.c ------------------------------------------------------------------------------ */
+
+struct city_entry_at;
+/* Keeps a `change`, `setup` or `config` entry of a batch that is stored in this transaction. */
+enum st city_change_keep(struct city_db *d, const struct city_entry_at *at,
+                         const struct wire_entry *x, struct err *e) ST_MUST_CHECK;
+/* As city_gaps; after_row counts rows. */
+enum st city_changes_page(struct city_db *d, const struct city_query *q, struct buf *out,
+                          int64_t *next_row, struct err *e) ST_MUST_CHECK;
+
 /* ---- page.c -------------------------------------------------------------------------------- */
 
 /* One page of completeness by hour, as city_readings; it may be short, and even empty, before the
@@ -269,9 +301,22 @@ enum st city_completeness_page(struct city_db *d, const struct city_query *q, co
                                struct buf *out, int64_t *next_row, int64_t *next_index,
                                struct err *e) ST_MUST_CHECK;
 
+/* ---- print.c ------------------------------------------------------------------------------- */
+
+/* A table as a command prints it. gateway 0: of all. */
+struct city_table {
+    const char *head; /* of the CSV */
+    sqlite3_stmt *(*bind)(struct city_db *d, const struct city_ask *q, int64_t gateway);
+    enum st (*put)(struct buf *out, sqlite3_stmt *row, bool json);
+};
+/* Opens the database, prints, flushes. ST_NOT_FOUND: no such gateway; ST_IO. */
+enum st city_print(const struct city_cfg *cfg, const struct city_ask *q, const struct city_table *t,
+                   FILE *out, struct err *e) ST_MUST_CHECK;
+
 /* ---- text.c -------------------------------------------------------------------------------- */
 
-/* A text as a JSON string, or as a CSV field, quoted where it must be. */
+/* A text as a JSON string, or as a CSV field, quoted where it must be, with ' before what a
+ * spreadsheet would take for a formula. */
 enum st city_put_text(struct buf *out, const char *text, bool json) ST_MUST_CHECK;
 /* FNV-1a, to be begun with CITY_HASH. */
 #define CITY_HASH UINT64_C(14695981039346656037)

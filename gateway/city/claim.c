@@ -59,7 +59,7 @@ enum st city_claim(const struct city_cfg *cfg, const char *id, int64_t valid_ms,
     struct city_db d = {0};
     int64_t now_ms = clk_now(clk_real()).utc_ms;
 
-    if (!city_is_id(id))
+    if (!id_is_text(id))
         return err_set(e, ST_BAD, "\"%s\": an id is [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes",
                        id);
     if (!city_enrols(cfg))

@@ -32,8 +32,10 @@ enum st city_correct_keep(struct city_db *d, const struct city_entry_at *at,
     if (x->kind == WIRE_ENTRY_DIGEST)
         return city_digest_keep(d, at, x, e);
     if (x->kind == WIRE_ENTRY_CONFIG)
-        return city_db_run(
-            d, city_db_bind(d, SQL_CONFIG_SAY, "ib", at->chain, x->hash.p, x->hash.n), e);
+        ERR_TRY(city_db_run(
+            d, city_db_bind(d, SQL_CONFIG_SAY, "ib", at->chain, x->hash.p, x->hash.n), e));
+    if (x->kind == WIRE_ENTRY_CHANGE || x->kind == WIRE_ENTRY_SETUP || x->kind == WIRE_ENTRY_CONFIG)
+        return city_change_keep(d, at, x, e);
     if (x->kind == WIRE_ENTRY_REST)
         return city_rest_keep(d, at, x, e);
     return ST_OK;

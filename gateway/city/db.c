@@ -139,9 +139,26 @@ static const char schema_11[] =
     " gaps INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(batch, n)) STRICT;"
     "CREATE INDEX IF NOT EXISTS rest_day ON rest(gateway, chain, day, seq_from);";
 
+/* Version 12: which numbers of a chain are held, as runs without a hole: what is missing is told
+ * without a look at each batch. */
+static const char schema_12[] =
+    "CREATE TABLE IF NOT EXISTS run(chain INTEGER NOT NULL REFERENCES chain(id),"
+    " seq_from INTEGER NOT NULL, seq_to INTEGER NOT NULL, PRIMARY KEY(chain, seq_from)) STRICT,"
+    " WITHOUT ROWID;"
+    "DELETE FROM run;"
+    "INSERT INTO run SELECT chain, min(seq), max(seq) FROM (SELECT chain, seq,"
+    " seq - row_number() OVER (PARTITION BY chain ORDER BY seq) AS hole FROM batch)"
+    " GROUP BY chain, hole;";
+
+/* Version 13: what people changed at a gateway, and who. */
+static const char schema_13[] =
+    "CREATE TABLE IF NOT EXISTS change(batch INTEGER NOT NULL REFERENCES batch(id),"
+    " n INTEGER NOT NULL, at_ms INTEGER NOT NULL, what TEXT NOT NULL, about TEXT,"
+    " now TEXT NOT NULL, author TEXT NOT NULL, PRIMARY KEY(batch, n)) STRICT;";
+
 /* Each may run again; the version is told when all of them are there and filled. */
-static const char *const later[] = {schema_3, schema_4, schema_5,  schema_6, schema_7,
-                                    schema_8, schema_9, schema_10, schema_11};
+static const char *const later[] = {schema_3, schema_4,  schema_5,  schema_6,  schema_7, schema_8,
+                                    schema_9, schema_10, schema_11, schema_12, schema_13};
 #define LATER (sizeof later / sizeof *later)
 #define SCHEMA_VERSION (2 + (int)LATER)
 

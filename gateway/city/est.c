@@ -54,6 +54,10 @@ static const struct {
     [CITY_R_REPLACES] = {409, "replaces",
                          "this code is for a box that replaces another: say so with fieldpost "
                          "enroll --replaces"},
+    [CITY_R_NAME] = {403, "wrong_name", NULL},
+    [CITY_R_NO_PAGES] =
+        {404, "pages_off",
+         "this city signs nothing for pages: ca.page_life is 0 in its configuration"},
     [CITY_R_BUSY] = {503, "unavailable", NULL},
 };
 static const enum city_refusal of_claim[] = {
@@ -85,6 +89,7 @@ enum st city_est_open(struct city_est **out, const struct city_cfg *cfg, struct 
         return err_set(e, ST_MEMORY, "no memory for enrolment");
     pthread_mutex_init(&s->lock, NULL);
     s->life_ms = cfg->ca.life_ms;
+    s->page_life_ms = cfg->ca.page_life_ms;
     enum st st = city_ca_open(&s->ca, cfg, e);
     if (st == ST_OK)
         st = city_guesses_init(&s->guesses, e);
@@ -110,8 +115,8 @@ void city_est_close(struct city_est *s)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static enum city_refusal answer_certs(const struct city_est *s, struct http_answer *a,
-                                      const struct city_cert *c, struct err *e)
+enum city_refusal city_est_certs(const struct city_est *s, struct http_answer *a,
+                                 const struct city_cert *c, struct err *e)
 {
     buf_done(&a->body);
     buf_init(&a->body, ANSWER_MAX);
@@ -128,7 +133,7 @@ static enum city_refusal answer_certs(const struct city_est *s, struct http_answ
 void city_est_cacerts(struct city_est *s, struct http_answer *a)
 {
     struct err e = {.text = ""};
-    enum city_refusal r = s == NULL ? CITY_R_OFF : answer_certs(s, a, NULL, &e);
+    enum city_refusal r = s == NULL ? CITY_R_OFF : city_est_certs(s, a, NULL, &e);
 
     if (r != CITY_R_NONE)
         city_est_refuse(a, r, e.text);
@@ -172,7 +177,7 @@ static bool basic(const char *header, char text[160], const char **code)
     return true;
 }
 
-static bool is_pkcs10(const struct http_request *q)
+bool city_est_is_pkcs10(const struct http_request *q)
 {
     static const char type[] = "application/pkcs10";
     const char *got = http_header(q, "Content-Type");
@@ -185,8 +190,8 @@ static bool is_pkcs10(const struct http_request *q)
 /* ---- certificates in the database -------------------------------------------------------------
  */
 
-static enum st keep_cert(struct city_db *d, const char *gw, const struct city_cert *c,
-                         const struct city_claim *claim, int64_t now_ms, struct err *e)
+enum st city_est_keep(struct city_db *d, const char *gw, const struct city_cert *c,
+                      const struct city_claim *claim, int64_t now_ms, struct err *e)
 {
     ERR_TRY(city_db_run(d, city_db_bind(d, SQL_DEVICE_FORGET, "i", now_ms - 90 * A_DAY_MS), e));
     ERR_TRY(city_db_run(d, city_db_bind(d, SQL_GATEWAY_ADD, "t", gw), e));
@@ -233,9 +238,8 @@ enum city_refusal city_est_known(struct city_db *d, const struct city_peer *p, b
                                              : CITY_R_NONE;
 }
 
-/* Whether this certificate was taken back, and whether its gateway has had too many today. */
-static enum city_refusal look_at(struct city_db *d, const struct city_peer *p, int64_t now_ms,
-                                 struct err *e)
+enum city_refusal city_est_look(struct city_db *d, const struct city_peer *p, int64_t now_ms,
+                                struct err *e)
 {
     bool replaces, many;
     enum city_refusal r = city_est_known(d, p, &replaces, e);
@@ -266,7 +270,7 @@ static enum city_refusal enroll_in(struct city_est *s, const char *gw, const cha
         return cert_of_claim(&s->db, claim.id, c, e) == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
     enum st st = city_ca_issue(s->ca, csr, gw, now_ms, s->life_ms, c, e);
     if (st == ST_OK)
-        st = keep_cert(&s->db, gw, c, &claim, now_ms, e);
+        st = city_est_keep(&s->db, gw, c, &claim, now_ms, e);
     return st == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
 }
 
@@ -307,9 +311,9 @@ void city_est_enroll(struct city_est *s, const struct http_request *q, struct ht
     char who[160];
     const char *code = "";
     enum city_refusal r = s == NULL                                             ? CITY_R_OFF
-                          : !is_pkcs10(q)                                       ? CITY_R_TYPE
+                          : !city_est_is_pkcs10(q)                              ? CITY_R_TYPE
                           : !basic(http_header(q, "Authorization"), who, &code) ? CITY_R_WHO
-                          : !city_is_id(who)                                    ? CITY_R_UNKNOWN
+                          : !id_is_text(who)                                    ? CITY_R_UNKNOWN
                                                                                 : CITY_R_NONE;
     if (r == CITY_R_NONE) {
         pthread_mutex_lock(&s->lock);
@@ -318,7 +322,7 @@ void city_est_enroll(struct city_est *s, const struct http_request *q, struct ht
     }
     explicit_bzero(who, sizeof who);
     if (r == CITY_R_NONE)
-        r = answer_certs(s, a, &c, &e);
+        r = city_est_certs(s, a, &c, &e);
     if (r != CITY_R_NONE)
         city_est_refuse(a, r, e.text);
 }
@@ -350,10 +354,10 @@ static enum city_refusal reenroll(struct city_est *s, const struct http_request 
     enum city_refusal r =
         city_db_exec(&s->db, "BEGIN IMMEDIATE", e) == ST_OK ? CITY_R_NONE : CITY_R_BUSY;
     if (r == CITY_R_NONE) {
-        r = look_at(&s->db, p, now_ms, e);
+        r = city_est_look(&s->db, p, now_ms, e);
         if (r == CITY_R_NONE &&
             (city_ca_issue(s->ca, &csr, p->gw, now_ms, s->life_ms, c, e) != ST_OK ||
-             keep_cert(&s->db, p->gw, c, NULL, now_ms, e) != ST_OK))
+             city_est_keep(&s->db, p->gw, c, NULL, now_ms, e) != ST_OK))
             r = CITY_R_BUSY;
         r = city_est_commit(&s->db, r, e);
     }
@@ -366,9 +370,9 @@ void city_est_reenroll(struct city_est *s, const struct http_request *q, struct 
     struct city_cert c = {.n = 0};
     struct city_peer p;
     struct err e = {.text = ""};
-    enum city_refusal r = s == NULL       ? CITY_R_OFF
-                          : !is_pkcs10(q) ? CITY_R_TYPE
-                                          : city_est_peer(s, q, &p, &e);
+    enum city_refusal r = s == NULL                ? CITY_R_OFF
+                          : !city_est_is_pkcs10(q) ? CITY_R_TYPE
+                                                   : city_est_peer(s, q, &p, &e);
 
     if (r == CITY_R_NONE) {
         pthread_mutex_lock(&s->lock);
@@ -376,7 +380,7 @@ void city_est_reenroll(struct city_est *s, const struct http_request *q, struct 
         pthread_mutex_unlock(&s->lock);
     }
     if (r == CITY_R_NONE)
-        r = answer_certs(s, a, &c, &e);
+        r = city_est_certs(s, a, &c, &e);
     if (r != CITY_R_NONE)
         city_est_refuse(a, r, e.text);
 }

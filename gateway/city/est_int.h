@@ -42,6 +42,19 @@ void city_csr_done(struct city_csr *csr);
 enum st city_ca_issue(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
                       int64_t now_ms, int64_t life_ms, struct city_cert *out,
                       struct err *e) ST_MUST_CHECK;
+/* The same for the gateway's page: for servers alone, with these alternative names, as
+ * X509V3_EXT_conf takes them. */
+enum st city_ca_issue_page(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
+                           const char *san, int64_t now_ms, int64_t life_ms, struct city_cert *out,
+                           struct err *e) ST_MUST_CHECK;
+/* Whether the city's own TLS certificate names this address (4 or 16 bytes). */
+bool city_ca_is_own(const struct city_ca *ca, const uint8_t *ip, size_t n);
+/* The names that a request asks for, as city_ca_issue_page takes
+ * them. ST_BAD: none, or one too many; ST_REFUSED, with its words: one that is not this gateway's
+ * to have (est_page.c). */
+#define CITY_SAN_BYTES 2048
+enum st city_csr_names(const struct city_ca *ca, const struct city_csr *csr, const char *gw,
+                       char san[CITY_SAN_BYTES], struct err *e) ST_MUST_CHECK;
 /* Appends a certs-only PKCS#7 in base64 with this certificate, or (der NULL) with the certificates
  * that a gateway is to trust: the CA's own, then that of the city's TLS. */
 enum st city_ca_answer(const struct city_ca *ca, const uint8_t *der, size_t n, struct buf *out,
@@ -101,7 +114,7 @@ void city_guesses_wrong(struct city_guesses *g, const char *peer, const char *gw
 
 struct city_est {
     struct city_ca *ca;
-    int64_t life_ms;
+    int64_t life_ms, page_life_ms;
     pthread_mutex_t lock; /* of what follows */
     struct city_db db;
     struct city_guesses guesses;
@@ -130,6 +143,8 @@ enum city_refusal {
     CITY_R_PROOF,
     CITY_R_KEY_EXISTS,
     CITY_R_REPLACES,
+    CITY_R_NAME,
+    CITY_R_NO_PAGES,
     CITY_R_BUSY,
 };
 /* Answers with it; why: words for those that have none of their own. */
@@ -140,6 +155,16 @@ enum city_refusal city_est_peer(const struct city_est *s, const struct http_requ
 /* Whether it was taken back; replaces: it came with a code for a replacement that is not done. */
 enum city_refusal city_est_known(struct city_db *d, const struct city_peer *p, bool *replaces,
                                  struct err *e);
+/* The same, and whether its gateway has had too many certificates today. */
+enum city_refusal city_est_look(struct city_db *d, const struct city_peer *p, int64_t now_ms,
+                                struct err *e);
+/* Inside a transaction: notes a certificate; claim: the code that it came for, or NULL. */
+enum st city_est_keep(struct city_db *d, const char *gw, const struct city_cert *c,
+                      const struct city_claim *claim, int64_t now_ms, struct err *e) ST_MUST_CHECK;
+bool city_est_is_pkcs10(const struct http_request *q);
+/* Answers with the certificate, or (NULL) with the CAs. */
+enum city_refusal city_est_certs(const struct city_est *s, struct http_answer *a,
+                                 const struct city_cert *c, struct err *e);
 /* Ends the transaction: commits for CITY_R_NONE. */
 enum city_refusal city_est_commit(struct city_db *d, enum city_refusal r, struct err *e);
 
@@ -150,6 +175,8 @@ void city_est_close(struct city_est *s);
 void city_est_cacerts(struct city_est *s, struct http_answer *a);
 void city_est_enroll(struct city_est *s, const struct http_request *q, struct http_answer *a);
 void city_est_reenroll(struct city_est *s, const struct http_request *q, struct http_answer *a);
+/* est_page.c: the certificate of a gateway's page, for who shows that of enrolment. */
+void city_est_page(struct city_est *s, const struct http_request *q, struct http_answer *a);
 /* bind.c: registers the key that signs the gateway's batches. receipts: the key of the answer. */
 void city_est_bind(struct city_est *s, const struct wire_pub *receipts,
                    const struct http_request *q, struct http_answer *a);

@@ -14,6 +14,9 @@
 
 #define FILE_MAX_BYTES (WIRE_BATCH_MAX + 64 * 1024) /* as a PUT */
 #define TYPE "application/cose; cose-type=\"cose-sign1\""
+#define LISTED_MAX                                                                                 \
+    (4u << 20) /* of a gateway: 40 years of 5-minute windows; a bit is kept of each */
+#define PASSES_MAX 16
 
 struct import {
     const char *dir, *receipts_path;
@@ -26,8 +29,10 @@ struct import {
     char part[4096];
     uint64_t manifests;
     struct buf file;
-    struct wire_listed *later; /* of this folder: what the batches behind may date yet */
-    size_t nlater, room;
+    /* Of this folder, by their places in the manifest, which is read again: what the batches behind
+     * may date yet. */
+    uint8_t *waits; /* LISTED_MAX bits */
+    uint64_t nwaits;
     bool last; /* no more of it comes */
 };
 
@@ -79,23 +84,9 @@ static bool may_wait(const struct import *m, const struct city_batch *b, enum ci
     return !m->last && code == CITY_UNAUTHORIZED && b->batch.header.clk == 3;
 }
 
-static enum st wait_for_more(struct import *m, const struct wire_listed *l, struct err *e)
-{
-    if (m->nlater == m->room) {
-        size_t room = m->room > 0 ? 2 * m->room : 64;
-        struct wire_listed *more = realloc(m->later, room * sizeof *more);
-        if (!more)
-            return err_set(e, ST_MEMORY, "no memory for an import");
-        m->later = more;
-        m->room = room;
-    }
-    m->later[m->nlater++] = *l;
-    return ST_OK;
-}
-
 /* The same steps as put_batch in serve.c. ST_IO: the city cannot go on. */
 static enum st take(struct import *m, const struct city_where *w, const struct wire_listed *l,
-                    const char *name, struct err *e)
+                    const char *name, bool *waits, struct err *e)
 {
     struct city_batch b;
     struct err why = {.text = ""};
@@ -115,7 +106,7 @@ static enum st take(struct import *m, const struct city_where *w, const struct w
     } else if (code == CITY_UNAVAILABLE) {
         st = err_set(e, ST_IO, "%s: %s", name, why.text);
     } else if (may_wait(m, &b, code)) {
-        st = wait_for_more(m, l, e);
+        *waits = true;
     } else {
         snprintf(text, sizeof text, "%s: %s", city_code_text(code), why.text);
         say(m, name, text);
@@ -127,7 +118,7 @@ static enum st take(struct import *m, const struct city_where *w, const struct w
 
 /* The path follows from the entry's numbers alone: a manifest cannot point anywhere else. */
 static enum st take_listed(struct import *m, int folder, const char *gw,
-                           const struct wire_listed *l, struct err *e)
+                           const struct wire_listed *l, bool *waits, struct err *e)
 {
     struct city_where w = {.gw = gw, .seq = l->seq};
     char chain[WIRE_ID_TEXT], file[40], name[160];
@@ -142,47 +133,72 @@ static enum st take_listed(struct import *m, int folder, const char *gw,
     if (at >= 0)
         close(at);
     if (st == ST_OK)
-        return take(m, &w, l, name, e);
+        return take(m, &w, l, name, waits, e);
     say(m, name, why.text);
     return ST_OK;
 }
 
-/* Again, until none of them is dated by what came since. */
-static enum st take_later(struct import *m, int folder, const char *gw, struct err *e)
-{
-    enum st st = ST_OK;
-    for (size_t before = m->nlater + 1; st == ST_OK && m->nlater > 0;) {
-        size_t n = m->nlater;
-        m->last = n == before; /* the last round took none of them: now it is said of each */
-        before = n;
-        m->nlater = 0;
-        for (size_t i = 0; st == ST_OK && i < n; i++) {
-            struct wire_listed l = m->later[i];
-            st = take_listed(m, folder, gw, &l, e);
-        }
-    }
-    m->last = false;
-    m->nlater = 0;
-    return st;
-}
-
 /* ---- one gateway's folder ---- */
 
+/* Of the n-th that is listed, from 1: whether it waited, and whether it waits now. */
+static bool waited(const struct import *m, uint64_t n)
+{
+    return m->waits[(n - 1) / 8] >> (n - 1) % 8 & 1;
+}
+
+static void note(struct import *m, uint64_t n, bool waits)
+{
+    uint8_t bit = (uint8_t)(1U << (n - 1) % 8), *at = &m->waits[(n - 1) / 8];
+    *at = (uint8_t)(waits ? *at | bit : *at & ~bit);
+    m->nwaits += waits;
+}
+
+/* Takes all that the manifest lists, or again those that waited. *end: how it ended, ST_NOT_FOUND
+ * when it is whole; why says what is wrong with it. */
+static enum st pass(struct import *m, int folder, const char *gw, FILE *f, bool again, enum st *end,
+                    bool *complete, struct err *why, struct err *e)
+{
+    char named[65];
+    struct wire_listed l;
+    uint64_t n = 0;
+    m->nwaits = 0;
+    *end = wire_manifest_open(f, named, why);
+    if (*end == ST_OK && strcmp(named, gw) != 0)
+        *end = err_set(why, ST_BAD, "is that of gateway %s", named);
+    while (*end == ST_OK && (*end = wire_manifest_next(f, &n, &l, complete, why)) == ST_OK) {
+        bool waits = false;
+        if (n > LISTED_MAX) {
+            *end = err_set(why, ST_BAD, "lists more than %u batches: no export does", LISTED_MAX);
+            return ST_OK;
+        }
+        if (again && !waited(m, n))
+            continue;
+        ERR_TRY(take_listed(m, folder, gw, &l, &waits, e));
+        note(m, n, waits);
+    }
+    return ST_OK;
+}
+
+/* Again, until none of them is dated by what came since; then it is said of each. What so many
+ * passes do not take, the next import does. */
 static enum st take_manifest(struct import *m, int folder, const char *gw, FILE *f, struct err *e)
 {
-    char named[65], what[100];
+    char what[100];
     struct err why = {.text = ""};
-    struct wire_listed l;
-    uint64_t read = 0;
+    uint64_t before = UINT64_MAX;
     bool complete = false;
-    enum st st = wire_manifest_open(f, named, &why);
+    enum st end = ST_OK;
     snprintf(what, sizeof what, "%s/" WIRE_MANIFEST, gw);
-    if (st == ST_OK && strcmp(named, gw) != 0)
-        st = err_set(&why, ST_BAD, "is that of gateway %s", named);
-    while (st == ST_OK && (st = wire_manifest_next(f, &read, &l, &complete, &why)) == ST_OK)
-        ERR_TRY(take_listed(m, folder, gw, &l, e));
-    ERR_TRY(take_later(m, folder, gw, e));
-    if (st != ST_NOT_FOUND)
+    memset(m->waits, 0, LISTED_MAX / 8);
+    ERR_TRY(pass(m, folder, gw, f, false, &end, &complete, &why, e));
+    for (int i = 1; m->nwaits > 0 && !m->last; i++) {
+        m->last = m->nwaits == before || i == PASSES_MAX;
+        before = m->nwaits;
+        rewind(f);
+        ERR_TRY(pass(m, folder, gw, f, true, &end, &complete, &why, e));
+    }
+    m->last = false;
+    if (end != ST_NOT_FOUND)
         say(m, what, why.text);
     else if (!complete)
         m->n->incomplete++;
@@ -215,7 +231,7 @@ static enum st take_folder(struct import *m, struct err *e)
         return err_set(e, ST_IO, "%s: cannot be read: %s", m->dir, strerror(errno));
     enum st st = ST_OK;
     for (const struct dirent *x; st == ST_OK && (errno = 0, x = readdir(d));)
-        if (city_is_id(x->d_name))
+        if (id_is_text(x->d_name))
             st = take_gateway(m, dirfd(d), x->d_name, e);
     if (st == ST_OK && errno != 0)
         st = err_set(e, ST_IO, "%s: cannot be read: %s", m->dir, strerror(errno));
@@ -266,7 +282,9 @@ enum st city_import(const struct city_cfg *cfg, const char *dir, const char *rec
     struct err why = {.text = ""};
     *n = (struct city_imported){0};
     buf_init(&m.file, FILE_MAX_BYTES + 1);
-    enum st st = city_sign_open(&m.sign, cfg->sign_key, e);
+    m.waits = malloc(LISTED_MAX / 8);
+    enum st st = m.waits ? city_sign_open(&m.sign, cfg->sign_key, e)
+                         : err_set(e, ST_MEMORY, "no memory for an import");
     if (st == ST_OK && clk_now(clk_real()).grade == CLK_UNKNOWN)
         st = err_set(e, ST_BUSY, "the clock is not set: receipts would carry a wrong time");
     if (st == ST_OK)
@@ -280,7 +298,7 @@ enum st city_import(const struct city_cfg *cfg, const char *dir, const char *rec
     enum st closed = receipts_close(&m, &why);
     if (st == ST_OK && closed != ST_OK)
         st = err_set(e, closed, "%s", why.text);
-    free(m.later);
+    free(m.waits);
     city_db_close(&m.db);
     city_writer_close(m.writer);
     city_sign_close(m.sign);

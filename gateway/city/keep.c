@@ -112,6 +112,8 @@ static enum st add_batch(struct city_db *d, struct row *r, const struct city_bat
                                  b->t_min, b->t_max, now_ms, b->stored.p, b->stored.n),
                     e);
     r->batch = sqlite3_last_insert_rowid(d->db);
+    if (st == ST_OK)
+        st = city_hold(d, r->chain, h->seq, e);
     for (size_t i = 0; st == ST_OK && i < h->ngaps; i++)
         st = city_db_run(d,
                          city_db_bind(d, SQL_GAP_ADD, "itiit", r->batch, h->gaps[i].series,

@@ -21,6 +21,8 @@ static const char usage[] =
     "       fieldpost-city report --config FILE [--gateway ID] [--from T] [--to T]\n"
     "                             [--by hour|day|total] [--format csv|json]\n"
     "       fieldpost-city retired --config FILE [--gateway ID] [--format csv|json]\n"
+    "       fieldpost-city changes --config FILE [--gateway ID] [--from T] [--to T]\n"
+    "                             [--format csv|json]\n"
     "       fieldpost-city alarms --config FILE [--gateway ID] [--json]\n"
     "       fieldpost-city ca --config FILE\n"
     "       fieldpost-city claim  --config FILE --id ID [--valid 7d] [--replaces]\n"
@@ -45,6 +47,7 @@ static const char usage[] =
     "missing\n"
     "        minute is: against the plan that the gateway signed\n"
     "retired lists the series that are due no longer, with the reason that was signed\n"
+    "changes lists what people changed at gateways, users and tokens among it, and who did it\n"
     "alarms  says which gateways are silent, run twice, fork, or miss batches, and what to do\n"
     "ca      makes the CA that the configuration names\n"
     "claim   prints a one-time code for a gateway's label (fieldpost enroll); --replaces: for a "
@@ -57,11 +60,12 @@ static const char usage[] =
     "announce  changes the city's own receipt key, or the CA of its TLS certificate: gateways "
     "learn it\n"
     "        from a notice that the key of now signs, and trust both for 90 days\n"
-    "trust   lists these notices, and writes them to a file for gateways that were offline "
-    "longer;\n"
-    "        --restore: takes those of such a file that a restored database has forgotten\n"
+    "trust   lists these notices; --out: writes them into a new file for gateways that were "
+    "offline\n"
+    "        longer; --restore: takes those of such a file that a restored database has forgotten\n"
     "\n"
-    "FILE has listen, cert, key, sign_key, db, and may have read_token_file, timeout and ca.\n"
+    "FILE has listen, cert, key, sign_key, db, and may have read_token_file, timeout, rate\n"
+    "and ca.\n"
     "Exit: 0 done, 1 failed, 2 wrong usage or configuration.\n";
 
 struct options {
@@ -206,7 +210,7 @@ static int import(const struct city_cfg *cfg, const struct options *o)
     return fflush(stdout) == 0 && n.refused == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* What report, retired and alarms are asked for; false: it was told what is wrong. */
+/* What report, retired, changes and alarms are asked for; false: it was told what is wrong. */
 static bool ask_of(const struct options *o, struct city_ask *q)
 {
     static const char *const bys[] = {"hour", "day", "total"};
@@ -249,6 +253,16 @@ static int retired(const struct city_cfg *cfg, const struct options *o)
     if (!ask_of(o, &q))
         return EXIT_USAGE;
     return city_retired(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
+}
+
+static int changes(const struct city_cfg *cfg, const struct options *o)
+{
+    struct err e = {.text = ""};
+    struct city_ask q;
+
+    if (!ask_of(o, &q))
+        return EXIT_USAGE;
+    return city_changes(cfg, &q, stdout, &e) == ST_OK ? EXIT_DONE : failed(&e);
 }
 
 static int alarms(const struct city_cfg *cfg, const struct options *o)
@@ -376,7 +390,7 @@ static const struct {
     {"import", import, true},      {"report", report, false},     {"retired", retired, false},
     {"alarms", alarms, false},     {"ca", make_ca, false},        {"claim", claim, false},
     {"certs", certs, false},       {"distrust", distrust, false}, {"config", config, false},
-    {"announce", announce, false}, {"trust", trust, false}};
+    {"announce", announce, false}, {"trust", trust, false},       {"changes", changes, false}};
 
 static bool options_read(int argc, char **argv, struct options *o, bool *help)
 {

@@ -6,6 +6,7 @@
 #include "gateway/city/report_int.h"
 
 #define INTERVALS_MAX ((size_t)1 << 20)
+#define SERIES_MAX ((size_t)1 << 14) /* of a gateway: one that plans more is not asked about */
 
 /* ---- intervals ---- */
 
@@ -171,8 +172,14 @@ static enum st series_of(struct city_plan *p, const char *name, int64_t key,
     if (name == NULL || !split(name, &device, &point))
         return err_set(e, ST_CORRUPT, "database: a plan without a series");
     enum st st = grow(p);
-    uint32_t *at = st == ST_OK ? place_of(p, device, point) : NULL;
-    if (st == ST_OK && *at == 0) {
+    if (st != ST_OK)
+        return err_set(e, st, "no memory for a report");
+    uint32_t *at = place_of(p, device, point);
+    if (*at == 0 && p->n == SERIES_MAX)
+        return err_set(e, ST_FULL,
+                       "its gateway has planned more than %zu series: no report is made of it",
+                       SERIES_MAX);
+    if (*at == 0) {
         uint32_t number = device_of(p, device);
         struct city_series s = {.name = strdup(name),
                                 .name_n = strlen(name),
@@ -180,14 +187,10 @@ static enum st series_of(struct city_plan *p, const char *name, int64_t key,
                                 .device = number != UINT32_MAX ? number : p->devices++,
                                 .key = key};
         if (s.name == NULL)
-            st = ST_MEMORY;
-        else
-            p->series[p->n++] = s;
-        if (st == ST_OK)
-            *at = (uint32_t)p->n;
+            return err_set(e, ST_MEMORY, "no memory for a report");
+        p->series[p->n++] = s;
+        *at = (uint32_t)p->n;
     }
-    if (st != ST_OK)
-        return err_set(e, st, "no memory for a report");
     *out = &p->series[*at - 1];
     return ST_OK;
 }
@@ -363,8 +366,9 @@ static enum st entries(struct walk *w, int64_t gateway, struct err *e)
     while ((st = city_db_step(w->db, s, e)) == ST_OK) {
         int64_t period_ms = sqlite3_column_int64(s, 1), at_ms = sqlite3_column_int64(s, 2);
         struct city_series *x = NULL;
-        if (at_ms < CITY_KNOWN_MS) /* rule 19: every time of that boot */
-            at_ms = known(w, sqlite3_column_int64(s, 3), at_ms + sqlite3_column_int64(s, 4));
+        if (at_ms < CITY_KNOWN_MS) /* rule 19: every time of that boot; none lies before it */
+            at_ms = known(w, sqlite3_column_int64(s, 3),
+                          (at_ms > 0 ? at_ms : 0) + sqlite3_column_int64(s, 4));
         const char *name = (const char *)sqlite3_column_text(s, 0);
         if (period_ms < 0) {
             uint32_t at = CITY_TARGET_ALL;

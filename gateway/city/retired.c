@@ -1,10 +1,9 @@
 /* The signed retirements: why a series is no longer due. */
-#include <errno.h>
 #include <string.h>
 
 #include "gateway/city/city_int.h"
 
-static enum st put(struct buf *out, sqlite3_stmt *s, bool json, bool first)
+static enum st put(struct buf *out, sqlite3_stmt *s, bool json)
 {
     struct wire_span id = city_db_span(s, 4);
     char chain[WIRE_ID_TEXT] = "";
@@ -13,10 +12,10 @@ static enum st put(struct buf *out, sqlite3_stmt *s, bool json, bool first)
     if (id.n == WIRE_ID_BYTES)
         wire_hex(id.p, WIRE_ID_BYTES, chain);
     st = buf_printf(out,
-                    json ? "%s{\"gateway\":\"%s\",\"series\":\"%s\",\"at_ms\":%lld"
+                    json ? "{\"gateway\":\"%s\",\"series\":\"%s\",\"at_ms\":%lld"
                            ",\"reason\":"
-                         : "%s%s,%s,%lld,",
-                    json && !first ? ",\n" : "", (const char *)sqlite3_column_text(s, 0),
+                         : "%s,%s,%lld,",
+                    (const char *)sqlite3_column_text(s, 0),
                     (const char *)sqlite3_column_text(s, 1), sqlite3_column_int64(s, 2));
     if (st == ST_OK)
         st = city_put_text(out, (const char *)sqlite3_column_text(s, 3), json);
@@ -27,46 +26,15 @@ static enum st put(struct buf *out, sqlite3_stmt *s, bool json, bool first)
     return st;
 }
 
-static enum st list(struct city_db *d, const struct city_ask *q, FILE *out, struct err *e)
+static sqlite3_stmt *bind(struct city_db *d, const struct city_ask *q, int64_t gateway)
 {
-    int64_t gateway = 0; /* no row has it: all */
-    struct buf line;
-    bool first = true;
-    enum st st = q->gateway != NULL ? city_gateway_find(d, q->gateway, &gateway, e) : ST_OK;
-
-    if (st != ST_OK)
-        return st;
-    buf_init(&line, 64 * 1024);
-    if (fputs(q->json ? "[" : "gateway,series,at_ms,reason,chain,seq,received_ms\n", out) == EOF)
-        st = err_set(e, ST_IO, "output: %s", strerror(errno));
-    sqlite3_stmt *s = city_db_bind(d, SQL_RETIRED, "i", gateway);
-    while (st == ST_OK && (st = city_db_step(d, s, e)) == ST_OK) {
-        line.n = 0;
-        st = put(&line, s, q->json, first);
-        first = false;
-        if (st != ST_OK)
-            err_set(e, st, "no memory for a line");
-        else if (fwrite(line.p, 1, line.n, out) != line.n)
-            st = err_set(e, ST_IO, "output: %s", strerror(errno));
-    }
-    sqlite3_reset(s);
-    buf_done(&line);
-    if (st == ST_NOT_FOUND)
-        st = (q->json && fputs("]\n", out) == EOF) || fflush(out) != 0
-                 ? err_set(e, ST_IO, "output: %s", strerror(errno))
-                 : ST_OK;
-    return st;
+    (void)q;
+    return city_db_bind(d, SQL_RETIRED, "i", gateway);
 }
 
 enum st city_retired(const struct city_cfg *cfg, const struct city_ask *q, FILE *out, struct err *e)
 {
-    struct city_db d = {0};
-    enum st st = city_cfg_check(cfg, e);
-
-    if (st == ST_OK)
-        st = city_db_open(&d, cfg->db, CITY_DB_READ, e);
-    if (st == ST_OK)
-        st = list(&d, q, out, e);
-    city_db_close(&d);
-    return st;
+    static const struct city_table table = {"gateway,series,at_ms,reason,chain,seq,received_ms\n",
+                                            bind, put};
+    return city_print(cfg, q, &table, out, e);
 }

@@ -1,6 +1,5 @@
-#include "gateway/city/est_int.h"
+#include "gateway/city/serve_int.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,39 +8,19 @@
 #include "gateway/base/clk.h"
 #include "gateway/base/log.h"
 
-#define WORKERS 4 /* each handles one request at a time and holds one reading connection */
 #define CONNECTIONS 512
 #define CONNECTIONS_PER_IP 128
 #define BODY_MAX (WIRE_BATCH_MAX + 64 * 1024) /* what zstd may add to bytes it cannot shrink */
-#define PAGE_DEFAULT 1000
-#define PAGE_MAX 10000
-#define PAGE_BYTES ((size_t)8 * 1024 * 1024)
-#define TOKEN_MAX 256
 #define CSR_MAX (16 * 1024)
 
-struct city {
-    struct city_sign *sign;
-    struct city_writer *writer;
-    struct city_rate *rate;
-    struct city_est *est; /* NULL: enrolment is off */
-    struct city_deposits *deposits;
-    struct city_silence *silence;
-    struct http_server *http;
-    pthread_mutex_t lock; /* of taken */
-    pthread_cond_t given;
-    struct city_db reader[WORKERS];
-    bool taken[WORKERS];
-    char token[TOKEN_MAX]; /* empty: loopback only */
-};
-
 /* There are as many connections as workers; while TLS files are renewed there are more of these. */
-static struct city_db *reader_take(struct city *c)
+struct city_db *city_reader_take(struct city *c)
 {
     size_t i = 0;
 
     pthread_mutex_lock(&c->lock);
     while (c->taken[i]) {
-        i = (i + 1) % WORKERS;
+        i = (i + 1) % CITY_WORKERS;
         if (i == 0)
             pthread_cond_wait(&c->given, &c->lock);
     }
@@ -50,7 +29,7 @@ static struct city_db *reader_take(struct city *c)
     return &c->reader[i];
 }
 
-static void reader_give(struct city *c, const struct city_db *d)
+void city_reader_give(struct city *c, const struct city_db *d)
 {
     pthread_mutex_lock(&c->lock);
     c->taken[d - c->reader] = false;
@@ -58,8 +37,8 @@ static void reader_give(struct city *c, const struct city_db *d)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void problem(struct http_answer *a, enum city_code code, const char *why,
-                    const uint8_t *sha256)
+void city_problem(struct http_answer *a, enum city_code code, const char *why,
+                  const uint8_t *sha256)
 {
     char hex[2 * WIRE_HASH_BYTES + 1];
 
@@ -73,8 +52,7 @@ static void problem(struct http_answer *a, enum city_code code, const char *why,
         http_answer_header(a, "Retry-After", "30");
 }
 
-/* false: this client asks too often, and the answer says when it may. */
-static bool in_time(struct city *c, const struct http_request *q, struct http_answer *a)
+bool city_in_time(struct city *c, const struct http_request *q, struct http_answer *a)
 {
     uint8_t sha256[WIRE_HASH_BYTES];
     int64_t wait_s;
@@ -83,13 +61,12 @@ static bool in_time(struct city *c, const struct http_request *q, struct http_an
                        clk_mono(clk_real()).ms, &wait_s))
         return true;
     wire_sha256(q->body, q->body_n, sha256); /* of what came: nothing is unpacked for it */
-    problem(a, CITY_RATE, "too many requests about this gateway from this address", sha256);
+    city_problem(a, CITY_RATE, "too many requests about this gateway from this address", sha256);
     http_answer_header(a, "Retry-After", "%" PRId64, wait_s);
     return false;
 }
 
-/* Decimal digits without sign, space or leading zero. */
-static bool number(const char *text, uint64_t max, uint64_t *out)
+bool city_number(const char *text, uint64_t max, uint64_t *out)
 {
     uint64_t v = 0;
 
@@ -116,17 +93,17 @@ static void put_batch(void *ctx, const struct http_request *q, struct http_answe
     struct city_batch b;
     struct err e = {.text = ""};
     bool same = false;
-    if (!in_time(c, q, a))
+    if (!city_in_time(c, q, a))
         return;
     /* no batch has seq 0: what cannot be read fits none */
     if (!wire_unhex(q->param[1], w.chain, sizeof w.chain) ||
-        !number(q->param[2], INT64_MAX, &w.seq))
+        !city_number(q->param[2], INT64_MAX, &w.seq))
         w.seq = 0;
-    struct city_db *d = reader_take(c);
+    struct city_db *d = city_reader_take(c);
     enum city_code code =
         city_ingest(d, &w, http_header(q, "Content-Type"), http_header(q, "Content-Encoding"),
                     q->body, q->body_n, &b, &e);
-    reader_give(c, d);
+    city_reader_give(c, d);
     if (code == CITY_OK && !b.known)
         code = city_writer_put(c->writer, &b, &same, &e);
     if (code == CITY_OK) {
@@ -135,7 +112,7 @@ static void put_batch(void *ctx, const struct http_request *q, struct http_answe
         a->body = b.receipt;
         memset(&b.receipt, 0, sizeof b.receipt);
     } else {
-        problem(a, code, e.text, b.sha256);
+        city_problem(a, code, e.text, b.sha256);
         if (code != CITY_UNAVAILABLE)
             city_writer_refused(c->writer, b.gateway, code, e.text);
     }
@@ -144,34 +121,7 @@ static void put_batch(void *ctx, const struct http_request *q, struct http_answe
 
 /* ---- GET ----------------------------------------------------------------------------------- */
 
-static bool loopback(const char *peer)
-{
-    return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0;
-}
-
-/* In a time that does not tell how much of the token is right. */
-static bool same_token(const char *given, const char *token)
-{
-    uint8_t x[WIRE_HASH_BYTES], y[WIRE_HASH_BYTES];
-    unsigned diff = 0;
-
-    wire_sha256(given, strlen(given), x);
-    wire_sha256(token, strlen(token), y);
-    for (size_t i = 0; i < WIRE_HASH_BYTES; i++)
-        diff |= (unsigned)(x[i] ^ y[i]);
-    return diff == 0;
-}
-
-static bool may_read(const struct city *c, const struct http_request *q)
-{
-    const char *given = http_header(q, "Authorization");
-
-    if (c->token[0] == '\0')
-        return loopback(q->peer);
-    return given != NULL && strncmp(given, "Bearer ", 7) == 0 && same_token(given + 7, c->token);
-}
-
-static enum city_code gateway_of(struct city_db *d, const char *gw, int64_t *id, struct err *e)
+enum city_code city_gateway_of(struct city_db *d, const char *gw, int64_t *id, struct err *e)
 {
     enum st st = city_gateway_find(d, gw, id, e);
 
@@ -210,17 +160,17 @@ static void answer_signed(struct city *c, struct signed_answer *s, struct http_a
     int64_t gateway = 0;
     struct err e = {.text = ""};
 
-    struct city_db *d = reader_take(c);
-    enum city_code code = gateway_of(d, s->gw, &gateway, &e);
+    struct city_db *d = city_reader_take(c);
+    enum city_code code = city_gateway_of(d, s->gw, &gateway, &e);
     buf_init(&a->body, 2 * WIRE_BATCH_MAX);
     if (code == CITY_OK &&
         (sign_now(c, d, &s->sign, &e) != ST_OK || s->make(s, d, gateway, &a->body, &e) != ST_OK))
         code = CITY_UNAVAILABLE;
-    reader_give(c, d);
+    city_reader_give(c, d);
     a->status = 200;
     a->content_type = "application/cose; cose-type=\"cose-sign1\"";
     if (code != CITY_OK)
-        problem(a, code, e.text, NULL);
+        city_problem(a, code, e.text, NULL);
 }
 
 static void get_head(void *ctx, const struct http_request *q, struct http_answer *a)
@@ -229,7 +179,7 @@ static void get_head(void *ctx, const struct http_request *q, struct http_answer
     struct signed_answer s = {
         .make = make_head, .gw = q->param[0], .nonce = http_query(q, "nonce")};
 
-    if (!in_time(c, q, a))
+    if (!city_in_time(c, q, a))
         return;
     if (s.nonce == NULL || s.nonce[0] == '\0' || strlen(s.nonce) > 64)
         http_problem(a, 400, "bad_request", "head?nonce=… wants 1 to 64 characters", NULL, NULL);
@@ -244,7 +194,7 @@ static void get_digest(void *ctx, const struct http_request *q, struct http_answ
     const char *text = http_query(q, "day");
     struct signed_answer s = {.make = make_digest, .gw = q->param[0]};
 
-    if (!in_time(c, q, a))
+    if (!city_in_time(c, q, a))
         return;
     if (text == NULL ||
         !wire_day_parse((struct wire_span){(const uint8_t *)text, strlen(text)}, &s.day))
@@ -252,117 +202,6 @@ static void get_digest(void *ctx, const struct http_request *q, struct http_answ
                      NULL);
     else
         answer_signed(c, &s, a);
-}
-
-/* false: the answer says what is wrong with the query. */
-static bool query_of(const struct http_request *q, struct city_query *out, struct http_answer *a)
-{
-    const char *from = http_query(q, "from"), *to = http_query(q, "to");
-    const char *limit = http_query(q, "limit"), *after = http_query(q, "after");
-    const char *raw = http_query(q, "raw");
-    const char *format = http_query(q, "format"), *accept = http_header(q, "Accept");
-    const char *wrong = NULL;
-    char row[24] = "";
-    uint64_t v = 0;
-
-    *out = (struct city_query){.from_ms = INT64_MIN, .to_ms = INT64_MAX, .limit = PAGE_DEFAULT};
-    out->series = http_query(q, "series");
-    if (from != NULL && !clk_parse(from, &out->from_ms))
-        wrong = "from: write 2026-11-22T03:05:10Z or milliseconds";
-    if (to != NULL && !clk_parse(to, &out->to_ms))
-        wrong = "to: write 2026-11-22T03:05:10Z or milliseconds";
-    if (limit != NULL && (!number(limit, PAGE_MAX, &out->limit) || out->limit == 0))
-        wrong = "limit: 1 to 10000";
-    if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0)
-        wrong = "format: csv or json";
-    if (raw != NULL && strcmp(raw, "0") != 0 && strcmp(raw, "1") != 0)
-        wrong = "raw: 0 or 1";
-    out->raw = raw != NULL && raw[0] == '1';
-    out->json = format != NULL ? strcmp(format, "json") == 0
-                               : accept != NULL && strstr(accept, "application/json") != NULL;
-    if (after != NULL) {
-        const char *dot = strchr(after, '.');
-        snprintf(row, sizeof row, "%.*s", (int)(dot != NULL ? dot - after : 20), after);
-        if (!number(row, INT64_MAX, &v))
-            wrong = "after: as the page before gave it";
-        out->after_row = (int64_t)v;
-        v = 0;
-        if (dot != NULL && !number(dot + 1, INT64_MAX, &v))
-            wrong = "after: as the page before gave it";
-        out->after_index = (int64_t)v;
-    }
-    if (wrong != NULL)
-        http_problem(a, 400, "bad_request", wrong, NULL, NULL);
-    return wrong == NULL;
-}
-
-enum listing { READINGS, GAPS, COMPLETENESS, ALARMS };
-
-static enum st list(struct city_db *d, enum listing what, const struct city_query *q,
-                    const char *gw, struct buf *out, int64_t *row, int64_t *index, struct err *e)
-{
-    switch (what) {
-    case READINGS:
-        return city_readings(d, q, out, row, index, e);
-    case GAPS:
-        return city_gaps(d, q, out, row, e);
-    case COMPLETENESS:
-        return city_completeness_page(d, q, gw, out, row, index, e);
-    case ALARMS:
-        return city_alarms_page(d, q, gw, out, row, e);
-    }
-    return err_set(e, ST_UNSUPPORTED, "no such list");
-}
-
-static void get_list(struct city *c, const struct http_request *q, struct http_answer *a,
-                     enum listing what)
-{
-    struct city_query query;
-    struct err e = {.text = ""};
-    int64_t row = 0, index = 0;
-
-    if (!in_time(c, q, a))
-        return;
-    if (!may_read(c, q)) {
-        problem(a, CITY_UNAUTHORIZED, "this needs the read token", NULL);
-        return;
-    }
-    if (!query_of(q, &query, a))
-        return;
-    struct city_db *d = reader_take(c);
-    enum city_code code = gateway_of(d, q->param[0], &query.gateway, &e);
-    buf_init(&a->body, PAGE_BYTES);
-    if (code == CITY_OK && list(d, what, &query, q->param[0], &a->body, &row, &index, &e) != ST_OK)
-        code = CITY_UNAVAILABLE;
-    reader_give(c, d);
-    a->status = 200;
-    a->content_type = query.json ? "application/json" : "text/csv; charset=utf-8";
-    if (row > 0 && (what == READINGS || what == COMPLETENESS))
-        http_answer_header(a, "Fieldpost-Next", "%" PRId64 ".%" PRId64, row, index);
-    else if (row > 0)
-        http_answer_header(a, "Fieldpost-Next", "%" PRId64, row);
-    if (code != CITY_OK)
-        problem(a, code, e.text, NULL);
-}
-
-static void get_readings(void *ctx, const struct http_request *q, struct http_answer *a)
-{
-    get_list(ctx, q, a, READINGS);
-}
-
-static void get_gaps(void *ctx, const struct http_request *q, struct http_answer *a)
-{
-    get_list(ctx, q, a, GAPS);
-}
-
-static void get_completeness(void *ctx, const struct http_request *q, struct http_answer *a)
-{
-    get_list(ctx, q, a, COMPLETENESS);
-}
-
-static void get_alarms(void *ctx, const struct http_request *q, struct http_answer *a)
-{
-    get_list(ctx, q, a, ALARMS);
 }
 
 /* ---- enrolment ----------------------------------------------------------------------------- */
@@ -382,8 +221,16 @@ static void post_enroll(void *ctx, const struct http_request *q, struct http_ans
 
 static void post_reenroll(void *ctx, const struct http_request *q, struct http_answer *a)
 {
-    const struct city *c = ctx;
-    city_est_reenroll(c->est, q, a);
+    struct city *c = ctx;
+    if (city_in_time(c, q, a))
+        city_est_reenroll(c->est, q, a);
+}
+
+static void post_page(void *ctx, const struct http_request *q, struct http_answer *a)
+{
+    struct city *c = ctx;
+    if (city_in_time(c, q, a))
+        city_est_page(c->est, q, a);
 }
 
 static void put_key(void *ctx, const struct http_request *q, struct http_answer *a)
@@ -391,14 +238,17 @@ static void put_key(void *ctx, const struct http_request *q, struct http_answer 
     struct city *c = ctx;
     const struct wire_key *key = NULL;
     struct err e = {.text = ""};
-    struct city_db *d = reader_take(c);
+
+    if (!city_in_time(c, q, a)) /* each one waits for the database's one writer */
+        return;
+    struct city_db *d = city_reader_take(c);
     enum st st = sign_now(c, d, &key, &e);
 
-    reader_give(c, d);
+    city_reader_give(c, d);
     if (st == ST_OK)
         city_est_bind(c->est, wire_key_pub(key), q, a);
     else
-        problem(a, CITY_UNAVAILABLE, e.text, NULL);
+        city_problem(a, CITY_UNAVAILABLE, e.text, NULL);
 }
 
 /* ---- the city's own keys --------------------------------------------------------------------- */
@@ -409,16 +259,16 @@ static void get_trust(void *ctx, const struct http_request *q, struct http_answe
     struct city *c = ctx;
     struct err e = {.text = ""};
 
-    if (!in_time(c, q, a))
+    if (!city_in_time(c, q, a))
         return;
-    struct city_db *d = reader_take(c);
+    struct city_db *d = city_reader_take(c);
     buf_init(&a->body, WIRE_NOTICES_MAX * WIRE_NOTICE_MAX);
     enum st st = city_trust_put(d, &a->body, &e);
-    reader_give(c, d);
+    city_reader_give(c, d);
     a->status = 200;
     a->content_type = "application/cbor-seq";
     if (st != ST_OK)
-        problem(a, CITY_UNAVAILABLE, e.text, NULL);
+        city_problem(a, CITY_UNAVAILABLE, e.text, NULL);
 }
 
 /* ---- configurations ------------------------------------------------------------------------ */
@@ -430,7 +280,7 @@ static void put_config(void *ctx, const struct http_request *q, struct http_answ
     struct err e = {.text = ""};
     bool same = false;
 
-    if (!in_time(c, q, a))
+    if (!city_in_time(c, q, a))
         return;
     enum city_code code = city_deposit_put(c->deposits, q, &b, &same, &e);
     a->status = same ? 200 : 201;
@@ -438,7 +288,7 @@ static void put_config(void *ctx, const struct http_request *q, struct http_answ
     a->static_body = "{}\n";
     a->static_n = 3;
     if (code != CITY_OK) {
-        problem(a, code, e.text, b.sha256);
+        city_problem(a, code, e.text, b.sha256);
         if (code != CITY_UNAVAILABLE && code != CITY_CONFLICT) /* which time mends */
             city_writer_refused(c->writer, b.gateway, code, e.text);
     }
@@ -448,14 +298,14 @@ static void put_config(void *ctx, const struct http_request *q, struct http_answ
 static void get_config(void *ctx, const struct http_request *q, struct http_answer *a)
 {
     struct city *c = ctx;
-    if (in_time(c, q, a))
+    if (city_in_time(c, q, a))
         city_deposit_get(c->deposits, c->est, q, a, false);
 }
 
 static void get_keys(void *ctx, const struct http_request *q, struct http_answer *a)
 {
     struct city *c = ctx;
-    if (in_time(c, q, a))
+    if (city_in_time(c, q, a))
         city_deposit_get(c->deposits, c->est, q, a, true);
 }
 
@@ -465,13 +315,15 @@ static const struct http_route routes[] = {
     {"PUT", "/v1/gateways/{gw}/batches/{chain}/{seq}", BODY_MAX, put_batch},
     {"GET", "/v1/gateways/{gw}/head", 0, get_head},
     {"GET", "/v1/gateways/{gw}/digest", 0, get_digest},
-    {"GET", "/v1/gateways/{gw}/gaps", 0, get_gaps},
-    {"GET", "/v1/gateways/{gw}/readings", 0, get_readings},
-    {"GET", "/v1/gateways/{gw}/completeness", 0, get_completeness},
-    {"GET", "/v1/gateways/{gw}/alarms", 0, get_alarms},
+    {"GET", "/v1/gateways/{gw}/gaps", 0, city_list_gaps},
+    {"GET", "/v1/gateways/{gw}/readings", 0, city_list_readings},
+    {"GET", "/v1/gateways/{gw}/completeness", 0, city_list_completeness},
+    {"GET", "/v1/gateways/{gw}/alarms", 0, city_list_alarms},
+    {"GET", "/v1/gateways/{gw}/changes", 0, city_list_changes},
     {"GET", "/.well-known/est/cacerts", 0, get_cacerts},
     {"POST", "/.well-known/est/simpleenroll", CSR_MAX, post_enroll},
     {"POST", "/.well-known/est/simplereenroll", CSR_MAX, post_reenroll},
+    {"POST", "/.well-known/est/page/simpleenroll", CSR_MAX, post_page},
     {"PUT", "/v1/gateways/{gw}/keys", CSR_MAX, put_key},
     {"GET", "/v1/gateways/{gw}/keys", 0, get_keys},
     {"PUT", "/v1/gateways/{gw}/config", BODY_MAX, put_config},
@@ -479,25 +331,9 @@ static const struct http_route routes[] = {
     {"GET", "/v1/trust", 0, get_trust},
 };
 
-static enum st token_read(struct city *c, const char *path, struct err *e)
+static void say_renewed(void *ctx, enum st st, const char *text)
 {
-    FILE *f = fopen(path, "re");
-
-    if (f == NULL)
-        return err_set(e, ST_IO, "read_token_file %s: %s", path, strerror(errno));
-    if (fgets(c->token, sizeof c->token, f) == NULL)
-        c->token[0] = '\0';
-    fclose(f);
-    c->token[strcspn(c->token, "\r\n")] = '\0';
-    if (strlen(c->token) < 16)
-        return err_set(e, ST_BAD,
-                       "read_token_file %s: its first line must have 16 to %d characters", path,
-                       TOKEN_MAX - 2);
-    return ST_OK;
-}
-
-static void say_renewed(enum st st, const char *text)
-{
+    (void)ctx;
     if (st == ST_OK)
         log_info("TLS: %s", text);
     else
@@ -510,12 +346,13 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
                                          .cert = cfg->cert,
                                          .key = cfg->key,
                                          .client_ca = city_enrols(cfg) ? cfg->ca.cert : NULL,
-                                         .threads = WORKERS,
+                                         .threads = CITY_WORKERS,
                                          .max_connections = CONNECTIONS,
                                          .per_ip = CONNECTIONS_PER_IP,
                                          .renewed = say_renewed,
                                          .timeout_s = (unsigned)(cfg->timeout_ms / 1000)};
     struct city *c = calloc(1, sizeof *c);
+    const struct wire_key *key = NULL;
     enum st st = city_cfg_check(cfg, e);
 
     *out = NULL;
@@ -526,21 +363,23 @@ enum st city_open(struct city **out, const struct city_cfg *cfg, struct err *e)
     if (st == ST_OK && clk_now(clk_real()).grade == CLK_UNKNOWN)
         st = err_set(e, ST_BUSY, "the clock is not set: receipts would carry a wrong time");
     if (st == ST_OK && cfg->read_token_file != NULL)
-        st = token_read(c, cfg->read_token_file, e);
+        st = city_token_read(c, cfg->read_token_file, e);
     if (st == ST_OK)
         st = city_sign_open(&c->sign, cfg->sign_key, e);
     if (st == ST_OK)
         st = city_writer_open(&c->writer, cfg->db, c->sign, e);
     if (st == ST_OK)
         st = city_rate_open(&c->rate, cfg->rate, e);
-    for (size_t i = 0; i < WORKERS && st == ST_OK; i++)
+    for (size_t i = 0; i < CITY_WORKERS && st == ST_OK; i++)
         st = city_db_open(&c->reader[i], cfg->db, CITY_DB_READ, e);
+    if (st == ST_OK) /* rather no start than one that can answer nothing */
+        st = sign_now(c, &c->reader[0], &key, e);
     if (st == ST_OK)
         st = city_est_open(&c->est, cfg, e);
     if (st == ST_OK)
         st = city_deposits_open(&c->deposits, cfg, e);
     if (st == ST_OK)
-        st = city_silence_open(&c->silence, cfg->db, e);
+        st = city_silence_open(&c->silence, cfg->db, c->sign, e);
     if (st == ST_OK)
         st = http_server_open(&c->http, &http, routes, sizeof routes / sizeof *routes, c, e);
     if (st != ST_OK) {
@@ -565,7 +404,7 @@ void city_close(struct city *c)
     city_est_close(c->est);
     city_deposits_close(c->deposits);
     city_writer_close(c->writer);
-    for (size_t i = 0; i < WORKERS; i++)
+    for (size_t i = 0; i < CITY_WORKERS; i++)
         city_db_close(&c->reader[i]);
     city_rate_close(c->rate);
     city_sign_close(c->sign);

@@ -1,5 +1,6 @@
 /* Gateways that have gone silent, for the log: found by looking, as nothing arrives that could
- * tell. A few gateways a second, so that the look costs the same however many there are. */
+ * tell. A few gateways a second, so that the look costs the same however many there are. In the
+ * same way, the receipt keys that are to be used one day. */
 #include "gateway/city/city_int.h"
 
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #define TICK_MS 1000
 #define LOOKS 64      /* gateways a tick */
 #define ROUND_MS 5000 /* from one look at a gateway to the next, or as long as all take */
+#define KEYS_MS 2000
+#define KEYS_AGAIN_MS 3600000 /* until it is told again that one cannot be read */
 
 /* Silent, and the log has it: since its last batch came. In order of the gateways. */
 struct told {
@@ -26,6 +29,9 @@ struct city_silence {
     struct mono round;
     struct told *told;
     size_t n, room;
+    struct city_sign *keys;
+    struct mono keys_due, keys_again;
+    bool keys_bad; /* and the log has it */
     struct thr_stop stop;
     struct thr thread;
 };
@@ -146,6 +152,25 @@ static enum st tick(struct city_silence *w, struct err *e)
     return ST_OK;
 }
 
+/* A key that cannot be used on its day, told while there is time to mend it. */
+static void look_at_keys(struct city_silence *w)
+{
+    struct mono now = clk_mono(clk_real());
+    struct err e = {.text = ""};
+
+    if (now.ms < w->keys_due.ms)
+        return;
+    w->keys_due.ms = now.ms + KEYS_MS;
+    bool good = city_sign_ahead(w->keys, &w->db, clk_now(clk_real()).utc_ms, &e) == ST_OK;
+    if (!good && (!w->keys_bad || now.ms >= w->keys_again.ms)) {
+        log_warn("ALARM receipt key: %s", e.text);
+        w->keys_again.ms = now.ms + KEYS_AGAIN_MS;
+    }
+    if (good && w->keys_bad)
+        log_info("receipt key: over");
+    w->keys_bad = !good;
+}
+
 static void silence_main(void *arg)
 {
     static struct log_limit limit;
@@ -155,10 +180,12 @@ static void silence_main(void *arg)
         struct err e = {.text = ""};
         if (tick(w, &e) != ST_OK)
             log_limited(&limit, 5, LOG_LEVEL_WARN, "silence: %s", e.text);
+        look_at_keys(w);
     }
 }
 
-enum st city_silence_open(struct city_silence **out, const char *path, struct err *e)
+enum st city_silence_open(struct city_silence **out, const char *path, struct city_sign *keys,
+                          struct err *e)
 {
     struct city_silence *w = calloc(1, sizeof *w);
 
@@ -166,6 +193,7 @@ enum st city_silence_open(struct city_silence **out, const char *path, struct er
     if (w == NULL)
         return err_set(e, ST_MEMORY, "no memory for the look at silence");
     w->since_ms = clk_now(clk_real()).utc_ms;
+    w->keys = keys;
     w->stop.fd = -1;
     enum st st = city_db_open(&w->db, path, CITY_DB_READ, e);
     if (st == ST_OK)

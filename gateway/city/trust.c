@@ -1,112 +1,17 @@
-/* The city's own keys and how they change: notices, each signed by the receipt key before it
- * (decision 0023). The private halves lie in files: sign_key, and sign_key.N for notice N. */
+/* How the city's own keys change: notices, each signed by the receipt key before it (decision
+ * 0023). The private halves lie in files, see sign.c. */
 #include "gateway/city/city_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/base/clk.h"
 
-#define PATH_BYTES 1024
 #define CA_FILE_BYTES (64 * 1024)
-
-static enum st key_path(const char *sign_key, int64_t n, char out[PATH_BYTES], struct err *e)
-{
-    int len = n > 0 ? snprintf(out, PATH_BYTES, "%s.%" PRId64, sign_key, n)
-                    : snprintf(out, PATH_BYTES, "%s", sign_key);
-    return len > 0 && len < PATH_BYTES
-               ? ST_OK
-               : err_set(e, ST_BAD, "sign_key: the path is longer than %d bytes", PATH_BYTES - 8);
-}
-
-/* ---- which key signs now --------------------------------------------------------------------- */
-
-struct city_sign {
-    pthread_mutex_t lock;
-    char *path;
-    struct {
-        int64_t notice; /* that named it; 0: the first */
-        struct wire_key *key;
-    } key[1 + WIRE_NOTICES_MAX]; /* others sign with an older one until they ask again */
-    size_t n;
-};
-
-static enum st load(struct city_sign *s, int64_t notice, struct err *e)
-{
-    char path[PATH_BYTES];
-
-    if (s->n == sizeof s->key / sizeof *s->key)
-        return err_set(e, ST_FULL, "too many receipt keys since the start: start serve again");
-    ERR_TRY(key_path(s->path, notice, path, e));
-    ERR_TRY(wire_key_load(&s->key[s->n].key, path, e));
-    s->key[s->n++].notice = notice;
-    return ST_OK;
-}
-
-enum st city_sign_open(struct city_sign **out, const char *path, struct err *e)
-{
-    struct city_sign *s = calloc(1, sizeof *s);
-    enum st st = ST_OK;
-
-    *out = NULL;
-    if (s == NULL)
-        return err_set(e, ST_MEMORY, "no memory for the receipt key");
-    pthread_mutex_init(&s->lock, NULL);
-    s->path = strdup(path);
-    if (s->path == NULL)
-        st = err_set(e, ST_MEMORY, "no memory for the receipt key");
-    if (st == ST_OK)
-        st = load(s, 0, e);
-    if (st != ST_OK) {
-        city_sign_close(s);
-        return st;
-    }
-    *out = s;
-    return ST_OK;
-}
-
-void city_sign_close(struct city_sign *s)
-{
-    if (s == NULL)
-        return;
-    for (size_t i = 0; i < s->n; i++)
-        wire_key_free(s->key[i].key);
-    pthread_mutex_destroy(&s->lock);
-    free(s->path);
-    free(s);
-}
-
-/* The notice that named the key with which is signed at that time; 0: none has. */
-static enum st notice_at(struct city_db *d, int64_t now_ms, int64_t *n, struct err *e)
-{
-    sqlite3_stmt *q = city_db_bind(d, SQL_TRUST_KEY_AT, "i", now_ms);
-    enum st st = city_db_step(d, q, e);
-
-    *n = st == ST_OK ? sqlite3_column_int64(q, 0) : 0;
-    sqlite3_reset(q);
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-enum st city_sign_now(struct city_sign *s, struct city_db *d, int64_t now_ms,
-                      const struct wire_key **key, struct err *e)
-{
-    int64_t notice = 0;
-    size_t i = 0;
-
-    ERR_TRY(notice_at(d, now_ms, &notice, e));
-    pthread_mutex_lock(&s->lock);
-    while (i < s->n && s->key[i].notice != notice)
-        i++;
-    enum st st = i < s->n ? ST_OK : load(s, notice, e);
-    if (st == ST_OK)
-        *key = s->key[i].key;
-    pthread_mutex_unlock(&s->lock);
-    return st;
-}
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
@@ -139,39 +44,52 @@ enum st city_trust_put(struct city_db *d, struct buf *out, struct err *e)
 
 /* ---- another notice -------------------------------------------------------------------------- */
 
-/* The key that signs the next one: that of the last notice with a key, used already or not. */
+/* The key that signs the next one: that of the last notice with a key, used already or not; and its
+ * file. */
 static enum st signer_of(struct city_db *d, const char *sign_key, struct wire_key **key,
-                         struct err *e)
+                         char path[CITY_PATH_BYTES], struct err *e)
 {
-    char path[PATH_BYTES];
     int64_t notice = 0;
 
-    ERR_TRY(notice_at(d, INT64_MAX, &notice, e));
-    ERR_TRY(key_path(sign_key, notice, path, e));
+    ERR_TRY(city_sign_notice_at(d, INT64_MAX, &notice, e));
+    ERR_TRY(city_key_path(sign_key, notice, path, e));
     return wire_key_load(key, path, e);
 }
 
-/* Belongs to whoever has the key before it: serve must be able to read it. */
+/* Belongs to whoever has the key before it: serve must be able to read it. Through the open file:
+ * the folder may be that user's, who could put another one there meanwhile. */
 static enum st give(const char *path, const char *like, struct err *e)
 {
     struct stat s;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool good =
+        fd >= 0 && stat(like, &s) == 0 && (geteuid() != 0 || fchown(fd, s.st_uid, s.st_gid) == 0);
+    int why = errno;
 
-    if (geteuid() == 0 && (stat(like, &s) != 0 || chown(path, s.st_uid, s.st_gid) != 0))
-        return err_set(e, ST_IO, "%s: cannot be handed to the owner of %s: %s", path, like,
-                       strerror(errno));
-    return ST_OK;
+    if (fd >= 0)
+        close(fd);
+    return good ? ST_OK
+                : err_set(e, ST_IO, "%s: cannot be handed to the owner of %s: %s", path, like,
+                          strerror(why));
 }
 
-/* One that is there is left from a try that was cut short: no notice has named it yet. */
-static enum st next_key(const char *sign_key, uint64_t n, struct wire_key **key, struct err *e)
+/* One that is there is left from a try that was cut short, or is named by a notice that a restored
+ * database has forgotten. like: the key before it. */
+static enum st next_key(const char *path, const char *like, struct wire_key **key, struct err *e)
 {
-    char path[PATH_BYTES];
-
-    ERR_TRY(key_path(sign_key, (int64_t)n, path, e));
-    if (access(path, F_OK) != 0)
-        ERR_TRY(wire_key_make(path, e));
-    ERR_TRY(give(path, sign_key, e));
-    return wire_key_load(key, path, e);
+    if (access(path, F_OK) == 0)
+        return err_set(e, ST_CONFLICT,
+                       "%s is there, and no notice here names it: when the database was restored, "
+                       "take its notices back first (trust --restore); when an announcement was "
+                       "cut short, remove the file",
+                       path);
+    ERR_TRY(wire_key_make(path, e));
+    enum st st = give(path, like, e);
+    if (st == ST_OK)
+        st = wire_key_load(key, path, e);
+    if (st != ST_OK)
+        unlink(path);
+    return st;
 }
 
 static enum st read_cas(const char *path, int64_t until_ms, struct wire_certs *certs,
@@ -203,6 +121,7 @@ static enum st announce(struct city_db *d, const struct city_cfg *cfg,
 {
     struct wire_certs certs = {.n = 0};
     struct wire_key *signer = NULL, *key = NULL;
+    char like[CITY_PATH_BYTES], path[CITY_PATH_BYTES];
     struct buf cose;
     sqlite3_stmt *s = city_db_bind(d, SQL_TRUST_LAST, "");
     enum st st = city_db_step(d, s, e);
@@ -216,11 +135,13 @@ static enum st announce(struct city_db *d, const struct city_cfg *cfg,
     x->n++;
     st = st == ST_NOT_FOUND ? ST_OK : st;
     if (st == ST_OK)
-        st = signer_of(d, cfg->sign_key, &signer, e);
+        st = signer_of(d, cfg->sign_key, &signer, like, e);
     if (st == ST_OK && q->ca != NULL)
         st = read_cas(q->ca, x->until_ms, &certs, x, e);
+    if (st == ST_OK)
+        st = city_key_path(cfg->sign_key, (int64_t)x->n, path, e);
     if (st == ST_OK && q->key)
-        st = next_key(cfg->sign_key, x->n, &key, e);
+        st = next_key(path, like, &key, e);
     if (st == ST_OK && key != NULL)
         x->key = wire_pub_der(wire_key_pub(key));
     buf_init(&cose, WIRE_NOTICE_MAX + 256);
@@ -231,6 +152,8 @@ static enum st announce(struct city_db *d, const struct city_cfg *cfg,
                          city_db_bind(d, SQL_TRUST_ADD, "iiib", (int64_t)x->n, x->from_ms,
                                       (int64_t)(key != NULL), cose.p, cose.n),
                          e);
+    if (st != ST_OK && key != NULL)
+        unlink(path); /* no notice names it, and the next try makes another */
     buf_done(&cose);
     wire_certs_done(&certs);
     wire_key_free(signer);
@@ -265,28 +188,13 @@ enum st city_announce(const struct city_cfg *cfg, const struct city_announce *q,
 
 /* ---- notices that a restored database has forgotten ------------------------------------------ */
 
-/* Whether the private half of what it names lies here. */
-static enum st has_key(const char *sign_key, const struct wire_notice *x, struct err *e)
-{
-    char path[PATH_BYTES];
-    struct wire_key *key = NULL;
-
-    ERR_TRY(key_path(sign_key, (int64_t)x->n, path, e));
-    ERR_TRY(wire_key_load(&key, path, e));
-    struct wire_span der = wire_pub_der(wire_key_pub(key));
-    bool is = der.n == x->key.n && memcmp(der.p, x->key.p, der.n) == 0;
-    wire_key_free(key);
-    return is ? ST_OK
-              : err_set(e, ST_CORRUPT, "%s: is not the key that notice %" PRIu64 " names", path,
-                        x->n);
-}
-
 static enum st take_back(struct city_db *d, const char *sign_key, struct wire_span item,
                          uint64_t *taken, struct err *e)
 {
     struct wire_notice x;
     struct wire_cose cose;
-    struct wire_key *signer = NULL;
+    struct wire_key *signer = NULL, *key = NULL;
+    char path[CITY_PATH_BYTES];
     uint8_t last[WIRE_HASH_BYTES] = {0};
     sqlite3_stmt *s = city_db_bind(d, SQL_TRUST_LAST, "");
     enum st st = city_db_step(d, s, e);
@@ -305,11 +213,12 @@ static enum st take_back(struct city_db *d, const char *sign_key, struct wire_sp
     if (x.n != n + 1 || memcmp(x.prev, last, sizeof last) != 0)
         return err_set(e, ST_CORRUPT,
                        "notice %" PRIu64 " does not follow notice %" PRIu64 " of here", x.n, n);
-    ERR_TRY(signer_of(d, sign_key, &signer, e));
+    ERR_TRY(signer_of(d, sign_key, &signer, path, e));
     st = wire_cose_verify(&cose, wire_key_pub(signer), e);
     wire_key_free(signer);
     if (st == ST_OK && x.key.n > 0)
-        st = has_key(sign_key, &x, e);
+        st = city_sign_load(sign_key, &x, &key, e); /* its private half lies here */
+    wire_key_free(key);
     if (st == ST_OK)
         st = city_db_run(d,
                          city_db_bind(d, SQL_TRUST_ADD, "iiib", (int64_t)x.n, x.from_ms,

@@ -168,6 +168,7 @@ static size_t take_refusals(struct city_writer *w)
 /* What cannot be written now is counted no more: the log has had it. */
 static void write_refusals(struct city_writer *w, size_t n)
 {
+    static struct log_limit limit;
     const struct refusal *r = w->writing;
     int64_t now_ms = clk_now(clk_real()).utc_ms;
     struct err e = {.text = ""};
@@ -185,7 +186,7 @@ static void write_refusals(struct city_writer *w, size_t n)
         st = city_db_exec(&w->db, "COMMIT", &e);
     if (st != ST_OK) {
         sqlite3_exec(w->db.db, "ROLLBACK", NULL, NULL, NULL);
-        log_warn("refusals are not counted: %s", e.text);
+        log_limited(&limit, 2, LOG_LEVEL_WARN, "refusals are not counted: %s", e.text);
     }
 }
 

@@ -103,37 +103,44 @@ static const struct {
     const char *code;
     int status; /* 0: any */
     enum uplink_action action;
-    const char *advice;
+    const char *why, *advice;
 } codes[] = {
-    {"bad_cbor", 0, UPLINK_REFUSED, "the city cannot read this batch"},
-    {"bad_signature", 0, UPLINK_REFUSED, "the city cannot verify this batch"},
-    {"conflict", 409, UPLINK_CONFLICT, "the city holds another batch under this number"},
-    {"wrong_gateway", 0, UPLINK_RETRY, "gateway.id is not the one that the city expects"},
-    {"unknown_gateway", 0, UPLINK_RETRY, "the city does not know this gateway: enrol it there"},
-    {"unknown_key", 0, UPLINK_KEY, "the city does not know this key: enrol the public key there"},
-    {"unauthorized", 0, UPLINK_KEY,
+    {"bad_cbor", 0, UPLINK_REFUSED, "city_trouble", "the city cannot read this batch"},
+    {"bad_signature", 0, UPLINK_REFUSED, "city_trouble", "the city cannot verify this batch"},
+    {"conflict", 409, UPLINK_CONFLICT, "city_trouble",
+     "the city holds another batch under this number"},
+    {"wrong_gateway", 0, UPLINK_RETRY, "enrol_missing",
+     "gateway.id is not the one that the city expects"},
+    {"unknown_gateway", 0, UPLINK_RETRY, "enrol_missing",
+     "the city does not know this gateway: enrol it there"},
+    {"unknown_key", 0, UPLINK_KEY, "enrol_missing",
+     "the city does not know this key: enrol the public key there"},
+    {"unauthorized", 0, UPLINK_KEY, "enrol_revoked",
      "the city does not take this gateway's key any more: it was revoked, ask there"},
-    {"version", 0, UPLINK_HOLD, "the city cannot take this version of batches: upgrade it"},
-    {"unsupported_type", 0, UPLINK_HOLD, "the city cannot take this kind of batch: upgrade it"},
-    {"too_large", 0, UPLINK_HOLD, "the city's size limit is too small for this batch"},
-    {"rate", 0, UPLINK_RETRY, "the city asks for a pause"},
-    {"unavailable", 0, UPLINK_RETRY, "the city is not ready; it will be tried again"},
+    {"version", 0, UPLINK_HOLD, "city_trouble",
+     "the city cannot take this version of batches: upgrade it"},
+    {"unsupported_type", 0, UPLINK_HOLD, "city_trouble",
+     "the city cannot take this kind of batch: upgrade it"},
+    {"too_large", 0, UPLINK_HOLD, "city_trouble",
+     "the city's size limit is too small for this batch"},
+    {"rate", 0, UPLINK_RETRY, "city_down", "the city asks for a pause"},
+    {"unavailable", 0, UPLINK_RETRY, "city_down", "the city is not ready; it will be tried again"},
 };
 
 static const struct {
     int from, to;
     enum uplink_action action;
-    const char *advice;
+    const char *why, *advice;
 } statuses[] = {
-    {300, 399, UPLINK_RETRY,
+    {300, 399, UPLINK_RETRY, "city_trouble",
      "redirected: something between here and the city answers, or the "
      "address in url is wrong"},
-    {401, 401, UPLINK_RETRY, "the city does not let this gateway in"},
-    {403, 403, UPLINK_RETRY, "the city forbids it: see the enrolment there"},
-    {404, 404, UPLINK_RETRY, "nothing of the city at this address: check url"},
-    {407, 407, UPLINK_RETRY, "a proxy wants a login"},
-    {429, 429, UPLINK_RETRY, "the city asks for a pause"},
-    {502, 504, UPLINK_RETRY, "the city is not ready; it will be tried again"},
+    {401, 401, UPLINK_RETRY, "enrol_missing", "the city does not let this gateway in"},
+    {403, 403, UPLINK_RETRY, "enrol_missing", "the city forbids it: see the enrolment there"},
+    {404, 404, UPLINK_RETRY, "city_trouble", "nothing of the city at this address: check url"},
+    {407, 407, UPLINK_RETRY, "city_portal", "a proxy wants a login"},
+    {429, 429, UPLINK_RETRY, "city_down", "the city asks for a pause"},
+    {502, 504, UPLINK_RETRY, "city_down", "the city is not ready; it will be tried again"},
 };
 
 /* Media type without parameters. */
@@ -159,10 +166,12 @@ static bool about_us(const struct http_reply *r, const uint8_t hash[WIRE_HASH_BY
 static struct uplink_verdict by_status(int status, bool page)
 {
     struct uplink_verdict v = {.action = UPLINK_HOLD,
+                               .why = page ? "city_portal" : "city_trouble",
                                .advice = page ? PAGE : "an answer that was not expected"};
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         if (status >= statuses[i].from && status <= statuses[i].to) {
             v.action = statuses[i].action;
+            v.why = statuses[i].why;
             v.advice = statuses[i].advice;
         }
     }
@@ -173,7 +182,9 @@ struct uplink_verdict uplink_judge(const struct http_reply *r, const uint8_t has
 {
     bool page = is_type(r->content_type, "text/html");
     if (r->status == 200 || r->status == 201) {
-        return page ? (struct uplink_verdict){.action = UPLINK_RETRY, .advice = PAGE}
+        return page ? (struct uplink_verdict){.action = UPLINK_RETRY,
+                                              .why = "city_portal",
+                                              .advice = PAGE}
                     : (struct uplink_verdict){.action = UPLINK_ACCEPTED, .advice = ""};
     }
     struct uplink_verdict v = by_status(r->status, page);
@@ -192,6 +203,7 @@ struct uplink_verdict uplink_judge(const struct http_reply *r, const uint8_t has
             return v;
         }
         v.action = codes[i].action;
+        v.why = codes[i].why;
         v.advice = codes[i].advice;
         memcpy(v.code, code, sizeof(v.code));
     }

@@ -87,6 +87,7 @@ void uplink_ask_head(struct uplink *u)
     }
     u->asked = u->asked || st == ST_OK || st == ST_NOT_FOUND || st == ST_CORRUPT;
     if (st == ST_OK) {
+        u->head.good = true;
         u->head.through = 0; /* what is heard from here on counts */
         uplink_deposit_heard(u, &config);
         uplink_trust_heard(u, trust);
@@ -103,8 +104,7 @@ void uplink_ask_head(struct uplink *u)
                  (long long)lacks.batches);
     }
     if (st == ST_CORRUPT) {
-        store_event(u->job->store, STORE_WARNING, "uplink.head", u->id, "%s", e.text);
-        log_warn("uplink %s: %s", u->id, e.text);
+        uplink_event(u, STORE_WARNING, "uplink.head", e.text);
     } else if (st != ST_OK && st != ST_NOT_FOUND && st != ST_STOPPED) {
         u->failures++;
         due_in(u, UPLINK_HEAD_SOON_MS);

@@ -45,8 +45,12 @@ static void date(struct uplink_budget *b, struct clk_time now)
     }
     int64_t month = uplink_month_of(now.utc_ms);
     if (month != b->month) {
+        /* a clock that jumps over a month's end and back must not have it begin anew */
+        int64_t used = month == b->last_month ? b->last_used : 0;
+        b->last_month = b->month;
+        b->last_used = b->used;
         b->month = month;
-        b->used = 0;
+        b->used = used;
         b->told = UPLINK_SPEND_ALL;
         b->unsaved += b->limit ? SAVE_BYTES : 0;
     }
@@ -79,8 +83,8 @@ static void key_of(const char *uplink, char *out, size_t n)
 
 void uplink_budget_text(const struct uplink_budget *b, char *out, size_t n)
 {
-    (void)snprintf(out, n, "%" PRId64 " %" PRId64 " %" PRId64 " %d", b->month, b->used, b->undated,
-                   (int)b->told);
+    (void)snprintf(out, n, "%" PRId64 " %" PRId64 " %" PRId64 " %d %" PRId64 " %" PRId64, b->month,
+                   b->used, b->undated, (int)b->told, b->last_month, b->last_used);
 }
 
 static bool take_int(const char **text, int64_t max, int64_t *out)
@@ -95,16 +99,23 @@ static bool take_int(const char **text, int64_t max, int64_t *out)
 
 bool uplink_budget_parse(struct uplink_budget *b, const char *text)
 {
-    int64_t month, used, undated, told;
+    int64_t month, used, undated, told, last_month = 0, last_used = 0;
     if (!take_int(&text, INT64_MAX, &month) || !take_int(&text, INT64_MAX, &used) ||
         !take_int(&text, INT64_MAX - used, &undated) ||
-        !take_int(&text, UPLINK_SPEND_NOTHING, &told) || *text) {
+        !take_int(&text, UPLINK_SPEND_NOTHING, &told)) {
+        return false;
+    }
+    /* a store from before has not kept these two */
+    if (*text && (!take_int(&text, INT64_MAX, &last_month) ||
+                  !take_int(&text, INT64_MAX, &last_used) || *text)) {
         return false;
     }
     b->month = month;
     b->used = used;
     b->undated = undated;
     b->told = (enum uplink_spend)told;
+    b->last_month = last_month;
+    b->last_used = last_used;
     return true;
 }
 
@@ -238,8 +249,7 @@ enum uplink_spend uplink_may_spend(struct uplink *u)
         u->budget.told = spend;
         u->budget.unsaved++;
         budget_words(u, spend, text, sizeof(text));
-        store_event(u->job->store, STORE_WARNING, "uplink.budget", u->id, "%s", text);
-        log_warn("uplink %s: %s", u->id, text);
+        uplink_event(u, STORE_WARNING, "uplink.budget", text);
         save(u, true);
     }
     if (spend == UPLINK_SPEND_NOTHING) {

@@ -45,14 +45,7 @@ static enum st put(struct uplink *u, const struct store_deposit *k, struct err *
     static const char *const headers[] = {
         "Content-Type: application/cose; cose-type=\"cose-sign1\"", "Content-Encoding: zstd", NULL};
     char url[UPLINK_URL_BYTES];
-    size_t base = strlen(u->url);
-    while (base > 0 && u->url[base - 1] == '/') {
-        base--;
-    }
-    int n = snprintf(url, sizeof(url), "%.*s/v1/gateways/%s/config", (int)base, u->url, u->gw);
-    if (n < 0 || (size_t)n >= sizeof(url)) {
-        return err_set(e, ST_BAD, "%s: the address is too long", u->url);
-    }
+    ERR_TRY(uplink_url_put(url, u->url, e, "/v1/gateways/%s/config", u->gw));
     /* no more time than a call without a body has: readings may come meanwhile */
     const struct http_call call = {.method = "PUT",
                                    .url = url,

@@ -19,6 +19,9 @@ enum st uplink_est_cacerts(const struct uplink_est *s, struct wire_certs *out,
 /* csr: base64. code NULL: with the certificate of s. */
 enum st uplink_est_enroll(const struct uplink_est *s, const struct buf *csr, const char *code,
                           struct wire_certs *out, struct err *e) ST_MUST_CHECK;
+/* The page's certificate: with the certificate of s, under a label of its own (RFC 7030 3.2.2). */
+enum st uplink_est_page(const struct uplink_est *s, const struct buf *csr, struct wire_certs *out,
+                        struct err *e) ST_MUST_CHECK;
 /* Registers the batch key; out: the city's receipt keys, PEM, behind a line on the chain that a box
  * which replaces another follows. */
 enum st uplink_est_bind(const struct uplink_est *s, const struct buf *proof, struct buf *out,

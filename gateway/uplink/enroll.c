@@ -33,20 +33,15 @@ static void say(const struct run *r, const char *what, const char *where)
 
 static bool same_url(const char *a, const char *b)
 {
-    size_t n = strlen(a), m = strlen(b);
-    while (n > 0 && a[n - 1] == '/') {
-        n--;
-    }
-    while (m > 0 && b[m - 1] == '/') {
-        m--;
-    }
-    return n == m && memcmp(a, b, n) == 0;
+    size_t n = uplink_url_base(a);
+    return n == uplink_url_base(b) && memcmp(a, b, n) == 0;
 }
 
 static enum st find(struct run *r, struct err *e)
 {
     const struct uplink_enroll *q = r->q;
     const struct uplink_cfg *v = q->uplinks->v;
+    ERR_TRY(q->city ? uplink_url_check(q->city, e) : ST_OK);
     for (size_t i = 0; i < q->uplinks->n; i++) {
         if (q->city ? same_url(v[i].url, q->city) : q->uplinks->n == 1) {
             r->u = &v[i];
@@ -60,9 +55,7 @@ static enum st find(struct run *r, struct err *e)
                                  "with --city URL",
                        q->city ? q->city : "");
     }
-    if (strncmp(r->u->url, "https://", 8) != 0) {
-        return err_set(e, ST_BAD, "%s: must be https://HOST[:PORT]", r->u->url);
-    }
+    ERR_TRY(uplink_url_check(r->u->url, e));
     r->est = (struct uplink_est){.url = r->u->url, .gw = q->gateway, .stop_fd = -1};
     return uplink_identity_path(r->u->identity, q->beside, r->u->id, r->identity,
                                 sizeof(r->identity), e);

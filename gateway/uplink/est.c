@@ -58,14 +58,7 @@ static enum st call(const struct uplink_est *s, struct http_call *c, const char 
     struct http_client *client = NULL;
     struct http_reply r = {.retry_after_s = -1};
     char url[UPLINK_URL_BYTES];
-    size_t base = strlen(s->url);
-    while (base > 0 && s->url[base - 1] == '/') {
-        base--;
-    }
-    int n = snprintf(url, sizeof(url), "%.*s%s", (int)base, s->url, path);
-    if (n < 0 || (size_t)n >= sizeof(url)) {
-        return err_set(e, ST_BAD, "%s: the address is too long", s->url);
-    }
+    ERR_TRY(uplink_url_put(url, s->url, e, "%s", path));
     c->url = url;
     buf_init(&r.body, out->max);
     enum st st = http_client_open(&client, &cfg, e);
@@ -148,6 +141,15 @@ enum st uplink_est_enroll(const struct uplink_est *s, const struct buf *csr, con
     enum st st = certs(s, &c, "/.well-known/est/simpleenroll", out, e);
     explicit_bzero(auth, sizeof(auth));
     return st;
+}
+
+enum st uplink_est_page(const struct uplink_est *s, const struct buf *csr, struct wire_certs *out,
+                        struct err *e)
+{
+    static const char *const headers[] = {"Content-Type: application/pkcs10",
+                                          "Content-Transfer-Encoding: base64", NULL};
+    struct http_call c = {.method = "POST", .body = csr->p, .body_n = csr->n, .headers = headers};
+    return certs(s, &c, "/.well-known/est/page/simpleenroll", out, e);
 }
 
 enum st uplink_est_bind(const struct uplink_est *s, const struct buf *proof, struct buf *out,

@@ -19,15 +19,13 @@ enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cos
                        "the head that came is of another gateway or an older question: see who "
                        "answers at url");
     }
-    for (size_t i = 0; i < nkeys; i++) {
-        if (uplink_key_counts(&keys[i], now_ms) &&
-            wire_cose_verify(cose, keys[i].pub, NULL) == ST_OK) {
-            return ST_OK;
-        }
-    }
-    return err_set(e, ST_CORRUPT,
-                   "the head is not signed by the city: see receipt_keys, and who answers at url; "
-                   "or it has changed its key: fieldpost trust --file");
+    size_t i;
+    enum st st = uplink_signer_of(cose, keys, nkeys, now_ms, &i, e);
+    return st != ST_CORRUPT
+               ? st
+               : err_set(e, ST_CORRUPT,
+                         "the head is not signed by the city: see receipt_keys, and who answers at "
+                         "url; or it has changed its key: fieldpost trust --file");
 }
 
 static enum st apply(const struct wire_head *h, struct store *s, uint32_t uplink,
@@ -56,17 +54,9 @@ enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint3
     char nonce[2 * NONCE_BYTES + 1], url[UPLINK_URL_BYTES];
     struct wire_head h = {.owned = NULL};
     struct wire_cose cose;
-    size_t base = strlen(c->url);
-    while (base > 0 && c->url[base - 1] == '/') {
-        base--;
-    }
     ERR_TRY(wire_random(random, sizeof(random), e));
     wire_hex(random, sizeof(random), nonce);
-    int n = snprintf(url, sizeof(url), "%.*s/v1/gateways/%s/head?nonce=%s", (int)base, c->url,
-                     c->gw, nonce);
-    if (n < 0 || (size_t)n >= sizeof(url)) {
-        return err_set(e, ST_BAD, "%s: the address is too long", c->url);
-    }
+    ERR_TRY(uplink_url_put(url, c->url, e, "/v1/gateways/%s/head?nonce=%s", c->gw, nonce));
     const struct http_call call = {.method = "GET", .url = url, .max_answer = WIRE_BATCH_MAX};
     enum st st = http_client_do(c->client, &call, c->stop_fd, reply, e);
     if (st == ST_OK && reply->status != 200) {

@@ -21,17 +21,6 @@ static void set_status(struct uplink *u, const char *text)
     (void)pthread_mutex_unlock(&u->lock);
 }
 
-static void event(struct uplink *u, enum store_severity severity, const char *what,
-                  const char *text)
-{
-    store_event(u->job->store, severity, what, u->id, "%s", text);
-    if (severity == STORE_INFO) {
-        log_info("uplink %s: %s", u->id, text);
-    } else {
-        log_warn("uplink %s: %s", u->id, text);
-    }
-}
-
 /* ---- the file ---- */
 
 /* Somewhere after two thirds of its life, so that boxes that enrolled together do not come
@@ -74,12 +63,12 @@ static void look(struct uplink *u)
         u->client = NULL;
     }
     if (st != ST_OK && st != ST_NOT_FOUND) {
-        event(u, STORE_ERROR, "certificate.bad", e.text);
+        uplink_event(u, STORE_ERROR, "certificate.bad", e.text);
     } else if (i->good && again) {
         char text[160], to[CLK_TEXT_BYTES];
         (void)snprintf(text, sizeof(text), "a new certificate is in use, serial %s, until %s",
                        i->cert.serial, clk_text(i->cert.to_ms, to));
-        event(u, STORE_INFO, "certificate.new", text);
+        uplink_event(u, STORE_INFO, "certificate.new", text);
     }
     set_status(u, st == ST_OK || st == ST_NOT_FOUND ? "" : e.text);
 }
@@ -156,7 +145,7 @@ static void renew_when_due(struct uplink *u, int64_t now_ms)
     }
     (void)snprintf(text, sizeof(text), "the certificate is not renewed yet: %s", e.text);
     if (i->failures == 0) {
-        event(u, STORE_WARNING, "certificate.renewal", text);
+        uplink_event(u, STORE_WARNING, "certificate.renewal", text);
     }
     set_status(u, text);
     try_later(u, now_ms);
@@ -169,7 +158,19 @@ static void warn(struct uplink *u, int64_t now_ms)
     struct uplink_identity *i = &u->identity;
     char text[200], to[CLK_TEXT_BYTES];
     int64_t left = i->cert.to_ms - now_ms;
-    if (!i->good || left > WARN_MS) {
+    if (!i->good) {
+        return;
+    }
+    if (left > 0 && i->ended) { /* the clock was set: it is shown again */
+        i->ended = false;
+        http_client_close(u->client);
+        u->client = NULL;
+    }
+    if (left > WARN_MS) {
+        if (i->warned_ms != 0 && i->failures == 0) {
+            set_status(u, "");
+        }
+        i->warned_ms = 0;
         return;
     }
     (void)clk_text(i->cert.to_ms, to);
@@ -193,8 +194,8 @@ static void warn(struct uplink *u, int64_t now_ms)
     }
     if (now_ms - i->warned_ms >= A_DAY_MS || now_ms < i->warned_ms) {
         i->warned_ms = now_ms;
-        event(u, left > 0 ? STORE_WARNING : STORE_ERROR,
-              left > 0 ? "certificate.ends" : "certificate.ended", text);
+        uplink_event(u, left > 0 ? STORE_WARNING : STORE_ERROR,
+                     left > 0 ? "certificate.ends" : "certificate.ended", text);
     }
 }
 

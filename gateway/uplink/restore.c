@@ -12,7 +12,7 @@ enum st uplink_restore_check(const struct wire_deposit *d, const struct wire_cos
 {
     struct wire_reader r = {keys->p, keys->p, keys->p + keys->n};
     struct wire_item list, key;
-    bool good = false;
+    enum st st = ST_CORRUPT;
     if (strcmp(d->gw, gw) != 0) {
         return err_set(e, ST_CORRUPT, "the configuration that came is of gateway %s, not of %s",
                        d->gw, gw);
@@ -20,18 +20,20 @@ enum st uplink_restore_check(const struct wire_deposit *d, const struct wire_cos
     if (keys->n == 0 || wire_next(&r, &list, NULL) != ST_OK || list.type != WIRE_ARRAY) {
         return err_set(e, ST_CORRUPT, "the city does not name the keys of %s", gw);
     }
-    for (uint64_t i = 0; !good && i < list.u && wire_next(&r, &key, NULL) == ST_OK; i++) {
+    for (uint64_t i = 0; st != ST_OK && i < list.u && wire_next(&r, &key, NULL) == ST_OK; i++) {
         struct wire_pub *pub = NULL;
-        good = key.type == WIRE_BYTES &&
-               wire_pub_parse(&pub, key.span.p, key.span.n, NULL) == ST_OK &&
-               wire_cose_verify(cose, pub, NULL) == ST_OK;
+        st = key.type == WIRE_BYTES ? wire_pub_parse(&pub, key.span.p, key.span.n, NULL) : ST_BAD;
+        st = st == ST_OK ? wire_cose_verify(cose, pub, NULL) : st;
         wire_pub_free(pub);
+        if (st == ST_MEMORY) {
+            return err_set(e, st, "no memory to check who signed the configuration: try again");
+        }
     }
-    return good ? ST_OK
-                : err_set(e, ST_CORRUPT,
-                          "the configuration that came is signed by no key of %s that the city "
-                          "names: see who answers there",
-                          gw);
+    return st == ST_OK ? ST_OK
+                       : err_set(e, ST_CORRUPT,
+                                 "the configuration that came is signed by no key of %s that the "
+                                 "city names: see who answers there",
+                                 gw);
 }
 
 enum st uplink_restore(const struct uplink_est *s, struct buf *cose, struct wire_deposit *out,

@@ -27,6 +27,7 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
     *s = (struct uplink_sent){.id = b->id,
                               .seq = b->seq,
                               .readings = b->n,
+                              .to_ms = b->to_ms,
                               .through_seq = r.through_seq,
                               .at = run->bytes.n,
                               .n = receipt->n};
@@ -43,20 +44,26 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
     return ST_OK;
 }
 
-static bool is_signed(const struct uplink_run *run, const struct uplink_sent *s,
-                      const struct uplink_key *keys, size_t nkeys)
+/* Whether the key may speak of that batch: whoever stole one that has ended can date a receipt
+ * back, but nobody had a receipt for what was sealed behind its end. Times since boot lie before
+ * any. */
+static bool may_speak(const struct uplink_key *k, const struct uplink_sent *s)
+{
+    return uplink_key_counts(k, s->to_ms);
+}
+
+/* The key that signed its receipt, which counted when that was made and may speak of its batch.
+ * ST_CORRUPT: none; ST_MEMORY: it is not known. */
+static enum st signer(const struct uplink_run *run, const struct uplink_sent *s,
+                      const struct uplink_key *keys, size_t nkeys, size_t *i, struct err *e)
 {
     struct wire_receipt r;
     struct wire_cose cose;
-    bool open = wire_receipt_open(&r, &cose, run->bytes.p + s->at, s->n, NULL) == ST_OK;
-    for (size_t i = 0; open && i < nkeys; i++) {
-        /* the first receipt of a batch comes again however old it is */
-        if (uplink_key_counts(&keys[i], r.received_ms) &&
-            wire_cose_verify(&cose, keys[i].pub, NULL) == ST_OK) {
-            return true;
-        }
-    }
-    return false;
+    ERR_TRY(wire_receipt_open(&r, &cose, run->bytes.p + s->at, s->n, NULL) == ST_OK ? ST_OK
+                                                                                    : ST_CORRUPT);
+    /* the first receipt of a batch comes again however old it is */
+    int64_t at_ms = r.received_ms > s->to_ms ? r.received_ms : s->to_ms;
+    return uplink_signer_of(&cose, keys, nkeys, at_ms, i, e);
 }
 
 bool uplink_run_stranger(const struct uplink_run *run, const struct uplink_key *keys, size_t nkeys)
@@ -107,28 +114,36 @@ static void drop_prefix(struct uplink_run *run, struct uplink_sent end,
     run->count = kept;
 }
 
-static int64_t count_prefix(const struct uplink_run *run, const struct uplink_sent *end)
+/* How many of the run `end` covers; -1: the key may not speak of one of them. */
+static int64_t count_prefix(const struct uplink_run *run, const struct uplink_sent *end,
+                            const struct uplink_key *key)
 {
     int64_t n = 0;
     for (size_t i = 0; i < run->count; i++) {
-        n += run->sent[i].seq <= end->seq &&
-             memcmp(run->sent[i].chain, end->chain, WIRE_ID_BYTES) == 0;
+        const struct uplink_sent *s = &run->sent[i];
+        if (s->seq > end->seq || memcmp(s->chain, end->chain, WIRE_ID_BYTES) != 0) {
+            continue;
+        }
+        if (!may_speak(key, s)) {
+            return -1;
+        }
+        n++;
     }
     return n;
 }
 
 /* All of the run that the last receipt stands for; ST_NOT_FOUND: nothing but its own batch. */
-static enum st settle_prefix(struct uplink_run *run, struct wire_span receipt, struct store *store,
-                             uint32_t uplink, void (*acked)(void *ctx, const struct uplink_sent *s),
-                             void *ctx, struct err *e)
+static enum st settle_prefix(struct uplink_run *run, const struct uplink_key *key,
+                             struct wire_span receipt, struct store *store, uint32_t uplink,
+                             void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
+                             struct err *e)
 {
     const struct uplink_sent *end = prefix_end(run, &run->sent[run->count - 1]);
-    if (!end) {
+    int64_t n = end ? count_prefix(run, end, key) : -1;
+    if (n < 0) {
         return ST_NOT_FOUND;
     }
-    enum st st = store ? store_ack_run(store, uplink, end->chain, end->seq, count_prefix(run, end),
-                                       receipt, e)
-                       : ST_OK;
+    enum st st = store ? store_ack_run(store, uplink, end->chain, end->seq, n, receipt, e) : ST_OK;
     if (st == ST_OK) {
         drop_prefix(run, *end, acked, ctx);
     }
@@ -144,15 +159,21 @@ enum st uplink_run_settle(struct uplink_run *run, const struct uplink_key *keys,
     enum st worst = ST_OK;
     while (run->count > 0) {
         struct uplink_sent last = run->sent[run->count - 1];
-        if (!is_signed(run, &last, keys, nkeys)) {
+        size_t key;
+        enum st st = signer(run, &last, keys, nkeys, &key, e);
+        if (st == ST_CORRUPT) {
             run->count--;
-            worst = err_set(e, ST_CORRUPT,
-                            "a receipt is not signed by the city: see receipt_keys, and who "
-                            "answers at url");
+            worst =
+                err_set(e, ST_CORRUPT,
+                        "a receipt is not signed by the city: see receipt_keys, and who answers "
+                        "at url; a key that it has replaced no longer counts");
             continue;
         }
+        if (st != ST_OK) {
+            return st;
+        }
         struct wire_span receipt = {run->bytes.p + last.at, last.n};
-        enum st st = settle_prefix(run, receipt, store, uplink, acked, ctx, e);
+        st = settle_prefix(run, &keys[key], receipt, store, uplink, acked, ctx, e);
         if (st != ST_OK && st != ST_NOT_FOUND) {
             return st;
         }

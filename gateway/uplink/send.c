@@ -28,6 +28,7 @@ static void acknowledged(void *ctx, const struct uplink_sent *s)
                 "uplink %s: batch %s acknowledged, %llu readings", u->id, name,
                 (unsigned long long)s->readings);
     (void)pthread_mutex_lock(&u->lock);
+    u->status.unproven = false;
     u->status.acknowledged++;
     (void)pthread_mutex_unlock(&u->lock);
 }
@@ -46,7 +47,12 @@ static void settle(struct uplink *u)
     }
     if (st != ST_OK && st != ST_STOPPED) {
         u->failures++;
-        (st == ST_CORRUPT ? uplink_set_fault : uplink_set_store_fault)(u, e.text);
+        if (st == ST_CORRUPT) {
+            uplink_set_unproven(u, true); /* until one verifies: batches are taken meanwhile */
+            uplink_set_fault_as(u, "receipt_key", e.text);
+        } else {
+            uplink_set_store_fault(u, e.text);
+        }
     }
 }
 
@@ -105,6 +111,12 @@ static void accepted(struct uplink *u, const struct store_batch *b)
         return;
     }
     u->failures = 0;
+    struct wire_receipt r;
+    struct wire_cose cose;
+    if (u->reply.status == 201 && /* one that is given again says when it was first */
+        wire_receipt_open(&r, &cose, u->reply.body.p, u->reply.body.n, NULL) == ST_OK) {
+        uplink_set_clock_off(u, &r);
+    }
     uplink_head_heard(u, &u->run.sent[u->run.count - 1]);
     if (b->kind == WIRE_DATA && b->id > u->live_id) {
         u->live_id = b->id;
@@ -141,7 +153,7 @@ static void judge(struct uplink *u, const struct store_batch *b)
     u->failures++;
     (void)snprintf(text, sizeof(text), "answer %d%s%s: %s", u->reply.status, v.code[0] ? " " : "",
                    v.code, v.advice);
-    uplink_set_fault(u, text);
+    uplink_set_fault_as(u, v.why, text);
 }
 
 static void send_one(struct uplink *u, const struct store_batch *b, bool backfill)
@@ -247,6 +259,9 @@ static void step(struct uplink *u)
     }
     if (take_carried(u) && u->run.count == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
         uplink_set_store_good(u);
+        if (st == ST_NOT_FOUND && spend == UPLINK_SPEND_ALL && u->nheld == 0 && u->again_id == 0) {
+            uplink_set_settled(u);
+        }
     }
     if (u->failures > before) {
         pause_for(u, uplink_backoff_ms(u->failures, uplink_draw(u), u->reply.retry_after_s));
@@ -298,6 +313,7 @@ void uplink_main(void *uplink_job)
     u->failures = 0;
     while (!thr_stop_wait(job->stop, 0)) {
         uplink_renew_step(u);
+        uplink_page_step(u);
         if (uplink_trust_step(u, &e) == ST_OK && (u->client || open_thread(u, &e) == ST_OK)) {
             step(u);
         } else {

@@ -90,6 +90,7 @@ enum st uplinks_hand_over(const struct uplinks *u, size_t i, const char *store_p
     int folder = -1;
     enum st st = drop_open(store_path, UPLINK_SPOOL, 0755, folder_path, &folder, e);
     if (st == ST_OK) {
+        drop_clean(folder);
         st = hand_over(folder, folder_path, path, uplinks_id(u, i), name, size, e);
     }
     if (folder >= 0) {

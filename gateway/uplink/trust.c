@@ -43,14 +43,23 @@ void uplink_trust_forget(struct uplink_trust *t)
 
 /* ---- one notice ------------------------------------------------------------------------------ */
 
-/* Which of our keys has signed it; nkeys: none. */
-static size_t signer_of(const struct uplink_trust *t, const struct wire_cose *cose)
+enum st uplink_signer_of(const struct wire_cose *cose, const struct uplink_key *keys, size_t nkeys,
+                         int64_t at_ms, size_t *i, struct err *e)
 {
-    size_t i = 0;
-    while (i < t->nkeys && wire_cose_verify(cose, t->keys[i].pub, NULL) != ST_OK) {
-        i++;
+    for (*i = 0; *i < nkeys; (*i)++) {
+        enum st st = uplink_key_counts(&keys[*i], at_ms)
+                         ? wire_cose_verify(cose, keys[*i].pub, NULL)
+                         : ST_CORRUPT;
+        if (st == ST_MEMORY) {
+            return err_set(e, st,
+                           "no memory to check a signature of the city: it is checked again; see "
+                           "what takes the memory of this machine");
+        }
+        if (st == ST_OK) {
+            return ST_OK;
+        }
     }
-    return i;
+    return ST_CORRUPT;
 }
 
 static bool has_kid(const struct uplink_trust *t, const uint8_t kid[WIRE_ID_BYTES])
@@ -115,7 +124,9 @@ static enum st check(const struct uplink_trust *t, const struct wire_notice *x,
 {
     char hex[WIRE_ID_TEXT];
     wire_hex(x->kid, WIRE_ID_BYTES, hex);
-    *signer = signer_of(t, cose);
+    if (uplink_signer_of(cose, t->keys, t->nkeys, INT64_MIN, signer, e) == ST_MEMORY) {
+        return ST_MEMORY;
+    }
     if (t->n > 0 && (x->n != t->n + 1 || memcmp(x->prev, t->last, sizeof(t->last)) != 0)) {
         return err_set(e, ST_CORRUPT,
                        "notice %" PRIu64 " does not follow notice %" PRIu64

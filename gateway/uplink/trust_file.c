@@ -54,9 +54,14 @@ static enum st locked(struct uplink_trust *t, const char *store_path, const char
     if (took->fresh == 0) {
         return st;
     }
-    enum st kept =
-        wire_file_put(path, t->notices.p, t->notices.n, 0644, true, st == ST_OK ? e : NULL);
-    return st == ST_OK ? kept : st;
+    struct err why = {.text = ""};
+    enum st kept = wire_file_put(path, t->notices.p, t->notices.n, 0644, true, &why);
+    if (kept != ST_OK) { /* what a restart would not know does not count now, and is asked again */
+        took->fresh = 0;
+        (void)!uplink_trust_load(t, store_path, id, NULL);
+        return err_set(e, kept, "%s", why.text);
+    }
+    return st;
 }
 
 enum st uplink_trust_keep(struct uplink_trust *t, const char *store_path, const char *id,

@@ -17,6 +17,10 @@ struct uplink_key {
 };
 /* A head that was asked for, or a receipt that was made, at that time. */
 bool uplink_key_counts(const struct uplink_key *k, int64_t at_ms);
+/* Which of the keys that count at that time signed it (*i). ST_CORRUPT: none of them; ST_MEMORY: it
+ * is not known, for memory was short: try again. e is set by ST_MEMORY alone. */
+enum st uplink_signer_of(const struct wire_cose *cose, const struct uplink_key *keys, size_t nkeys,
+                         int64_t at_ms, size_t *i, struct err *e) ST_MUST_CHECK;
 
 struct uplink_ca {
     uint64_t notice; /* that named it */

@@ -17,17 +17,6 @@ int64_t uplink_trust_now(const struct clk *clk)
     return now.grade == CLK_UNKNOWN ? INT64_MIN : now.utc_ms;
 }
 
-static void event(struct uplink *u, enum store_severity severity, const char *what,
-                  const char *text)
-{
-    store_event(u->job->store, severity, what, u->id, "%s", text);
-    if (severity == STORE_INFO) {
-        log_info("uplink %s: %s", u->id, text);
-    } else {
-        log_warn("uplink %s: %s", u->id, text);
-    }
-}
-
 static void set_status(struct uplink *u, const char *text)
 {
     (void)pthread_mutex_lock(&u->lock);
@@ -44,6 +33,7 @@ static enum st use(struct uplink *u, int64_t now_ms, struct err *e)
     struct uplink_trusting *t = &u->t;
     ERR_TRY(uplink_trust_ca(&t->trust, store_path(u->job->store), u->id, u->ca, now_ms, t->ca,
                             sizeof(t->ca), e));
+    t->at_ms = now_ms;
     t->ends_ms = uplink_trust_next_end(&t->trust, now_ms);
     t->reopen = t->reopen || t->trust.ncas > 0; /* the next connection is under the CAs of now */
     return ST_OK;
@@ -60,7 +50,7 @@ static void tell_new(struct uplink *u, uint64_t before)
                    "the city's keys have changed: notice %" PRIu64 " counts, and what it replaces "
                    "until %s",
                    t->trust.n, t->ends_ms == INT64_MAX ? "now" : clk_text(t->ends_ms, until));
-    event(u, STORE_INFO, "trust.changed", text);
+    uplink_event(u, STORE_INFO, "trust.changed", text);
 }
 
 static bool is_other_file(struct uplink_trusting *t, const char *path)
@@ -87,8 +77,12 @@ static enum st read_again(struct uplink *u, int64_t now_ms, struct err *e)
     uint64_t before = t->trust.n;
     bool first = !t->looked;
     enum st st = uplink_trust_load(&t->trust, store_path(u->job->store), u->id, &why);
+    t->looked = false; /* until all of it is done: else the next step tries again */
+    if (st != ST_OK && st != ST_BAD && st != ST_CORRUPT) {
+        return err_set(e, st, "%s", why.text); /* of this machine: it says nothing of the file */
+    }
     if (st != ST_OK) {
-        event(u, STORE_ERROR, "trust.bad", why.text);
+        uplink_event(u, STORE_ERROR, "trust.bad", why.text);
     }
     ERR_TRY(use(u, now_ms, e));
     t->looked = true;
@@ -120,6 +114,10 @@ enum st uplink_trust_step(struct uplink *u, struct err *e)
     if (is_other_file(t, path)) {
         return read_again(u, now_ms, e);
     }
+    if (now_ms < t->at_ms) { /* the clock was ahead: what it had ended counts again */
+        set_status(u, use(u, now_ms, e) == ST_OK ? "" : e->text);
+        return ST_OK;
+    }
     if (now_ms < t->ends_ms) {
         return ST_OK;
     }
@@ -127,8 +125,12 @@ enum st uplink_trust_step(struct uplink *u, struct err *e)
                    "a key or CA of the city that was replaced has ended at %s: nothing under it is "
                    "taken any more",
                    clk_text(t->ends_ms, at));
-    ERR_TRY(use(u, now_ms, e));
-    event(u, STORE_INFO, "trust.ended", text);
+    if (use(u, now_ms, e) !=
+        ST_OK) { /* a CA that ended is in the file still: rather that than nothing */
+        set_status(u, e->text);
+        return ST_OK; /* what waits goes out, and may make room for it */
+    }
+    uplink_event(u, STORE_INFO, "trust.ended", text);
     set_status(u, "");
     return ST_OK;
 }
@@ -138,11 +140,7 @@ enum st uplink_trust_step(struct uplink *u, struct err *e)
 static enum st fetch(struct uplink *u, struct http_reply *r, struct err *e)
 {
     char url[UPLINK_URL_BYTES];
-    size_t base = strlen(u->url);
-    while (base > 0 && u->url[base - 1] == '/') {
-        base--;
-    }
-    (void)snprintf(url, sizeof(url), "%.*s/v1/trust", (int)base, u->url);
+    ERR_TRY(uplink_url_put(url, u->url, e, "/v1/trust"));
     const struct http_call call = {.method = "GET", .url = url, .max_answer = NOTICES_MAX_BYTES};
     enum st st = http_client_do(u->client, &call, u->job->stop->fd, r, e);
     uplink_count(u, false);
@@ -157,7 +155,7 @@ static void refused(struct uplink *u, const char *text)
     set_status(u, text);
     if (!u->t.told) {
         u->t.told = true;
-        event(u, STORE_WARNING, "trust.refused", text);
+        uplink_event(u, STORE_WARNING, "trust.refused", text);
     }
 }
 
@@ -177,6 +175,8 @@ static bool ask(struct uplink *u, bool *answered)
     if (st == ST_OK) {
         st = uplink_trust_keep(&t->trust, store_path(u->job->store), u->id, r.body.p, r.body.n,
                                &how, &took, &e);
+        *answered = st == ST_OK || st == ST_REFUSED || st == ST_BAD || st == ST_CORRUPT ||
+                    st == ST_UNSUPPORTED;
         if (st != ST_OK && st != ST_STOPPED) {
             refused(u, e.text);
         }

@@ -62,14 +62,10 @@ const struct cfg_table uplink_table = {sizeof(struct uplink_cfg), fields};
 
 static bool check_entry(const struct uplink_cfg *u, struct cfg *c)
 {
-    bool good = true;
-    if (strncmp(u->url, "https://", 8) != 0 || strpbrk(u->url, " ?#@") || !u->url[8]) {
-        cfg_complain(c, &u->url,
-                     "url: must be https://HOST[:PORT][/PATH], such as https://city.example:8443");
-        good = false;
-    } else if (strlen(u->url) > UPLINK_URL_BYTES / 2) {
-        cfg_complain(c, &u->url, "url: is longer than %d bytes", UPLINK_URL_BYTES / 2);
-        good = false;
+    struct err e = {.text = ""};
+    bool good = uplink_url_check(u->url, &e) == ST_OK;
+    if (!good) {
+        cfg_complain(c, &u->url, "%s", e.text);
     }
     if (access(u->ca, R_OK) != 0) {
         cfg_complain(c, &u->ca, "ca: %s cannot be read: copy the city's CA certificate there",
@@ -163,6 +159,7 @@ enum st uplinks_beside(struct uplinks *us, const char *seal_key, struct err *e)
 enum st uplinks_declare(struct uplinks *us, struct store *s, struct err *e)
 {
     enum st st = ST_OK;
+    drop_clean_at(store_path(s), UPLINK_SPOOL);
     for (size_t i = 0; i < us->n && st == ST_OK; i++) {
         struct uplink *u = &us->v[i];
         st = store_add_uplink(s, u->id, u->required, &u->index, e);

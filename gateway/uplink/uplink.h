@@ -10,6 +10,9 @@
 
 extern const struct cfg_table uplink_table; /* of one entry of the map `uplinks` */
 
+/* ST_BAD, and what is wrong with the url of a city, in words that hold nothing of it. */
+enum st uplink_url_check(const char *url, struct err *e) ST_MUST_CHECK;
+
 struct uplinks;
 /* cfg: the filled map. Loads receipt keys, checks files and URLs; mistakes go to c. */
 enum st uplinks_open(struct uplinks **out, const struct cfg_items *cfg, const char *gateway,
@@ -26,7 +29,11 @@ const char *uplinks_identity(const struct uplinks *u, size_t i);
 /* What the page shows of an uplink. Any thread. */
 struct uplink_status {
     bool online, required;
-    char text[200];     /* last fault and what to do; "" when all is well */
+    char text[200];  /* last fault and what to do; "" when all is well */
+    const char *why; /* what it is about: a code of gateway/web/advice.def; NULL when all is well */
+    bool unproven;   /* the latest receipts are of no key that counts */
+    int64_t
+        clock_off_ms;   /* how far the city's clock is ahead of the one here, where that is much */
     int64_t last_ok_ms; /* UTC; 0: never since start */
     uint64_t sent, acknowledged, bytes;
     uint64_t wire_bytes;  /* since start: both ways, TLS and heads of packets */

@@ -38,6 +38,7 @@ struct uplink_verdict {
     enum uplink_action action;
     char code[UPLINK_CODE_BYTES]; /* the city's problem code, or "" */
     const char *advice;           /* for the technician: what it means and what to do */
+    const char *why;              /* the code of gateway/web/advice.def that it comes to */
 };
 /* Only a problem document about our hash may refuse; everything that is not understood is tried
  * again. The caller has had the answer over verified TLS. */
@@ -65,11 +66,12 @@ enum uplink_spend {
     UPLINK_SPEND_NOTHING, /* it is used up */
 };
 struct uplink_budget {
-    int64_t limit;          /* bytes a month; 0: none */
-    int64_t month;          /* as uplink_month_of; 0: the date was never known */
-    int64_t used, undated;  /* in that month; while the date was not known */
-    enum uplink_spend told; /* by an event in this month */
-    int64_t unsaved;        /* bytes that the store does not know of */
+    int64_t limit;                 /* bytes a month; 0: none */
+    int64_t month;                 /* as uplink_month_of; 0: the date was never known */
+    int64_t used, undated;         /* in that month; while the date was not known */
+    int64_t last_month, last_used; /* of the one before the clock came into this: it may go back */
+    enum uplink_spend told;        /* by an event in this month */
+    int64_t unsaved;               /* bytes that the store does not know of */
     struct mono saved_at;
 };
 /* Calendar months of Viet Nam, counted: year * 12 + month - 1. And where one begins, in UTC. */
@@ -109,6 +111,7 @@ struct uplink_sent {
     int64_t id;
     uint8_t chain[WIRE_ID_BYTES];
     uint64_t seq, readings;
+    int64_t to_ms; /* the end of its window */
     uint8_t hash[WIRE_HASH_BYTES];
     uint64_t through_seq;
     uint8_t through_hash[WIRE_HASH_BYTES];
@@ -129,8 +132,10 @@ enum st uplink_run_add(struct uplink_run *run, const char *gw, const struct stor
 bool uplink_run_stranger(const struct uplink_run *run, const struct uplink_key *keys, size_t nkeys);
 /* Verifies the last receipt and acknowledges what its signature covers, until the run is empty
  * (store NULL: all but the acknowledging).
+ * A key that the city has replaced speaks of nothing that was received, or sealed, behind its end.
  * A receipt that does not verify is dropped, and its batch will be sent again: ST_CORRUPT. Other
- * failures leave the rest of the run. acked() is told each batch that is durably acknowledged. */
+ * failures, among them no memory to verify it, leave the rest of the run. acked() is told each
+ * batch that is durably acknowledged. */
 enum st uplink_run_settle(struct uplink_run *run, const struct uplink_key *keys, size_t nkeys,
                           struct store *store, uint32_t uplink,
                           void (*acked)(void *ctx, const struct uplink_sent *s), void *ctx,
@@ -175,6 +180,15 @@ void uplink_again_all(struct store *s);
  * day of 5-minute windows in 10 minutes, 60 days in 10 hours. */
 #define UPLINK_AGAIN_MS 2000
 
+/* ---- addresses (url.c) ---- */
+
+#define UPLINK_URL_BYTES 512
+/* How long it is without slashes at its end. */
+size_t uplink_url_base(const char *url);
+/* That, and the path behind it; ST_BAD: too long. */
+enum st uplink_url_put(char out[UPLINK_URL_BYTES], const char *url, struct err *e, const char *fmt,
+                       ...) __attribute__((format(printf, 4, 5))) ST_MUST_CHECK;
+
 #define UPLINK_CONNECT_MS 10000
 #define UPLINK_CALL_MS 60000
 #define UPLINK_SLOWEST 4 /* bytes a ms of a batch's upload, on top: 1 MiB has five minutes */
@@ -200,14 +214,14 @@ struct uplink_head_call {
 enum st uplink_head_ask(const struct uplink_head_call *c, struct store *s, uint32_t uplink,
                         struct store_lacks *lacks, uint64_t *trust, struct http_reply *reply,
                         struct err *e) ST_MUST_CHECK;
-/* ST_OK when it answers this question and one of the keys that count then signed it. */
+/* ST_OK when it answers this question and one of the keys that count then signed it; ST_CORRUPT;
+ * ST_MEMORY: it is not known. */
 enum st uplink_head_check(const struct wire_head *h, const struct wire_cose *cose, const char *gw,
                           const char *nonce, const struct uplink_key *keys, size_t nkeys,
                           int64_t now_ms, struct err *e) ST_MUST_CHECK;
 
 /* ---- feeds (format/<name>.c) ---- */
 
-#define UPLINK_URL_BYTES 512
 /* PUTs the stored bytes of a batch. The result is http_client_do's. */
 enum st uplink_city_put(struct http_client *c, const char *url, const char *gw,
                         const struct store_batch *b, bool backfill, int stop_fd,
@@ -237,6 +251,14 @@ struct uplink_identity {
     unsigned failures;
 };
 
+/* What the page asks the city's CA for (page.c). */
+struct uplink_page {
+    struct timespec mtime; /* of the request that was tried last */
+    struct mono due, look;
+    unsigned failures;
+    char said[200]; /* why not, as told */
+};
+
 /* The configuration that the city is to keep (deposit.c). */
 struct uplink_deposit {
     struct uplink_city_config city;
@@ -257,6 +279,7 @@ struct uplink_trusting {
     char ca[DROP_PATH_BYTES + 128]; /* the PEM file for TLS now */
     bool reopen;                    /* connections under other CAs than these are to end */
     struct mono next_look, next_ask;
+    int64_t at_ms;   /* UTC: the time by which the CAs were chosen */
     int64_t ends_ms; /* UTC: when something of it ends */
     uint64_t heard;  /* the last notice that a head told of and that was asked for */
     bool told;       /* an event says why a notice is refused */
@@ -287,6 +310,7 @@ struct uplink {
         uint8_t chain[WIRE_ID_BYTES];   /* of the last receipt … */
         uint64_t through;               /* … and its `through` */
         uint8_t keyless[WIRE_ID_BYTES]; /* the last chain whose key the city did not take */
+        bool good;                      /* a signed one has come behind the last fault */
     } head;
     int64_t again_id; /* up to this id what is unsent is sent again, at its pace; 0: nothing */
     struct mono again_due;
@@ -298,8 +322,9 @@ struct uplink {
     unsigned failures;
     uint64_t random;
     struct log_limit acked_limit;
-    bool of_store; /* status.text tells of the store */
+    bool of_store; /* status.text tells of what fails here */
     struct uplink_identity identity;
+    struct uplink_page page;
     struct uplink_deposit deposit;
 };
 /* deposit.c: the head has said what the city keeps; and: no batch waits, so the configuration may
@@ -312,6 +337,10 @@ uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
 /* Reads the certificate again when its file has changed, renews it when it is time, and says when
  * it ends; at most once a second. The client is closed (NULL) when another is to be shown. */
 void uplink_renew_step(struct uplink *u);
+/* Takes what the page asks for to the city, with the certificate of enrolment, and leaves the
+ * answer. A refusal is an event, once in its words; it is tried again after a minute, up to six
+ * hours. */
+void uplink_page_step(struct uplink *u);
 /* What to show: NULL without one, or when it has ended, for batches go without it. */
 const char *uplink_client_cert(const struct uplink *u);
 
@@ -326,12 +355,22 @@ void uplink_trust_heard(struct uplink *u, uint64_t n);
 /* Now, for what ends; INT64_MIN: the date is not known. */
 int64_t uplink_trust_now(const struct clk *clk);
 
-/* status.c: what fails on the way to the city and back; what fails here, in the store, which is
- * over when the store works again, batch or no batch; and what went well. */
+/* status.c: what fails on the way to the city and back; what fails here, in the store or for want
+ * of memory, which is over when that works again, batch or no batch; and what went well. */
 void uplink_set_fault(struct uplink *u, const char *text);
+/* why: a code of gateway/web/advice.def; that of uplink_set_fault is city_trouble. */
+void uplink_set_fault_as(struct uplink *u, const char *why, const char *text);
+/* Whether the latest receipts verify; what a new one says of the clock here. */
+void uplink_set_unproven(struct uplink *u, bool is);
+void uplink_set_clock_off(struct uplink *u, const struct wire_receipt *r);
 void uplink_set_store_fault(struct uplink *u, const char *text);
 void uplink_set_store_good(struct uplink *u);
+/* Nothing waits: a fault is over when a signed head has come behind it. */
+void uplink_set_settled(struct uplink *u);
 void uplink_set_good(struct uplink *u);
+/* An event about this uplink, in the log, too. */
+void uplink_event(struct uplink *u, enum store_severity severity, const char *what,
+                  const char *text);
 /* Nothing may go out, for this reason; NULL: it may. No event of its own. */
 void uplink_set_stopped(struct uplink *u, const char *text);
 /* http_client_do gave st: without an answer. */

@@ -186,8 +186,11 @@ const ENTRIES = {
   maintain: [isTarget, isMs, (v) => v === null || isMs(v), (v) => ['calibration', 'swap', 'meter'].includes(v), (v) => v instanceof Map2],
   key: [(v) => isBytes(v, 91) && hex(v.subarray(0, 27)) === SPKI],
   config: [(v) => isBytes(v, 32), isMs, isText],
+  setup: [isMs, isText, isText],
   digest: RUN,
   rest: [(v) => isBytes(v, 8), ...RUN],
+  entered: [isSeries, isMs, anything, isText, (v) => v === null || isText(v)],
+  change: [isMs, isText, (v) => v === null || isTarget(v) || (typeof v === 'string' && ID.test(v)), isText, isText],
 };
 
 function readEntry(x) {

@@ -1,7 +1,4 @@
 /* The city's own protocol: PUT the sealed bytes as they are, get a signed receipt. */
-#include <stdio.h>
-#include <string.h>
-
 #include "gateway/uplink/uplink_int.h"
 
 enum st uplink_city_put(struct http_client *c, const char *url, const char *gw,
@@ -13,16 +10,9 @@ enum st uplink_city_put(struct http_client *c, const char *url, const char *gw,
     static const char *const live[] = {type, encoding, NULL};
     static const char *const late[] = {type, encoding, "Fieldpost-Backfill: 1", NULL};
     char chain[WIRE_ID_TEXT], full[UPLINK_URL_BYTES];
-    size_t base = strlen(url);
-    while (base > 0 && url[base - 1] == '/') {
-        base--;
-    }
     wire_hex(b->chain, WIRE_ID_BYTES, chain);
-    int n = snprintf(full, sizeof(full), "%.*s/v1/gateways/%s/batches/%s/%llu", (int)base, url, gw,
-                     chain, (unsigned long long)b->seq);
-    if (n < 0 || (size_t)n >= sizeof(full)) {
-        return err_set(e, ST_BAD, "%s: the address is too long", url);
-    }
+    ERR_TRY(uplink_url_put(full, url, e, "/v1/gateways/%s/batches/%s/%llu", gw, chain,
+                           (unsigned long long)b->seq));
     const struct http_call call = {.method = "PUT",
                                    .url = full,
                                    .body = b->packed.p,

@@ -56,6 +56,19 @@ static void a_receipt_acknowledges_the_prefix_without_a_hole(void **state)
     assert_int_equal(h.chains[0].missing[0][1], 3);
     assert_int_equal(h.chains[0].nbroken, 0);
     wire_head_done(&h);
+    /* so does a database of before, once it is brought up */
+    city_close(s->city);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(s->cfg.db, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE run; PRAGMA user_version = 11", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    site_run(s);
+    h = head_of(s, 1);
+    assert_int_equal(h.chains[0].nmissing, 1);
+    assert_int_equal(h.chains[0].missing[0][0], 3);
+    assert_int_equal(h.chains[0].missing[0][1], 3);
+    wire_head_done(&h);
     assert_int_equal(site_put(s, &b[3]), 201);
     struct wire_receipt r = site_receipt(s);
     assert_int_equal(r.through_seq, 5);

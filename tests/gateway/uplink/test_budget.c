@@ -92,10 +92,31 @@ what_is_sent_without_a_date_counts_at_once_and_for_the_month_that_turns_out(void
     assert_int_equal(b.used, 2 * MB);
 }
 
+static void a_clock_that_jumps_over_the_end_of_a_month_and_back_begins_nothing_anew(void **state)
+{
+    struct uplink_budget b = {.limit = 10 * MB}, back = {.limit = 10 * MB};
+    struct clk_time now = known("2026-11-30T10:00:00Z"), ahead = known("2026-12-01T10:00:00Z");
+    char text[128];
+    (void)state;
+    uplink_budget_add(&b, now, 10 * MB);
+    assert_int_equal(uplink_budget_spend(&b, now), UPLINK_SPEND_NOTHING);
+    assert_int_equal(uplink_budget_spend(&b, ahead), UPLINK_SPEND_ALL);
+    uplink_budget_add(&b, ahead, 3 * MB);
+    uplink_budget_text(&b, text, sizeof text); /* over a restart, too */
+    assert_true(uplink_budget_parse(&back, text));
+    assert_int_equal(uplink_budget_spend(&back, now), UPLINK_SPEND_NOTHING);
+    assert_int_equal(back.used, 10 * MB);
+    assert_int_equal(uplink_budget_spend(&back, ahead), UPLINK_SPEND_ALL);
+    assert_int_equal(back.used, 3 * MB);
+    assert_true(uplink_budget_parse(&back, "24322 5 7 1")); /* as a store from before has it */
+    assert_int_equal(back.last_used, 0);
+}
+
 static void the_count_is_kept_as_text_and_damaged_text_is_refused(void **state)
 {
-    static const char *const bad[] = {"",        "1 2 3",    "1 -2 3 0", "1 2 -3 0",
-                                      "1 2 3 3", "1 2 3 -1", "x 2 3 0"};
+    static const char *const bad[] = {
+        "",         "1 2 3",   "1 -2 3 0",  "1 2 -3 0",     "1 2 3 3",
+        "1 2 3 -1", "x 2 3 0", "1 2 3 0 4", "1 2 3 0 4 -5", "1 2 3 0 4 5 6"};
     struct uplink_budget b = {.month = 24322, .used = 5, .undated = 7, .told = UPLINK_SPEND_NEWEST};
     struct uplink_budget back = {.limit = 9};
     char text[128];
@@ -203,6 +224,7 @@ int main(void)
         cmocka_unit_test(at_80_and_100_percent_less_goes_out_until_the_next_month),
         cmocka_unit_test(
             what_is_sent_without_a_date_counts_at_once_and_for_the_month_that_turns_out),
+        cmocka_unit_test(a_clock_that_jumps_over_the_end_of_a_month_and_back_begins_nothing_anew),
         cmocka_unit_test(the_count_is_kept_as_text_and_damaged_text_is_refused),
         cmocka_unit_test(modems_cost_and_cable_and_wifi_do_not),
     };

@@ -160,6 +160,49 @@ static void without_a_date_nothing_ends_and_too_late_needs_a_file(void **state)
     rig_close(&r);
 }
 
+/* A CA that ended by a clock that was months ahead is the city's still. */
+static void a_clock_that_was_ahead_ends_nothing_for_good(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct wire_certs ca = {.n = 0};
+    struct buf pem;
+    char cert[200], key[200];
+    begin(&r);
+    (void)snprintf(cert, sizeof(cert), "%s/next-ca.pem", r.city.dir);
+    (void)snprintf(key, sizeof(key), "%s/next-ca.key", r.city.dir);
+    buf_init(&pem, 65536);
+    assert_true(cert_make(cert, key));
+    assert_int_equal(wire_file_get(cert, &pem, NULL), ST_OK);
+    assert_int_equal(wire_certs_pem(&ca, pem.p, pem.n, NULL), ST_OK);
+    (void)notice_put(&r.city.notices, 1, NO_CA, r.city.sign, NULL, ca.v[0], T0 - A_DAY_MS);
+    r.city.trust = 1;
+    rig_go(&r);
+    until_acked(&r, 1); /* under the one that the city shows */
+    for (int i = 0; status_of(&r).trust_n < 1; i++) {
+        assert_true(i < STEPS_MAX);
+        rig_step(&r);
+    }
+    atomic_store(&r.utc_ms, T0 + 90 * A_DAY_MS);
+    for (int i = 0; status_of(&r).text[0] == '\0'; i++) { /* the open connection may end first */
+        assert_true(i < STEPS_MAX);
+        seal_one(&r, WIRE_DATA);
+        rig_step(&r);
+        atomic_fetch_add(&r.mono_ms, 1000);
+    }
+    for (int i = 0; i < 100; i++) { /* what had been accepted settles */
+        rig_step(&r);
+    }
+    uint64_t acked = status_of(&r).acknowledged;
+    seal_one(&r, WIRE_DATA);
+    atomic_store(&r.utc_ms, T0 + 60000);
+    until_acked(&r, acked + 1);
+    rig_stop(&r);
+    wire_certs_done(&ca);
+    buf_done(&pem);
+    rig_close(&r);
+}
+
 static void say(const char *text)
 {
     assert_true(text[0] != '\0');
@@ -203,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_head_by_an_unknown_key_has_the_notices_asked_for),
         cmocka_unit_test(after_91_days_the_old_key_acknowledges_nothing),
         cmocka_unit_test(without_a_date_nothing_ends_and_too_late_needs_a_file),
+        cmocka_unit_test(a_clock_that_was_ahead_ends_nothing_for_good),
         cmocka_unit_test(a_file_that_is_put_there_counts_while_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,6 +281,83 @@ static void the_head_is_asked_for_again_when_the_certificate_is_right(void **sta
     rig_close(&r);
 }
 
+/* The line broke behind the last batch, whose receipt never came: nothing is left to be sent, and
+ * what the page said is over. */
+static void a_signed_head_that_has_all_ends_the_fault(void **state)
+{
+    (void)state;
+    struct rig r;
+    char cert[160], key[160], good[160];
+    rig_open(&r, 2);
+    know_two(&r);
+    r.city.head_key = r.city.sign;
+    (void)snprintf(cert, sizeof(cert), "%s/other.pem", r.city.dir);
+    (void)snprintf(key, sizeof(key), "%s/other-tls.key", r.city.dir);
+    (void)snprintf(good, sizeof(good), "%s/good.pem", r.city.dir);
+    assert_true(cert_make(cert, key));
+    assert_int_equal(rename(r.city.cert, good), 0);
+    assert_int_equal(rename(cert, r.city.cert), 0);
+    rig_go(&r);
+    for (int i = 0; !status_of(&r).text[0]; i++) {
+        assert_true(i < STEPS_MAX);
+        rig_step(&r);
+    }
+    assert_int_equal(rename(good, r.city.cert), 0);
+    for (int i = 0; status_of(&r).text[0]; i++) {
+        if (i == STEPS_MAX) {
+            fail_msg("it still says: %s", status_of(&r).text);
+        }
+        rig_step(&r);
+    }
+    rig_stop(&r);
+    assert_int_equal(city_seen(&r.city), 0);
+    assert_unsent(&r, NULL, 0);
+    rig_close(&r);
+}
+
+static void all_are_too_large(struct city *c, uint64_t seq, const uint8_t *hash, unsigned again,
+                              struct http_answer *a)
+{
+    (void)c;
+    (void)seq;
+    (void)again;
+    problem(a, 413, "too_large", hash);
+}
+
+static bool is_online(void *ctx, const struct store_event *v)
+{
+    *(int *)ctx += strcmp(v->code, "uplink.online") == 0;
+    return true;
+}
+
+static void a_signed_head_does_not_end_the_fault_of_a_batch(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct err e = {0};
+    struct store_reader *reader = NULL;
+    int told = 0;
+    rig_open(&r, 3); /* the head has two of them */
+    know_two(&r);
+    r.city.head_key = r.city.sign;
+    r.city.answer = all_are_too_large;
+    rig_go(&r);
+    for (int i = 0; !strstr(status_of(&r).text, "too_large"); i++) {
+        assert_true(i < STEPS_MAX);
+        rig_step(&r);
+    }
+    atomic_fetch_add(&r.mono_ms, UPLINK_HEAD_EVERY_MS * 2);
+    rig_until_seen(&r, 2); /* the second head was in between */
+    rig_stop(&r);
+    assert_true(r.city.heads >= 2);
+    ok(store_reader_open(&reader, r.db, &e), &e);
+    ok(store_each_event(reader, 0, 100, is_online, &told, &e), &e);
+    store_reader_close(reader);
+    assert_int_equal(told, 0);
+    ASSERT_UNSENT(&r, 3);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +373,8 @@ int main(void)
         cmocka_unit_test(what_the_signed_head_holds_is_not_sent_again),
         cmocka_unit_test(a_head_that_another_key_signed_changes_nothing),
         cmocka_unit_test(the_head_is_asked_for_again_when_the_certificate_is_right),
+        cmocka_unit_test(a_signed_head_that_has_all_ends_the_fault),
+        cmocka_unit_test(a_signed_head_does_not_end_the_fault_of_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,13 @@
 /* Whom an uplink trusts: the administrator's files and the city's notices, one signed by the key
  * that the one before it left; what is forged, replayed, foreign or too late is refused. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -338,17 +340,42 @@ static void what_is_kept_is_there_after_a_restart_and_verified_again(void **stat
     uplink_trust_done(&again);
 }
 
+static void what_cannot_be_written_does_not_count(void **state)
+{
+    (void)state;
+    struct uplink_trust t;
+    struct uplink_trust_took took;
+    struct err e = {.text = ""};
+    const struct uplink_trust_how how = {.now_ms = T0};
+    const struct rlimit none = {0, RLIM_INFINITY}, all_of_it = {RLIM_INFINITY, RLIM_INFINITY};
+    char store[256];
+    (void)snprintf(store, sizeof(store), "%s/full.db", dir);
+    assert_int_equal(wire_file_put(store, "", 0, 0644, true, NULL), ST_OK);
+    BEGIN(&t, A);
+    struct wire_span one = from_to(1, 1);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    enum st st = uplink_trust_keep(&t, store, "city", one.p, one.n, &how, &took, &e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all_of_it), 0);
+    assert_int_equal(st, ST_IO);
+    assert_true(took.fresh == 0 && t.n == 0 && !counts(&t, B, T0));
+    assert_int_equal(uplink_trust_keep(&t, store, "city", one.p, one.n, &how, &took, &e), ST_OK);
+    assert_true(took.fresh == 1 && t.n == 1 && counts(&t, B, T0));
+    uplink_trust_done(&t);
+}
+
 static void count_acked(void *ctx, const struct uplink_sent *s)
 {
     (void)s;
     ++*(unsigned *)ctx;
 }
 
-/* Of batch 1 of this gateway, made at that time; whether a run takes it. */
-static bool receipt_counts(struct uplink_trust *t, int by, int64_t received_ms)
+/* Of batch 1 of this gateway, whose window ended at to_ms, made at that time; whether a run takes
+ * it. */
+static bool receipt_counts_of(struct uplink_trust *t, int by, int64_t to_ms, int64_t received_ms)
 {
     static struct uplink_run run;
-    struct store_batch b = {.id = 1, .seq = 1, .n = 1};
+    struct store_batch b = {.id = 1, .seq = 1, .n = 1, .to_ms = to_ms};
     struct wire_receipt r = {.gw = "gw-1", .seq = 1, .n = 1, .received_ms = received_ms};
     struct buf cose;
     buf_init(&cose, 4096);
@@ -365,6 +392,11 @@ static bool receipt_counts(struct uplink_trust *t, int by, int64_t received_ms)
     assert_int_equal(st == ST_OK, acked == 1);
     assert_true(!stranger || st == ST_CORRUPT);
     return st == ST_OK;
+}
+
+static bool receipt_counts(struct uplink_trust *t, int by, int64_t received_ms)
+{
+    return receipt_counts_of(t, by, received_ms, received_ms);
 }
 
 static void a_receipt_counts_by_the_keys_of_its_time(void **state)
@@ -384,6 +416,63 @@ static void a_receipt_counts_by_the_keys_of_its_time(void **state)
     uplink_trust_done(&t);
 }
 
+static void a_receipt_that_is_dated_back_does_not_count(void **state)
+{
+    (void)state;
+    struct uplink_trust t;
+    struct uplink_trust_took took;
+    struct err e;
+    int64_t end_ms = T0 + 90 * A_DAY_MS;
+    BEGIN(&t, A);
+    assert_int_equal(take(&t, notice[1], T0 + A_DAY_MS, false, &took, &e), ST_OK);
+    /* sealed behind the end of the key that signs, and said to be received before */
+    assert_false(receipt_counts_of(&t, A, end_ms, end_ms - 1));
+    assert_false(receipt_counts_of(&t, A, end_ms + A_DAY_MS, T0));
+    assert_false(receipt_counts_of(&t, A, end_ms - 1, end_ms));
+    assert_true(receipt_counts_of(&t, A, end_ms - 1, end_ms - 1));
+    /* by one that has no end a box's clock may be ahead; and without a clock none has */
+    assert_true(receipt_counts_of(&t, B, end_ms + A_DAY_MS, T0));
+    assert_true(receipt_counts_of(&t, A, INT64_C(268435456000) + end_ms / 1000, end_ms - 1));
+    uplink_trust_done(&t);
+}
+
+/* A receipt for an old batch whose `through` reaches over one that was sealed behind the key's end:
+ * both lie in the file, and only the first counts. */
+static void a_prefix_does_not_reach_over_the_end_of_its_key(void **state)
+{
+    (void)state;
+    static struct uplink_run run;
+    struct uplink_trust t;
+    struct uplink_trust_took took;
+    struct err e;
+    struct buf cose;
+    unsigned acked = 0;
+    int64_t end_ms = T0 + 90 * A_DAY_MS;
+    BEGIN(&t, A);
+    assert_int_equal(take(&t, notice[1], T0 + A_DAY_MS, false, &took, &e), ST_OK);
+    buf_init(&cose, 4096);
+    buf_init(&run.bytes, 8192);
+    run.count = 0;
+    for (uint64_t seq = 2; seq > 0; seq--) {
+        struct store_batch b = {
+            .id = (int64_t)seq, .seq = seq, .n = 1, .to_ms = seq == 2 ? end_ms + 1 : T0};
+        struct wire_receipt r = {
+            .gw = "gw-1", .seq = seq, .n = 1, .received_ms = T0, .through_seq = 2};
+        memset(b.hash, (int)seq, sizeof(b.hash));
+        memset(r.sha256, (int)seq, sizeof(r.sha256));
+        memset(r.through_hash, 2, sizeof(r.through_hash));
+        cose.n = 0;
+        assert_int_equal(wire_receipt_sign(&r, wire_key_signer(key[A]), &cose, NULL), ST_OK);
+        assert_int_equal(uplink_run_add(&run, "gw-1", &b, &cose, (struct mono){0}, NULL), ST_OK);
+    }
+    assert_int_equal(uplink_run_settle(&run, t.keys, t.nkeys, NULL, 0, count_acked, &acked, &e),
+                     ST_CORRUPT);
+    assert_int_equal(acked, 1);
+    buf_done(&cose);
+    buf_done(&run.bytes);
+    uplink_trust_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,7 +483,10 @@ int main(void)
         cmocka_unit_test(forged_foreign_and_replayed_notices_are_refused),
         cmocka_unit_test(a_good_beginning_counts_when_its_end_is_refused),
         cmocka_unit_test(what_is_kept_is_there_after_a_restart_and_verified_again),
+        cmocka_unit_test(what_cannot_be_written_does_not_count),
         cmocka_unit_test(a_receipt_counts_by_the_keys_of_its_time),
+        cmocka_unit_test(a_receipt_that_is_dated_back_does_not_count),
+        cmocka_unit_test(a_prefix_does_not_reach_over_the_end_of_its_key),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }
