@@ -123,7 +123,7 @@ enum st collect_used_tell(const struct collect *k, collect_tell *tell, void *arg
     for (size_t i = 0; st == ST_OK && i < k->ndevices; i++) {
         const struct collect_device *d = &k->devices[i];
         size_t first = 0;
-        while (k->devices[first].profile != d->profile)
+        while (k->devices[first].profile->path != d->profile->path)
             first++;
         if (first == i)
             st = tell_one(d->profile, d->cfg->profile, tell, arg);

@@ -147,3 +147,117 @@ enum collect_fault collect_answer_find(const struct collect_heard *h, uint8_t un
         *over = h->n == h->room;
     return f;
 }
+
+/* ---- what came, for the line doctor --------------------------------------------------------- */
+
+#define GATEWAY_PATH 10 /* exceptions of a converter: it has no line, or no answer on it */
+#define GATEWAY_TARGET 11
+#define STUB_BYTES 2 /* that a line brings where nobody answers */
+
+/* Whole answers to reads, and loose bytes, among what was heard. */
+struct pieces {
+    unsigned own, earlier; /* own: could be to the request; earlier: the unit's, to another one */
+    size_t loose;
+    int unit, stranger; /* of the first one; of the last foreign one; -1: none */
+};
+
+static struct pieces take_apart(const uint8_t *p, size_t n, uint8_t unit, unsigned function,
+                                size_t wanted)
+{
+    struct pieces all = {.unit = -1, .stranger = -1};
+    for (size_t at = 0, size; at<n; at += size> 0 ? size : 1) {
+        unsigned of = n - at > 1 ? p[at + 1] & 0x7fU : 0;
+        size = of >= 1 && of <= 4 ? whole_rtu(p + at, n - at, of) : 0;
+        bool own = size > 0 && p[at] == unit;
+        bool right = own && of == function && (size == wanted || p[at + 1] & 0x80);
+        all.own += right;
+        all.earlier += own && !right;
+        all.loose += size == 0;
+        if (size > 0 && all.unit < 0)
+            all.unit = p[at];
+        if (size > 0 && !own)
+            all.stranger = p[at];
+    }
+    return all;
+}
+
+int collect_answer_within(const uint8_t *p, size_t n)
+{
+    return take_apart(p, n, 0, 0, 0).unit;
+}
+
+/* By its head, wherever it stands: the CRC is wrong, or the end is missing. */
+static enum collect_sign_is damage(const uint8_t *p, size_t n, uint8_t unit,
+                                   const struct collect_request *r, struct collect_sign *s)
+{
+    const uint8_t head[] = {unit, r->function, (uint8_t)data_bytes(r)};
+    const uint8_t refusal[] = {unit, (uint8_t)(r->function | 0x80)};
+    const uint8_t *at = n < sizeof head ? NULL : memmem(p, n, head, sizeof head);
+    if (n == 5 && memcmp(p, refusal, sizeof refusal) == 0)
+        return COLLECT_SIGN_DAMAGED;
+    if (!at) /* a second one that speaks a byte later spoils all but the first */
+        return p[0] == unit && n > s->wanted && n <= 2U * s->wanted ? COLLECT_SIGN_OVERLAP
+                                                                    : COLLECT_SIGN_GARBAGE;
+    s->beside = at > p;
+    size_t rest = n - (size_t)(at - p);
+    return rest < s->wanted    ? COLLECT_SIGN_CUT
+           : rest == s->wanted ? COLLECT_SIGN_DAMAGED
+                               : COLLECT_SIGN_OVERLAP;
+}
+
+static void sign_rtu(const uint8_t *p, size_t n, uint8_t unit, const struct collect_request *r,
+                     struct collect_sign *s)
+{
+    struct pieces all = take_apart(p, n, unit, r->function, s->wanted);
+    size_t blank = 0;
+    for (size_t i = 0; i < n; i++)
+        blank += p[i] == 0 || p[i] == 0xff;
+    s->blank = 2 * blank > n;
+    s->doubled = all.own > 1;
+    s->belated = all.earlier > 0;
+    s->strange = all.stranger >= 0;
+    s->stranger = (uint8_t)(s->strange ? all.stranger : 0);
+    if (s->is != COLLECT_SIGN_GARBAGE) {
+        s->beside = all.own > 0 && all.loose > 0;
+        return;
+    }
+    if (n <= STUB_BYTES) {
+        s->is = COLLECT_SIGN_SILENT;
+        s->beside = true;
+    } else if (all.earlier > 0) {
+        s->is = COLLECT_SIGN_OTHER;
+    } else if (n > CRC_BYTES && crc16(p, n - CRC_BYTES) == (p[n - 2] | (unsigned)p[n - 1] << 8)) {
+        s->is = p[0] == unit ? COLLECT_SIGN_OTHER : COLLECT_SIGN_FOREIGN;
+    } else {
+        s->is = (uint8_t)damage(p, n, unit, r, s);
+    }
+}
+
+struct collect_sign collect_answer_sign(const struct collect_heard *h, uint8_t unit,
+                                        const struct collect_request *r, enum collect_fault f,
+                                        const struct collect_answer *a)
+{
+    static const uint8_t is[] = {
+        [COLLECT_GOOD] = COLLECT_SIGN_GOOD,       [COLLECT_EXCEPTION] = COLLECT_SIGN_REFUSED,
+        [COLLECT_SILENT] = COLLECT_SIGN_SILENT,   [COLLECT_GARBAGE] = COLLECT_SIGN_GARBAGE,
+        [COLLECT_FOREIGN] = COLLECT_SIGN_FOREIGN,
+    };
+    struct collect_sign s = {.is = f < COLLECT_LOST ? is[f] : COLLECT_SIGN_OTHER,
+                             .wanted = (uint16_t)(3 + data_bytes(r) + CRC_BYTES),
+                             .took_ms = (uint32_t)a->took_ms};
+    const uint8_t *p = h->p;
+    size_t n = h->n;
+    if (f == COLLECT_EXCEPTION && h->tcp &&
+        (a->exception == GATEWAY_PATH || a->exception == GATEWAY_TARGET))
+        s.is = COLLECT_SIGN_SILENT;
+    if (!h->tcp && n >= h->nsent && memcmp(p, h->sent, h->nsent) == 0) {
+        p += h->nsent;
+        n -= h->nsent;
+    }
+    s.bytes = (uint16_t)n;
+    if (f == COLLECT_SILENT && n > 0) /* it came after the time-out */
+        s.is = a->late ? COLLECT_SIGN_LATE : COLLECT_SIGN_GARBAGE;
+    if (!h->tcp)
+        sign_rtu(p, n, unit, r, &s);
+    return s;
+}

@@ -2,6 +2,7 @@
  * where nobody is kept waiting, sick units are probed. */
 #include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gateway/collect/push_int.h"
 
@@ -63,6 +64,7 @@ static bool probe(const struct collect_bus_job *job, struct collect_bus *b, int6
     for (size_t i = 0; u && i < b->n; i++)
         if (b->devices[i]->unit == u) {
             collect_device_probe(job, b, b->devices[i]);
+            b->desk.last_was = false;
             return true;
         }
     return false;
@@ -83,15 +85,44 @@ static int64_t nap_ms(const struct collect_bus *b, int64_t tick_ms, int64_t utc_
 }
 
 /* Sleeps until the clock's ms-th millisecond from now begins: the clock is read in whole ones, and
- * what of the present one is over already counts. A stop ends it. */
-static void nap(const struct thr_stop *stop, int64_t ms)
+ * what of the present one is over already counts. A stop ends it,
+ * and an errand. */
+static void nap(const struct thr_stop *stop, struct collect_desk *desk, int64_t ms)
 {
     struct timespec t = {0};
-    struct pollfd f = {stop->fd, POLLIN, 0};
+    uint64_t news;
+    struct pollfd f[2] = {{stop->fd, POLLIN, 0}, {atomic_load(&desk->wake), POLLIN, 0}};
     (void)clock_gettime(CLOCK_REALTIME, &t);
     int64_t ns = ms * NS_PER_MS - t.tv_nsec % NS_PER_MS;
     if (ns > 0) /* however it ends, the loop looks again */
-        (void)ppoll(&f, 1, &(struct timespec){ns / NS_PER_S, ns % NS_PER_S}, NULL);
+        (void)ppoll(f, 2, &(struct timespec){ns / NS_PER_S, ns % NS_PER_S}, NULL);
+    if (f[1].revents) /* what it tells is looked for next */
+        (void)!read(f[1].fd, &news, sizeof news);
+}
+
+/* What a person asks, where it fits before the next poll, or after its time of waiting: but not two
+ * before a poll or a probe that is due. */
+static bool serve(const struct collect_bus_job *job, struct collect_bus *b, bool due,
+                  int64_t slack_ms, struct mono now)
+{
+    if (b->desk.last_was && (due || (!b->desk.pause && collect_unit_due(b, now, slack_ms))))
+        return false;
+    if (!collect_errand_due(b, now, due ? 0 : slack_ms))
+        return false;
+    b->desk.last_was = true;
+    collect_errand_serve(job, b);
+    return true;
+}
+
+static void poll_device(const struct collect_bus_job *job, struct collect_bus *b,
+                        struct collect_device *d, bool paused, struct mono now)
+{
+    b->desk.last_was = false;
+    d->polled = now;
+    if (paused)
+        collect_device_paused(job, b, d);
+    else
+        collect_device_poll(job, b, d);
 }
 
 void collect_bus_main(void *collect_bus_job)
@@ -110,15 +141,18 @@ void collect_bus_main(void *collect_bus_job)
         t = clk_now(job->clk);
         struct mono now = clk_mono(job->clk);
         struct next next;
+        atomic_store(&b->turned_ms, now.ms);
         align(job, b, t, now);
-        collect_probe_take(job, b);
+        bool paused = collect_errand_pauses(job, b);
         struct collect_device *d = pick(b, t.utc_ms, &next);
+        int64_t slack_ms = paused ? INT64_MAX : next.line_ms - t.utc_ms;
+        if (serve(job, b, d != NULL, slack_ms, now))
+            continue;
         if (d) {
-            d->polled = now;
-            collect_device_poll(job, b, d);
+            poll_device(job, b, d, paused, now);
             collect_tick_next(d, t.utc_ms, now);
-        } else if (!probe(job, b, next.line_ms - t.utc_ms, now)) {
-            nap(job->stop, nap_ms(b, next.tick_ms, t.utc_ms, now));
+        } else if (paused || !probe(job, b, slack_ms, now)) {
+            nap(job->stop, &b->desk, nap_ms(b, next.tick_ms, t.utc_ms, now));
         }
     }
 }

@@ -47,6 +47,8 @@ void collect_cable_judge(const struct collect_bus_job *job, struct collect_bus *
         struct collect_device *d = b->devices[i];
         if (d->cfg->cable_order <= last->cfg->cable_order)
             continue;
+        d->health.why = "line_cable";
+        d->health.other = last->cfg->id;
         (void)snprintf(d->health.text, sizeof d->health.text,
                        "Cable broken after %s (place %lld), before %s? All from there on are "
                        "silent. Check it and its terminals.",

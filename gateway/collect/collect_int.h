@@ -1,238 +1,23 @@
-/* Private to collect: profiles, decoders, the read plan, the port, and one device's poll. */
+/* Private to collect: configuration, the port, units, and one device's poll. */
 #ifndef GATEWAY_COLLECT_COLLECT_INT_H
 #define GATEWAY_COLLECT_COLLECT_INT_H
 
 #include "gateway/base/buf.h"
 #include "gateway/collect/collect.h"
-
-/* ---- decoding ------------------------------------------------------------------------------ */
-
-/* The one table of types: name, registers (0: a bit, or a string whose profile says), form. */
-#define COLLECT_TYPES(X)                                                                           \
-    X(u16, 1, UNSIGNED)                                                                            \
-    X(s16, 1, SIGNED)                                                                              \
-    X(u32, 2, UNSIGNED)                                                                            \
-    X(s32, 2, SIGNED)                                                                              \
-    X(u64, 4, UNSIGNED)                                                                            \
-    X(s64, 4, SIGNED)                                                                              \
-    X(f32, 2, FLOAT)                                                                               \
-    X(f64, 4, FLOAT)                                                                               \
-    X(bit, 0, BIT)                                                                                 \
-    X(bcd16, 1, BCD)                                                                               \
-    X(bcd32, 2, BCD)                                                                               \
-    X(string, 0, STRING)
-
-enum collect_form {
-    COLLECT_UNSIGNED,
-    COLLECT_SIGNED,
-    COLLECT_FLOAT,
-    COLLECT_BCD,
-    COLLECT_BIT,
-    COLLECT_STRING
-};
-#define COLLECT_TYPE_ENUM(name, regs, form) COLLECT_TYPE_##name,
-enum collect_type { COLLECT_TYPES(COLLECT_TYPE_ENUM) COLLECT_TYPE_COUNT };
-struct collect_type_info {
-    uint8_t regs, form; /* enum collect_form */
-};
-extern const struct collect_type_info collect_types[COLLECT_TYPE_COUNT];
-extern const struct cfg_word collect_type_words[], collect_order_words[];
-
-/* What an order does to a big-endian value, as flags. */
-enum {
-    COLLECT_ORDER_WORDS = 1, /* the low register comes first */
-    COLLECT_ORDER_BYTES = 2, /* in each register the low byte comes first */
-    COLLECT_ORDER_WIDE = 4   /* written with eight letters: 64-bit types only */
-};
-
-#define COLLECT_MARKERS_MAX 4
-/* All that one point's decoding needs, worked out once. A plain value. */
-struct collect_decoder {
-    uint8_t form, bytes, flip; /* byte i of the big-endian value lies at i ^ flip */
-    uint8_t nmarkers;
-    bool quick, scaled; /* quick: mul, add, lo, hi hold; scaled: a float's scale or offset */
-    int8_t exp;
-    int64_t mul, add;  /* value = raw × mul + add, in units of 10^exp */
-    int64_t lo, hi;    /* inclusive limits in the same units, drawn inwards */
-    double fmin, fmax; /* limits of a float */
-    double fscale, foffset;
-    struct num scale, offset, min, max; /* the same, exact; min and max may be NUM_NONE */
-    uint64_t mask, markers[COLLECT_MARKERS_MAX];
-    double fmarkers[COLLECT_MARKERS_MAX];
-};
-
-struct collect_point;
-/* From type, order, scale, offset, valid, no_value and quantity of a checked point. */
-void collect_decoder_init(struct collect_decoder *d, const struct collect_point *p);
-/* Reads the value whose first register lies at p (bytes as on the wire). NUM_NONE: a marker, NaN,
- * infinite, an invalid BCD digit, or more than 64 bits. Returns the quality flags. */
-uint16_t collect_decode(const struct collect_decoder *d, const uint8_t *p, struct num *v);
-/* A bit of a response to function 1 or 2. */
-uint16_t collect_decode_bit(const uint8_t *p, unsigned at, struct num *v);
-/* Registers as text: printable ASCII, other bytes become '?', without padding. */
-void collect_decode_text(const uint8_t *p, unsigned regs, int order, char *text, size_t n);
-
-/* ---- profiles ------------------------------------------------------------------------------ */
-
-enum collect_identity { COLLECT_NO_IDENTITY, COLLECT_SERIAL };
-struct collect_point {
-    char *name, *quantity_key; /* quantity_key NULL: a string, or identity */
-    int identity;
-    int64_t function, address, count;
-    int type, order;
-    struct num scale, offset, valid[2];
-    int64_t stuck_ms;              /* 0: as the quantity says */
-    struct num max_rate, rollover; /* of a counter; NUM_NONE: the file does not say */
-    struct cfg_ints no_value;
-    const struct quantity *quantity;
-    struct collect_decoder decoder;
-};
-
-/* Addresses, first and last, that are never read, not even within a longer request. */
-struct collect_forbidden {
-    int64_t function, from, to;
-};
-
-struct collect_source; /* push_int.h, like what else belongs to messages */
-#define COLLECT_EXTENDS_MAX 4
-#define COLLECT_MODEL_MAX 80     /* bytes of `model`, and of `what` */
-#define COLLECT_SOURCE_MAX 300   /* bytes of `source` */
-#define COLLECT_TURNAROUND_MS 10 /* of a device whose profile does not say */
-struct collect_profile {
-    char *path;
-    bool sent;                         /* it is a mapping */
-    bool good;                         /* false: loaded with mistakes, already complained about */
-    const char *model, *what, *source; /* what, source: NULL when no file says */
-    bool verified;                     /* as the outermost file says: it is not inherited */
-    struct collect_point *points;      /* those of the extended profile first */
-    struct collect_source *sources;    /* of a mapping: beside the points; else NULL */
-    const char *time;                  /* of a mapping: where a message has it, or NULL */
-    size_t n;
-    unsigned most[5];      /* registers or bits of one request, by function */
-    int64_t pause_ms;      /* between requests */
-    int64_t turnaround_ms; /* from the end of a request to the beginning of its answer */
-    bool even_addresses;   /* start and count of a request are even */
-    bool joined;           /* false: the device refuses a request of more than one point */
-    bool split;            /* a point may be read in several requests */
-    struct collect_forbidden *forbidden;
-    size_t nforbidden;
-    struct cfg *files[COLLECT_EXTENDS_MAX];
-    size_t nfiles;
-};
-
-/* Reads the file at path. Mistakes become one line each of `why`, "file:line:col: …\n". `why` is
- * the caller's, initialised. The profile is to be freed also after a failure. */
-enum st collect_profile_load(struct collect_profile *p, const char *path, const char *dir,
-                             struct buf *why) ST_MUST_CHECK;
-void collect_profile_done(struct collect_profile *p);
-void collect_complain_quantity(struct cfg *c, const struct collect_point *p); /* it is unknown */
-/* Where a profile's file is: `name` of the installed set in dir, or a path (it has a '/' or ends
- * in .yaml) relative to the folder of `beside`. Caller frees; NULL: no memory. */
-char *collect_profile_path(const char *name, const char *dir, const char *beside);
-bool collect_profile_is_path(const char *name);
-/* The names of the installed set in dir, sorted; NULL when it cannot be read. free() frees all. */
-char **collect_profile_names(const char *dir, size_t *n);
-/* The installed profile nearest to name, or NULL. Caller frees. */
-char *collect_profile_nearest(const char *name, const char *dir);
-
-/* ---- the line ------------------------------------------------------------------------------ */
-
-struct collect_bus_cfg;
-/* What a request to one device takes of its line.
- *
- * RTU: 8 bytes out; 5 and 2 a register, or 5 and 1 for 8 bits, back; a byte has a start bit, the
- * data bits, the parity bit and the stop bits; a silence of 3.5 characters before and after the
- * request, or the device's pause before it when that is longer; its turn-around. Source: Modbus
- * over Serial Line 1.02, 2.5.1 (framing, 3.5 characters, 1.750 ms above 19200 baud) and Modbus
- * Application Protocol 1.1b3, 6.1 to 6.4 (lengths).
- * TCP: a round trip, the turn-around and the pause, and 0.8 us a byte of 12 out and 9 more than the
- * data back (Modbus Messaging on TCP/IP 1.0b, 3.1.3). */
-struct collect_line {
-    int64_t byte_ns, gap_ns;
-    int64_t request_ns; /* all but the data of the answer */
-};
-/* turnaround_ms: the device's own, -1: as its profile says. */
-struct collect_line collect_line_make(const struct collect_bus_cfg *bus,
-                                      const struct collect_profile *p, int64_t turnaround_ms);
-int64_t collect_line_ns(const struct collect_line *l, unsigned function, unsigned count);
-/* The silence around a frame on a serial line: 3.5 characters. */
-int64_t collect_line_gap_ns(const struct collect_bus_cfg *bus);
-
-/* ---- the read plan ------------------------------------------------------------------------- */
-
-#define COLLECT_REGISTERS_MAX 125
-#define COLLECT_BITS_MAX 2000
-/* A point as one request reads it; in several pieces where the profile says `split`. */
-struct collect_item {
-    uint16_t value;      /* of the plan */
-    uint16_t at;         /* register, or bit, within its request */
-    uint8_t skip, width; /* registers of the point before this piece, and of it */
-};
-/* A value of the poll, in this order: by function and address. */
-struct collect_planned {
-    uint16_t point;     /* of the profile */
-    uint8_t got, width; /* `split`: registers that this poll has brought, of how many */
-    uint8_t raw[8];     /* `split`: these registers */
-    uint32_t series;    /* of the store */
-};
-struct collect_request {
-    uint8_t function;
-    uint16_t address, count;
-    uint32_t first, n; /* its items */
-    uint16_t join;     /* number of the request, as planned, that it is or is a part of */
-    uint8_t silent;    /* polls in a row in which it alone was not answered */
-};
-struct collect_plan {
-    struct collect_planned *values;
-    struct collect_item *items;       /* by request */
-    struct collect_request *requests; /* room for one an item */
-    size_t nvalues, nitems, nrequests;
-    struct collect_request probe; /* the shortest sign of life: the first point */
-};
-/* The requests that bring the wanted points (one flag per point of the profile) in the least time
- * of the line, within the device's limits; holes are read where that is quicker. Exact: a dynamic
- * programme over the points by address. A cheapest set of requests exists in which each request has
- * neighbours in that order, for a request that reads a point's registers anyway reads them for
- * nothing. Of equals the fewest requests, the longest first. Strings are left out. ST_MEMORY. */
-enum st collect_plan_make(struct collect_plan *plan, const struct collect_profile *p,
-                          const bool *wanted, const struct collect_line *line,
-                          struct err *e) ST_MUST_CHECK;
-void collect_plan_done(struct collect_plan *plan);
-/* One request for one point, as the device's limits want it. *at: its place therein. */
-struct collect_request collect_plan_single(const struct collect_profile *p, size_t point,
-                                           uint16_t *at);
-/* One request for the n items from `first` on of a plan. */
-struct collect_request collect_plan_range(const struct collect_plan *plan,
-                                          const struct collect_profile *p, uint32_t first,
-                                          uint32_t n);
-/* Makes two requests of request i: its items before item `at`, and the others. */
-void collect_plan_cut(struct collect_plan *plan, const struct collect_profile *p, size_t i,
-                      uint32_t at);
-/* Takes that back: all requests of whole->join become `whole`, which they were. */
-void collect_plan_rejoin(struct collect_plan *plan, const struct collect_profile *p,
-                         const struct collect_request *whole);
-/* The bytes of a value when an item was read, `data` being its own; NULL: there are more to come.
- */
-const uint8_t *collect_plan_gather(struct collect_planned *v, const struct collect_item *item,
-                                   const uint8_t *data);
-/* Whether the device is never to be asked this. */
-bool collect_plan_forbids(const struct collect_profile *p, const struct collect_request *r);
-/* Registers or bits of a point. */
-unsigned collect_point_width(const struct collect_point *p);
-/* Line time of one poll. */
-int64_t collect_plan_ns(const struct collect_plan *plan, const struct collect_line *line);
-
+#include "gateway/collect/errand_int.h"
+#include "gateway/collect/plan_int.h"
 /* ---- configuration ------------------------------------------------------------------------- */
 
 enum collect_bus_type {
     COLLECT_RTU = 1,
     COLLECT_TCP,
     COLLECT_MQTT,
-    COLLECT_HTTP
+    COLLECT_HTTP,
+    COLLECT_MANUAL                           /* a person brings it: store_enter_of */
 };                                           /* 0: the file does not say */
 static inline bool collect_is_sent(int type) /* what comes is sent, nothing is asked */
 {
-    return type == COLLECT_MQTT || type == COLLECT_HTTP;
+    return type == COLLECT_MQTT || type == COLLECT_HTTP || type == COLLECT_MANUAL;
 }
 struct collect_bus_cfg {
     char *id;
@@ -265,19 +50,49 @@ struct collect_device_cfg {
     } location;
 };
 
+/* Keys that belong to the other kinds of bus. A key is the member's, as the tables name it. */
+struct collect_foreign {
+    const void *member;
+    const char *key;
+};
+/* Complains of each that the file gives. */
+void collect_check_foreign(struct cfg *c, const struct collect_foreign *f, size_t n,
+                           const char *what, const char *id, const char *type);
+/* Checks bus i against its kind and the buses before it, and sets what the kind decides. */
+void collect_check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i);
+extern const struct cfg_word collect_stream_words[]; /* waste streams: the closed set */
+
 /* ---- the port: one serial line or TCP connection ------------------------------------------- */
 
-enum collect_fault {
-    COLLECT_GOOD,
-    COLLECT_EXCEPTION, /* a well-formed refusal */
-    COLLECT_SILENT,    /* no answer in time */
-    COLLECT_GARBAGE,   /* an answer that is cut off, damaged, or not the one to our request */
-    COLLECT_FOREIGN,   /* another unit's answer */
-    COLLECT_LOST,      /* the line or the connection broke, or cannot be opened */
-    COLLECT_STOPPED
+/* What one request brought, as the line doctor counts it (decision 0033). */
+enum collect_sign_is {
+    COLLECT_SIGN_GOOD,
+    COLLECT_SIGN_REFUSED,
+    COLLECT_SIGN_SILENT,  /* or a byte or two */
+    COLLECT_SIGN_LATE,    /* the right answer, after the time-out */
+    COLLECT_SIGN_DAMAGED, /* it begins as it should and is as long, but its CRC is wrong */
+    COLLECT_SIGN_CUT,     /* the same, shorter */
+    COLLECT_SIGN_OVERLAP, /* longer, and the first byte at least is as it should be */
+    COLLECT_SIGN_GARBAGE, /* nothing of it is as it should be */
+    COLLECT_SIGN_FOREIGN, /* another unit's */
+    COLLECT_SIGN_OTHER,   /* the unit's own, but to another request */
+    COLLECT_SIGNS
+};
+#define COLLECT_LENGTHS 3
+struct collect_sign {
+    uint8_t is;   /* enum collect_sign_is */
+    bool beside;  /* bytes beside it that nobody asked for */
+    bool doubled; /* a second whole answer to it */
+    bool belated; /* the unit's answer to an earlier request */
+    bool strange; /* a whole answer of another unit, `stranger`, was there */
+    uint8_t stranger;
+    bool blank;             /* more than half is 00 or ff */
+    uint16_t bytes, wanted; /* heard, without an echo; a right answer would have */
+    uint32_t took_ms;       /* of an answer */
 };
 struct collect_answer {
-    const uint8_t *data; /* registers or bits as on the wire; valid until the next request */
+    struct collect_sign sign; /* after COLLECT_LOST and COLLECT_STOPPED: none */
+    const uint8_t *data;      /* registers or bits as on the wire; valid until the next request */
     uint8_t exception;
     bool echo;       /* the line gave our own request back before it */
     bool more;       /* bytes followed that nobody asked for */
@@ -303,6 +118,7 @@ void collect_port_free(struct collect_port *p);
 enum collect_fault collect_port_ready(struct collect_port *p, const struct clk *clk,
                                       struct thr_stop *stop, struct err *e);
 void collect_port_hurry(struct collect_port *p); /* a closed one may be tried at once */
+void collect_port_leave(struct collect_port *p); /* closes it: another may have the line */
 /* One request and its answer on a ready port. After every fault but COLLECT_EXCEPTION the line is
  * quiet again, or the connection closed. On TCP a late answer then meets no later request; on a
  * serial line one may that comes later than listen_ms: unit.c tells it. */
@@ -311,8 +127,19 @@ enum collect_fault collect_port_ask(struct collect_port *p, const struct collect
                                     struct collect_answer *out);
 /* RTU: listens for ms and until the line is quiet; true when it heard nothing. */
 bool collect_port_listen(struct collect_port *p, int64_t ms, struct thr_stop *stop);
+/* Sets a serial line to `line`; baud 0: as it is configured. It is opened anew with the next
+ * request when that is a change. ST_BAD, ST_MEMORY: it stays as it was. */
+enum st collect_port_tune(struct collect_port *p, const struct collect_serial *line, bool *changed,
+                          struct err *e) ST_MUST_CHECK;
 /* RTU: whether bytes came that no request explains; asking forgets it. */
-bool collect_port_stray(struct collect_port *p);
+struct collect_came { /* after the last request was over */
+    bool any;
+    int unit; /* whose whole answer is among them; -1: none */
+};
+bool collect_port_stray(struct collect_port *p, struct collect_came *came);
+/* RTU: framing and parity errors and breaks since it was opened, as the kernel counts them; -1: it
+ * does not, or the line is closed. */
+int64_t collect_port_errors(const struct collect_port *p);
 
 /* Whether the n bytes at adu answer request r to `unit`. transaction < 0: RTU, with its CRC already
  * checked. Pure. */
@@ -334,6 +161,14 @@ struct collect_heard {
 enum collect_fault collect_answer_find(const struct collect_heard *h, uint8_t unit,
                                        const struct collect_request *r, struct collect_answer *out,
                                        bool *over);
+
+/* What came of a request that ended with fault f, all that was heard until the line was quiet being
+ * in h. Pure. */
+struct collect_sign collect_answer_sign(const struct collect_heard *h, uint8_t unit,
+                                        const struct collect_request *r, enum collect_fault f,
+                                        const struct collect_answer *a);
+/* The unit whose whole answer to a read is the first among the n bytes; -1: none. Pure. */
+int collect_answer_within(const uint8_t *p, size_t n);
 
 /* Of a good answer over TCP. And how many of these are to be read when its first n are there. Pure.
  */
@@ -409,14 +244,17 @@ struct collect_unit {
     unsigned failures, probes; /* in a row */
     int64_t answer_ms;         /* the slowest of late */
     int64_t late_ms;           /* how late its last answer was, 0: in time */
+    unsigned errand_function, errand_bytes; /* of the answer that a person asked for last */
     int64_t back_off_ms;
     struct mono probe_at;
+    struct collect_evidence *evidence;
 };
 static inline bool collect_unit_sick(const struct collect_unit *u)
 {
     return u->failures >= COLLECT_SICK_FAILURES;
 }
 
+struct collect_evidence; /* doctor_int.h, like what else belongs to the line doctor */
 struct collect_bus;
 struct collect_device;
 /* One request of the device and its answer; before it whatever the unit owes is settled.
@@ -424,6 +262,10 @@ struct collect_device;
 enum collect_fault collect_unit_ask(const struct collect_bus_job *job, struct collect_bus *b,
                                     struct collect_device *d, const struct collect_request *q,
                                     struct collect_answer *a, struct err *why);
+/* Settles, on a ready port, what the unit owes. GOOD: no answer to an earlier request can come any
+ * more. */
+enum collect_fault collect_unit_settle(const struct collect_bus_job *job, struct collect_bus *b,
+                                       struct collect_device *d, struct collect_answer *a);
 /* Asks a sick unit for a short sign of life, which may also be an exception. */
 enum collect_fault collect_unit_probe(const struct collect_bus_job *job, struct collect_bus *b,
                                       struct collect_device *d, struct collect_answer *a,
@@ -482,15 +324,15 @@ void collect_who_heard(const struct collect_bus_job *job, struct collect_device 
                        const uint8_t *data);
 /* Each poll: looks whether the question is answered meanwhile, and tells what is news. */
 void collect_who_settle(const struct collect_bus_job *job, struct collect_device *d);
-/* The question, for the device's health. */
-void collect_who_text(const struct collect_bus_job *job, const struct collect_device *d, char *text,
-                      size_t n);
+/* The question, for the device's health. The other device of this serial number, or NULL. */
+const char *collect_who_text(const struct collect_bus_job *job, const struct collect_device *d,
+                             char *text, size_t n);
 
 /* ---- counters (counter.c) ------------------------------------------------------------------- */
 
 /* A counter's readings that cannot be are flagged (1), so that they count for nothing. */
 struct collect_counter {
-    bool is, has, doubted, told;
+    bool has, doubted, told;
     unsigned seen;        /* readings in a row that are doubted and go on from each other */
     double per_ms, step;  /* at most; 0: not known. step: of its integer */
     struct num rollover;  /* NUM_NONE: not known */
@@ -501,6 +343,8 @@ struct collect_counter {
 };
 enum st collect_counters_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_counters_done(struct collect_device *d);
+/* The scale of the point has changed. */
+void collect_counter_scaled(struct collect_device *d, size_t point);
 /* Takes a note of before the restart: one that was in doubt. */
 void collect_counter_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
                           const char *text);
@@ -512,10 +356,10 @@ void collect_counters_judge(const struct collect_bus_job *job, struct collect_de
 
 /* What never rests and says the same for too long is flagged (2) until it changes. */
 struct collect_rest {
-    int64_t limit_ms; /* 0: it may rest */
+    int64_t limit_ms;
     bool has, stuck;
     struct num v;
-    struct mono since;
+    struct mono since, last; /* of the value; of the newest reading */
 };
 enum st collect_rests_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_rests_done(struct collect_device *d);
@@ -524,6 +368,88 @@ void collect_rest_load(const struct collect_bus_job *job, struct collect_device 
                        const char *text);
 void collect_rests_judge(const struct collect_bus_job *job, struct collect_device *d,
                          struct store_value *v);
+
+/* ---- texts and states (status.c) ------------------------------------------------------------ */
+
+/* What a text or status point says. A change becomes an event, in words; what was told last is a
+ * note of the store, so that a start does not tell it again. One point: four events at once, then
+ * one in ten minutes, which counts what it left out. A value that is missing, outside its limits or
+ * of a device that is in doubt (who.doubted) changes nothing. */
+struct collect_say {
+    uint16_t point; /* of the profile */
+    uint16_t value; /* of the plan; UINT16_MAX: a text */
+    bool read;      /* since the start: `now` holds */
+    uint8_t mute;   /* a text: how often in a row it was not answered */
+    uint8_t tokens; /* events that it may tell, and when their number was looked at */
+    struct mono filled;
+    uint32_t changes;                                   /* since it was told last */
+    struct mono since;                                  /* the first of them */
+    int worst;                                          /* of them: enum store_severity */
+    char now[STORE_NOTE_BYTES], told[STORE_NOTE_BYTES]; /* a text, or a number; "": never */
+};
+struct collect_says {
+    struct collect_say *v;
+    size_t n;
+    size_t next; /* the text to be read next; n: all were */
+    struct mono read_at;
+};
+struct collect_device;
+enum st collect_says_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
+/* After a new plan of the same points. */
+void collect_says_plan(struct collect_device *d);
+void collect_says_done(struct collect_device *d);
+/* Takes a note of before the restart: what was told last. */
+void collect_say_load(const struct collect_bus_job *job, struct collect_device *d, size_t point,
+                      const char *text);
+/* Looks at the values of a poll, plan.nall of them, and tells what is news. */
+void collect_says_judge(const struct collect_bus_job *job, struct collect_device *d,
+                        const struct store_value *v);
+/* Texts are read when the device appears, after each poll that it did not answer, and each hour,
+ * one behind each poll. Whether one is to be read now, and with which request. */
+bool collect_says_due(struct collect_device *d, struct mono now, struct collect_request *q,
+                      uint16_t *at);
+void collect_says_again(struct collect_device *d); /* it did not answer: it may be another */
+/* What came of it; data NULL: it was refused. */
+void collect_says_heard(const struct collect_bus_job *job, struct collect_device *d,
+                        const uint8_t *data);
+void collect_says_missed(struct collect_device *d); /* no answer */
+/* All that it says, for people; true with what is to be done where one of it is an error. */
+bool collect_says_text(const struct collect_device *d, char *says, size_t n, char *fault,
+                       size_t room);
+/* Whether one of its states is an error: its readings bear flag 4 then. */
+bool collect_says_ill(const struct collect_device *d);
+/* ---- probes that are to be started (started.c) ---------------------------------------------- */
+
+/* Whether a device whose profile has a start command measures: known once one of its values has
+ * changed since it was met, or was away. */
+struct collect_started {
+    bool moved, told;
+    unsigned polls; /* with the same values */
+    uint64_t mark;  /* of these values */
+    struct mono since;
+};
+void collect_started_again(
+    struct collect_device *d); /* it was away: its power may have been, too */
+/* Looks at the values of a poll, and tells that it is to be started, or measures again. */
+void collect_started_judge(const struct collect_bus_job *job, struct collect_device *d,
+                           const struct store_value *v);
+/* true with what is to be done, while that is told. */
+bool collect_started_text(const struct collect_device *d, char *text, size_t n);
+
+/* ---- what stands behind a value (why.c) ------------------------------------------------------ */
+
+/* The registers of the last value of each point of a profile, for other threads. */
+struct collect_kept {
+    pthread_mutex_t lock;
+    struct collect_kept_point {
+        uint16_t address;
+        uint8_t bytes, raw[8]; /* bytes 0: never read */
+    } * v;
+};
+enum st collect_kept_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
+void collect_kept_done(struct collect_device *d);
+/* The values of a poll, before they are put: keeps the registers of those that came. */
+void collect_kept_take(struct collect_device *d, const struct store_value *v);
 
 /* ---- devices and buses --------------------------------------------------------------------- */
 
@@ -538,6 +464,18 @@ struct collect_teller {
 bool collect_is_news(struct collect_teller *t, enum store_state state, struct mono now);
 
 struct collect_bus;
+/* Whether another word order would make sense of values that cannot be. A plain value. */
+#define COLLECT_ORDERS 4 /* COLLECT_ORDER_WORDS and _BYTES against the profile's */
+struct collect_order {
+    bool armed;     /* the last poll had impossible values: this one is looked at closely */
+    uint8_t fits;   /* 1 << flags: all values of this poll are possible with these */
+    uint8_t kept;   /* the flags that were chosen last, … */
+    uint8_t run;    /* and in how many polls in a row */
+    uint16_t odd;   /* impossible values in this poll */
+    int order;      /* the profile's, of the first of these */
+    unsigned bytes; /* of that value */
+};
+
 struct collect_device {
     const struct collect_device_cfg *cfg;
     struct collect_bus *bus;
@@ -547,7 +485,8 @@ struct collect_device {
     struct collect_line line;
     struct collect_plan plan;
     struct collect_split split;
-    uint32_t store; /* its index there */
+    struct collect_sunspec *sunspec; /* NULL: its profile has addresses */
+    uint32_t store;                  /* its index there */
     /* the bus's thread alone */
     int64_t due_ms;     /* the next tick */
     struct mono due_at; /* the same on the other clock, as it was when the tick was set */
@@ -556,12 +495,15 @@ struct collect_device {
     int64_t read_ms;    /* the time that its last poll was given */
     struct store_health health;
     struct collect_teller teller;
-    char identity[120];
     char *topic;                     /* of what is sent: the filter of its messages */
     struct collect_point_seen *seen; /* one per point of a mapping */
     struct collect_who who;
-    struct collect_counter *counters; /* one per point of the profile, and so are these */
-    struct collect_rest *rests;
+    struct collect_counter *counters; /* one per counter of the profile */
+    struct collect_rest *rests;       /* one per point of it that never rests */
+    struct collect_says says;
+    struct collect_started started;
+    struct collect_order order;
+    struct collect_kept kept;
 };
 /* The point of the profile that value i of a poll is of, and how many values there are. */
 static inline uint16_t collect_device_point(const struct collect_device *d, size_t i)
@@ -573,6 +515,15 @@ static inline size_t collect_device_values(const struct collect_device *d)
     return d->plan.nvalues;
 }
 
+/* ---- a wrong word order (order.c, decision 0042) --------------------------------------------- */
+
+/* Each poll: begin, look at each value that came (whole: its registers as on the wire), settle: the
+ * word of the order in which all would be possible that are not now; NULL: there is none, or no
+ * need. The bus's thread. */
+void collect_order_begin(struct collect_order *o);
+void collect_order_look(struct collect_order *o, const struct collect_point *p,
+                        const uint8_t *whole, struct num v, uint16_t q);
+const char *collect_order_settle(struct collect_order *o);
 struct collect_bus {
     const struct collect_bus_cfg *cfg;
     struct collect_device **devices;
@@ -584,19 +535,24 @@ struct collect_bus {
     struct collect_push *push;  /* NULL: it is asked */
     struct store_value *values; /* of one poll */
     struct collect_teller teller;
+    struct collect_desk desk;
     bool full;                          /* the store refused the last poll */
     bool lost;                          /* the line is down */
     bool echo, echo_told;               /* what is sent comes back */
-    struct mono asked_at;               /* it was looked whether somebody wants a probe now */
     const struct collect_device *cable; /* told: the cable is broken before it */
+    struct collect_doctor *doctor;      /* NULL: what it brings is sent */
+    atomic_llong turned_ms; /* when its thread was last at the head of its loop; 0: not counted */
 };
 
 struct collect {
     const struct collect_cfg *cfg;
+    char *beside, *profile_dir; /* the configuration's file; the installed set */
+    struct store *store;        /* once it is declared */
     struct collect_profile *profiles;
     struct collect_device *devices;
     struct collect_bus *buses;
     size_t nprofiles, ndevices, nbuses;
+    struct collect_nudges nudges;
 };
 
 /* Polls one device for its tick, puts the poll and the health, and tells what changed. */
@@ -606,12 +562,12 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
  */
 void collect_device_overrun(const struct collect_bus_job *job, struct collect_bus *b,
                             struct collect_device *d, int64_t more);
+/* Puts a poll without values for the tick: a person has paused the bus. */
+void collect_device_paused(const struct collect_bus_job *job, struct collect_bus *b,
+                           struct collect_device *d);
 /* Probes the sick unit that this device reads, and judges what came of it. */
 void collect_device_probe(const struct collect_bus_job *job, struct collect_bus *b,
                           struct collect_device *d);
-/* Ends the back-off of the units for which somebody asked that (collect_probe_ask). */
-void collect_probe_take(const struct collect_bus_job *job, struct collect_bus *b);
-
 /* At the start of the bus's thread: hands all notes of its devices to the three above. */
 void collect_notes_load(const struct collect_bus_job *job, struct collect_bus *b);
 /* After each poll: whether all devices from one `cable_order` on are silent, while one before

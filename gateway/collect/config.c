@@ -1,59 +1,13 @@
-/* The configuration sections `buses` and `devices`, and what they declare. */
+/* The configuration section `devices`, and the room that both sections make. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/collect/doctor_int.h"
 #include "gateway/collect/push_int.h"
+#include "gateway/collect/sunspec_int.h"
 
-#define RTU_TIMEOUT_MS 500
-#define TCP_TIMEOUT_MS 1000
-
-#define BUS(k, m) .key = k, .offset = offsetof(struct collect_bus_cfg, m)
-static const struct cfg_word type_words[] = {{"modbus-rtu", COLLECT_RTU},
-                                             {"modbus-tcp", COLLECT_TCP},
-                                             {"mqtt", COLLECT_MQTT},
-                                             {"http", COLLECT_HTTP},
-                                             {NULL, 0}};
-static const struct cfg_word parity_words[] = {
-    {"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {NULL, 0}};
-static const struct cfg_word rs485_words[] = {{"off", COLLECT_RS485_OFF},
-                                              {"kernel", COLLECT_RS485_KERNEL},
-                                              {"rts-up", COLLECT_RS485_RTS_UP},
-                                              {"rts-down", COLLECT_RS485_RTS_DOWN},
-                                              {NULL, 0}};
-static const struct cfg_field bus_fields[] = {
-    {BUS("type", type), .kind = CFG_WORD, .required = true, .words = type_words,
-     .help = "kind of bus"},
-    {BUS("port", port), .kind = CFG_STRING, .help = "serial device, or TCP port (502)"},
-    {BUS("host", host), .kind = CFG_STRING,
-     .help = "name or address of a modbus-tcp device, or of a broker"},
-    {BUS("baud", baud), .kind = CFG_INT, .dflt = "9600", .help = "speed of a serial bus"},
-    {BUS("parity", parity), .kind = CFG_WORD, .dflt = "none", .words = parity_words,
-     .help = "of a serial bus"},
-    {BUS("stop_bits", stop_bits), .kind = CFG_INT, .dflt = "1", .min = 1, .max = 2,
-     .help = "of a serial bus"},
-    {BUS("data_bits", data_bits), .kind = CFG_INT, .dflt = "8", .min = 7, .max = 8,
-     .help = "of a serial bus"},
-    {BUS("rs485", rs485), .kind = CFG_WORD, .dflt = "off", .words = rs485_words,
-     .help = "who switches the direction of a serial line: off: its adapter; kernel; rts-up, "
-             "rts-down: RTS"},
-    {BUS("timeout", timeout_ms), .kind = CFG_TIME, .min = 10, .max = 3000,
-     .help = "how long an answer may take (500ms, TCP 1s)"},
-    {BUS("ca", ca), .kind = CFG_STRING, .help = "PEM file of the CA of a broker's certificate"},
-    {BUS("plain", plain), .kind = CFG_BOOL, .dflt = "false",
-     .help = "true: a broker on another machine without TLS"},
-    {BUS("user", user), .kind = CFG_STRING, .help = "name at a broker"},
-    {BUS("password_file", password_file), .kind = CFG_STRING,
-     .help = "file, mode 0600, whose first line is the password at a broker"},
-    {BUS("client", client), .kind = CFG_STRING, .help = "this gateway's own name at a broker"},
-    {.key = NULL}};
-const struct cfg_table collect_bus_table = {sizeof(struct collect_bus_cfg), bus_fields};
-
-/* Streams are free text to the store; the configuration knows this closed set. */
-static const struct cfg_word stream_words[] = {{"recyclable", 1}, {"food", 2},  {"other", 3},
-                                               {"hazardous", 4},  {"bulky", 5}, {"industrial", 6},
-                                               {NULL, 0}};
 static const struct cfg_word format_words[] = {{"chirpstack", COLLECT_CHIRPSTACK},
                                                {"senml", COLLECT_SENML},
                                                {"json", COLLECT_JSON},
@@ -86,7 +40,7 @@ static const struct cfg_field device_fields[] = {
     {DEVICE("points", points), .kind = CFG_STRINGS, .help = "points to read; absent: all"},
     {DEVICE("name", name), .kind = CFG_STRING, .help = "what people call it"},
     {DEVICE("place", place), .kind = CFG_STRING, .help = "where it stands"},
-    {DEVICE("stream", stream), .kind = CFG_WORD, .words = stream_words,
+    {DEVICE("stream", stream), .kind = CFG_WORD, .words = collect_stream_words,
      .help = "waste stream that it measures"},
     {DEVICE("role", role), .kind = CFG_STRING, .help = "its part in the site"},
     {DEVICE("legal", legal), .kind = CFG_BOOL, .dflt = "false",
@@ -98,117 +52,6 @@ static const struct cfg_field device_fields[] = {
      .help = "its place along the cable"},
     {.key = NULL}};
 const struct cfg_table collect_device_table = {sizeof(struct collect_device_cfg), device_fields};
-
-/* Keys that belong to the other kinds of bus. A key is the member's, as the tables above name it.
- */
-struct foreign {
-    const void *member;
-    const char *key;
-};
-
-static void check_foreign(struct cfg *c, const struct foreign *f, size_t n, const char *what,
-                          const char *id, const char *type)
-{
-    for (size_t i = 0; i < n; i++)
-        if (cfg_given(c, f[i].member))
-            cfg_complain(c, f[i].member, "%s %s: %s has no %s", what, id, type, f[i].key);
-}
-
-/* ---- buses ---------------------------------------------------------------------------------- */
-
-static void check_rtu(struct cfg *c, const struct collect_bus_cfg *b)
-{
-    static const int64_t rates[] = {1200,  2400,  4800,   9600,   19200,
-                                    38400, 57600, 115200, 230400, 460800};
-    bool known = false;
-    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
-        known |= rates[i] == b->baud;
-    if (!known)
-        cfg_complain(c, &b->baud,
-                     "bus %s: %lld baud: write 1200, 2400, 4800, 9600, 19200, 38400, "
-                     "57600, 115200, 230400 or 460800",
-                     b->id, (long long)b->baud);
-    if (!b->port)
-        cfg_complain(c, b,
-                     "bus %s: \"port\" is missing: the serial device, such as "
-                     "/dev/serial/by-id/…",
-                     b->id);
-    if (b->host)
-        cfg_complain(c, &b->host, "bus %s: a modbus-rtu bus has no host", b->id);
-}
-
-static void check_port(struct cfg *c, const struct collect_bus_cfg *b)
-{
-    char *end;
-    long port = strtol(b->port, &end, 10);
-    if (*end != '\0' || port < 1 || port > 65535)
-        cfg_complain(c, &b->port, "bus %s: port %s: a TCP port is a number from 1 to 65535", b->id,
-                     b->port);
-}
-
-static void check_keys(struct cfg *c, const struct collect_bus_cfg *b)
-{
-    const struct foreign keys[] = {{&b->baud, "baud"},
-                                   {&b->parity, "parity"},
-                                   {&b->stop_bits, "stop_bits"},
-                                   {&b->data_bits, "data_bits"},
-                                   {&b->rs485, "rs485"},
-                                   {&b->timeout_ms, "timeout"},
-                                   {&b->ca, "ca"},
-                                   {&b->plain, "plain"},
-                                   {&b->user, "user"},
-                                   {&b->password_file, "password_file"},
-                                   {&b->client, "client"},
-                                   {&b->host, "host"},
-                                   {&b->port, "port"}};
-    enum { SERIAL = 5, MODBUS = 6, ALL = 11, EVERY = sizeof keys / sizeof *keys };
-    if (b->type == COLLECT_HTTP)
-        check_foreign(c, keys, EVERY, "bus", b->id, "an http bus");
-    else if (b->type == COLLECT_MQTT)
-        check_foreign(c, keys, MODBUS, "bus", b->id, "an mqtt bus");
-    else
-        check_foreign(c, keys + MODBUS, ALL - MODBUS, "bus", b->id, "a Modbus bus");
-    if (b->type == COLLECT_TCP)
-        check_foreign(c, keys, SERIAL, "bus", b->id, "a modbus-tcp bus");
-}
-
-static void check_tcp(struct cfg *c, struct collect_bus_cfg *b)
-{
-    static char usual[] = "502";
-    if (!b->host)
-        cfg_complain(c, b, "bus %s: \"host\" is missing: the device's name or address", b->id);
-    if (!b->port)
-        b->port = usual;
-    check_port(c, b);
-}
-
-static void check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i)
-{
-    struct collect_bus_cfg *all = cfg->buses.v, *b = &all[i];
-    if (b->type)
-        check_keys(c, b);
-    if (b->type == COLLECT_MQTT) {
-        collect_push_check_bus(c, b);
-        check_port(c, b);
-        return;
-    }
-    if (b->type == COLLECT_HTTP)
-        return;
-    if (b->timeout_ms == 0)
-        b->timeout_ms = b->type == COLLECT_TCP ? TCP_TIMEOUT_MS : RTU_TIMEOUT_MS;
-    if (b->type == COLLECT_TCP) {
-        check_tcp(c, b);
-        return;
-    }
-    if (b->type != COLLECT_RTU)
-        return;
-    check_rtu(c, b);
-    for (size_t j = 0; j < i; j++)
-        if (b->port && all[j].type == COLLECT_RTU && all[j].port &&
-            strcmp(all[j].port, b->port) == 0)
-            cfg_complain(c, &b->port, "bus %s: the port %s is bus %s already", b->id, b->port,
-                         all[j].id);
-}
 
 /* ---- profiles ------------------------------------------------------------------------------- */
 
@@ -282,9 +125,10 @@ static struct collect_bus *find_bus(struct collect *k, struct cfg *c,
 static void check_unit(struct cfg *c, const struct collect_bus *b,
                        const struct collect_device_cfg *d)
 {
-    const struct foreign keys[] = {
+    const struct collect_foreign keys[] = {
         {&d->format, "format"}, {&d->topic, "topic"}, {&d->dev_eui, "dev_eui"}, {&d->base, "base"}};
-    check_foreign(c, keys, sizeof keys / sizeof *keys, "device", d->id, "a device on a Modbus bus");
+    collect_check_foreign(c, keys, sizeof keys / sizeof *keys, "device", d->id,
+                          "a device on a Modbus bus");
     if (!cfg_given(c, &d->unit)) {
         cfg_complain(c, d, "device %s: \"unit\" is missing: its number on the bus", d->id);
         return;
@@ -330,11 +174,23 @@ static void check_sent(struct cfg *c, const struct collect_bus *b, const struct 
 {
     struct collect_device_cfg *cfg =
         (struct collect_device_cfg *)k->cfg->devices.v + (d - k->devices);
-    const struct foreign keys[] = {{&cfg->unit, "unit"},
-                                   {&cfg->turnaround_ms, "turnaround"},
-                                   {&cfg->cable_order, "cable_order"}};
-    check_foreign(c, keys, sizeof keys / sizeof *keys, "device", cfg->id, "a device that sends");
-    collect_push_check_device(c, b, cfg);
+    const struct collect_foreign keys[] = {{&cfg->unit, "unit"},
+                                           {&cfg->turnaround_ms, "turnaround"},
+                                           {&cfg->cable_order, "cable_order"}};
+    const struct collect_foreign sent[] = {{&cfg->format, "format"},
+                                           {&cfg->topic, "topic"},
+                                           {&cfg->dev_eui, "dev_eui"},
+                                           {&cfg->base, "base"},
+                                           {&cfg->every_ms, "every"}};
+    bool manual = b->cfg->type == COLLECT_MANUAL;
+    const char *what = manual ? "a device on a manual bus" : "a device that sends";
+    collect_check_foreign(c, keys, sizeof keys / sizeof *keys, "device", cfg->id, what);
+    if (manual) {
+        collect_check_foreign(c, sent, sizeof sent / sizeof *sent, "device", cfg->id, what);
+        cfg->every_ms = 0; /* it is brought when there is something to weigh */
+    } else {
+        collect_push_check_device(c, b, cfg);
+    }
 }
 
 /* One name of a device's points: marks it. */
@@ -396,7 +252,9 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     static const struct collect_bus_cfg none = {.type = COLLECT_TCP};
     d->line = collect_line_make(b ? b->cfg : &none, d->profile,
                                 cfg_given(c, &cfg->turnaround_ms) ? cfg->turnaround_ms : -1);
-    enum st st = collect_plan_make(&d->plan, d->profile, d->wanted, &d->line, e);
+    enum st st = d->profile->sunspec ? collect_sunspec_open(d, e) : ST_OK;
+    if (st == ST_OK)
+        st = collect_plan_make(&d->plan, d->profile, d->wanted, &d->line, e);
     if (st == ST_OK)
         st = collect_split_open(&d->split, &d->plan, e);
     if (st == ST_OK)
@@ -405,7 +263,11 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
         st = collect_counters_open(d, e);
     if (st == ST_OK)
         st = collect_rests_open(d, e);
-    if (st == ST_OK && d->plan.nitems == 0 && cfg_complaints(c, NULL) == before)
+    if (st == ST_OK)
+        st = collect_says_open(d, e);
+    if (st == ST_OK)
+        st = collect_kept_open(d, e);
+    if (st == ST_OK && d->plan.nvalues == 0 && cfg_complaints(c, NULL) == before)
         cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
     return st;
 }
@@ -417,9 +279,11 @@ static enum st make_ports(struct collect *k, struct err *e)
     for (size_t i = 0; i < k->nbuses; i++) {
         struct collect_bus *b = &k->buses[i];
         size_t most = 1;
-        for (size_t j = 0; j < b->n; j++)
-            if (b->devices[j]->plan.nvalues > most)
-                most = b->devices[j]->plan.nvalues;
+        for (size_t j = 0; j < b->n; j++) {
+            const struct collect_device *d = b->devices[j]; /* SunSpec: it is planned anew */
+            size_t n = d->sunspec ? d->profile->n : d->plan.nall;
+            most = n > most ? n : most;
+        }
         if (collect_is_sent(b->cfg->type))
             most = STORE_POLL_MAX;
         b->values = calloc(most, sizeof *b->values);
@@ -427,6 +291,8 @@ static enum st make_ports(struct collect *k, struct err *e)
             return err_set(e, ST_MEMORY, "collect: no memory for bus %s", b->cfg->id);
         enum st st = collect_is_sent(b->cfg->type) ? collect_push_make(b, e)
                                                    : collect_port_make(&b->port, b->cfg, e);
+        if (st == ST_OK && b->port)
+            st = collect_doctor_make(b, e);
         if (st != ST_OK)
             return st;
     }
@@ -445,7 +311,12 @@ static enum st make(struct collect *k, struct cfg *c, const char *dir, struct er
     for (size_t i = 0; i < cfg->buses.n; i++) {
         struct collect_bus *b = &k->buses[k->nbuses++];
         b->cfg = (const struct collect_bus_cfg *)cfg->buses.v + i;
-        check_bus(c, cfg, i);
+        enum st st = collect_desk_open(&b->desk, e);
+        if (st != ST_OK) {
+            k->nbuses--;
+            return st;
+        }
+        collect_check_bus(c, cfg, i);
     }
     for (size_t i = 0; i < cfg->devices.n; i++) {
         struct collect_device *d = &k->devices[k->ndevices++];
@@ -467,7 +338,12 @@ enum st collect_open(struct collect **out, const struct collect_cfg *cfg, struct
     if (!k)
         return err_set(e, ST_MEMORY, "collect: no memory");
     k->cfg = cfg;
-    enum st st = make(k, c, profile_dir, e);
+    k->beside = strdup(cfg_path(c));
+    k->profile_dir = strdup(profile_dir);
+    enum st st = k->beside && k->profile_dir ? make(k, c, profile_dir, e)
+                                             : err_set(e, ST_MEMORY, "collect: no memory");
+    if (st == ST_OK)
+        st = collect_nudges_open(k, e);
     if (st == ST_OK)
         *out = k;
     else
@@ -482,9 +358,11 @@ void collect_close(struct collect *k)
     for (size_t i = 0; i < k->nbuses; i++) {
         collect_port_free(k->buses[i].port);
         collect_push_free(k->buses[i].push);
+        collect_doctor_free(&k->buses[i]);
         free(k->buses[i].values);
         free(k->buses[i].devices);
         free(k->buses[i].units);
+        collect_desk_close(&k->buses[i].desk);
     }
     for (size_t i = 0; i < k->ndevices; i++) {
         collect_split_done(&k->devices[i].split);
@@ -493,6 +371,9 @@ void collect_close(struct collect *k)
         collect_who_done(&k->devices[i]);
         collect_counters_done(&k->devices[i]);
         collect_rests_done(&k->devices[i]);
+        collect_sunspec_close(&k->devices[i]);
+        collect_says_done(&k->devices[i]);
+        collect_kept_done(&k->devices[i]);
         free(k->devices[i].wanted);
     }
     for (size_t i = 0; i < k->nprofiles; i++)
@@ -500,75 +381,10 @@ void collect_close(struct collect *k)
     free(k->buses);
     free(k->devices);
     free(k->profiles);
+    free(k->beside);
+    free(k->profile_dir);
+    (void)pthread_mutex_destroy(&k->nudges.lock); /* zeroed is good, too, when it was not opened */
     free(k);
-}
-
-static const char *stream_text(int stream)
-{
-    for (size_t i = 0; stream_words[i].word; i++)
-        if (stream_words[i].value == stream)
-            return stream_words[i].word;
-    return NULL;
-}
-
-static enum st declare_series(struct collect_device *d, struct store *s, struct err *e)
-{
-    const struct collect_profile *p = d->profile;
-    for (size_t i = 0; i < p->n; i++) {
-        if (!d->wanted[i] || !p->points[i].quantity)
-            continue;
-        uint32_t series;
-        enum st st = store_add_series(s,
-                                      &(struct store_series){.device = d->store,
-                                                             .point = p->points[i].name,
-                                                             .quantity = p->points[i].quantity,
-                                                             .period_ms = d->cfg->every_ms},
-                                      &series, e);
-        if (st != ST_OK)
-            return st;
-        if (d->seen)
-            d->seen[i].series = series;
-        for (size_t j = 0; j < d->plan.nvalues; j++)
-            if (d->plan.values[j].point == i)
-                d->plan.values[j].series = series;
-    }
-    return ST_OK;
-}
-
-static enum st declare_device(struct collect_device *d, struct store *s, struct err *e)
-{
-    const struct collect_device_cfg *cfg = d->cfg;
-    const struct collect_bus_cfg *b = d->bus->cfg;
-    char address[128];
-    if (collect_is_sent(b->type))
-        (void)snprintf(address, sizeof address, "%s %s", b->id, d->topic);
-    else if (b->type == COLLECT_TCP)
-        (void)snprintf(address, sizeof address, "%s:%s unit %lld", b->host, b->port,
-                       (long long)cfg->unit);
-    else
-        (void)snprintf(address, sizeof address, "%s unit %lld", b->id, (long long)cfg->unit);
-    enum st st = store_add_device(s,
-                                  &(struct store_device){.id = cfg->id,
-                                                         .name = cfg->name,
-                                                         .place = cfg->place,
-                                                         .stream = stream_text(cfg->stream),
-                                                         .role = cfg->role,
-                                                         .legal = cfg->legal,
-                                                         .serial = cfg->serial,
-                                                         .source = b->id,
-                                                         .address = address,
-                                                         .model = d->profile->model,
-                                                         .period_ms = cfg->every_ms},
-                                  &d->store, e);
-    return st == ST_OK ? declare_series(d, s, e) : st;
-}
-
-enum st collect_declare(struct collect *k, struct store *s, struct err *e)
-{
-    enum st st = ST_OK;
-    for (size_t i = 0; i < k->ndevices && st == ST_OK; i++)
-        st = declare_device(&k->devices[i], s, e);
-    return st;
 }
 
 size_t collect_bus_count(const struct collect *k)

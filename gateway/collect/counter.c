@@ -22,6 +22,7 @@
 #define BESIDE_MS                                                                                  \
     3600000               /* that the time in a `meter` entry may be before the last believed one  \
                            */
+#define WHOLE_STEP 0.9999 /* a fall by one step may come out a little less */
 #define FLOAT_STEP 1.2e-7 /* of a value in 32 bits */
 
 static struct num rollover_of(const struct collect_point *p)
@@ -43,26 +44,41 @@ static struct num rollover_of(const struct collect_point *p)
     return v;
 }
 
+/* NULL: it is no counter. */
+static struct collect_counter *counter_of(const struct collect_device *d, size_t point)
+{
+    uint16_t number = d->profile->points[point].counter;
+    return number ? &d->counters[number - 1] : NULL;
+}
+
 enum st collect_counters_open(struct collect_device *d, struct err *e)
 {
     const struct collect_profile *p = d->profile;
-    d->counters = calloc(p->n, sizeof *d->counters);
-    if (!d->counters)
+    d->counters = calloc(p->ncounters, sizeof *d->counters);
+    if (!d->counters && p->ncounters > 0)
         return err_set(e, ST_MEMORY, "collect: no memory for device %s", d->cfg->id);
     for (size_t i = 0; i < p->n; i++) {
         const struct collect_point *it = &p->points[i];
-        struct collect_counter *c = &d->counters[i];
-        c->is = it->quantity && it->quantity->counter;
-        if (!c->is)
+        struct collect_counter *c = counter_of(d, i);
+        if (!c)
             continue;
         c->per_ms = num_double(it->max_rate.kind != NUM_NONE ? it->max_rate
                                                              : num_dec(it->quantity->most_per_hour,
                                                                        -it->quantity->decimals)) /
                     HOUR_MS;
-        c->step = it->decoder.form == COLLECT_FLOAT ? 0 : fabs(num_double(it->scale));
-        c->rollover = rollover_of(it);
+        collect_counter_scaled(d, i);
     }
     return ST_OK;
+}
+
+void collect_counter_scaled(struct collect_device *d, size_t point)
+{
+    const struct collect_point *it = &d->profile->points[point];
+    struct collect_counter *c = counter_of(d, point);
+    if (!c)
+        return;
+    c->step = it->decoder.form == COLLECT_FLOAT ? 0 : fabs(num_double(it->scale));
+    c->rollover = rollover_of(it);
 }
 
 void collect_counters_done(struct collect_device *d)
@@ -80,7 +96,7 @@ static void series_of(const struct collect_device *d, size_t point, char text[WI
 
 static void keep(const struct collect_bus_job *job, const struct collect_device *d, size_t point)
 {
-    const struct collect_counter *c = &d->counters[point];
+    const struct collect_counter *c = counter_of(d, point);
     char series[WIRE_SERIES_BYTES], text[STORE_NOTE_BYTES] = "";
     char base[NUM_TEXT_BYTES], odd[NUM_TEXT_BYTES];
     struct err e;
@@ -99,13 +115,13 @@ void collect_counter_load(const struct collect_bus_job *job, struct collect_devi
 {
     struct clk_time t = clk_now(job->clk);
     struct mono now = clk_mono(job->clk);
-    struct collect_counter *c = &d->counters[point];
+    struct collect_counter *c = counter_of(d, point);
     char copy[STORE_NOTE_BYTES], *save = NULL;
     const char *part[4] = {NULL};
     (void)snprintf(copy, sizeof copy, "%s", text);
     for (size_t k = 0; k < 4 && (k == 0 || part[k - 1]); k++)
         part[k] = strtok_r(k == 0 ? copy : NULL, " ", &save);
-    if (!c->is || !part[3] || !num_parse(part[0], &c->base) || !num_parse(part[2], &c->odd))
+    if (!c || !part[3] || !num_parse(part[0], &c->base) || !num_parse(part[2], &c->odd))
         return;
     c->base_ms = strtoll(part[1], NULL, 10);
     c->odd_ms = strtoll(part[3], NULL, 10);
@@ -132,6 +148,13 @@ static bool goes_on(const struct collect_counter *c, struct num from, struct mon
                     struct mono now)
 {
     return num_cmp(v, from) >= 0 && num_double(v) - num_double(from) <= most(c, at, now, v);
+}
+
+/* Whether the value lies below the believed one for its step alone, which grew: nothing fell. */
+static bool coarser(const struct collect_counter *c, struct num v)
+{
+    double fall = num_double(c->base) - num_double(v);
+    return c->has && !c->doubted && fall > 0 && fall < WHOLE_STEP * c->step;
 }
 
 /* Whether a fall is the counter's own beginning again. */
@@ -172,7 +195,7 @@ static void doubt(struct collect_counter *c, struct num v, struct clk_time t, st
 static bool was_said(const struct collect_bus_job *job, const struct collect_device *d,
                      size_t point, struct clk_time t)
 {
-    struct collect_counter *c = &d->counters[point];
+    struct collect_counter *c = counter_of(d, point);
     struct store_work w;
     uint64_t works = store_works(job->store);
     if (c->doubted && works == c->works)
@@ -191,7 +214,7 @@ static bool was_said(const struct collect_bus_job *job, const struct collect_dev
 static bool tell(const struct collect_bus_job *job, const struct collect_device *d, size_t point,
                  const char *code, struct num v, struct mono now)
 {
-    struct collect_counter *c = &d->counters[point];
+    struct collect_counter *c = counter_of(d, point);
     char series[WIRE_SERIES_BYTES], a[NUM_TEXT_BYTES], b[NUM_TEXT_BYTES];
     struct mono *at = strcmp(code, "counter.spike") == 0 ? &c->spike_at : &c->told_at;
     if (at->ms != 0 && now.ms - at->ms < TELL_AGAIN_MS)
@@ -219,7 +242,7 @@ static bool tell(const struct collect_bus_job *job, const struct collect_device 
 static void roll(const struct collect_bus_job *job, const struct collect_device *d, size_t point,
                  struct num v, struct clk_time t, struct mono now)
 {
-    struct collect_counter *c = &d->counters[point];
+    struct collect_counter *c = counter_of(d, point);
     const char *name = d->profile->points[point].name;
     char series[WIRE_SERIES_BYTES], a[NUM_TEXT_BYTES], b[NUM_TEXT_BYTES], end[NUM_TEXT_BYTES];
     struct err e;
@@ -242,7 +265,7 @@ static void roll(const struct collect_bus_job *job, const struct collect_device 
 static bool judge(const struct collect_bus_job *job, const struct collect_device *d, size_t point,
                   struct num v, struct clk_time t, struct mono now)
 {
-    struct collect_counter *c = &d->counters[point];
+    struct collect_counter *c = counter_of(d, point);
     bool on = c->has && goes_on(c, c->base, c->base_at, v, now);
     bool odd_on = c->doubted && goes_on(c, c->odd, c->odd_at, v, now);
     bool fell = c->doubted && num_cmp(c->odd, c->base) < 0;
@@ -250,6 +273,8 @@ static bool judge(const struct collect_bus_job *job, const struct collect_device
         believe(c, v, t, now);
         return true;
     }
+    if (coarser(c, v))
+        return false;
     if (!c->doubted && rolled(c, v, now)) {
         roll(job, d, point, v, t, now);
         believe(c, v, t, now);
@@ -277,15 +302,17 @@ static bool judge(const struct collect_bus_job *job, const struct collect_device
 void collect_counters_judge(const struct collect_bus_job *job, struct collect_device *d,
                             struct store_value *v)
 {
+    if (d->profile->ncounters == 0)
+        return;
     struct clk_time t = clk_now(job->clk);
     struct mono now = clk_mono(job->clk);
     for (size_t i = 0; i < collect_device_values(d); i++) {
         size_t point = collect_device_point(d, i);
-        struct collect_counter *c = &d->counters[point];
-        bool before = c->doubted;
+        struct collect_counter *c = counter_of(d, point);
         /* what bears a flag is not counted as it is */
-        if (!c->is || v[i].v.kind == NUM_NONE || v[i].q != 0)
+        if (!c || v[i].v.kind == NUM_NONE || v[i].q != 0)
             continue;
+        bool before = c->doubted;
         if (!judge(job, d, point, v[i].v, t, now))
             v[i].q |= WIRE_Q_LIMITS;
         if (c->doubted != before)

@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/collect/collect_int.h"
+#include "gateway/collect/doctor_int.h"
+#include "gateway/collect/sunspec_int.h"
 
 #define LOST_AGAIN_MS 1000 /* until a sick unit is probed again where the line is down */
 #define SAME_MS 2          /* that a stamp may be ahead, for polls of one millisecond */
 #define TOLERANCE_MAX_MS 1000
 #define PUT_WAIT_MAX_MS 1000
+/* Exceptions up to this are a device's own; the others say that it is busy, or away. */
+#define REFUSALS 4
 /* Events about one device or bus in a minute; the last state is told when the minute is over. */
 #define TELLS_PER_MINUTE 4
 
@@ -48,15 +51,18 @@ static void tell_device(const struct round *r, struct mono now)
 {
     const struct store_health *h = &r->d->health;
     const char *id = r->d->cfg->id;
+    enum store_state state = h->state;
+    if (state == STORE_FAULTY && r->fault == COLLECT_GOOD && !r->d->who.doubted)
+        state = STORE_GOOD; /* what it says of itself is told by its point */
     /* a line that is down is told once, as the bus's event */
-    if (h->state == STORE_LATE || r->fault == COLLECT_LOST ||
-        !collect_is_news(&r->d->teller, h->state, now))
+    if (state == STORE_LATE || r->fault == COLLECT_LOST ||
+        !collect_is_news(&r->d->teller, state, now))
         return;
-    if (h->state == STORE_GOOD)
+    if (state == STORE_GOOD)
         store_event(r->job->store, STORE_INFO, "device.good", id, "%s answers again", id);
-    else if (h->state == STORE_FAULTY && r->fault == COLLECT_GOOD)
+    else if (state == STORE_FAULTY && r->fault == COLLECT_GOOD)
         return; /* who it is: collect_who_settle tells */
-    else if (h->state == STORE_FAULTY)
+    else if (state == STORE_FAULTY)
         store_event(r->job->store, STORE_WARNING, "device.faulty", id, "%s", h->text);
     else
         store_event(r->job->store, STORE_WARNING, "device.silent", id, "%s", h->text);
@@ -78,7 +84,7 @@ static void tell_bus(const struct round *r, bool open, struct mono now)
 static void clear(struct round *r)
 {
     struct collect_plan *plan = &r->d->plan;
-    for (size_t i = 0; i < plan->nvalues; i++) {
+    for (size_t i = 0; i < plan->nall; i++) {
         r->v[i] = (struct store_value){.v = {.kind = NUM_NONE}, .series = plan->values[i].series};
         plan->values[i].got = 0;
     }
@@ -110,6 +116,7 @@ static void put(struct round *r, enum store_cause cause)
                            .cause = cause,
                            .n = (uint32_t)d->plan.nvalues};
     int64_t wait_ms = d->cfg->every_ms < PUT_WAIT_MAX_MS ? d->cfg->every_ms : PUT_WAIT_MAX_MS;
+    collect_kept_take(d, r->v);
     if (r->b->full) /* one wait bridges a moment; each poll's would slow the bus for good */
         wait_ms = 0;
     bool full = store_put(r->job->store, &p, r->v, wait_ms) == ST_FULL;
@@ -127,8 +134,28 @@ void collect_device_overrun(const struct collect_bus_job *job, struct collect_bu
     struct round r = {.job = job, .b = b, .d = d, .v = b->values};
     clear(&r);
     d->health.ticks += (uint64_t)more + 1;
-    d->health.overruns += d->unit->failures > 0 ? 0 : (uint64_t)more + 1;
+    if (b->desk.pause) {
+        put(&r, STORE_PAUSED);
+        return;
+    }
+    if (d->unit->failures == 0) {
+        struct mono now = clk_mono(job->clk);
+        d->health.overruns += (uint64_t)more + 1;
+        if (now.ms - d->health.overrun_at.ms > store_overrun_ms(d->cfg->every_ms))
+            d->health.overrun_run = 0;
+        d->health.overrun_run += (uint32_t)more + 1;
+        d->health.overrun_at = now;
+    }
     put(&r, d->unit->failures > 0 ? STORE_DEVICE : STORE_OVERRUN); /* it lost the time by itself */
+}
+
+void collect_device_paused(const struct collect_bus_job *job, struct collect_bus *b,
+                           struct collect_device *d)
+{
+    struct round r = {.job = job, .b = b, .d = d, .v = b->values};
+    clear(&r);
+    d->health.ticks++;
+    put(&r, STORE_PAUSED);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -145,6 +172,10 @@ static void decode(struct round *r, const struct collect_request *q, const uint8
 {
     const struct collect_plan *plan = &r->d->plan;
     const struct collect_point *points = r->d->profile->points;
+    if (r->d->sunspec) {
+        collect_sunspec_take(r->d, q, data, r->v);
+        return;
+    }
     for (uint32_t i = q->first; i < q->first + q->n; i++) {
         const struct collect_item *item = &plan->items[i];
         struct collect_planned *of = &plan->values[item->value];
@@ -155,8 +186,10 @@ static void decode(struct round *r, const struct collect_request *q, const uint8
             continue;
         }
         const uint8_t *whole = collect_plan_gather(of, item, data + 2 * item->at);
-        if (whole)
+        if (whole) {
             v->q = collect_decode(d, whole, &v->v);
+            collect_order_look(&r->d->order, &points[of->point], whole, v->v, v->q);
+        }
     }
 }
 
@@ -202,6 +235,32 @@ static void prove(struct round *r)
         store_event(r->job->store, STORE_INFO, code, d->cfg->id, "%s", text);
 }
 
+/* Finds where a SunSpec device has its values when that is not known, or no more for sure. */
+static void find(struct round *r)
+{
+    struct collect_request q;
+    struct collect_answer a;
+    for (int n = 0; n < COLLECT_WALK_READS && r->fault == COLLECT_GOOD &&
+                    collect_sunspec_next(r->d, clk_mono(r->job->clk), &q);
+         n++) {
+        if (collect_plan_forbids(r->d->profile, &q)) { /* as if it refused */
+            collect_sunspec_heard(r->job, r->d, NULL);
+            continue;
+        }
+        enum collect_fault f = ask(r, &q, &a);
+        bool refused = f == COLLECT_EXCEPTION && a.exception <= REFUSALS;
+        if (f == COLLECT_GOOD || refused) {
+            collect_sunspec_heard(r->job, r->d, refused ? NULL : a.data);
+            continue;
+        }
+        r->fault = f;
+        r->exception = a.exception;
+        r->refused = q;
+        if (f != COLLECT_STOPPED && f != COLLECT_LOST)
+            collect_sunspec_missed(r->d, clk_mono(r->job->clk));
+    }
+}
+
 /* Asks for the serial number when that is due, before the readings that hang on it. */
 static void ask_who(struct round *r)
 {
@@ -219,6 +278,24 @@ static void ask_who(struct round *r)
         collect_who_missed(r->d);
 }
 
+/* The polls of a SunSpec device: only what is surely where it was found is asked for. */
+static void ask_sunspec(struct round *r)
+{
+    struct collect_device *d = r->d;
+    find(r);
+    clear(r); /* its values may stand in another order now */
+    if (r->fault == COLLECT_GOOD && collect_sunspec_ready(d)) {
+        ask_who(r);
+        collect_sunspec_begin(d);
+        if (r->fault == COLLECT_GOOD)
+            ask_all(r);
+        collect_sunspec_settle(d, clk_mono(r->job->clk), r->v);
+        if (r->fault == COLLECT_EXCEPTION)
+            collect_sunspec_doubt(d, false, clk_mono(r->job->clk));
+    }
+    collect_sunspec_tell(r->job, d, clk_mono(r->job->clk));
+}
+
 /* Flags on what came, beside those of its limits. */
 static void flag(struct round *r)
 {
@@ -228,41 +305,34 @@ static void flag(struct round *r)
             r->v[i].q |= WIRE_Q_FAULT;
     collect_counters_judge(r->job, r->d, r->v);
     collect_rests_judge(r->job, r->d, r->v);
+    collect_says_judge(r->job, r->d, r->v);
+    if (r->fault == COLLECT_GOOD)
+        collect_started_judge(r->job, r->d, r->v);
+    for (size_t i = 0; collect_says_ill(d) && i < collect_device_values(d); i++)
+        r->v[i].q |= WIRE_Q_FAULT; /* behind the counters: what they believe goes on */
 }
 
-/* Strings are identity: read when a device appears, told when they are new. */
-static void identify(struct round *r)
+/* Asks for one text when that is due: what becomes of it says nothing of the readings. */
+static void ask_text(struct round *r)
 {
-    const struct collect_profile *p = r->d->profile;
-    char all[sizeof r->d->identity] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < p->n && n < sizeof all; i++) {
-        const struct collect_point *it = &p->points[i];
-        struct collect_answer a;
-        uint16_t at;
-        char text[2 * COLLECT_REGISTERS_MAX + 1];
-        if (collect_types[it->type].form != COLLECT_STRING)
-            continue;
-        struct collect_request q = collect_plan_single(p, i, &at);
-        enum collect_fault f = ask(r, &q, &a);
-        if (f == COLLECT_EXCEPTION)
-            continue;
-        if (f != COLLECT_GOOD)
-            return;
-        collect_decode_text(a.data + 2 * at, (unsigned)it->count, it->order, text, sizeof text);
-        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s: %s", n > 0 ? ", " : "", it->name,
-                              text);
-    }
-    if (n > 0 && strcmp(all, r->d->identity) != 0) {
-        memcpy(r->d->identity, all, sizeof all);
-        store_event(r->job->store, STORE_INFO, "device.identity", r->d->cfg->id, "%s", all);
-    }
+    struct collect_request q;
+    struct collect_answer a;
+    uint16_t at;
+    if (r->d->sunspec && !collect_sunspec_ready(r->d)) /* where they are is in doubt */
+        return;
+    if (!collect_says_due(r->d, clk_mono(r->job->clk), &q, &at))
+        return;
+    enum collect_fault f = ask(r, &q, &a);
+    if (f == COLLECT_GOOD || f == COLLECT_EXCEPTION)
+        collect_says_heard(r->job, r->d, f == COLLECT_GOOD ? a.data + 2 * at : NULL);
+    else if (f == COLLECT_SILENT || f == COLLECT_GARBAGE)
+        collect_says_missed(r->d);
 }
 
 /* ---- health --------------------------------------------------------------------------------- */
 
 /* The exceptions of the Modbus application protocol 1.1b3, section 7. */
-static const char *exception_text(uint8_t code)
+const char *collect_exception_text(uint8_t code)
 {
     static const char *const text[] = {[1] = "it does not know this function",
                                        [2] = "it has no such registers",
@@ -276,17 +346,24 @@ static const char *exception_text(uint8_t code)
     return code < sizeof text / sizeof *text && text[code] ? text[code] : "unknown reason";
 }
 
-static void explain(const struct round *r, char *text, size_t n)
+static void explain(struct round *r, char *text, size_t n)
 {
+    static const char *const whys[COLLECT_FAULTS] = {[COLLECT_EXCEPTION] = "device_refuses",
+                                                     [COLLECT_SILENT] = "device_silent",
+                                                     [COLLECT_GARBAGE] = "device_garbled",
+                                                     [COLLECT_FOREIGN] = "device_garbled",
+                                                     [COLLECT_LOST] = "line_port"};
     const struct collect_bus_cfg *bus = r->b->cfg;
     long long unit = (long long)r->d->cfg->unit;
+    bool slow = r->fault == COLLECT_SILENT && r->d->unit->late_ms > 0;
+    r->d->health.why = slow ? "device_slow" : whys[r->fault];
     switch (r->fault) {
     case COLLECT_EXCEPTION:
         (void)snprintf(text, n,
                        "Unit %lld refuses function %d, address %d, %d registers: %s "
                        "(code %d). Check model and profile.",
                        unit, r->refused.function, r->refused.address, r->refused.count,
-                       exception_text(r->exception), r->exception);
+                       collect_exception_text(r->exception), r->exception);
         break;
     case COLLECT_SILENT:
         if (r->d->unit->late_ms > 0) {
@@ -324,6 +401,10 @@ static void explain(const struct round *r, char *text, size_t n)
 
 static enum store_state state_after(const struct round *r)
 {
+    if (r->fault == COLLECT_GOOD && r->d->sunspec && *collect_sunspec_text(r->d))
+        return STORE_FAULTY;
+    if (r->fault == COLLECT_GOOD && r->d->sunspec && !collect_sunspec_ready(r->d))
+        return STORE_LATE; /* its models are many: the next poll reads on */
     if (r->fault == COLLECT_GOOD)
         return r->d->who.doubted ? STORE_FAULTY : STORE_GOOD;
     if (r->fault == COLLECT_LOST)
@@ -341,20 +422,37 @@ static void note(struct round *r, struct mono start)
     struct collect_device *d = r->d;
     struct store_health *h = &d->health;
     struct mono now = clk_mono(r->job->clk);
+    char fault[sizeof h->text];
+    bool ill = collect_says_text(d, h->says, sizeof h->says, fault, sizeof fault);
     enum store_state state = state_after(r);
     h->polls++;
     h->failures += r->fault != COLLECT_GOOD;
+    h->why = h->other = NULL;
     if (r->fault == COLLECT_GOOD) {
         h->answer_ms = (uint32_t)(now.ms - start.ms);
         h->text[0] = '\0';
-        if (d->who.doubted)
-            collect_who_text(r->job, d, h->text, sizeof h->text);
+        if (d->sunspec && *collect_sunspec_text(d)) {
+            h->why = "device_refuses";
+            (void)snprintf(h->text, sizeof h->text, "Unit %lld: %s.", (long long)d->cfg->unit,
+                           collect_sunspec_text(d));
+        } else if (d->who.doubted) {
+            h->other = collect_who_text(r->job, d, h->text, sizeof h->text);
+            h->why = h->other ? "cables_crossed" : "device_changed";
+        } else if (ill) {
+            h->why = "device_alarm";
+            state = STORE_FAULTY;
+            memcpy(h->text, fault, sizeof h->text);
+        } else if (collect_started_text(d, h->text, sizeof h->text)) {
+            h->why = "device_unstarted";
+            state = STORE_FAULTY;
+        }
     } else {
         explain(r, h->text, sizeof h->text);
     }
     if (state != h->state)
         h->since_ms = clk_now(r->job->clk).utc_ms;
     h->state = state;
+    collect_doctor_figures(d->unit, &h->heard);
     store_health_set(r->job->store, d->store, h);
     tell_device(r, now);
     tell_bus(r, r->fault != COLLECT_LOST, now);
@@ -366,6 +464,7 @@ static void note(struct round *r, struct mono start)
     }
     if (r->fault != COLLECT_LOST)
         collect_cable_judge(r->job, r->b);
+    collect_doctor_attend(r->job, r->b, r->fault == COLLECT_LOST ? h->text : NULL);
 }
 
 /* Counts failures and sets the next probe. A line that is down says nothing about the device. */
@@ -402,7 +501,13 @@ void collect_device_probe(const struct collect_bus_job *job, struct collect_bus 
         return;
     }
     judge(&r, start);
-    note(&r, start);
+    for (size_t i = 0; i < b->n; i++) /* whoever shares the unit was tried with it */
+        if (b->devices[i]->unit == d->unit) {
+            r.d = b->devices[i];
+            if (r.d->sunspec && r.fault != COLLECT_LOST)
+                collect_sunspec_missed(r.d, clk_mono(job->clk));
+            note(&r, start);
+        }
 }
 
 void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *b,
@@ -416,15 +521,24 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
     if (collect_unit_sick(d->unit)) {
         put(&r, b->lost ? STORE_BUS : STORE_DEVICE);
         d->away = true;
+        collect_started_again(d);
         return;
     }
     collect_split_begin(d, d->away, start);
+    if (d->sunspec && d->away)
+        collect_sunspec_doubt(d, true, start);
     d->away = false;
     r.alive = d->unit->alive;
     d->unit->alive = false;
-    ask_who(&r);
-    if (r.fault == COLLECT_GOOD)
-        ask_all(&r);
+    if (d->sunspec) {
+        ask_sunspec(&r);
+    } else {
+        ask_who(&r);
+        collect_order_begin(&d->order);
+        if (r.fault == COLLECT_GOOD)
+            ask_all(&r);
+        d->health.order = collect_order_settle(&d->order);
+    }
     if (r.fault == COLLECT_STOPPED)
         return;
     collect_who_polled(job, d, r.fault == COLLECT_GOOD || r.fault == COLLECT_EXCEPTION);
@@ -432,10 +546,13 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
     flag(&r);
     put(&r, r.fault == COLLECT_LOST ? STORE_BUS : STORE_DEVICE);
     judge(&r, start);
-    bool appeared = d->health.state != STORE_GOOD && d->health.state != STORE_LATE;
     note(&r, start);
-    if (appeared && d->health.state == STORE_GOOD)
-        identify(&r);
     if (r.alive)
         prove(&r);
+    if (r.fault == COLLECT_GOOD) {
+        ask_text(&r);
+    } else if (r.fault != COLLECT_EXCEPTION) {
+        collect_says_again(d);
+        collect_started_again(d);
+    }
 }

@@ -59,7 +59,8 @@ bool collect_who_due(const struct collect_device *d, struct mono now, struct col
                      uint16_t *at)
 {
     const struct collect_who *w = &d->who;
-    if (w->point < 0 || w->mute == MUTE_MAX || (!w->due && now.ms - w->read_at.ms < READ_AGAIN_MS))
+    if (w->point < 0 || w->mute == MUTE_MAX ||
+        (!w->due && now.ms - w->read_at.ms < READ_AGAIN_MS) || d->profile->points[w->point].absent)
         return false;
     *q = collect_plan_single(d->profile, (size_t)w->point, at);
     return true;
@@ -68,7 +69,7 @@ bool collect_who_due(const struct collect_device *d, struct mono now, struct col
 void collect_who_missed(struct collect_device *d)
 {
     d->who.missed = true;
-    if (!d->who.read[0] && d->who.mute < MUTE_MAX)
+    if (d->who.mute < MUTE_MAX)
         d->who.mute++;
 }
 
@@ -96,6 +97,8 @@ void collect_who_heard(const struct collect_bus_job *job, struct collect_device 
     char text[NUM_TEXT_BYTES] = "";
     struct num v;
     w->due = false;
+    w->mute = 0;
+    w->mute_told = false;
     w->read_at = clk_mono(job->clk);
     if (!data)
         return;
@@ -186,8 +189,8 @@ static const char *before(const struct collect_device *d)
     return d->who.known[0] ? d->who.known : d->cfg->serial;
 }
 
-void collect_who_text(const struct collect_bus_job *job, const struct collect_device *d, char *text,
-                      size_t n)
+const char *collect_who_text(const struct collect_bus_job *job, const struct collect_device *d,
+                             char *text, size_t n)
 {
     const char *other = owner(job->collect, d);
     int counter = held_counter(d);
@@ -199,6 +202,7 @@ void collect_who_text(const struct collect_bus_job *job, const struct collect_de
                    other ? other : "", d->cfg->id,
                    counter < 0 ? "*" : d->profile->points[counter].name,
                    counter < 0 ? "swap" : "meter");
+    return other;
 }
 
 static void tell(const struct collect_bus_job *job, struct collect_device *d, struct mono now)
@@ -216,7 +220,7 @@ static void tell(const struct collect_bus_job *job, struct collect_device *d, st
                     "its serial number is %s, as it should be: its readings count", w->read);
         return;
     }
-    collect_who_text(job, d, text, sizeof text);
+    (void)collect_who_text(job, d, text, sizeof text);
     store_event(job->store, STORE_WARNING, "device.changed", d->cfg->id,
                 "%s --from T %sold_serial=%s new_serial=%s", text,
                 held_counter(d) < 0 ? "" : "last=N first=N ", before(d), w->read);

@@ -11,7 +11,8 @@ static const struct kind {
     bool series; /* of a device's point; else of a device */
 } kinds[] = {{"serial", collect_who_load, false},
              {"counter", collect_counter_load, true},
-             {"stuck", collect_rest_load, true}};
+             {"stuck", collect_rest_load, true},
+             {"says", collect_say_load, true}};
 
 struct loading {
     const struct collect_bus_job *job;

@@ -6,11 +6,13 @@
 
 #define WIDTH_MAX 4 /* registers of the widest type that is read */
 
-/* What a request must not cut: a whole point, or one register where the profile allows to split. */
+/* What a request must not cut: a whole point, with the one that scales it; or one register where
+ * the profile allows to split. */
 struct cell {
     const struct collect_point *is;
     unsigned from, to; /* of its address space, half-open */
     uint16_t value;
+    bool scaled; /* its factor is in it, too */
 };
 
 /* The best way to read all cells from one on. */
@@ -107,20 +109,87 @@ static int by_address(const void *a, const void *b)
     return x->is < y->is ? -1 : x->is > y->is;
 }
 
-/* One cell for each wanted point. */
+/* The point alone, or with its factor where one request can hold both. */
+static struct cell cell_of(const struct collect_profile *p, const struct collect_point *it)
+{
+    unsigned from = (unsigned)it->address;
+    struct cell alone = {it, from, from + collect_point_width(it), 0, false}, both = alone;
+    if (it->factor == 0 || p->split || !p->joined)
+        return alone;
+    unsigned factor = (unsigned)p->points[it->factor - 1].address;
+    both.from = factor < both.from ? factor : both.from;
+    both.to = factor + 1 > both.to ? factor + 1 : both.to;
+    both.scaled = true;
+    struct collect_request r = request(p, it->function, both.from, both.to);
+    return both.to - both.from > p->most[it->function] || r.count > p->most[it->function] ||
+                   collect_plan_forbids(p, &r)
+               ? alone
+               : both;
+}
+
+static bool is_read(const struct collect_point *it)
+{
+    return collect_types[it->type].form != COLLECT_STRING && !it->identity;
+}
+
+/* One cell for each wanted point, but for factors that are in all cells of theirs. */
 static size_t whole_points(const struct collect_profile *p, const bool *wanted, struct cell *cells)
 {
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
         const struct collect_point *it = &p->points[i];
-        unsigned from = (unsigned)it->address;
-        if (wanted[i] && collect_types[it->type].form != COLLECT_STRING && !it->identity)
-            cells[n++] = (struct cell){it, from, from + collect_point_width(it), 0};
+        bool serves = false, alone = false;
+        if (!wanted[i] || it->absent || !is_read(it))
+            continue;
+        for (size_t k = 0; it->hidden && k < p->n; k++)
+            if (wanted[k] && !p->points[k].absent && p->points[k].factor == i + 1) {
+                serves = true;
+                alone |= !cell_of(p, &p->points[k]).scaled;
+            }
+        if (!serves || alone)
+            cells[n++] = cell_of(p, it);
     }
     qsort(cells, n, sizeof *cells, by_address);
-    for (size_t i = 0; i < n; i++)
-        cells[i].value = (uint16_t)i;
     return n;
+}
+
+static uint16_t value_of(const struct collect_plan *plan, size_t n, size_t point)
+{
+    size_t i = 0;
+    while (i < n && plan->values[i].point != point)
+        i++;
+    return (uint16_t)i;
+}
+
+static bool is_series(const struct collect_point *p)
+{
+    return !p->hidden && (p->quantity_key || !collect_point_is_status(p));
+}
+
+/* The values: those of series in the cells' order, so that a poll's block is the front of them,
+ * then what has no address, then what is no series, hidden points last. */
+static void number(struct collect_plan *plan, const struct collect_profile *p, const bool *wanted,
+                   struct cell *cells, size_t ncells)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ncells; i++)
+        if (is_series(cells[i].is))
+            plan->values[n++].point = (uint16_t)(cells[i].is - p->points);
+    for (size_t i = 0; i < p->n; i++)
+        if (wanted[i] && p->points[i].absent && is_series(&p->points[i]) && is_read(&p->points[i]))
+            plan->values[n++].point = (uint16_t)i;
+    plan->nvalues = n;
+    for (size_t i = 0; i < ncells; i++)
+        if (!cells[i].is->hidden && !is_series(cells[i].is))
+            plan->values[n++].point = (uint16_t)(cells[i].is - p->points);
+    for (size_t i = 0; i < p->n; i++)
+        if (wanted[i] && p->points[i].hidden && !p->points[i].absent)
+            plan->values[n++].point = (uint16_t)i;
+    for (size_t i = 0; i < n; i++)
+        plan->values[i].width = (uint8_t)collect_point_width(&p->points[plan->values[i].point]);
+    for (size_t i = 0; i < ncells; i++)
+        cells[i].value = value_of(plan, n, (size_t)(cells[i].is - p->points));
+    plan->nall = n;
 }
 
 /* Cuts cells into registers; there is room for them. */
@@ -131,7 +200,7 @@ static size_t registers(struct cell *cells, size_t n)
         struct cell whole = cells[i];
         cells[i].to = whole.from + 1;
         for (unsigned at = whole.from + 1; at < whole.to; at++)
-            cells[m++] = (struct cell){whole.is, at, at + 1, whole.value};
+            cells[m++] = (struct cell){whole.is, at, at + 1, whole.value, false};
     }
     qsort(cells, m, sizeof *cells, by_address);
     return m;
@@ -174,6 +243,14 @@ static void best_from(const struct collect_profile *p, const struct collect_line
 
 /* ---- the plan ------------------------------------------------------------------------------- */
 
+/* The item of this value from `first` on; nitems: there is none. */
+static uint32_t item_of(const struct collect_plan *plan, uint32_t first, uint16_t value)
+{
+    while (first < plan->nitems && plan->items[first].value != value)
+        first++;
+    return first;
+}
+
 /* Adds the cells to the plan as the items of one request. */
 static void add_request(struct collect_plan *plan, const struct collect_profile *p,
                         const struct cell *cells, size_t n)
@@ -182,17 +259,20 @@ static void add_request(struct collect_plan *plan, const struct collect_profile 
     uint32_t first = (uint32_t)plan->nitems;
     for (size_t i = 0; i < n; i++) {
         const struct cell *c = &cells[i];
-        uint32_t same = first;
-        while (same < plan->nitems && plan->items[same].value != c->value)
-            same++;
-        if (same < plan->nitems) { /* the next register of a point that has begun here */
+        uint32_t same = item_of(plan, first, c->value);
+        if (same < plan->nitems && p->split) /* the next register of a point that has begun here */
             plan->items[same].width++;
+        else if (same == plan->nitems)
+            plan->items[plan->nitems++] = (struct collect_item){
+                .value = c->value,
+                .skip = (uint8_t)(p->split ? c->from - (unsigned)c->is->address : 0),
+                .width = p->split ? 1 : plan->values[c->value].width};
+        if (!c->scaled)
             continue;
-        }
-        plan->items[plan->nitems++] =
-            (struct collect_item){.value = c->value,
-                                  .skip = (uint8_t)(c->from - (unsigned)c->is->address),
-                                  .width = (uint8_t)(c->to - c->from)};
+        uint16_t factor = value_of(plan, plan->nall, c->is->factor - 1U);
+        if (item_of(plan, first, factor) == plan->nitems)
+            plan->items[plan->nitems++] =
+                (struct collect_item){.value = factor, .width = plan->values[factor].width};
     }
     *r = collect_plan_range(plan, p, first, (uint32_t)plan->nitems - first);
     r->join = (uint16_t)plan->nrequests++;
@@ -204,11 +284,7 @@ static void fill(struct collect_plan *plan, const struct collect_profile *p,
                  struct tail *tails)
 {
     size_t n = whole_points(p, wanted, cells);
-    plan->nvalues = n;
-    for (size_t i = 0; i < n; i++)
-        plan->values[i] =
-            (struct collect_planned){.point = (uint16_t)(cells[i].is - p->points),
-                                     .width = (uint8_t)collect_point_width(cells[i].is)};
+    number(plan, p, wanted, cells, n);
     if (p->split)
         n = registers(cells, n);
     tails[n] = (struct tail){0};
@@ -220,10 +296,17 @@ static void fill(struct collect_plan *plan, const struct collect_profile *p,
         plan->probe = collect_plan_range(plan, p, 0, 1);
 }
 
+/* What is more than n and one is given back. */
+static void *trim(void *p, size_t n, size_t size)
+{
+    void *less = realloc(p, (n + 1) * size);
+    return less ? less : p;
+}
+
 enum st collect_plan_make(struct collect_plan *plan, const struct collect_profile *p,
                           const bool *wanted, const struct collect_line *line, struct err *e)
 {
-    size_t room = p->n * (p->split ? WIDTH_MAX : 1) + 1;
+    size_t room = p->n * (p->split ? WIDTH_MAX : 2) + 1; /* 2: each with a factor */
     struct cell *cells = calloc(room, sizeof *cells);
     struct tail *tails = calloc(room, sizeof *tails);
     *plan = (struct collect_plan){.values = calloc(p->n + 1, sizeof *plan->values),
@@ -238,7 +321,12 @@ enum st collect_plan_make(struct collect_plan *plan, const struct collect_profil
         collect_plan_done(plan);
     free(cells);
     free(tails);
-    return st;
+    if (st != ST_OK)
+        return st;
+    plan->values = trim(plan->values, plan->nall, sizeof *plan->values);
+    plan->items = trim(plan->items, plan->nitems, sizeof *plan->items);
+    plan->requests = trim(plan->requests, plan->nitems, sizeof *plan->requests);
+    return ST_OK;
 }
 
 void collect_plan_cut(struct collect_plan *plan, const struct collect_profile *p, size_t i,
@@ -273,7 +361,7 @@ const uint8_t *collect_plan_gather(struct collect_planned *v, const struct colle
                                    const uint8_t *data)
 {
     if (item->width == v->width)
-        return data;
+        return memcpy(v->raw, data, 2U * v->width);
     memcpy(v->raw + 2U * item->skip, data, 2U * item->width);
     v->got = (uint8_t)(v->got + item->width);
     return v->got == v->width ? v->raw : NULL;

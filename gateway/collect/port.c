@@ -6,10 +6,13 @@
  * 12 bytes are written to its socket instead.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/serial.h>
 #include <modbus.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -17,6 +20,7 @@
 #include <unistd.h>
 
 #include "gateway/collect/collect_int.h"
+#include "gateway/collect/direction.h"
 
 #define OPEN_AGAIN_MIN_MS 1000
 #define OPEN_AGAIN_MAX_MS 10000
@@ -32,8 +36,11 @@
 #define NS_PER_S INT64_C(1000000000)
 
 struct collect_port {
+    const struct collect_bus_cfg *as; /* as configured */
+    struct collect_bus_cfg own;       /* the same with the settings that it is tuned to */
     const struct collect_bus_cfg *cfg;
     modbus_t *ctx;
+    int lock; /* of an open serial line; else -1 */
     bool open;
     uint16_t transaction;
     int64_t quiet_ms; /* 3.5 characters, rounded up */
@@ -66,6 +73,25 @@ static int64_t characters_ms(const struct collect_bus_cfg *cfg, int64_t bits)
     return (bits * 1000 + cfg->baud - 1) / cfg->baud;
 }
 
+static modbus_t *make_ctx(const struct collect_bus_cfg *cfg)
+{
+    if (cfg->type != COLLECT_RTU)
+        return modbus_new_tcp(NULL, 0);
+    return modbus_new_rtu(cfg->port, (int)cfg->baud, (char)cfg->parity, (int)cfg->data_bits,
+                          (int)cfg->stop_bits);
+}
+
+/* Times of the line that follow from its settings. */
+static void set_times(struct collect_port *p)
+{
+    p->rest_ms = TCP_REST_MS;
+    if (p->cfg->type != COLLECT_RTU)
+        return;
+    p->quiet_ms = characters_ms(p->cfg, CHARACTER_BITS * 7 / 2) + 1;
+    p->gap_ns = collect_line_gap_ns(p->cfg);
+    p->rest_ms = characters_ms(p->cfg, CHARACTER_BITS * RTU_FRAME_BYTES) + 200;
+}
+
 enum st collect_port_make(struct collect_port **out, const struct collect_bus_cfg *cfg,
                           struct err *e)
 {
@@ -73,23 +99,18 @@ enum st collect_port_make(struct collect_port **out, const struct collect_bus_cf
     *out = NULL;
     if (!p)
         return err_set(e, ST_MEMORY, "collect: no memory for bus %s", cfg->id);
-    p->cfg = cfg;
-    p->rest_ms = TCP_REST_MS;
-    if (cfg->type == COLLECT_RTU) {
-        p->ctx = modbus_new_rtu(cfg->port, (int)cfg->baud, (char)cfg->parity, (int)cfg->data_bits,
-                                (int)cfg->stop_bits);
-        p->quiet_ms = characters_ms(cfg, CHARACTER_BITS * 7 / 2) + 1;
-        p->gap_ns = collect_line_gap_ns(cfg);
-        p->rest_ms = characters_ms(cfg, CHARACTER_BITS * RTU_FRAME_BYTES) + 200;
-    } else {
-        p->ctx = modbus_new_tcp(NULL, 0);
-    }
+    p->as = cfg;
+    p->own = *cfg;
+    p->cfg = &p->own;
+    p->lock = -1;
+    p->ctx = make_ctx(cfg);
     if (!p->ctx) {
         enum st st = err_set(e, errno == ENOMEM ? ST_MEMORY : ST_BAD, "bus %s: %s", cfg->id,
                              modbus_strerror(errno));
         collect_port_free(p);
         return st;
     }
+    set_times(p);
     *out = p;
     return ST_OK;
 }
@@ -99,6 +120,9 @@ static void port_close(struct collect_port *p)
     if (p->open)
         modbus_close(p->ctx);
     p->open = false;
+    if (p->lock >= 0)
+        (void)close(p->lock);
+    p->lock = -1;
 }
 
 void collect_port_free(struct collect_port *p)
@@ -113,20 +137,10 @@ void collect_port_free(struct collect_port *p)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-/* libmodbus sets RTS without looking at what came of it, so that is asked before. */
 static bool set_direction(struct collect_port *p, struct err *e)
 {
-    int mode = p->cfg->rs485, lines, rc = 0;
-    if (mode == COLLECT_RS485_KERNEL)
-        rc = modbus_rtu_set_serial_mode(p->ctx, MODBUS_RTU_RS485);
-    else if (mode != COLLECT_RS485_OFF)
-        rc = ioctl(modbus_get_socket(p->ctx), TIOCMGET, &lines) != 0 ||
-                     modbus_rtu_set_rts(p->ctx, mode == COLLECT_RS485_RTS_UP
-                                                    ? MODBUS_RTU_RTS_UP
-                                                    : MODBUS_RTU_RTS_DOWN) != 0
-                 ? -1
-                 : 0;
-    if (rc == 0)
+    int mode = p->cfg->rs485;
+    if (collect_direction_set(p->ctx, mode))
         return true;
     err_set(
         e, ST_IO, "`rs485: %s` does not work with %s (%s): try %soff, where the adapter does it",
@@ -137,20 +151,36 @@ static bool set_direction(struct collect_port *p, struct err *e)
     return false;
 }
 
+/* The line is ours alone, gateway or tool, before its settings are touched. EBUSY: it is not. */
+static bool lock_line(struct collect_port *p)
+{
+    p->lock = open(p->cfg->port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (p->lock < 0)
+        return false;
+    if (flock(p->lock, LOCK_EX | LOCK_NB) == 0)
+        return collect_direction_rest(p->lock, p->cfg->rs485);
+    if (errno == EWOULDBLOCK)
+        errno = EBUSY;
+    return false;
+}
+
 static bool open_rtu(struct collect_port *p, struct err *e)
 {
-    if (modbus_connect(p->ctx) == 0) {
+    if (lock_line(p) && modbus_connect(p->ctx) == 0) {
         if (set_direction(p, e))
             return true;
         modbus_close(p->ctx);
+        port_close(p);
         return false;
     }
-    const char *advice = errno == ENOENT || errno == ENXIO || errno == ENODEV
+    int why = errno;
+    port_close(p);
+    const char *advice = why == ENOENT || why == ENXIO || why == ENODEV
                              ? "check that the adapter is plugged in and `port` names it"
-                         : errno == EACCES ? "add the gateway's user to the group dialout"
-                         : errno == EBUSY  ? "another program uses it"
-                                           : "check the adapter and its settings";
-    err_set(e, ST_IO, "cannot open %s: %s; %s", p->cfg->port, modbus_strerror(errno), advice);
+                         : why == EACCES ? "add the gateway's user to the group dialout"
+                         : why == EBUSY  ? "another program uses it, a gateway or a tool"
+                                         : "check the adapter and its settings";
+    err_set(e, ST_IO, "cannot open %s: %s; %s", p->cfg->port, modbus_strerror(why), advice);
     return false;
 }
 
@@ -200,10 +230,40 @@ enum collect_fault collect_port_ready(struct collect_port *p, const struct clk *
     return COLLECT_LOST;
 }
 
+void collect_port_leave(struct collect_port *p)
+{
+    port_close(p);
+}
+
 void collect_port_hurry(struct collect_port *p)
 {
     p->open_at = (struct mono){0};
     p->back_off_ms = 0;
+}
+
+enum st collect_port_tune(struct collect_port *p, const struct collect_serial *line, bool *changed,
+                          struct err *e)
+{
+    struct collect_bus_cfg to = *p->as;
+    if (line->baud > 0) {
+        to.baud = line->baud;
+        to.parity = line->parity;
+        to.stop_bits = line->stop_bits;
+    }
+    if (to.baud == p->own.baud && to.parity == p->own.parity && to.stop_bits == p->own.stop_bits)
+        return ST_OK;
+    *changed = true;
+    modbus_t *ctx = make_ctx(&to);
+    if (!ctx)
+        return err_set(e, errno == ENOMEM ? ST_MEMORY : ST_BAD, "bus %s: %s", to.id,
+                       modbus_strerror(errno));
+    port_close(p);
+    modbus_free(p->ctx);
+    p->ctx = ctx;
+    p->own = to;
+    set_times(p);
+    collect_port_hurry(p);
+    return ST_OK;
 }
 
 /* ---- one request ---------------------------------------------------------------------------- */
@@ -299,17 +359,32 @@ bool collect_port_listen(struct collect_port *p, int64_t ms, struct thr_stop *st
     return quiet;
 }
 
-bool collect_port_stray(struct collect_port *p)
+bool collect_port_stray(struct collect_port *p, struct collect_came *came)
 {
     uint8_t waste[256];
     bool stray = p->stray;
     p->stray = false;
-    if (p->cfg->type == COLLECT_RTU && p->open)
-        for (int i = 0; i < 64 && read(modbus_get_socket(p->ctx), waste, sizeof waste) > 0; i++) {
-            stray = true;
-            p->last_ns = physical_ns();
-        }
+    *came = (struct collect_came){.unit = -1};
+    if (p->cfg->type != COLLECT_RTU || !p->open)
+        return stray;
+    ssize_t got;
+    for (int i = 0; i < 64 && (got = read(modbus_get_socket(p->ctx), waste, sizeof waste)) > 0;
+         i++) {
+        if (came->unit < 0)
+            came->unit = collect_answer_within(waste, (size_t)got);
+        stray = came->any = true;
+        p->last_ns = physical_ns();
+    }
     return stray;
+}
+
+int64_t collect_port_errors(const struct collect_port *p)
+{
+    struct serial_icounter_struct all;
+    if (p->cfg->type != COLLECT_RTU || !p->open ||
+        ioctl(modbus_get_socket(p->ctx), TIOCGICOUNT, &all) != 0)
+        return -1;
+    return (int64_t)all.frame + all.parity + all.brk;
 }
 
 static bool send_request(struct collect_port *p, const struct collect_call *call)
@@ -407,6 +482,13 @@ enum collect_fault collect_port_ask(struct collect_port *p, const struct collect
         p->last_ns = physical_ns();
         recover(p, f, call, clk, stop, out);
         out->took_ms = physical_ms() - sent_ms;
+        out->sign = collect_answer_sign(&(struct collect_heard){.tcp = p->cfg->type == COLLECT_TCP,
+                                                                .p = p->heard,
+                                                                .sent = p->sent,
+                                                                .n = p->nheard,
+                                                                .nsent = p->nsent,
+                                                                .room = sizeof p->heard},
+                                        call->unit, &call->request, f, out);
     }
     return f;
 }

@@ -4,18 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/collect/collect_int.h"
+#include "gateway/collect/setup_int.h"
+#include "gateway/collect/sunspec_int.h"
 
 /* One file, before it is merged with what it extends. */
 struct profile_cfg {
     char *model, *what, *source, *extends;
     struct cfg_items points, limits, forbidden;
-    int64_t max_registers, max_bits, pause_ms, turnaround_ms;
+    int64_t max_registers, max_bits, pause_ms, turnaround_ms, instance;
     bool verified, even_addresses, joined, split;
     struct {
-        int64_t baud, stop_bits, data_bits;
-        char *parity;
+        int64_t baud, stop_bits, data_bits, unit;
+        int parity;
     } serial;
+    struct collect_setup setup;
 };
 
 #define POINT(k, m) .key = k, .offset = offsetof(struct collect_point, m)
@@ -23,13 +25,18 @@ static const struct cfg_word identity_words[] = {{"serial", COLLECT_SERIAL}, {NU
 static const struct cfg_field point_fields[] = {
     {POINT("name", name), .kind = CFG_ID, .required = true, .help = "the series is device/name"},
     {POINT("quantity", quantity_key), .kind = CFG_STRING,
-     .help = "what it measures; all but strings need one"},
-    {POINT("function", function), .kind = CFG_INT, .required = true, .min = 1, .max = 4,
+     .help = "what it measures; a text needs none, nor does a status"},
+    {POINT("function", function), .kind = CFG_INT, .min = 1, .max = 4,
      .help = "1 coils, 2 discrete inputs, 3 holding registers, 4 input registers"},
-    {POINT("address", address), .kind = CFG_INT, .required = true, .min = 0, .max = 65535,
+    {POINT("address", address), .kind = CFG_INT, .min = 0, .max = 65535,
      .help = "from 0, as on the wire"},
-    {POINT("type", type), .kind = CFG_WORD, .required = true, .words = collect_type_words,
+    {POINT("type", type), .kind = CFG_WORD, .words = collect_type_words,
      .help = "type of the registers"},
+    {POINT("models", models), .kind = CFG_INTS,
+     .help = "instead of address and type: numbers of the SunSpec models that have it"},
+    {POINT("register", reg), .kind = CFG_STRING, .help = "its name in these models"},
+    {POINT("block", block), .kind = CFG_INT, .dflt = "1", .min = 1, .max = 100,
+     .help = "of a model that repeats"},
     {POINT("order", order), .kind = CFG_WORD, .dflt = "ABCD", .words = collect_order_words,
      .help = "order of the bytes on the wire; A is the highest"},
     {POINT("scale", scale), .kind = CFG_DECIMAL, .dflt = "1",
@@ -45,10 +52,14 @@ static const struct cfg_field point_fields[] = {
      .help = "most that a counter grows in an hour; absent: as its quantity says"},
     {POINT("rollover", rollover), .kind = CFG_DECIMAL,
      .help = "value at which a counter begins again at 0; absent: as its type says"},
-    {POINT("count", count), .kind = CFG_INT, .min = 1, .max = COLLECT_REGISTERS_MAX,
+    {POINT("count", count), .kind = CFG_INT, .min = 1, .max = COLLECT_TEXT_REGISTERS,
      .help = "registers of a string"},
     {POINT("identity", identity), .kind = CFG_WORD, .words = identity_words,
      .help = "serial: the device's serial number, which is watched and is no reading"},
+    {POINT("states", states), .kind = CFG_LIST, .sub = &collect_state_table,
+     .help = "a status: what its values mean; a change is told"},
+    {POINT("bits", bits), .kind = CFG_LIST, .sub = &collect_bit_table,
+     .help = "a status: what its bits mean; a change is told"},
     {.key = NULL}};
 static const struct cfg_table point_table = {sizeof(struct collect_point), point_fields};
 
@@ -82,10 +93,15 @@ static const struct cfg_table forbidden_table = {sizeof(struct collect_forbidden
     .key = k,                                                                                      \
     .offset = offsetof(struct profile_cfg, serial.m) - offsetof(struct profile_cfg, serial)
 static const struct cfg_field serial_fields[] = {
-    {SERIAL("baud", baud), .kind = CFG_INT, .help = "as delivered"},
-    {SERIAL("parity", parity), .kind = CFG_STRING, .help = "as delivered"},
-    {SERIAL("stop_bits", stop_bits), .kind = CFG_INT, .help = "as delivered"},
-    {SERIAL("data_bits", data_bits), .kind = CFG_INT, .help = "as delivered"},
+    {SERIAL("baud", baud), .kind = CFG_INT, .min = 300, .max = 4000000, .help = "as delivered"},
+    {SERIAL("parity", parity), .kind = CFG_WORD, .dflt = "none", .words = collect_parity_words,
+     .help = "as delivered"},
+    {SERIAL("stop_bits", stop_bits), .kind = CFG_INT, .dflt = "1", .min = 1, .max = 2,
+     .help = "as delivered"},
+    {SERIAL("data_bits", data_bits), .kind = CFG_INT, .dflt = "8", .min = 7, .max = 8,
+     .help = "as delivered"},
+    {SERIAL("unit", unit), .kind = CFG_INT, .min = 1, .max = 247,
+     .help = "its number as delivered; absent: the document does not say"},
     {.key = NULL}};
 static const struct cfg_table serial_table = {sizeof(((struct profile_cfg *)0)->serial),
                                               serial_fields};
@@ -115,8 +131,12 @@ static const struct cfg_field fields[] = {
     {FIELD("joined", joined), .kind = CFG_BOOL, .dflt = "true",
      .help = "false: each point in a request of its own"},
     {FIELD("split", split), .kind = CFG_BOOL, .help = "a value may be read in several requests"},
+    {FIELD("instance", instance), .kind = CFG_INT, .min = 1, .max = COLLECT_CHAIN_MAX,
+     .help = "which of several such SunSpec models of a device; absent: the first"},
     {FIELD("serial", serial), .kind = CFG_STRUCT, .sub = &serial_table,
-     .help = "the line as delivered, for people"},
+     .help = "the line as delivered: what `fieldpost scan` tries first"},
+    {FIELD("setup", setup), .kind = CFG_STRUCT, .sub = &collect_setup_table,
+     .help = "how it is given its address, speed and parity"},
     {.key = NULL}};
 static const struct cfg_table table = {sizeof(struct profile_cfg), fields};
 
@@ -188,6 +208,10 @@ static void check_values(struct cfg *c, const struct collect_point *p)
 
 static void check_point(struct cfg *c, const struct profile_cfg *in, struct collect_point *p)
 {
+    size_t before = cfg_complaints(c, NULL);
+    collect_sunspec_check(c, p);
+    if (cfg_complaints(c, NULL) > before) /* the rest would be told of what is not there */
+        return;
     const struct collect_type_info *t = &collect_types[p->type];
     bool string = t->form == COLLECT_STRING;
     if ((t->form == COLLECT_BIT) != (p->function <= 2))
@@ -200,16 +224,17 @@ static void check_point(struct cfg *c, const struct profile_cfg *in, struct coll
     if (p->address + collect_point_width(p) > 65536)
         cfg_complain(c, &p->address, "%s: ends beyond the last address, 65535", p->name);
     check_values(c, p);
+    collect_state_check(c, p);
     p->quantity = p->quantity_key ? quantity_by_key(p->quantity_key) : NULL;
     if (p->quantity_key && string)
-        cfg_complain(c, &p->quantity_key, "%s: a string is identity, not a quantity", p->name);
+        cfg_complain(c, &p->quantity_key, "%s: a text has no quantity", p->name);
     else if (p->quantity_key && !p->quantity)
         collect_complain_quantity(c, p);
     else if (p->identity && (p->quantity_key || t->form == COLLECT_FLOAT || t->form == COLLECT_BIT))
         cfg_complain(c, &p->identity,
                      "%s: a serial number is a string, an integer or BCD without a quantity",
                      p->name);
-    else if (!p->quantity_key && !string && !p->identity)
+    else if (!p->quantity_key && !string && !p->identity && !collect_point_is_status(p))
         cfg_complain(c, p, "%s: \"quantity\" is missing: what it measures", p->name);
     if (!(p->quantity && p->quantity->counter) &&
         (p->max_rate.kind != NUM_NONE || p->rollover.kind != NUM_NONE))
@@ -256,6 +281,7 @@ static enum st merge(struct collect_profile *p, const struct profile_cfg *in)
             at++;
         all[at] = own[i];
         p->n += at == p->n;
+        p->sunspec |= own[i].models.n > 0;
     }
     return ST_OK;
 }
@@ -286,6 +312,25 @@ static void take_head(struct collect_profile *p, const struct cfg *c, const stru
         p->joined = in->joined;
     if (cfg_given(c, &in->split))
         p->split = in->split;
+    if (cfg_given(c, &in->instance))
+        p->instance = in->instance;
+    if (in->serial.data_bits == 8 && in->serial.baud > 0)
+        p->serial = (struct collect_serial){.baud = in->serial.baud,
+                                            .parity = in->serial.parity,
+                                            .stop_bits = in->serial.stop_bits};
+    if (in->serial.unit > 0)
+        p->unit = (int)in->serial.unit;
+}
+
+/* A file's `setup` takes the place of that which it extends. */
+static enum st take_setup(struct collect_profile *p, const struct profile_cfg *in)
+{
+    if (!p->setup)
+        p->setup = malloc(sizeof *p->setup);
+    if (!p->setup)
+        return ST_MEMORY;
+    *p->setup = in->setup;
+    return ST_OK;
 }
 
 /* Ranges of the extended profile stay forbidden. */
@@ -341,6 +386,7 @@ static enum st load(struct collect_profile *p, const char *path, const char *dir
     for (size_t i = 0; i < in.points.n; i++)
         check_point(c, &in, &own[i]);
     check_limits(c, &in);
+    bool setup = collect_setup_check(c, &in.setup);
     if (cfg_complaints(c, &text) > 0) {
         st = st == ST_OK ? ST_BAD : st;
         return buf_printf(why, "%s", text) == ST_OK ? st : ST_MEMORY;
@@ -354,6 +400,8 @@ static enum st load(struct collect_profile *p, const char *path, const char *dir
     take_head(p, c, &in);
     if (st == ST_OK)
         st = take_forbidden(p, &in);
+    if (st == ST_OK && setup)
+        st = take_setup(p, &in);
     return st == ST_OK ? merge(p, &in) : st;
 }
 
@@ -384,7 +432,7 @@ static enum st check_whole(const struct collect_profile *p, struct buf *why)
     for (size_t i = 0; i < p->n; i++) {
         const struct collect_point *it = &p->points[i];
         const struct collect_decoder *d = &it->decoder;
-        enum st st = check_reach(p, i, why);
+        enum st st = it->models.n > 0 ? ST_OK : check_reach(p, i, why);
         if (st == ST_MEMORY)
             return st;
         bad |= st != ST_OK;
@@ -409,12 +457,24 @@ static enum st check_whole(const struct collect_profile *p, struct buf *why)
     return bad ? ST_BAD : ST_OK;
 }
 
+/* Numbers what each device keeps something of. */
+static void number(struct collect_profile *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct collect_point *it = &p->points[i];
+        bool rests = !it->quantity || (it->stuck_ms <= 0 && it->quantity->stuck_hours == 0);
+        it->counter = it->quantity && it->quantity->counter ? ++p->ncounters : 0;
+        it->rest = rests ? 0 : ++p->nrests;
+    }
+}
+
 enum st collect_profile_load(struct collect_profile *p, const char *path, const char *dir,
                              struct buf *why)
 {
     *p = (struct collect_profile){.joined = true,
                                   .path = strdup(path),
                                   .turnaround_ms = COLLECT_TURNAROUND_MS,
+                                  .instance = 1,
                                   .most = {0, COLLECT_BITS_MAX, COLLECT_BITS_MAX,
                                            COLLECT_REGISTERS_MAX, COLLECT_REGISTERS_MAX}};
     if (!p->path)
@@ -424,6 +484,8 @@ enum st collect_profile_load(struct collect_profile *p, const char *path, const 
         collect_decoder_init(&p->points[i].decoder, &p->points[i]);
     if (st == ST_OK)
         st = check_whole(p, why);
+    if (st == ST_OK)
+        number(p);
     if (!p->model && st == ST_OK) {
         const char *slash = strrchr(p->path, '/');
         p->model = p->path + (slash ? slash + 1 - p->path : 0);
@@ -439,6 +501,7 @@ void collect_profile_done(struct collect_profile *p)
     free(p->points);
     free(p->forbidden);
     free(p->sources);
+    free(p->setup);
     free(p->path);
     *p = (struct collect_profile){0};
 }

@@ -23,6 +23,7 @@ struct collect_push {
     char *password;
     const struct collect_bus_job *job;
     struct collect_bus *bus;
+    struct mqtt *mqtt;    /* NULL: bus of type http */
     pthread_mutex_t lock; /* of all below: on a bus of type http whoever posts is here, too */
     struct collect_seen seen;
     struct collect_pack pack;
@@ -32,6 +33,7 @@ struct collect_push {
     size_t met;    /* and devices that it names */
     struct err no; /* why it cannot be read; st is ST_OK when it can */
     bool online;
+    int64_t down_ms; /* the broker is away since */
     int64_t deaf_ms; /* nothing could be heard since */
 };
 
@@ -139,6 +141,19 @@ static enum st read_pack(struct collect_pack *k, const struct collect_device_cfg
     }
 }
 
+static enum st read_for(struct collect_push *p, const struct collect_device *d,
+                        const struct mqtt_message *m, struct err *e)
+{
+    struct collect_pack *k = &p->pack;
+    k->profile = d->profile;
+    k->wanted = d->wanted;
+    k->now_ms = p->now.utc_ms;
+    k->n = k->strange = 0;
+    k->marks[0] = k->marks[1] = 0;
+    k->empty = false;
+    return read_pack(k, d->cfg, m, e);
+}
+
 /* A message that cannot be read is told and acknowledged: it would come for ever. */
 static enum st take(struct collect_push *p, struct collect_device *d, const struct mqtt_message *m,
                     struct err *e)
@@ -146,13 +161,7 @@ static enum st take(struct collect_push *p, struct collect_device *d, const stru
     struct collect_pack *k = &p->pack;
     struct err why = {0};
     char text[200];
-    k->profile = d->profile;
-    k->wanted = d->wanted;
-    k->now_ms = p->now.utc_ms;
-    k->n = k->strange = 0;
-    k->marks[0] = k->marks[1] = 0;
-    k->empty = false;
-    enum st st = read_pack(k, d->cfg, m, &why);
+    enum st st = read_for(p, d, m, &why);
     if (st != ST_OK)
         p->no = why;
     if (st == ST_OK && (k->empty || is_repeat(p)))
@@ -181,20 +190,25 @@ static enum st take(struct collect_push *p, struct collect_device *d, const stru
     return ST_OK;
 }
 
-static enum st on_message(void *ctx, const struct mqtt_message *m, struct err *e)
+/* All times of this thread begin anew: at its start, and when the clock was set. */
+static void begin_times(struct collect_push *p)
 {
-    struct collect_push *p = ctx;
-    p->now = clk_now(p->job->clk);
-    for (size_t i = 0; i < p->bus->n && !m->repeat; i++)
-        if (mqtt_topic_matches(p->bus->devices[i]->topic, m->topic))
-            ERR_TRY(take(p, p->bus->devices[i], m, e));
-    return ST_OK;
+    for (size_t i = 0; i < p->bus->n; i++)
+        for (size_t j = 0; j < p->bus->devices[i]->profile->n; j++)
+            p->bus->devices[i]->seen[j] = (struct collect_point_seen){
+                .series = p->bus->devices[i]->seen[j].series, .last_ms = p->now.utc_ms};
+    p->deaf_ms = p->now.utc_ms;
 }
 
-static enum st on_commit(void *ctx, struct err *e)
+static void look_at_clock(struct collect_push *p)
 {
-    struct collect_push *p = ctx;
-    return store_commit(p->job->store, e);
+    struct clk_time t = clk_now(p->job->clk);
+    struct mono m = clk_mono(p->job->clk);
+    int64_t step = (t.utc_ms - p->now.utc_ms) - (m.ms - p->mono.ms);
+    p->now = t;
+    p->mono = m;
+    if (step > STEP_OF_CLOCK_MS || step < -STEP_OF_CLOCK_MS)
+        begin_times(p);
 }
 
 /* ---- what is posted ------------------------------------------------------------------------- */
@@ -203,9 +217,14 @@ static enum st post(struct collect_push *p, const struct mqtt_message *m, struct
 {
     if (!p->job)
         return err_set(e, ST_BUSY, "bus %s has not started yet: try again", p->bus->cfg->id);
-    p->now = clk_now(p->job->clk);
+    look_at_clock(p);
     p->taken = p->met = 0;
     p->no.st = ST_OK;
+    for (size_t i = 0; i < p->bus->n; i++) { /* what is refused is refused whole */
+        struct err why = {0};
+        if (read_for(p, p->bus->devices[i], m, &why) != ST_OK)
+            return err_set(e, ST_BAD, "%s", why.text);
+    }
     for (size_t i = 0; i < p->bus->n; i++)
         ERR_TRY(take(p, p->bus->devices[i], m, e));
     return p->no.st == ST_OK ? ST_OK : err_set(e, ST_BAD, "%s", p->no.text);
@@ -227,8 +246,11 @@ enum st collect_post(struct collect *k, const void *body, size_t n, size_t *take
         met += p->met;
         store = p->job ? p->job->store : NULL;
         pthread_mutex_unlock(&p->lock);
-        if (st != ST_OK)
+        if (st != ST_OK) { /* what is in already stays: durable, like all that is in */
+            if (*taken > 0)
+                (void)!store_commit(store, NULL);
             return st;
+        }
     }
     if (met == 0)
         return err_set(e, ST_NOT_FOUND,
@@ -292,27 +314,6 @@ static void tell_deaf(struct collect_push *p, int64_t to_ms)
     p->deaf_ms = to_ms;
 }
 
-/* All times of this thread begin anew: at its start, and when the clock was set. */
-static void begin_times(struct collect_push *p)
-{
-    for (size_t i = 0; i < p->bus->n; i++)
-        for (size_t j = 0; j < p->bus->devices[i]->profile->n; j++)
-            p->bus->devices[i]->seen[j] = (struct collect_point_seen){
-                .series = p->bus->devices[i]->seen[j].series, .last_ms = p->now.utc_ms};
-    p->deaf_ms = p->now.utc_ms;
-}
-
-static void look_at_clock(struct collect_push *p)
-{
-    struct clk_time t = clk_now(p->job->clk);
-    struct mono m = clk_mono(p->job->clk);
-    int64_t step = (t.utc_ms - p->now.utc_ms) - (m.ms - p->mono.ms);
-    p->now = t;
-    p->mono = m;
-    if (step > STEP_OF_CLOCK_MS || step < -STEP_OF_CLOCK_MS)
-        begin_times(p);
-}
-
 /* ---- the broker ----------------------------------------------------------------------------- */
 
 static void went_down(struct collect_push *p, const char *why)
@@ -320,15 +321,16 @@ static void went_down(struct collect_push *p, const char *why)
     const char *id = p->bus->cfg->id;
     char text[200];
     (void)snprintf(text, sizeof text, "Bus %s: %s", id, why);
+    if (p->online || !p->down_ms)
+        p->down_ms = p->now.utc_ms;
     p->deaf_ms = p->online ? p->now.utc_ms : p->deaf_ms;
     p->online = false;
     for (size_t i = 0; i < p->bus->n; i++) { /* the broker is told once, as the bus's event */
-        struct store_health *h = &p->bus->devices[i]->health;
-        if (h->state != STORE_SILENT)
-            h->since_ms = p->now.utc_ms;
-        h->state = STORE_SILENT;
-        (void)snprintf(h->text, sizeof h->text, "%s", text);
-        store_health_set(p->job->store, p->bus->devices[i]->store, h);
+        struct store_health h = p->bus->devices[i]->health; /* its own stays for afterwards */
+        h.since_ms = p->down_ms;
+        h.state = STORE_SILENT;
+        (void)snprintf(h.text, sizeof h.text, "%s", text);
+        store_health_set(p->job->store, p->bus->devices[i]->store, &h);
     }
     if (collect_is_news(&p->bus->teller, STORE_SILENT, p->mono))
         store_event(p->job->store, STORE_WARNING, "bus.down", id, "%s", text);
@@ -345,23 +347,46 @@ static void came_up(struct collect_push *p, bool kept)
                     kept ? "" : "; what was sent meanwhile is lost: the broker kept no session");
     for (size_t i = 0; i < p->bus->n; i++) {
         struct collect_device *d = p->bus->devices[i];
-        health(p, d, d->health.polls ? STORE_GOOD : STORE_NEVER, "");
+        for (size_t j = 0; j < d->profile->n && d->health.state != STORE_SILENT; j++)
+            if (d->seen[j].silent) { /* for the broker's sake: its own silence begins now */
+                d->seen[j].silent = false;
+                d->seen[j].last_ms = p->now.utc_ms;
+            }
+        store_health_set(p->job->store, d->store, &d->health);
     }
 }
 
-static void turn(struct collect_push *p, struct mqtt *m, struct mono *try_at, int64_t *back_off_ms)
+static enum st on_message(void *ctx, const struct mqtt_message *m, struct err *e)
+{
+    struct collect_push *p = ctx;
+    look_at_clock(p);
+    if (!p->online) /* before its reading, so that no gap covers that */
+        came_up(p, mqtt_session_kept(p->mqtt));
+    for (size_t i = 0; i < p->bus->n && !m->repeat; i++)
+        if (mqtt_topic_matches(p->bus->devices[i]->topic, m->topic))
+            ERR_TRY(take(p, p->bus->devices[i], m, e));
+    return ST_OK;
+}
+
+static enum st on_commit(void *ctx, struct err *e)
+{
+    struct collect_push *p = ctx;
+    return store_commit(p->job->store, e);
+}
+
+static void turn(struct collect_push *p, struct mono *try_at, int64_t *back_off_ms)
 {
     struct err e = {0};
     if (p->mono.ms < try_at->ms) {
         (void)thr_stop_wait(p->job->stop, STEP_MS);
         return;
     }
-    enum st st = mqtt_step(m, STEP_MS, p->job->stop->fd, &e);
+    enum st st = mqtt_step(p->mqtt, STEP_MS, p->job->stop->fd, &e);
     look_at_clock(p);
-    if (st == ST_OK && mqtt_online(m)) {
+    if (st == ST_OK && mqtt_online(p->mqtt)) {
         *back_off_ms = 0;
         if (!p->online)
-            came_up(p, mqtt_session_kept(m));
+            came_up(p, mqtt_session_kept(p->mqtt));
     } else if (st != ST_OK) {
         went_down(p, e.text);
         *back_off_ms = *back_off_ms == 0 ? BACK_OFF_MIN_MS : 2 * *back_off_ms;
@@ -390,7 +415,7 @@ static void begin(struct collect_push *p, const struct collect_bus_job *job)
     p->mono = clk_mono(job->clk);
     p->online = p->bus->cfg->type == COLLECT_HTTP;
     begin_times(p);
-    if (collect_seen_recall(&p->seen, job->store, p->now.utc_ms, &e) != ST_OK)
+    if (collect_seen_recall(&p->seen, job, p->bus, p->now, &e) != ST_OK)
         store_event(job->store, STORE_WARNING, "push.recall", p->bus->cfg->id,
                     "messages that come a second time may be taken twice: %s", e.text);
 }
@@ -404,14 +429,25 @@ static void http_main(struct collect_push *p)
     }
 }
 
+/* Nobody is listened to: what is brought goes another way (store_enter_of). */
+static void manual_main(const struct collect_bus_job *job, const struct collect_bus *b)
+{
+    const struct store_health good = {.state = STORE_GOOD, .since_ms = clk_now(job->clk).utc_ms};
+    for (size_t i = 0; i < b->n; i++)
+        store_health_set(job->store, b->devices[i]->store, &good);
+}
+
 void collect_push_main(const struct collect_bus_job *job, struct collect_bus *b)
 {
     struct collect_push *p = b->push;
     const struct mqtt_hooks hooks = {on_message, on_commit, p};
-    struct mqtt *m = NULL;
     struct mono try_at = {0};
     struct err e = {0};
     int64_t back_off_ms = 0;
+    if (b->cfg->type == COLLECT_MANUAL) {
+        manual_main(job, b);
+        return;
+    }
     pthread_mutex_lock(&p->lock);
     begin(p, job);
     pthread_mutex_unlock(&p->lock);
@@ -419,16 +455,17 @@ void collect_push_main(const struct collect_bus_job *job, struct collect_bus *b)
         http_main(p);
         return;
     }
-    if (mqtt_open(&m, &p->cfg, &hooks, &e) != ST_OK)
+    if (mqtt_open(&p->mqtt, &p->cfg, &hooks, &e) != ST_OK)
         went_down(p, e.text);
     while (!atomic_load(&job->stop->set)) {
-        if (m)
-            turn(p, m, &try_at, &back_off_ms);
+        if (p->mqtt)
+            turn(p, &try_at, &back_off_ms);
         else
             (void)thr_stop_wait(job->stop, STEP_MS);
         look(p);
     }
-    mqtt_close(m);
+    mqtt_close(p->mqtt);
+    p->mqtt = NULL;
 }
 
 /* ---- made of the configuration -------------------------------------------------------------- */
@@ -444,7 +481,7 @@ enum st collect_push_make(struct collect_bus *b, struct err *e)
     }
     p->bus = b;
     pthread_mutex_init(&p->lock, NULL);
-    if (c->type == COLLECT_HTTP) {
+    if (c->type != COLLECT_MQTT) {
         free(topics);
         return ST_OK;
     }

@@ -125,9 +125,34 @@ void collect_push_check_device(struct cfg *c, const struct collect_bus *b,
         cfg_complain(c, &d->base, "device %s: base is for format senml", d->id);
 }
 
+/* What a person says is the value itself, in its own unit. */
+static void check_manual(struct cfg *c, const struct collect_device *d)
+{
+    for (size_t i = 0; i < d->profile->n; i++) {
+        const struct collect_point *p = &d->profile->points[i];
+        const struct collect_source *s = &d->profile->sources[i];
+        if (d->wanted[i] &&
+            (s->from || s->port || p->no_value.n || num_cmp(p->scale, num_dec(1, 0)) != 0 ||
+             num_cmp(p->offset, num_dec(0, 0)) != 0))
+            cfg_complain(c, &d->cfg->profile,
+                         "the mapping %s: %s is entered by hand: name, quantity and valid are all "
+                         "that it has",
+                         d->cfg->profile, p->name);
+    }
+    if (d->profile->time)
+        cfg_complain(c, &d->cfg->profile,
+                     "the mapping %s: time is of messages, not of what is "
+                     "entered by hand",
+                     d->cfg->profile);
+}
+
 void collect_push_check_points(struct cfg *c, const struct collect_device *d)
 {
     int format = d->cfg->format;
+    if (d->bus->cfg->type == COLLECT_MANUAL) {
+        check_manual(c, d);
+        return;
+    }
     for (size_t i = 0; i < d->profile->n; i++) {
         const struct collect_source *s = &d->profile->sources[i];
         bool pointer = s->from && s->from[0] == '/';
@@ -145,10 +170,12 @@ void collect_push_check_points(struct cfg *c, const struct collect_device *d)
 enum st collect_push_open_device(struct collect_device *d, struct err *e)
 {
     const struct collect_device_cfg *cfg = d->cfg;
-    int n = d->bus->cfg->type == COLLECT_HTTP ? asprintf(&d->topic, "POST")
-            : cfg->topic                      ? asprintf(&d->topic, "%s", cfg->topic)
-                         : asprintf(&d->topic, "application/+/device/%s/event/up",
-                                    cfg->dev_eui ? cfg->dev_eui : "");
+    const char *way = d->bus->cfg->type == COLLECT_HTTP     ? "POST"
+                      : d->bus->cfg->type == COLLECT_MANUAL ? "by hand"
+                                                            : cfg->topic;
+    int n = way ? asprintf(&d->topic, "%s", way)
+                : asprintf(&d->topic, "application/+/device/%s/event/up",
+                           cfg->dev_eui ? cfg->dev_eui : "");
     if (n < 0)
         d->topic = NULL;
     d->seen = calloc(d->profile->n, sizeof *d->seen);

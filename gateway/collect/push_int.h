@@ -119,8 +119,10 @@ bool collect_seen_has(const struct collect_seen *s, uint64_t mark);
 void collect_seen_add(struct collect_seen *s, uint64_t mark);
 uint64_t collect_reading_mark(const char *device, size_t device_n, const char *point,
                               size_t point_n, int64_t t_ms, struct num v);
-/* Fills it with what the store took last. */
-enum st collect_seen_recall(struct collect_seen *s, struct store *store, int64_t now_ms,
+/* Fills it with what the store took last of the bus's devices; a stop ends it early. While the
+ * clock is unknown only what is not sealed yet is looked at. */
+enum st collect_seen_recall(struct collect_seen *s, const struct collect_bus_job *job,
+                            const struct collect_bus *b, struct clk_time now,
                             struct err *e) ST_MUST_CHECK;
 
 #endif

@@ -33,15 +33,34 @@ uint64_t collect_reading_mark(const char *device, size_t device_n, const char *p
     return collect_mark(h, text, strlen(text));
 }
 
-static bool recall(void *ctx, const struct wire_reading *w)
+struct recall {
+    struct collect_seen *seen;
+    const struct collect_bus *bus;
+    struct thr_stop *stop;
+    bool blind; /* the clock is unknown: which batches are recent cannot be told */
+};
+
+static bool is_sent(const struct collect_bus *b, const struct wire_reading *w)
 {
-    struct collect_seen *s = ctx;
-    collect_seen_add(s, collect_reading_mark((const char *)w->device.p, w->device.n,
-                                             (const char *)w->point.p, w->point.n, w->t_ms, w->v));
-    return true;
+    for (size_t i = 0; i < b->n; i++) {
+        const char *id = b->devices[i]->cfg->id;
+        if (strlen(id) == w->device.n && memcmp(id, w->device.p, w->device.n) == 0)
+            return true;
+    }
+    return false;
 }
 
-static enum st recall_batch(struct collect_seen *s, const struct store_batch *b, struct err *e)
+static bool recall(void *ctx, const struct wire_reading *w)
+{
+    const struct recall *a = ctx;
+    if (is_sent(a->bus, w)) /* only these can come again */
+        collect_seen_add(a->seen,
+                         collect_reading_mark((const char *)w->device.p, w->device.n,
+                                              (const char *)w->point.p, w->point.n, w->t_ms, w->v));
+    return !atomic_load(&a->stop->set);
+}
+
+static enum st recall_batch(struct recall *a, const struct store_batch *b, struct err *e)
 {
     struct buf cose;
     struct wire_batch batch = {0};
@@ -54,7 +73,7 @@ static enum st recall_batch(struct collect_seen *s, const struct store_batch *b,
     if (st == ST_OK) {
         st = wire_senml_open(&it, batch.cose.payload.p, batch.cose.payload.n, NULL, NULL, e);
         while (st == ST_OK && (st = wire_senml_next(&it, &w, e)) == ST_OK)
-            (void)recall(s, &w);
+            (void)recall(a, &w);
         st = st == ST_NOT_FOUND ? ST_OK : st;
         wire_batch_done(&batch);
     }
@@ -62,7 +81,7 @@ static enum st recall_batch(struct collect_seen *s, const struct store_batch *b,
     return st;
 }
 
-static enum st walk(struct collect_seen *s, struct store_reader *r, int64_t from_ms, struct err *e)
+static enum st walk(struct recall *a, struct store_reader *r, int64_t from_ms, struct err *e)
 {
     struct store_batch b;
     enum st st;
@@ -70,23 +89,26 @@ static enum st walk(struct collect_seen *s, struct store_reader *r, int64_t from
     for (;;) {
         while ((st = store_batch_behind(r, after, from_ms, INT64_MAX, &b, e)) == ST_OK) {
             after = b.id;
-            if (b.kind == WIRE_DATA)
-                ERR_TRY(recall_batch(s, &b, e));
+            if (atomic_load(&a->stop->set))
+                return ST_OK;
+            if (b.kind == WIRE_DATA && !a->blind)
+                ERR_TRY(recall_batch(a, &b, e));
         }
         if (st != ST_NOT_FOUND)
             return st;
-        st = store_pending_behind(r, after, from_ms, INT64_MAX, recall, s, e);
+        st = store_pending_behind(r, after, from_ms, INT64_MAX, recall, a, e);
         if (st != ST_BUSY)
             return st;
     }
 }
 
-enum st collect_seen_recall(struct collect_seen *s, struct store *store, int64_t now_ms,
-                            struct err *e)
+enum st collect_seen_recall(struct collect_seen *s, const struct collect_bus_job *job,
+                            const struct collect_bus *b, struct clk_time now, struct err *e)
 {
+    struct recall a = {s, b, job->stop, now.grade == CLK_UNKNOWN};
     struct store_reader *r;
-    ERR_TRY(store_reader_open_in(&r, store, e));
-    enum st st = walk(s, r, now_ms - RECALL_MS, e);
+    ERR_TRY(store_reader_open_in(&r, job->store, e));
+    enum st st = walk(&a, r, a.blind ? INT64_MIN : now.utc_ms - RECALL_MS, e);
     store_reader_close(r);
     return st;
 }

@@ -30,12 +30,27 @@ void collect_show_bus(const struct collect *k, size_t bus, struct collect_show_b
     }
 }
 
+static bool is_shown(const struct collect_device *d, size_t value)
+{
+    return !d->profile->points[d->plan.values[value].point].hidden;
+}
+
+static size_t shown_points(const struct collect_device *d)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < d->plan.nall; i++)
+        n += is_shown(d, i);
+    return n;
+}
+
 /* Line time when each value has a request of its own. */
 static int64_t singles_ns(const struct collect_device *d)
 {
     int64_t ns = 0;
-    for (size_t i = 0; i < d->plan.nvalues; i++) {
+    for (size_t i = 0; i < d->plan.nall; i++) {
         uint16_t at;
+        if (!is_shown(d, i))
+            continue;
         const struct collect_request r =
             collect_plan_single(d->profile, d->plan.values[i].point, &at);
         ns += collect_line_ns(&d->line, r.function, r.count);
@@ -52,9 +67,10 @@ void collect_show_device(const struct collect *k, size_t bus, size_t device,
                                         .unit = d->cfg->unit,
                                         .every_ms = d->cfg->every_ms,
                                         .requests = d->plan.nrequests,
-                                        .points = d->plan.nvalues,
+                                        .points = shown_points(d),
                                         .line_ns = collect_plan_ns(&d->plan, &d->line),
-                                        .singles_ns = singles_ns(d)};
+                                        .singles_ns = singles_ns(d),
+                                        .assumed = d->sunspec != NULL};
 }
 
 void collect_show_request(const struct collect *k, size_t bus, size_t device, size_t request,

@@ -7,7 +7,7 @@
  * length no other request to the unit has. What has another length is what was owed, however late
  * it comes; once the fence's own answer is there, nothing older can follow. A unit that refuses the
  * fence is listened to for a time-out instead, and that is then the bound: see decision 0031. */
-#include "gateway/collect/collect_int.h"
+#include "gateway/collect/doctor_int.h"
 
 #define PROBE_FIRST_MS 100 /* the shortest time-out of a probe */
 #define PROBE_SLACK_MS 50  /* of adapters and busy devices, on top of what it took so far */
@@ -27,10 +27,14 @@ static bool is_taken(const struct collect_bus *b, const struct collect_unit *u, 
                      unsigned count)
 {
     unsigned bytes = data_bytes(function, count);
+    if (u->errand_function == function && u->errand_bytes == bytes)
+        return true;
     for (size_t i = 0; i < b->n; i++) {
         const struct collect_device *d = b->devices[i];
         if (d->unit != u)
             continue;
+        if (d->sunspec && function > 2 && bytes <= 4) /* its models are walked so */
+            return true;
         for (size_t k = 0; k < d->plan.nrequests; k++) {
             const struct collect_request *r = &d->plan.requests[k];
             if (r->function == function && data_bytes(function, r->count) == bytes)
@@ -105,7 +109,19 @@ static enum collect_fault ask(const struct collect_bus_job *job, struct collect_
     enum collect_fault f = collect_port_ask(b->port, &call, job->clk, job->stop, a);
     note(b, d, f, a);
     b->echo |= a->echo;
+    if (f < COLLECT_LOST && !b->desk.asks)
+        collect_doctor_heard(b, d->unit, &a->sign, clk_mono(job->clk));
     return f;
+}
+
+/* Looks for bytes that no request explains. */
+static void note_stray(struct collect_bus *b)
+{
+    struct collect_came came;
+    if (!collect_port_stray(b->port, &came) || !b->last)
+        return;
+    b->last->owes = true; /* it may have answered twice */
+    collect_doctor_stray(b, &came);
 }
 
 /* A device may leave unanswered what it does not know, rather than refuse it: after a fence in vain
@@ -131,9 +147,8 @@ static void note_plain(struct collect_unit *u, enum collect_fault f)
     u->plain = answers && u->mute >= MUTE_FENCES;
 }
 
-/* GOOD: no answer to an earlier request can come any more. */
-static enum collect_fault settle(const struct collect_bus_job *job, struct collect_bus *b,
-                                 struct collect_device *d, struct collect_answer *a)
+enum collect_fault collect_unit_settle(const struct collect_bus_job *job, struct collect_bus *b,
+                                       struct collect_device *d, struct collect_answer *a)
 {
     struct collect_request q;
     enum collect_fault f = COLLECT_EXCEPTION;
@@ -157,11 +172,10 @@ enum collect_fault collect_unit_ask(const struct collect_bus_job *job, struct co
     enum collect_fault f = collect_port_ready(b->port, job->clk, job->stop, why);
     if (f != COLLECT_GOOD)
         return f;
-    if (collect_port_stray(b->port) && b->last)
-        b->last->owes = true; /* it may have answered twice */
+    note_stray(b);
     bool plain = d->unit->plain;
     if (d->unit->owes)
-        f = settle(job, b, d, a);
+        f = collect_unit_settle(job, b, d, a);
     if (f != COLLECT_GOOD)
         return f;
     f = ask(job, b, d, q, b->cfg->timeout_ms, a);
@@ -191,6 +205,7 @@ enum collect_fault collect_unit_probe(const struct collect_bus_job *job, struct 
     enum collect_fault f = collect_port_ready(b->port, job->clk, job->stop, why);
     if (f != COLLECT_GOOD)
         return f;
+    note_stray(b);
     bool fence = has_fence(b, d, &q);
     f = ask(job, b, d, fence ? &q : &d->plan.probe, collect_unit_probe_ms(b, d->unit), a);
     if (fence)

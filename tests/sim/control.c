@@ -14,18 +14,42 @@ static enum sim_fault fault_by_word(const char *word)
     return SIM_FAULT_NONE;
 }
 
+/* What a hand does to a device with settings. */
+static const char *handle(struct sim_device *d, const char *verb)
+{
+    if (d == NULL || d->settings.setup == NULL)
+        return "there is no such device with settings";
+    if (strcmp(verb, "power") == 0)
+        sim_settings_power(&d->settings);
+    else if (strcmp(verb, "stubborn") == 0)
+        d->settings.stubborn = !d->settings.stubborn;
+    else
+        d->settings.unplugged = strcmp(verb, "unplug") == 0;
+    return NULL;
+}
+
 const char *sim_control_obey(struct sim_site *s, const char *line)
 {
     char verb[16], device[80], kind[32];
     uint64_t count = 0;
     int words = sscanf(line, "%15s %79s %31s %" SCNu64, verb, device, kind, &count);
+    static const char *const hands[] = {"power", "plug", "unplug", "stubborn"};
+    for (size_t i = 0; words == 2 && i < sizeof(hands) / sizeof(hands[0]); i++)
+        if (strcmp(verb, hands[i]) == 0)
+            return handle(sim_site_device(s, device), verb);
     bool fault = words == 4 && strcmp(verb, "fault") == 0;
+    bool put = words == 3 && strcmp(verb, "words") == 0;
+    static struct err e;
 
-    if (!fault && !(words == 2 && strcmp(verb, "heal") == 0))
-        return "write: fault <device> <kind> <count>, or: heal <device>";
+    if (!fault && !put && !(words == 2 && strcmp(verb, "heal") == 0))
+        return "write: fault <device> <kind> <count>, words <device> <file>, or heal, plug, "
+               "unplug, "
+               "power <device>";
     struct sim_device *d = sim_site_device(s, device);
     if (d == NULL)
         return "there is no such device";
+    if (put)
+        return sim_site_words(s, d, kind, &e) == ST_OK ? NULL : e.text;
     if (!fault) {
         d->forced_left = 0;
         d->nrules = 0;

@@ -1,6 +1,7 @@
 /* The control input: lines `fault <device> <kind> <count>` (the next requests of a device meet the
  * fault) and `heal <device>` (no more faults, also none of the site's file), each answered on
- * stdout with `ok` or `error: …`. One thread. */
+ * stdout with `ok` or `error: …`. For devices with settings: `unplug` and `plug`, `power` (off and
+ * on), and `stubborn` (writes are confirmed and not done; again: they are). One thread. */
 #ifndef TESTS_SIM_CONTROL_H
 #define TESTS_SIM_CONTROL_H
 

@@ -11,6 +11,7 @@
 
 #include "tests/sim/frame.h"
 #include "tests/sim/profile.h"
+#include "tests/sim/settings.h"
 #include "tests/sim/trace.h"
 
 enum sim_formula {
@@ -62,6 +63,8 @@ struct sim_device {
     int counter;                    /* index of its point, -1: none */
     uint64_t advance;               /* what the counter says; from 1 */
     uint64_t polls;                 /* begun so far, answered or not: what fault rules count */
+    int64_t baud;                   /* the only speed at which it hears; 0: at any */
+    int parity;                     /* with it: 'N', 'E', 'O' */
     int64_t late_ms, busy_until_ms; /* it answers in the order in which it was asked */
     struct sim_fault_rule *rules;
     size_t nrules;
@@ -70,7 +73,8 @@ struct sim_device {
     uint64_t random;
     struct sim_bank banks[4];
     uint32_t last_request;
-    bool in_poll; /* a request was answered since the device moved on */
+    struct sim_settings settings; /* its unit is that of `now` when it has them */
+    bool in_poll;                 /* a request was answered since the device moved on */
 };
 
 /* Lays out the registers and fills the first values. points (with is, spec-free, and source filled)

@@ -24,6 +24,9 @@ const struct cfg_word sim_fault_words[] = {{"exception", SIM_FAULT_EXCEPTION},
                                            {"noise", SIM_FAULT_NOISE},
                                            {"broadcast", SIM_FAULT_BROADCAST},
                                            {"swap", SIM_FAULT_SWAP},
+                                           {"worn", SIM_FAULT_WORN},
+                                           {"clash", SIM_FAULT_CLASH},
+                                           {"speed", SIM_FAULT_SPEED},
                                            {NULL, 0}};
 
 enum { FITS_RTU = 1, FITS_TCP = 2, SERVES = 4 };
@@ -32,6 +35,9 @@ static const uint8_t traits[SIM_FAULTS] = {[SIM_FAULT_NONE] = SERVES,
                                            [SIM_FAULT_SLOW] = SERVES,
                                            [SIM_FAULT_JOINED] = SERVES,
                                            [SIM_FAULT_CRC] = FITS_RTU,
+                                           [SIM_FAULT_WORN] = FITS_RTU | SERVES,
+                                           [SIM_FAULT_CLASH] = FITS_RTU,
+                                           [SIM_FAULT_SPEED] = FITS_RTU,
                                            [SIM_FAULT_ECHO] = FITS_RTU | SERVES,
                                            [SIM_FAULT_NOISE] = FITS_RTU | SERVES,
                                            [SIM_FAULT_BROADCAST] = FITS_RTU | SERVES,
@@ -187,6 +193,60 @@ static size_t noise(uint64_t *random, uint8_t *out, size_t n)
     return n;
 }
 
+static size_t wear(uint64_t *random, uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t r = sim_random(random) >> 32;
+        if (r % 200 == 0)
+            p[i] ^= (uint8_t)(1U << (r >> 16) % 8);
+    }
+    return n;
+}
+
+/* Both drive the line: what one pulls low is low. The second begins 1 to 3 bytes later. */
+static size_t clash(uint64_t *random, uint8_t *p, size_t n)
+{
+    uint8_t other[SIM_PDU_MAX_BYTES + 3];
+    size_t later = 1 + (size_t)(sim_random(random) >> 32) % 3;
+    memcpy(other, p, n);
+    other[n - 3] ^= 0x55; /* it measures something else */
+    uint16_t crc = sim_crc(other, n - 2);
+    other[n - 2] = (uint8_t)crc;
+    other[n - 1] = (uint8_t)(crc >> 8);
+    for (size_t i = later; i < n; i++)
+        p[i] &= other[i - later];
+    memcpy(p + n, other + n - later, later);
+    return n + later;
+}
+
+/* The level of the line in bit i of n bytes that are sent at half the speed: each has a start bit,
+ * 8 data bits and a stop bit; at rest it is high. */
+static bool level(const uint8_t *p, size_t n, size_t i)
+{
+    size_t bit = i / 2 % 10;
+    if (i / 20 >= n)
+        return true;
+    return bit == 9 || (bit > 0 && (p[i / 20] >> (bit - 1) & 1));
+}
+
+/* A byte whose stop bit is low is read as 0, as termios does. */
+static size_t at_twice_the_speed(uint8_t *p, size_t n)
+{
+    uint8_t sent[SIM_PDU_MAX_BYTES + 3];
+    size_t got = 0;
+    memcpy(sent, p, n);
+    for (size_t i = 0; i < 20 * n; i++) {
+        unsigned byte = 0;
+        if (level(sent, n, i))
+            continue;
+        for (unsigned k = 0; k < 8; k++)
+            byte |= (unsigned)level(sent, n, i + 1 + k) << k;
+        p[got++] = level(sent, n, i + 9) ? (uint8_t)byte : 0;
+        i += 9;
+    }
+    return got;
+}
+
 /* What is heard before the answer. */
 static size_t before(const struct sim_request *r, const uint8_t *pdu, size_t n, enum sim_fault f,
                      uint64_t *random, uint8_t *out)
@@ -230,6 +290,12 @@ size_t sim_frame_answer(const struct sim_request *r, const uint8_t *pdu, size_t 
         memcpy(out + bytes, out, bytes);
         bytes *= 2;
     }
+    if (f == SIM_FAULT_WORN)
+        bytes = wear(random, out, bytes);
+    if (f == SIM_FAULT_CLASH)
+        bytes = clash(random, out, bytes);
+    if (f == SIM_FAULT_SPEED)
+        bytes = at_twice_the_speed(out, bytes);
     if (f == SIM_FAULT_NOISE)
         bytes += noise(random, out + head + bytes, 5);
     return head + bytes;

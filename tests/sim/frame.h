@@ -36,6 +36,9 @@ enum sim_fault {
     SIM_FAULT_NOISE,          /* RTU only: the right answer amid random bytes */
     SIM_FAULT_BROADCAST,      /* RTU only: another master writes to all, then the right answer */
     SIM_FAULT_SWAP,           /* the words of each pair of registers change places */
+    SIM_FAULT_WORN,           /* RTU only: of each byte one bit is wrong once in 200 times */
+    SIM_FAULT_CLASH, /* RTU only: a second device with its number answers a byte or more later */
+    SIM_FAULT_SPEED, /* RTU only: heard at twice the speed that it was sent with */
     SIM_FAULTS
 };
 extern const struct cfg_word sim_fault_words[];

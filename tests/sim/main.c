@@ -15,7 +15,8 @@ static const char help[] =
     "  --log F       what was served, as device,counter,point,value\n"
     "  --profiles D  where profile names are looked up (../share/fieldpost/profile)\n"
     "  --seed N      of random and walk formulas and of garbage\n"
-    "On stdin: `fault <device> <kind> <count>`, `heal <device>`, answered with `ok`.\n"
+    "On stdin: `fault <device> <kind> <count>`, `heal <device>`, `words <device> <file>`, and for\n"
+    "devices with settings `plug`, `unplug` and `power <device>`, answered with `ok`.\n"
     "SIGUSR1: ends the polls in progress, prints `quiet` and stays silent. SIGTERM: so, prints\n"
     "`requests <n>`, how many came in all, and exits.\n";
 

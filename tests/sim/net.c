@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,8 @@ static void drop_end(struct sim_net *n, struct end *x)
     n->connections -= x->kind == WIRE && x->bus->tcp;
     if (x->fd != STDIN_FILENO)
         close(x->fd);
+    else /* it stays open: its end is told no more */
+        (void)epoll_ctl(n->epoll, EPOLL_CTL_DEL, x->fd, NULL);
     if (x->slave_fd >= 0)
         close(x->slave_fd);
     free(x);
@@ -142,12 +145,70 @@ static void put_due(struct sim_net *n, int64_t now)
     }
 }
 
-static struct sim_device *addressed(const struct sim_bus *b, uint8_t unit)
+static int64_t baud_of(speed_t speed)
 {
-    for (size_t i = 0; i < b->n; i++)
-        if (b->devices[i]->unit == unit)
-            return b->devices[i];
+    static const struct {
+        speed_t speed;
+        int64_t baud;
+    } all[] = {{B1200, 1200},   {B2400, 2400},   {B4800, 4800},   {B9600, 9600},
+               {B19200, 19200}, {B38400, 38400}, {B57600, 57600}, {B115200, 115200}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+        if (all[i].speed == speed)
+            return all[i].baud;
+    return -1;
+}
+
+/* Whether the master has set its end to the device's speed and parity: who hears another speed
+ * understands nothing. A pty carries bytes at any, but keeps what was set; of parity it keeps
+ * whether it is checked (INPCK), and which. */
+static bool hears(const struct end *x, const struct sim_device *d)
+{
+    const struct sim_settings *s = &d->settings;
+    int64_t baud = s->setup ? s->now.baud : d->baud, want = s->setup ? s->now.parity : d->parity;
+    int parity = 'N';
+    struct termios t;
+    if (s->setup && s->unplugged)
+        return false;
+    if (x->slave_fd < 0 || baud == 0)
+        return true;
+    if (tcgetattr(x->slave_fd, &t) != 0)
+        return false;
+    if (t.c_iflag & INPCK)
+        parity = t.c_cflag & PARODD ? 'O' : 'E';
+    return baud_of(cfgetospeed(&t)) == baud && (want == 0 || parity == want);
+}
+
+/* The first device behind `after` (NULL: of all) that this unit reaches. */
+static struct sim_device *addressed(const struct end *x, uint8_t unit,
+                                    const struct sim_device *after)
+{
+    const struct sim_bus *b = x->bus;
+    bool from = after == NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        struct sim_device *d = b->devices[i];
+        uint8_t is = d->settings.setup ? (uint8_t)d->settings.now.unit : d->unit;
+        if (from && is == unit && hears(x, d))
+            return d;
+        from |= d == after;
+    }
     return NULL;
+}
+
+/* Others with the same unit answer at once: where two speak, a 0 wins. */
+static size_t collide(const struct end *x, const struct sim_request *r, struct sim_device *d,
+                      uint8_t *frame, size_t bytes)
+{
+    while ((d = addressed(x, r->unit, d)) != NULL) {
+        uint8_t pdu[SIM_PDU_MAX_BYTES], other[SIM_FRAME_MAX_BYTES];
+        size_t n = sim_settings_answer(&d->settings, r->pdu, r->n, pdu);
+        if (n == 0)
+            n = sim_device_answer(d, r->pdu, r->n, pdu);
+        n = sim_frame_answer(r, pdu, n, SIM_FAULT_NONE, &d->random, other);
+        for (size_t i = 0; i < n; i++)
+            frame[i] = i < bytes ? frame[i] & other[i] : other[i];
+        bytes = n > bytes ? n : bytes;
+    }
+    return bytes;
 }
 
 static bool mid_poll(const struct sim_device *d)
@@ -165,10 +226,12 @@ static int64_t line_ms(const struct sim_bus *b, size_t bytes)
 static bool answer(struct sim_net *n, struct end *x, const struct sim_request *r, int64_t now)
 {
     uint8_t pdu[SIM_PDU_MAX_BYTES], frame[SIM_FRAME_MAX_BYTES];
-    struct sim_device *d = addressed(x->bus, r->unit);
+    struct sim_device *d = addressed(x, r->unit, NULL);
     uint64_t unused = 1;
 
     n->requests++;
+    if (d != NULL && !hears(x, d))
+        return true;
     if (d == NULL) { /* a serial line stays silent, a TCP gateway says that nobody answers */
         const uint8_t nobody[2] = {(uint8_t)(r->pdu[0] | 0x80), 11};
         if (r->tcp)
@@ -178,9 +241,14 @@ static bool answer(struct sim_net *n, struct end *x, const struct sim_request *r
     if (n->quiet && (n->quiet_said || !mid_poll(d)))
         return true;
     enum sim_fault f = sim_device_request(d, r->pdu, r->n);
-    size_t bytes = sim_device_answer(d, r->pdu, r->n, pdu);
-    bool served = sim_fault_serves(f) && pdu[0] < 0x80;
+    size_t bytes = sim_settings_answer(&d->settings, r->pdu, r->n, pdu);
+    bool setting = bytes > 0;
+    if (!setting)
+        bytes = sim_device_answer(d, r->pdu, r->n, pdu);
+    bool served = sim_fault_serves(f) && pdu[0] < 0x80 && !setting;
     bytes = sim_frame_answer(r, pdu, bytes, f, &d->random, frame);
+    if (d->settings.setup != NULL)
+        bytes = collide(x, r, d, frame, bytes);
     int64_t due = now + line_ms(x->bus, r->n + 3 + bytes);
     if (due < d->busy_until_ms)
         due = d->busy_until_ms;

@@ -10,10 +10,30 @@ struct profile_cfg {
     int64_t max_registers, max_bits, pause_ms, turnaround_ms;
     bool verified, even_addresses, joined, split;
     struct {
-        int64_t baud, stop_bits, data_bits;
+        int64_t baud, stop_bits, data_bits, unit;
         char *parity;
     } serial;
+    struct sim_setup setup;
 };
+
+/* What the values mean is for people: read so that they are no unknown keys. */
+struct state_cfg {
+    int64_t number;
+    char *name, *severity, *todo;
+};
+#define STATE(member) offsetof(struct state_cfg, member)
+#define STATE_TEXTS                                                                                \
+    {.key = "name", .kind = CFG_STRING, .offset = STATE(name)},                                    \
+        {.key = "severity", .kind = CFG_STRING, .offset = STATE(severity)},                        \
+    {                                                                                              \
+        .key = "do", .kind = CFG_STRING, .offset = STATE(todo)                                     \
+    }
+static const struct cfg_field state_fields[] = {
+    {.key = "value", .kind = CFG_INT, .offset = STATE(number)}, STATE_TEXTS, {0}};
+static const struct cfg_field bit_fields[] = {
+    {.key = "bit", .kind = CFG_INT, .offset = STATE(number)}, STATE_TEXTS, {0}};
+static const struct cfg_table state_table = {sizeof(struct state_cfg), state_fields};
+static const struct cfg_table bit_table = {sizeof(struct state_cfg), bit_fields};
 
 #define POINT(member) offsetof(struct sim_profile_point, member)
 static const struct cfg_field point_fields[] = {
@@ -45,6 +65,8 @@ static const struct cfg_field point_fields[] = {
     {.key = "max_rate", .kind = CFG_DECIMAL, .offset = POINT(max_rate)},
     {.key = "rollover", .kind = CFG_DECIMAL, .offset = POINT(rollover)},
     {.key = "identity", .kind = CFG_STRING, .offset = POINT(identity)},
+    {.key = "states", .kind = CFG_LIST, .offset = POINT(states), .sub = &state_table},
+    {.key = "bits", .kind = CFG_LIST, .offset = POINT(bits), .sub = &bit_table},
     {0}};
 static const struct cfg_table point_table = {sizeof(struct sim_profile_point), point_fields};
 
@@ -87,6 +109,7 @@ static const struct cfg_field serial_fields[] = {
     {.key = "parity", .kind = CFG_STRING, .offset = SERIAL(parity)},
     {.key = "stop_bits", .kind = CFG_INT, .offset = SERIAL(stop_bits)},
     {.key = "data_bits", .kind = CFG_INT, .offset = SERIAL(data_bits)},
+    {.key = "unit", .kind = CFG_INT, .offset = SERIAL(unit)},
     {0}};
 static const struct cfg_table serial_table = {sizeof(((struct profile_cfg *)0)->serial),
                                               serial_fields};
@@ -107,6 +130,7 @@ static const struct cfg_field profile_fields[] = {
     {.key = "pause", .kind = CFG_TIME, .offset = FIELD(pause_ms)},
     {.key = "joined", .kind = CFG_BOOL, .offset = FIELD(joined), .dflt = "true"},
     {.key = "serial", .kind = CFG_STRUCT, .offset = FIELD(serial), .sub = &serial_table},
+    {.key = "setup", .kind = CFG_STRUCT, .offset = FIELD(setup), .sub = &sim_setup_table},
     {0}};
 static const struct cfg_table profile_table = {sizeof(struct profile_cfg), profile_fields};
 
@@ -221,6 +245,14 @@ static enum st load(struct sim_profile *p, const char *name, const char *dir, co
         p->even_addresses = in.even_addresses;
     if (cfg_given(file, &in.joined))
         p->joined = in.joined;
+    if (in.serial.baud > 0)
+        p->baud = in.serial.baud;
+    if (in.serial.parity != NULL)
+        p->parity = in.serial.parity[0] - 'a' + 'A';
+    if (sim_setup_given(file, &in.setup)) {
+        p->setup = in.setup;
+        p->has_setup = true;
+    }
     st = merge(p, &in, path, e);
 out:
     free(path);

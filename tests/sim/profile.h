@@ -3,7 +3,7 @@
 #ifndef TESTS_SIM_PROFILE_H
 #define TESTS_SIM_PROFILE_H
 
-#include "tests/sim/encode.h"
+#include "tests/sim/settings.h"
 
 struct sim_profile_point {
     char *name, *quantity, *identity;
@@ -11,6 +11,7 @@ struct sim_profile_point {
     int type, order;                            /* enum sim_type, enum sim_order */
     struct num scale, offset, valid[2], max_rate, rollover;
     struct cfg_ints no_value;
+    struct cfg_items states, bits;
 };
 
 struct sim_forbidden {
@@ -27,6 +28,10 @@ struct sim_profile {
     size_t nforbidden;
     bool even_addresses; /* refuses an odd start or count */
     bool joined;         /* false: refuses a request that is not exactly one point */
+    int64_t baud;        /* as delivered; 0: not said */
+    int parity;          /* 'N' 'E' 'O' */
+    struct sim_setup setup;
+    bool has_setup;
     struct cfg *files[SIM_EXTENDS_MAX];
     size_t nfiles;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/sim/site_int.h"
+#include "tests/sim/words.h"
 
 #define DEVICES_MAX 2000
 
@@ -155,14 +156,17 @@ static enum st attach(struct sim_bus *b, struct sim_device *d)
 static enum st add_device(struct sim_site *s, const struct sim_device_cfg *c, const char *id,
                           struct sim_bus *b, uint64_t offset_rows, const void *at, struct err *e)
 {
-    struct err why;
-    const struct sim_profile *p = profile_of(s, c->profile, &why);
+    static const struct sim_profile plain = {.most = {0, 2000, 2000, 125, 125}, .joined = true};
+    struct err why = {.text = "it needs a profile, or words"};
+    const struct sim_profile *p = c->words != NULL     ? &plain
+                                  : c->profile != NULL ? profile_of(s, c->profile, &why)
+                                                       : NULL;
     if (p == NULL) {
         cfg_complain(s->file, at, "%s", why.text);
         return ST_OK;
     }
     struct sim_device *d = calloc(1, sizeof(*d));
-    struct sim_point *points = calloc(p->n, sizeof(*points));
+    struct sim_point *points = calloc(p->n + 1, sizeof(*points));
     if (d == NULL || points == NULL) {
         free(d);
         free(points);
@@ -174,7 +178,15 @@ static enum st add_device(struct sim_site *s, const struct sim_device_cfg *c, co
                              .profile = p,
                              .points = points,
                              .n = p->n,
-                             .late_ms = c->late_ms};
+                             .late_ms = c->late_ms,
+                             .baud = c->baud,
+                             .parity = c->parity};
+    if (c->settings && !p->has_setup)
+        cfg_complain(s->file, at, "the profile %s has no setup", c->profile);
+    if (c->settings) {
+        const struct sim_values v = {c->unit, p->baud, p->parity};
+        d->settings = (struct sim_settings){.setup = &p->setup, .now = v, .written = v, .saved = v};
+    }
     for (size_t i = 0; i < p->n; i++) {
         points[i].is = &p->points[i];
         points[i].source.period = 1;
@@ -185,9 +197,20 @@ static enum st add_device(struct sim_site *s, const struct sim_device_cfg *c, co
     const char *text;
     if (cfg_complaints(s->file, &text) > 0)
         return ST_OK; /* sources may be missing: do not start it */
-    if (sim_device_open(d, c->counter, s->seed, &why) != ST_OK)
+    if (sim_device_open(d, c->counter, s->seed, &why) != ST_OK ||
+        (c->words != NULL && sim_site_words(s, d, c->words, &why) != ST_OK))
         cfg_complain(s->file, at, "%s", why.text);
     return ST_OK;
+}
+
+enum st sim_site_words(struct sim_site *s, struct sim_device *d, const char *file, struct err *e)
+{
+    char *path = sim_path_beside(s->path, file);
+    if (path == NULL)
+        return err_set(e, ST_MEMORY, "no memory for %s", file);
+    enum st st = sim_words_load(d, path, e);
+    free(path);
+    return st;
 }
 
 static enum st add_buses(struct sim_site *s, struct err *e)
@@ -217,7 +240,7 @@ static enum st add_configured(struct sim_site *s, struct err *e)
             continue;
         }
         for (size_t k = 0; k < s->buses[b].n; k++)
-            if (s->buses[b].devices[k]->unit == c[i].unit)
+            if (s->buses[b].devices[k]->unit == c[i].unit && !c[i].settings)
                 cfg_complain(s->file, &c[i].unit, "%s: unit %u is taken on bus %s", c[i].id,
                              (unsigned)c[i].unit, c[i].bus);
         enum st st = add_device(s, &c[i], c[i].id, &s->buses[b], 0, &c[i].profile, e);

@@ -25,4 +25,8 @@ struct sim_bus *sim_site_buses(struct sim_site *s, size_t *n);
 struct sim_device *sim_site_device(struct sim_site *s, const char *id); /* NULL: none */
 const struct sim_bus *sim_site_bus_of(struct sim_site *s, const struct sim_device *d);
 
+/* Gives a device the registers of a file of words (words.h), relative to the site's file. */
+enum st sim_site_words(struct sim_site *s, struct sim_device *d, const char *file,
+                       struct err *e) ST_MUST_CHECK;
+
 #endif

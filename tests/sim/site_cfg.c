@@ -75,10 +75,15 @@ static const struct cfg_field rule_fields[] = {{.key = "at",
                                                {0}};
 static const struct cfg_table rule_table = {sizeof(struct sim_rule_cfg), rule_fields};
 
+static const struct cfg_word parities[] = {{"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {NULL, 0}};
 static const struct cfg_field device_fields[] = {
     {.key = "bus", .kind = CFG_STRING, .offset = AT(device, bus), .required = true},
     {.key = "unit", .kind = CFG_INT, .offset = AT(device, unit), .dflt = "1", .max = 255},
-    {.key = "profile", .kind = CFG_STRING, .offset = AT(device, profile), .required = true},
+    {.key = "profile", .kind = CFG_STRING, .offset = AT(device, profile)},
+    {.key = "words",
+     .kind = CFG_STRING,
+     .offset = AT(device, words),
+     .help = "instead of a profile: a file with the registers"},
     {.key = "counter", .kind = CFG_STRING, .offset = AT(device, counter)},
     {.key = "late",
      .kind = CFG_TIME,
@@ -86,6 +91,21 @@ static const struct cfg_field device_fields[] = {
      .dflt = "2s",
      .max = 60000,
      .help = "how late a late answer is"},
+    {.key = "settings",
+     .kind = CFG_BOOL,
+     .offset = AT(device, settings),
+     .help =
+         "it plays the `setup` of its profile, at the speed and parity that `serial` there says"},
+    {.key = "baud",
+     .kind = CFG_INT,
+     .offset = AT(device, baud),
+     .max = 4000000,
+     .help = "modbus-rtu: it hears only who speaks at this speed and parity; 0: at any"},
+    {.key = "parity",
+     .kind = CFG_WORD,
+     .offset = AT(device, parity),
+     .dflt = "none",
+     .words = parities},
     {.key = "points", .kind = CFG_MAP, .offset = AT(device, points), .sub = &point_table},
     {.key = "faults", .kind = CFG_LIST, .offset = AT(device, faults), .sub = &rule_table},
     {0}};

@@ -21,8 +21,10 @@ struct sim_rule_cfg {
     int fault;
 };
 struct sim_device_cfg {
-    char *id, *bus, *profile, *counter;
-    int64_t unit, late_ms;
+    char *id, *bus, *profile, *counter, *words;
+    int64_t unit, late_ms, baud;
+    int parity;
+    bool settings;
     struct cfg_items points, faults;
 };
 struct sim_generate_cfg {

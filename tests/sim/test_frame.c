@@ -124,6 +124,28 @@ static void what_is_not_served_carries_poison(void **state)
     assert_memory_equal(out + 7 + 3, right, 4);
 }
 
+static void faults_of_the_wire_spoil_frames_as_wires_do(void **state)
+{
+    uint8_t right[9];
+    unsigned worn = 0;
+    (void)state;
+    memcpy(right, out, spoil(false, SIM_FAULT_NONE));
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(spoil(false, SIM_FAULT_WORN), 9);
+        worn += memcmp(out, right, 9) != 0;
+    }
+    assert_in_range(worn, 45, 150); /* 9 bytes of 200: 90 */
+    for (int i = 0; i < 20; i++) {
+        size_t n = spoil(false, SIM_FAULT_CLASH);
+        assert_in_range(n, 10, 12); /* the one that is later ends later */
+        assert_int_equal(out[0], 1);
+        assert_int_not_equal(sim_crc(out, 9), 0);
+    }
+    size_t n = spoil(false, SIM_FAULT_SPEED);
+    assert_in_range(n, 9, 18);
+    assert_memory_not_equal(out, right, 9);
+}
+
 static void a_fault_that_a_bus_cannot_have_is_known(void **state)
 {
     (void)state;
@@ -144,6 +166,7 @@ int main(void)
         cmocka_unit_test(each_fault_spoils_what_it_says),
         cmocka_unit_test(serial_faults_but_the_sum_keep_a_right_sum),
         cmocka_unit_test(what_is_not_served_carries_poison),
+        cmocka_unit_test(faults_of_the_wire_spoil_frames_as_wires_do),
         cmocka_unit_test(a_fault_that_a_bus_cannot_have_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Every profile that is installed can be played, and traces come out as they stand in the files. */
+/* Every installed profile of addresses can be played (SunSpec devices are files of words), and
+ * traces come out as they stand in the files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@ static void every_profile_can_be_played(void **state)
         size_t stem = strlen(f->d_name);
         struct sim_profile p;
         struct err e;
-        if (stem < 6 || strcmp(f->d_name + stem - 5, ".yaml") != 0)
+        if (stem < 6 || strcmp(f->d_name + stem - 5, ".yaml") != 0 ||
+            strncmp(f->d_name, "sunspec-", 8) == 0)
             continue;
         f->d_name[stem - 5] = '\0';
         if (sim_profile_load(&p, f->d_name, dir, "", &e) != ST_OK)

@@ -19,7 +19,8 @@ static pthread_cond_t news;
 static struct fake_poll polls[POLLS_MAX];
 static struct store_event events[EVENTS_MAX];
 static struct store_health health[DEVICES_MAX];
-static size_t npolls, nevents;
+static size_t npolls, nevents, nfindings;
+static struct store_finding findings[STORE_FINDINGS_MAX];
 static uint32_t ndevices, nseries;
 
 #define WORKS_MAX 16
@@ -40,7 +41,7 @@ void fake_reset(void)
     if (!made)
         made = thr_cond_init(&news) == 0;
     (void)pthread_mutex_lock(&lock);
-    npolls = nevents = nworks = nnotes = 0;
+    npolls = nevents = nworks = nnotes = nfindings = 0;
     ndevices = nseries = 0;
     memset(health, 0, sizeof health);
     (void)pthread_mutex_unlock(&lock);
@@ -129,6 +130,18 @@ struct store_health fake_health(uint32_t device)
     return h;
 }
 
+bool fake_finding(const char *code, struct store_finding *out)
+{
+    bool is = false;
+    (void)pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < nfindings && !is; i++) {
+        is = strcmp(findings[i].code, code) == 0;
+        *out = findings[i];
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return is;
+}
+
 void fake_work(const char *device, const char *point, const struct store_work *w)
 {
     (void)pthread_mutex_lock(&lock);
@@ -207,20 +220,24 @@ enum st store_put(struct store *s, const struct store_poll *p, const struct stor
     return ST_OK;
 }
 
-char fake_store_path[256];
-
-const char *store_path(const struct store *s)
-{
-    (void)s;
-    return fake_store_path;
-}
-
 void store_health_set(struct store *s, uint32_t device, const struct store_health *h)
 {
     (void)s;
     (void)pthread_mutex_lock(&lock);
     health[device] = *h;
     (void)pthread_mutex_unlock(&lock);
+}
+
+enum st store_findings_set(struct store *s, uint32_t device, const struct store_finding *f,
+                           size_t n)
+{
+    (void)s, (void)device;
+    (void)pthread_mutex_lock(&lock);
+    if (n > 0)
+        memcpy(findings, f, n * sizeof *f);
+    nfindings = n;
+    (void)pthread_mutex_unlock(&lock);
+    return ST_OK;
 }
 
 void store_event(struct store *s, enum store_severity sev, const char *code, const char *subject,
@@ -240,6 +257,30 @@ void store_event(struct store *s, enum store_severity sev, const char *code, con
     }
     (void)pthread_cond_broadcast(&news);
     (void)pthread_mutex_unlock(&lock);
+}
+
+enum st store_request_setup(struct store_request *q, const char *what, const char *who,
+                            int64_t at_ms, struct err *e)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s, by %s", what, who);
+    *q = (struct store_request){.at_ms = at_ms};
+    buf_init(&q->bytes, sizeof text);
+    return n > 0 && n < (int)sizeof text ? buf_put(&q->bytes, text, (size_t)n)
+                                         : err_set(e, ST_BAD, "too long");
+}
+
+enum st store_request_put(const char *path, const struct store_request *q, struct err *e)
+{
+    (void)path, (void)e;
+    store_event(NULL, STORE_INFO, "fake.request", "", "%.*s", (int)q->bytes.n,
+                (const char *)q->bytes.p);
+    return ST_OK;
+}
+
+void store_request_free(struct store_request *q)
+{
+    buf_done(&q->bytes);
 }
 
 enum st store_commit(struct store *s, struct err *e)

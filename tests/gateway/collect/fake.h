@@ -12,8 +12,7 @@ struct fake_poll {
     struct store_value v[FAKE_VALUES_MAX]; /* the first ones */
 };
 
-extern atomic_bool fake_full;     /* store_put answers ST_FULL */
-extern char fake_store_path[256]; /* what store_path says */
+extern atomic_bool fake_full; /* store_put answers ST_FULL */
 
 void fake_reset(void);
 size_t fake_count(void);
@@ -26,6 +25,9 @@ bool fake_wait_events(const char *code, size_t n);
 size_t fake_events(const char *code);
 struct store_event fake_event(const char *code, size_t i);
 struct store_health fake_health(uint32_t device);
+/* What is asked of the chain is an event "fake.request". */
+/* Whether the bus has that finding now. */
+bool fake_finding(const char *code, struct store_finding *out);
 /* What a `maintain` entry says; point "": of the whole device. */
 void fake_work(const char *device, const char *point, const struct store_work *w);
 /* What the store keeps of that kind ("serial" of a device, "counter" of a series); "": nothing. */

@@ -18,9 +18,12 @@ struct rig {
 
 /* Called by rig_start before the thread runs, to put into the fake store what was there; NULL. */
 extern void (*rig_before)(void);
-/* Starts bus 0 of the configuration `text`; profiles named three, one, wide and meter lie beside
- * it. Fails the test when it cannot. */
+/* Starts bus 0 of the configuration `text`; profiles named three, one, wide, meter, state, shy,
+ * sun, tight, doors, wary, behind, second and probe lie beside it. Fails the test when it cannot.
+ */
 void rig_start(struct rig *r, const char *text);
+/* The same without the thread. */
+void rig_open(struct rig *r, const char *text);
 /* Stops the thread and frees all; returns how long the stop took. */
 int64_t rig_stop(struct rig *r);
 

@@ -72,15 +72,18 @@ static size_t frame(const struct slave *s, const uint8_t *mbap, const uint8_t *b
     return n + 2;
 }
 
-static unsigned value_of(struct slave *s, const uint8_t *req, unsigned address, unsigned counter)
+static unsigned value_of(struct slave *s, const struct slave_words *w, const uint8_t *req,
+                         unsigned address, unsigned counter)
 {
+    if (w)
+        return w->v[address - w->from];
     if (address >= SLAVE_SET && address < SLAVE_SET + SLAVE_SETS)
         return atomic_load(&s->set[req[0]][address - SLAVE_SET]);
     return address == 0 ? counter & 0x7FFF : address;
 }
 
-static size_t build(struct slave *s, const uint8_t *req, enum slave_mood mood, unsigned counter,
-                    uint8_t *body)
+static size_t build(struct slave *s, const struct slave_words *w, const uint8_t *req,
+                    enum slave_mood mood, unsigned counter, uint8_t *body)
 {
     unsigned address = (unsigned)req[2] << 8 | req[3], count = (unsigned)req[4] << 8 | req[5];
     bool good = mood == SLAVE_GOOD || mood == SLAVE_PIECES || mood == SLAVE_TWICE;
@@ -91,14 +94,27 @@ static size_t build(struct slave *s, const uint8_t *req, enum slave_mood mood, u
         body[2] = 2;
         return 3;
     }
+    if (req[1] <= 2) { /* bits: the lowest of what a register would hold */
+        memset(body + 2, 0, 1 + count / 8 + 1);
+        body[2] = (uint8_t)((count + 7) / 8);
+        for (unsigned i = 0; i < count; i++)
+            body[3 + i / 8] |= (uint8_t)((value_of(s, w, req, address + i, counter) & 1) << i % 8);
+        return 3 + body[2];
+    }
     count -= mood == SLAVE_SHORT;
     body[2] = (uint8_t)(2 * count);
     for (unsigned i = 0; i < count; i++) {
-        unsigned v = good ? value_of(s, req, address + i, counter) : SLAVE_POISON;
+        unsigned v = good ? value_of(s, w, req, address + i, counter) : SLAVE_POISON;
         body[3 + 2 * i] = (uint8_t)(v >> 8);
         body[4 + 2 * i] = (uint8_t)v;
     }
     return 3 + 2 * count;
+}
+
+static bool is_there(const struct slave_words *w, const uint8_t *req)
+{
+    unsigned address = (unsigned)req[2] << 8 | req[3], count = (unsigned)req[4] << 8 | req[5];
+    return address >= w->from && address + count <= w->from + w->n;
 }
 
 /* req: unit, function, address, count. */
@@ -112,9 +128,12 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         mood = joined ? SLAVE_MUTE : SLAVE_GOOD;
     if (req[1] == atomic_load(&s->mute_function))
         mood = SLAVE_MUTE;
+    const struct slave_words *w = atomic_load(&s->words[req[0]]);
+    if (w && mood == SLAVE_GOOD && !is_there(w, req))
+        mood = w->mute ? SLAVE_MUTE : SLAVE_REFUSE;
     unsigned counter = atomic_fetch_add(&s->requests[req[0]], 1) + 1;
     uint8_t body[FRAME_MAX], out[FRAME_MAX];
-    size_t n = frame(s, mbap, body, build(s, req, mood, counter, body), mood, out);
+    size_t n = frame(s, mbap, body, build(s, w, req, mood, counter, body), mood, out);
     switch (mood) {
     case SLAVE_MUTE:
         break;
@@ -137,7 +156,7 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         break;
     case SLAVE_TWICE:
         say(s, out, n);
-        n = frame(s, mbap, body, build(s, req, SLAVE_LATE, counter, body), mood, out);
+        n = frame(s, mbap, body, build(s, w, req, SLAVE_LATE, counter, body), mood, out);
         say(s, out, n);
         break;
     case SLAVE_HANG_UP:

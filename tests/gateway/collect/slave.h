@@ -33,12 +33,21 @@ enum slave_mood {
     SLAVE_MOODS
 };
 
+/* The registers of a unit that has no others: it refuses a request that is not all among them, or
+ * (mute) does not answer it. */
+struct slave_words {
+    unsigned from, n;
+    const unsigned short *v;
+    int mute;
+};
+
 struct slave {
     atomic_int mood[256];
     atomic_uint requests[256];
     atomic_uint set[256][SLAVE_SETS];
-    atomic_int mute_function; /* which it never answers; 0: none */
-    char address[64];         /* TCP port, or name of the pty */
+    atomic_int mute_function;                       /* which it never answers; 0: none */
+    _Atomic(const struct slave_words *) words[256]; /* NULL: as above; swapped as one */
+    char address[64];                               /* TCP port, or name of the pty */
     /* private */
     atomic_bool stop;
     int wake[2], listener, line, keep;

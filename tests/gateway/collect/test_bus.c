@@ -183,7 +183,8 @@ static void E3_refused_joins_are_read_in_parts_and_told_once(void **state)
     assert_int_equal(slave_open_tcp(&slave, ""), 0);
     for (size_t i = 0; i < 2; i++) {
         atomic_store(&slave.mood[1], moods[i]);
-        start("100ms", "  a: {bus: plant, unit: 1, profile: three, every: 200ms}\n");
+        /* no answer of a busy machine comes so late that it would be one more proof */
+        start("400ms", "  a: {bus: plant, unit: 1, profile: three, every: 200ms}\n");
         assert_true(fake_wait_events("device.split", 1));
         size_t at = fake_count();
         for (int k = 0; k < 3; k++) {
@@ -229,7 +230,10 @@ static void a_bus_that_cannot_be_opened_is_the_cause_and_is_tried_again(void **s
     size_t at = poll_of(0, true, 0);
     slave_close(&slave);
     for (int i = 0; i < 5; i++) {
-        at = poll_of(0, false, at + 1);
+        int missed = 0;
+        do /* a busy machine misses ticks, a few */
+            at = poll_of(0, false, at + 1);
+        while (fake_at(at).p.cause == STORE_OVERRUN && ++missed <= 5);
         assert_int_equal(fake_at(at).p.cause, STORE_BUS);
     }
     assert_int_equal(fake_events("bus.down"), 1);
@@ -289,15 +293,16 @@ static void a_full_store_is_told_once(void **state)
     (void)poll_of(0, true, fake_count());
 }
 
-static void a_device_tells_its_identity_when_it_appears(void **state)
+static void a_device_tells_its_texts_when_it_appears(void **state)
 {
     (void)state;
     start("1s", "  a: {bus: plant, unit: 1, profile: one, every: 100ms}\n");
-    assert_true(fake_wait_events("device.identity", 1));
-    assert_string_equal(fake_event("device.identity", 0).text, "label: AAAB");
+    assert_true(fake_wait_events("device.text", 1));
+    assert_string_equal(fake_event("device.text", 0).subject, "a/label");
+    assert_string_equal(fake_event("device.text", 0).text, "it says AAAB");
     size_t at = poll_of(0, true, fake_count());
     (void)poll_of(0, true, at + 1);
-    assert_int_equal(fake_events("device.identity"), 1);
+    assert_int_equal(fake_events("device.text"), 1);
     for (size_t i = 0; i < fake_count(); i++)
         assert_int_equal(fake_at(i).p.n, 1); /* text is never a reading */
 }
@@ -379,7 +384,7 @@ int main(void)
         cmocka_unit_test_teardown(a_stop_does_not_wait_for_a_silent_device, end),
         cmocka_unit_test_teardown(a_step_of_the_clock_neither_bursts_nor_stalls, end),
         cmocka_unit_test_teardown(a_full_store_is_told_once, end),
-        cmocka_unit_test_teardown(a_device_tells_its_identity_when_it_appears, end),
+        cmocka_unit_test_teardown(a_device_tells_its_texts_when_it_appears, end),
         cmocka_unit_test_teardown(a_name_is_resolved_and_one_that_is_unknown_is_told, end),
         cmocka_unit_test_teardown(a_value_that_is_read_in_parts_is_whole_or_missing, end),
         cmocka_unit_test(a_number_is_an_address_of_either_kind),

@@ -284,6 +284,64 @@ static void mistakes_of_a_profile_are_told_once_at_its_own_lines(void **state)
     unload(&l);
 }
 
+static void mistakes_of_sunspec_points_are_told(void **state)
+{
+    struct loaded l;
+    (void)state;
+    write_file("sun.yaml",
+               "points:\n"
+               "  - {name: a, quantity: active_power, models: [64110], register: W}\n"
+               "  - {name: b, quantity: voltage, models: [101, 103], register: PhVPhA}\n"
+               "  - {name: c, quantity: active_power, models: [103]}\n"
+               "  - {name: d, quantity: active_power, models: [103], register: W, address: 40083}\n"
+               "  - {name: e, quantity: active_power, register: W}\n"
+               "  - {name: f, models: [103], register: W}\n"
+               "  - {name: g, quantity: active_power, models: [103, 203], register: A}\n"
+               "  - {name: h, quantity: active_power, models: [-1], register: W}\n");
+    assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                              "devices:\n  a: {bus: n, unit: 1, profile: ./sun.yaml}\n"),
+                     ST_BAD);
+    static const char *const expected[] = {
+        "a: SunSpec model 64110 is not known here",
+        "b: SunSpec model 101 has no register \"PhVPhA\" here; did you mean \"PhVphA\"?",
+        "c: \"register\" is missing",
+        "d: a register of a SunSpec model has no address of its own",
+        "e: \"function\" is missing",
+        "e: \"address\" is missing",
+        "e: register and block are of SunSpec models",
+        "f: \"quantity\" is missing",
+        "g: model 203 has another type of A than model 103",
+        "h: SunSpec model -1 is not known here",
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        complains(&l, expected[i]);
+    unload(&l);
+}
+
+/* A device whose models are not where they usually are is not judged before it was asked. */
+static void sunspec_points_have_a_plan_before_the_device_was_asked(void **state)
+{
+    struct loaded l;
+    (void)state;
+    write_file("sun.yaml",
+               "instance: 2\npoints:\n"
+               "  - {name: sn, models: [1], register: SN, identity: serial}\n"
+               "  - {name: w, quantity: active_power, models: [203], register: W}\n"
+               "  - {name: pv, quantity: voltage, models: [160], register: DCV, block: 5}\n");
+    assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                              "devices:\n  a: {bus: n, unit: 1, profile: ./sun.yaml}\n"
+                              "  b: {bus: n, unit: 2, profile: ./sun.yaml, points: [pv]}\n"),
+                     ST_OK);
+    struct collect_show_device a, b;
+    collect_show_device(l.room, 0, 0, &a);
+    collect_show_device(l.room, 0, 1, &b);
+    assert_true(a.assumed && b.assumed);
+    assert_int_equal(a.points, 2);
+    assert_int_equal(b.points, 1);
+    assert_true(a.requests > 0 && b.requests > 0);
+    unload(&l);
+}
+
 static void what_no_request_or_value_can_meet_is_a_mistake(void **state)
 {
     struct loaded l;
@@ -397,6 +455,8 @@ int main(void)
         cmocka_unit_test(the_energy_meter_takes_four_requests),
         cmocka_unit_test(all_mistakes_are_told_at_once_with_their_place),
         cmocka_unit_test(mistakes_of_a_profile_are_told_once_at_its_own_lines),
+        cmocka_unit_test(mistakes_of_sunspec_points_are_told),
+        cmocka_unit_test(sunspec_points_have_a_plan_before_the_device_was_asked),
         cmocka_unit_test(what_no_request_or_value_can_meet_is_a_mistake),
         cmocka_unit_test(limits_are_told_by_function_and_checked),
         cmocka_unit_test(a_profile_changes_points_of_the_one_it_extends),

@@ -266,10 +266,12 @@ static void what_never_rests_is_stuck_after_its_hours(void **state)
     assert_int_equal(shows(HEAT, 20), 0);
     assert_int_equal(shows(POWER, 0), 0);
     assert_int_equal(after(3600, NOISE, 55.6), 0);
-    for (int i = 1; i < 6; i++)
-        assert_int_equal(after(3600, NOISE, 55.6), 0);
-    assert_int_equal(shows(HEAT, 20), WIRE_Q_STUCK); /* as its profile says */
-    assert_int_equal(after(3600, NOISE, 55.6), WIRE_Q_STUCK);
+    assert_int_equal(shows(HEAT, 20), 0);
+    for (int i = 1; i < 12; i++) {
+        assert_int_equal(after(1800, NOISE, 55.6), 0);
+        assert_int_equal(shows(HEAT, 20), i < 4 ? 0 : WIRE_Q_STUCK); /* as its profile says */
+    }
+    assert_int_equal(after(1800, NOISE, 55.6), WIRE_Q_STUCK);
     assert_int_equal(after(3600, NOISE, 55.6), WIRE_Q_STUCK);
     assert_int_equal(after(100 * 3600, POWER, 0), 0); /* what may rest */
     assert_int_equal(fake_events("sensor.stuck"), 2);
@@ -283,6 +285,11 @@ static void what_never_rests_is_stuck_after_its_hours(void **state)
     assert_string_equal(text, "");
     assert_int_equal(after(3600, NOISE, 55.7), 0);
     assert_int_equal(shows(HEAT, 21), 0);
+    assert_int_equal(after(1801, HEAT, 21), 0); /* it was away: nobody saw it rest */
+    assert_int_equal(after(1800, HEAT, 21), 0);
+    assert_int_equal(after(1800, HEAT, 21), 0);
+    assert_int_equal(after(1800, HEAT, 21), 0);
+    assert_int_equal(after(1800, HEAT, 21), WIRE_Q_STUCK);
 }
 
 int main(void)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/collect/collect_int.h"
+#include "gateway/collect/sunspec_int.h"
 
 #define PROFILES FP_SOURCE_DIR "/sensors/profile"
 #define GOLDEN FP_SOURCE_DIR "/tests/golden/profile"
@@ -50,9 +50,10 @@ static const struct collect_point *find(struct file *f, const char *name)
     return NULL;
 }
 
-static unsigned wire_bytes(const struct collect_point *p)
+/* A SunSpec point has its scale factor behind its value. */
+static unsigned wire_bytes(const struct collect_point *p, bool scaled)
 {
-    return p->function <= 2 ? 1 : p->decoder.bytes;
+    return p->function <= 2 ? 1 : 2 * collect_point_width(p) + (scaled ? 2U : 0);
 }
 
 /* "4366 3334": the bytes as on the wire; how many, or -1. */
@@ -70,22 +71,55 @@ static int parse_words(const char *text, uint8_t *wire, size_t size)
     return (int)n;
 }
 
-static void check_value(struct file *f, const struct collect_point *p, char *const *row)
+static void check_value(struct file *f, const struct collect_point *p, bool scaled,
+                        char *const *row)
 {
-    uint8_t wire[8];
-    struct num v;
+    uint8_t wire[2 * COLLECT_TEXT_REGISTERS + 2];
+    struct num v = {.kind = NUM_NONE};
     char text[NUM_TEXT_BYTES];
+    struct collect_point it = *p;
+    uint16_t q = 0;
     int n = parse_words(row[WORDS], wire, sizeof wire);
-    if (n < 0 || (unsigned)n != wire_bytes(p)) {
-        wrong(f, "%s has %u bytes, not \"%s\"", p->name, wire_bytes(p), row[WORDS]);
+    if (n < 0 || (unsigned)n != wire_bytes(p, scaled)) {
+        wrong(f, "%s has %u bytes, not \"%s\"", p->name, wire_bytes(p, scaled), row[WORDS]);
         return;
     }
-    uint16_t q =
-        p->function <= 2 ? collect_decode_bit(wire, 0, &v) : collect_decode(&p->decoder, wire, &v);
-    if (strcmp(num_text(v, text), row[VALUE]) != 0)
+    if (p->type == COLLECT_TYPE_string)
+        collect_decode_text(wire, (unsigned)p->count, p->order, text, sizeof text);
+    else if (p->function <= 2)
+        q = collect_decode_bit(wire, 0, &v);
+    else if (!scaled ||
+             collect_sunspec_scale(&it, p->scale, (int16_t)(wire[n - 2] << 8 | wire[n - 1])))
+        q = collect_decode(&it.decoder, wire, &v);
+    if (p->type != COLLECT_TYPE_string)
+        (void)num_text(v, text);
+    if (collect_point_is_status(p) && !num_parse(row[VALUE], &(struct num){0})) {
+        int severity;
+        const char *todo;
+        collect_state_words(p, (uint64_t)v.i, 0, text, sizeof text, &severity, &todo);
+    }
+    if (strcmp(text, row[VALUE]) != 0)
         wrong(f, "%s: %s is \"%s\", its source says \"%s\"", p->name, row[WORDS], text, row[VALUE]);
     if (q != 0)
         wrong(f, "%s: %s is outside the limits of %s", p->name, row[VALUE], p->quantity->key);
+}
+
+/* "103+14/15": offset of the point, and of its scale factor (0: none), from that model's ID. */
+static bool check_place(struct file *f, const struct collect_point *p, const char *text)
+{
+    unsigned id, offset, factor;
+    bool named = false;
+    if (sscanf(text, "%u+%u/%u", &id, &offset, &factor) != 3) {
+        wrong(f, "write MODEL+OFFSET/FACTOR, not \"%s\"", text);
+        return false;
+    }
+    for (size_t i = 0; i < p->models.n; i++)
+        named |= p->models.v[i] == id;
+    const struct sunspec_point *it = sunspec_point_of(id, p->reg);
+    if (!named || !it || sunspec_offset(it, 1000, 40, (unsigned)p->block) != offset ||
+        it->factor != factor)
+        wrong(f, "%s is not at %s", p->name, text);
+    return factor > 0;
 }
 
 static void check_row(struct file *f, char *const *row)
@@ -101,12 +135,13 @@ static void check_row(struct file *f, char *const *row)
         wrong(f, "the profile has no point %s", row[POINT]);
         return;
     }
+    bool scaled = p->models.n > 0 && check_place(f, p, row[ADDRESS]);
     if (strtol(row[FUNCTION], NULL, 0) != p->function ||
-        strtol(row[ADDRESS], NULL, 0) != p->address)
+        (p->models.n == 0 && strtol(row[ADDRESS], NULL, 0) != p->address))
         wrong(f, "%s is at function %s address %s, the profile reads %lld:%lld", p->name,
               row[FUNCTION], row[ADDRESS], (long long)p->function, (long long)p->address);
     f->seen[p - f->p.points] |= row[VALUE][0] != '\0';
-    check_value(f, p, row);
+    check_value(f, p, scaled, row);
 }
 
 /* The columns of a line, in place; the last may be empty. */
@@ -138,7 +173,7 @@ static void read_rows(struct file *f)
     }
     assert_int_equal(fclose(in), 0);
     for (size_t i = 0; i < f->p.n; i++)
-        if (!f->seen[i] && f->p.points[i].quantity)
+        if (!f->seen[i] && !f->p.points[i].identity)
             wrong(f, "no row with a value for the point %s", f->p.points[i].name);
 }
 

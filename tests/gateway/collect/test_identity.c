@@ -197,6 +197,22 @@ static void a_device_that_is_mute_about_its_number_alone_is_read_all_the_same(vo
     kept("m", "");
 }
 
+/* It said its number once; another stands there now, that has no such register. */
+static void a_device_that_grows_mute_about_its_number_is_read_all_the_same(void **state)
+{
+    (void)state;
+    assert_int_equal(slave_open_tcp(&slave, ""), 0);
+    serial_is(1, 4711);
+    start(one_meter);
+    flags_are(0, 0, 0, 0);
+    (void)fake_wait_poll(0, true, fake_count());
+    kept("m", "4711");
+    atomic_store(&slave.mute_function, 4);
+    size_t at = changed_to(1, 0, 0);
+    assert_int_not_equal(fake_wait_poll(0, true, at), SIZE_MAX);
+    assert_true(fake_wait_events("device.no_serial", 1));
+}
+
 static void silence_from_one_place_on_names_where_the_cable_is_broken(void **state)
 {
     (void)state;
@@ -245,6 +261,8 @@ int main(void)
         cmocka_unit_test_teardown(another_than_the_configured_is_asked_about_at_the_first_start,
                                   end),
         cmocka_unit_test_teardown(a_device_that_is_mute_about_its_number_alone_is_read_all_the_same,
+                                  end),
+        cmocka_unit_test_teardown(a_device_that_grows_mute_about_its_number_is_read_all_the_same,
                                   end),
         cmocka_unit_test_teardown(silence_from_one_place_on_names_where_the_cable_is_broken, end),
     };

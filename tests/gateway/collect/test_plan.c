@@ -187,7 +187,8 @@ static void a_value_is_split_only_where_the_profile_allows(void **state)
     assert_non_null(whole);
     assert_memory_equal(whole, bytes, 8);
     assert_int_equal(item[2].at, 1);
-    assert_ptr_equal(collect_plan_gather(&v[1], &item[2], bytes), bytes);
+    assert_ptr_equal(collect_plan_gather(&v[1], &item[2], bytes), v[1].raw); /* for why.c, too */
+    assert_memory_equal(v[1].raw, bytes, 2 * v[1].width);
     collect_plan_done(&b.plan);
 }
 
@@ -312,6 +313,55 @@ static void points_that_overlap_share_their_registers(void **state)
 
 static const struct collect_device_cfg every_minute = {.every_ms = 60000};
 
+/* The item of a point in request i, or NULL. */
+static const struct collect_item *item_in(const struct bed *b, size_t i, size_t point)
+{
+    const struct collect_request *r = &b->plan.requests[i];
+    for (uint32_t k = r->first; k < r->first + r->n; k++)
+        if (b->plan.values[b->plan.items[k].value].point == point)
+            return &b->plan.items[k];
+    return NULL;
+}
+
+/* Forty registers lie between them: two requests were quicker on this line. */
+static void a_point_is_read_with_its_factor_where_one_request_can_hold_both(void **state)
+{
+    struct bed b = bed();
+    (void)state;
+    add(&b, 3, 10, COLLECT_TYPE_s16); /* the factor, of both others */
+    b.points[0].hidden = true;
+    add(&b, 3, 51, COLLECT_TYPE_u32);
+    add(&b, 3, 130, COLLECT_TYPE_u16);
+    add(&b, 3, 0, COLLECT_TYPE_u16);
+    b.points[1].factor = b.points[2].factor = 1;
+    b.points[3].absent = true;
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 1);
+    request_is(&b, 0, 3, 10, 121, 3);
+    assert_int_equal(item_in(&b, 0, 0)->at, 0);
+    assert_int_equal(item_in(&b, 0, 1)->at, 41);
+    assert_int_equal(b.plan.nvalues, 3); /* the factor is none of them, what is absent is */
+    assert_int_equal(b.plan.nall, 4);
+    assert_int_equal(b.plan.values[2].point, 3);
+    assert_int_equal(b.plan.values[3].point, 0);
+    collect_plan_done(&b.plan);
+    b.p.most[3] = 43; /* room for the one, not for the other */
+    plan(&b);
+    size_t both = 0, alone = 0;
+    for (size_t i = 0; i < b.plan.nrequests; i++) {
+        assert_true(b.plan.requests[i].count <= 43);
+        both += item_in(&b, i, 1) && item_in(&b, i, 0);
+        alone += item_in(&b, i, 2) && !item_in(&b, i, 0);
+    }
+    assert_int_equal(both, 1);
+    assert_int_equal(alone, 1);
+    collect_plan_done(&b.plan);
+    b.p.joined = false;
+    plan(&b);
+    assert_int_equal(b.plan.nrequests, 3);
+    collect_plan_done(&b.plan);
+}
+
 static void ticks_are_multiples_of_the_period(void **state)
 {
     struct collect_device d = {.cfg = &every_minute};
@@ -429,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_device_that_refuses_joined_reads_is_asked_point_by_point),
         cmocka_unit_test(unwanted_points_and_strings_are_not_polled),
         cmocka_unit_test(points_that_overlap_share_their_registers),
+        cmocka_unit_test(a_point_is_read_with_its_factor_where_one_request_can_hold_both),
         cmocka_unit_test(ticks_are_multiples_of_the_period),
         cmocka_unit_test(a_step_forward_is_neither_burst_nor_overrun),
         cmocka_unit_test(a_step_back_stalls_at_most_one_period),

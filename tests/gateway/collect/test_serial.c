@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 
 #include "tests/gateway/collect/fake.h"
 #include "tests/gateway/collect/rig.h"
@@ -15,15 +16,20 @@
 static struct slave slave;
 static struct rig rig;
 
-static void start(const char *timeout, const char *devices)
+static void start_rig(const char *timeout, const char *devices)
 {
     char text[1024];
-    assert_int_equal(slave_open_serial(&slave), 0);
     (void)snprintf(text, sizeof text,
                    "buses:\n  line: {type: modbus-rtu, port: %s, baud: 115200, timeout: %s}\n"
                    "devices:\n%s",
                    slave.address, timeout, devices);
     rig_start(&rig, text);
+}
+
+static void start(const char *timeout, const char *devices)
+{
+    assert_int_equal(slave_open_serial(&slave), 0);
+    start_rig(timeout, devices);
 }
 
 static size_t poll_of(uint32_t device, bool good, size_t after)
@@ -188,6 +194,24 @@ static void a_line_that_cannot_switch_its_direction_says_so(void **state)
     }
 }
 
+/* A port that nobody has set is a terminal: it sends back to the line what it hears. libmodbus
+ * leaves it as it was. */
+static void a_line_that_was_used_echoes_nothing(void **state)
+{
+    (void)state;
+    struct termios t;
+    assert_int_equal(slave_open_serial(&slave), 0);
+    assert_int_equal(tcgetattr(slave.keep, &t), 0);
+    t.c_lflag |= ICANON | ECHO;
+    assert_int_equal(tcsetattr(slave.keep, TCSANOW, &t), 0);
+    start_rig("500ms", "  a: {bus: line, unit: 1, profile: one, every: 100ms}\n");
+    (void)poll_of(0, true, 0);
+    (void)rig_stop(&rig);
+    rig = (struct rig){0};
+    assert_int_equal(tcgetattr(slave.keep, &t), 0);
+    assert_int_equal(t.c_lflag & (ICANON | ECHO), 0);
+}
+
 static void an_answer_said_twice_is_taken_once(void **state)
 {
     (void)state;
@@ -222,6 +246,7 @@ int main(void)
         cmocka_unit_test_teardown(after_a_time_out_the_line_is_left_to_the_late_answer, end),
         cmocka_unit_test_teardown(a_late_answer_says_how_late_it_is, end),
         cmocka_unit_test_teardown(a_line_that_cannot_switch_its_direction_says_so, end),
+        cmocka_unit_test_teardown(a_line_that_was_used_echoes_nothing, end),
         cmocka_unit_test_teardown(an_answer_said_twice_is_taken_once, end),
         cmocka_unit_test_teardown(a_line_that_is_not_there_is_told_with_what_to_do, end),
     };

@@ -155,6 +155,41 @@ static void an_http_bus_has_devices_of_senml_alone(void **state)
                            "has no topic"));
 }
 
+/* What a person brings has a name, a quantity and limits, and nothing else. */
+static void a_manual_bus_has_what_is_entered_by_hand(void **state)
+{
+    (void)state;
+    assert_string_equal(complaints_of("manual", "", "profile: ./slip.yaml"), "");
+    const struct collect_device *d = &room->devices[0];
+    struct store *s = NULL;
+    assert_int_equal(store_open_declared(&s, "gw-1", NULL), ST_OK);
+    assert_int_equal(collect_declare(room, s, NULL), ST_OK);
+    const struct store_series *x = store_series_at(s, 0);
+    assert_true(x->manual);
+    assert_int_equal(x->period_ms, 0);
+    assert_int_equal(num_cmp(x->manual->low, num_dec(0, 0)), 0);
+    assert_int_equal(num_cmp(x->manual->high, num_dec(40000, 0)), 0);
+    assert_string_equal(store_device_at(s, 0)->address, "lora by hand");
+    assert_int_equal(d->cfg->every_ms, 0);
+    store_close(s);
+    static const struct {
+        const char *bus, *device, *says;
+    } wrong[] = {
+        {", host: here", "profile: ./slip.yaml", "a manual bus has no host"},
+        {", baud: 9600", "profile: ./slip.yaml", "a manual bus has no baud"},
+        {"", "profile: ./slip.yaml, unit: 3", "a device on a manual bus has no unit"},
+        {"", "profile: ./slip.yaml, every: 1min", "a device on a manual bus has no every"},
+        {"", "profile: ./slip.yaml, format: json", "a device on a manual bus has no format"},
+        {"", "profile: ./json.yaml", "level is entered by hand"},
+        {"", "profile: ./nowhere.yaml", "x is entered by hand"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *text = complaints_of("manual", wrong[i].bus, wrong[i].device);
+        if (!strstr(text, wrong[i].says))
+            fail_msg("%s / %s: \"%s\"", wrong[i].bus, wrong[i].device, text);
+    }
+}
+
 static int make(void **state)
 {
     (void)state;
@@ -162,6 +197,7 @@ static int make(void **state)
     if (!dir)
         return -1;
     file("json.yaml", "points: [{name: level, quantity: water_level, from: /l}]\n", 0644);
+    file("slip.yaml", "points: [{name: net, quantity: weight, valid: [0, 40000]}]\n", 0644);
     file("nowhere.yaml", "points: [{name: x, quantity: number, port: 1, at: 0}]\n", 0644);
     file("wrong.yaml",
          "points:\n  - {name: a, quantity: levle, from: /a}\n"
@@ -188,6 +224,7 @@ int main(void)
         cmocka_unit_test(good_ones_are_taken),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(an_http_bus_has_devices_of_senml_alone),
+        cmocka_unit_test(a_manual_bus_has_what_is_entered_by_hand),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }

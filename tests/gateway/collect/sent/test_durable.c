@@ -35,13 +35,25 @@ static void a_commit_makes_durable_what_was_put(void **state)
     assert_int_equal(line_pending_readings(l), LINE_POINTS);
 }
 
-static bool remembers(struct line *l, int64_t t_ms, int64_t v)
+/* As a bus does whose only device is named so. */
+static bool remembers_on(struct line *l, char *device, int64_t t_ms, int64_t v)
 {
     static struct collect_seen seen;
+    struct collect_device_cfg cfg = {.id = device};
+    struct collect_device d = {.cfg = &cfg}, *devices[] = {&d};
+    const struct collect_bus bus = {.devices = devices, .n = 1};
+    struct thr_stop stop = {.fd = -1};
+    struct collect_bus_job job = {.store = l->store, .stop = &stop};
+    struct clk_time now = {l->utc_ms, l->grade, 0};
     struct err e;
     memset(&seen, 0, sizeof seen);
-    assert_int_equal(collect_seen_recall(&seen, l->store, l->utc_ms, &e), ST_OK);
+    assert_int_equal(collect_seen_recall(&seen, &job, &bus, now, &e), ST_OK);
     return collect_seen_has(&seen, collect_reading_mark("dev-0", 5, "p1", 2, t_ms, num_dec(v, -1)));
+}
+
+static bool remembers(struct line *l, int64_t t_ms, int64_t v)
+{
+    return remembers_on(l, "dev-0", t_ms, v);
 }
 
 static void what_was_taken_is_known_after_a_restart_pending_or_sealed(void **state)
@@ -61,6 +73,7 @@ static void what_was_taken_is_known_after_a_restart_pending_or_sealed(void **sta
     line_stop(l);
     line_start(l);
     assert_true(remembers(l, LINE_M1 + 10, 7));
+    assert_false(remembers_on(l, "dev-1", LINE_M1 + 10, 7)); /* another bus's affair */
 }
 
 /* The gap of the last data batch that names device 0 with this cause. */
