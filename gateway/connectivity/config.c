@@ -1,5 +1,5 @@
 /* The configuration section `connectivity` and what it declares. */
-#include "gateway/connectivity/connectivity_int.h"
+#include "gateway/connectivity/modem_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,26 @@ static const struct cfg_field link_fields[] = {
     {.key = NULL}};
 static const struct cfg_table link_table = {sizeof(struct connectivity_link_cfg), link_fields};
 
+#define MODEM_FIELD(k, m) .key = (k), .offset = offsetof(struct connectivity_modem_cfg, m)
+static const struct cfg_word through_words[] = {
+    {"at", CONNECTIVITY_AT}, {"modemmanager", CONNECTIVITY_MODEMMANAGER}, {NULL, 0}};
+static const struct cfg_field modem_fields[] = {
+    {MODEM_FIELD("through", through), .kind = CFG_WORD, .words = through_words,
+     .help = "who asks it: at, which is usual with a port, or modemmanager"},
+    {MODEM_FIELD("port", port), .kind = CFG_STRING,
+     .help = "serial port of its AT commands, such as /dev/serial/by-id/usb-…-if02"},
+    {MODEM_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
+     .help = "time between polls, which start at its multiples in UTC"},
+    {MODEM_FIELD("points", points), .kind = CFG_STRINGS, .help = "points to keep; absent: all"},
+    {MODEM_FIELD("interface", interface), .kind = CFG_STRING,
+     .help = "its network interface, such as wwan0: see check"},
+    {MODEM_FIELD("check", check), .kind = CFG_STRING,
+     .help = "plain http address that is asked while the city is not reached"},
+    {MODEM_FIELD("name", name), .kind = CFG_STRING, .help = "what people call it"},
+    {MODEM_FIELD("place", place), .kind = CFG_STRING, .help = "where it stands"},
+    {.key = NULL}};
+static const struct cfg_table modem_table = {sizeof(struct connectivity_modem_cfg), modem_fields};
+
 static const struct cfg_field fields[] = {
     {.key = "ping",
      .kind = CFG_MAP,
@@ -44,12 +64,17 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, link),
      .sub = &link_table,
      .help = "network interfaces whose state and rate are read"},
+    {.key = "modem",
+     .kind = CFG_STRUCT,
+     .offset = offsetof(struct connectivity_cfg, modem),
+     .sub = &modem_table,
+     .help = "the modem whose radio is measured"},
     {.key = NULL}};
 const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
 
 static void id_check(struct cfg *c, char *const *id)
 {
-    if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, "modem") == 0)
+    if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, CONNECTIVITY_MODEM_ID) == 0)
         cfg_complain(c, id, "the device id %s is the gateway's own: choose another", *id);
 }
 
@@ -65,12 +90,17 @@ static void ping_check(struct cfg *c, const struct connectivity_ping_cfg *p)
                      p->id, (long long)longest, CONNECTIVITY_SPACING_MS);
 }
 
+void connectivity_interface_check(struct cfg *c, char *const *interface)
+{
+    if (strchr(*interface, '/') || (*interface)[0] == '.' || strlen(*interface) > 15)
+        cfg_complain(c, interface, "interface %s: write a name such as eth0 (see `ip link`)",
+                     *interface);
+}
+
 static void link_check(struct cfg *c, const struct connectivity_link_cfg *l)
 {
     id_check(c, &l->id);
-    if (strchr(l->interface, '/') || l->interface[0] == '.' || strlen(l->interface) > 15)
-        cfg_complain(c, &l->interface, "interface %s: write a name such as eth0 (see `ip link`)",
-                     l->interface);
+    connectivity_interface_check(c, &l->interface);
 }
 
 static void check(const struct connectivity_cfg *cfg, struct cfg *c)
@@ -86,6 +116,22 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
                 cfg_complain(c, &l[i].id,
                              "the device id %s is used for a ping, too: choose another", l[i].id);
     }
+    connectivity_modem_check(c, &cfg->modem);
+}
+
+static bool modem_open(struct connectivity *k, const struct connectivity_modem_cfg *cfg)
+{
+    if (!cfg->port && cfg->through == CONNECTIVITY_NO_MODEM)
+        return true;
+    k->modem = calloc(1, sizeof *k->modem);
+    if (k->modem)
+        *k->modem = (struct connectivity_modem){.cfg = cfg, .dialog.fd = -1};
+    return k->modem != NULL;
+}
+
+bool connectivity_has_modem(const struct connectivity *k)
+{
+    return k->modem != NULL;
 }
 
 enum st connectivity_open(struct connectivity **out, const struct connectivity_cfg *cfg,
@@ -102,7 +148,7 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     k->socket[0].fd = k->socket[1].fd = -1;
     k->ping = calloc(cfg->ping.n + 1, sizeof *k->ping);
     k->link = calloc(cfg->link.n + 1, sizeof *k->link);
-    if (!k->ping || !k->link) {
+    if (!k->ping || !k->link || !modem_open(k, &cfg->modem)) {
         connectivity_close(k);
         return err_set(e, ST_MEMORY, "connectivity: no memory");
     }
@@ -128,11 +174,13 @@ void connectivity_close(struct connectivity *k)
         connectivity_socket_close(&k->socket[i]);
     free(k->ping);
     free(k->link);
+    free(k->modem);
     free(k);
 }
 
-static enum st series_add(struct store *s, uint32_t device, const char *point, const char *quantity,
-                          int64_t every_ms, uint32_t *index, struct err *e)
+enum st connectivity_series_add(struct store *s, uint32_t device, const char *point,
+                                const char *quantity, int64_t every_ms, uint32_t *index,
+                                struct err *e)
 {
     const struct store_series d = {.device = device,
                                    .point = point,
@@ -156,11 +204,12 @@ static enum st ping_declare(struct connectivity_ping *p, struct store *s, struct
     p->jitter = UINT32_MAX;
     enum st st = store_add_device(s, &d, &p->device, e);
     if (st == ST_OK)
-        st = series_add(s, p->device, "latency", "latency", c->every_ms, &p->latency, e);
+        st = connectivity_series_add(s, p->device, "latency", "latency", c->every_ms, &p->latency,
+                                     e);
     if (st == ST_OK)
-        st = series_add(s, p->device, "loss", "packet_loss", c->every_ms, &p->loss, e);
+        st = connectivity_series_add(s, p->device, "loss", "packet_loss", c->every_ms, &p->loss, e);
     if (st == ST_OK && c->count > 1)
-        st = series_add(s, p->device, "jitter", "jitter", c->every_ms, &p->jitter, e);
+        st = connectivity_series_add(s, p->device, "jitter", "jitter", c->every_ms, &p->jitter, e);
     return st;
 }
 
@@ -178,11 +227,11 @@ static enum st link_declare(struct connectivity_link *l, struct store *s, struct
     l->rate = UINT32_MAX;
     enum st st = store_add_device(s, &d, &l->device, e);
     if (st == ST_OK)
-        st = series_add(s, l->device, "up", "link_up", c->every_ms, &l->up, e);
+        st = connectivity_series_add(s, l->device, "up", "link_up", c->every_ms, &l->up, e);
     /* An interface that never tells a rate (Wi-Fi, tunnels) must not owe one for ever. */
     if (st == ST_OK && connectivity_link_read(SYSFS_NET, c->interface, &now) == ST_OK &&
         now.has_rate)
-        st = series_add(s, l->device, "rate", "link_rate", c->every_ms, &l->rate, e);
+        st = connectivity_series_add(s, l->device, "rate", "link_rate", c->every_ms, &l->rate, e);
     return st;
 }
 
@@ -193,5 +242,7 @@ enum st connectivity_declare(struct connectivity *k, struct store *s, struct err
         st = ping_declare(&k->ping[i], s, e);
     for (size_t i = 0; i < k->nlinks && st == ST_OK; i++)
         st = link_declare(&k->link[i], s, e);
+    if (st == ST_OK && k->modem)
+        st = connectivity_modem_declare(k->modem, s, e);
     return st;
 }

@@ -1,5 +1,5 @@
 /* Connectivity: what the gateway sees of its own links, as readings: ICMP latency and loss, link
- * state and rate. One thread for all probes of a kind that may block. */
+ * state and rate, a modem's radio. One thread for all that never waits, and one for the modem. */
 #ifndef GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 #define GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 
@@ -8,10 +8,21 @@
 #include "gateway/base/thr.h"
 #include "gateway/store/store.h"
 
-/* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}` and
- * `link: {<device id>: {interface, every}}`. Each entry is a device of the gateway. */
+/* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
+ * `link: {<device id>: {interface, every}}`, each entry a device of the gateway, and
+ * `modem: {port | through, every, points}`, which is the device `modem`. */
+struct connectivity_modem_cfg {
+    char *port;  /* of one that is asked by AT; else NULL */
+    int through; /* enum connectivity_through */
+    int64_t every_ms;
+    struct cfg_strings points; /* none: all */
+    char *interface, *check;   /* how it is found out that the SIM card has no data; or both NULL */
+    char *name, *place;
+};
+enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
 struct connectivity_cfg {
     struct cfg_items ping, link;
+    struct connectivity_modem_cfg modem;
 };
 extern const struct cfg_table connectivity_cfg_table;
 
@@ -26,7 +37,13 @@ struct connectivity_job {
     struct store *store;
     const struct clk *clk;
     struct thr_stop *stop;
+    /* Whether nothing can be sent to the city now; any thread. NULL: there is no city. */
+    bool (*city_lost)(void *ctx);
+    void *city_ctx;
 };
 void connectivity_main(void *connectivity_job);
+/* The modem's own thread, where connectivity_has_modem says so: its answers take seconds. */
+bool connectivity_has_modem(const struct connectivity *k);
+void connectivity_modem_main(void *connectivity_job);
 
 #endif

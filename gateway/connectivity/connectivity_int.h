@@ -49,6 +49,13 @@ struct connectivity_lookup *connectivity_lookup_start(const char *host); /* NULL
 enum st connectivity_lookup_poll(struct connectivity_lookup *l, struct connectivity_address *out);
 void connectivity_lookup_drop(struct connectivity_lookup *l); /* takes NULL, and a running one */
 
+/* ---- health -------------------------------------------------------------------------------- */
+
+struct connectivity_health {
+    struct store_health now;
+    const char *event; /* the last one's code, see connectivity_result */
+};
+
 /* ---- ping --------------------------------------------------------------------------------- */
 
 #define CONNECTIVITY_COUNT_MAX 20
@@ -78,7 +85,7 @@ struct connectivity_ping {
     struct connectivity_sent sent[CONNECTIVITY_COUNT_MAX];
     int64_t nsent, refused; /* refused: of them, not even sent */
     int refused_errno;
-    struct store_health health;
+    struct connectivity_health health;
 };
 /* The figures of one round, from its rtt_us. */
 struct connectivity_figures {
@@ -97,7 +104,7 @@ struct connectivity_link {
     const struct connectivity_link_cfg *cfg;
     uint32_t device, up, rate; /* rate UINT32_MAX: the kernel tells none */
     int64_t next_ms;
-    struct store_health health;
+    struct connectivity_health health;
 };
 struct connectivity_link_state {
     bool up;
@@ -110,30 +117,40 @@ enum st connectivity_link_read(const char *root, const char *interface,
 
 /* ---- the room ----------------------------------------------------------------------------- */
 
+struct connectivity_modem; /* modem_int.h */
 struct connectivity {
     struct connectivity_ping *ping;
     struct connectivity_link *link;
+    struct connectivity_modem *modem; /* NULL: none is configured */
     size_t npings, nlinks;
     struct connectivity_socket socket[2]; /* IPv4, IPv6; opened when first needed */
     uint16_t seq;
 };
 
-/* What both kinds do with a result: put it, and tell health and its change. `text` "" is good. */
+/* What all kinds do with a result: put it, and tell health and its change. `text` "" is good. */
+#define CONNECTIVITY_VALUES_MAX 24
 struct connectivity_result {
     uint32_t device;
     const char *id;
     int64_t tick_ms;
-    struct store_value v[3];
+    struct store_value v[CONNECTIVITY_VALUES_MAX];
     uint32_t n;
     enum store_state state;
+    bool bus; /* the cause of what is missing: the way to the device, not the device */
     uint32_t answer_ms;
     const char *text;
+    /* Static; NULL: the usual ones. Another `event` is a change of its own. */
+    const char *event, *why;
 };
-void connectivity_put(const struct connectivity_job *job, struct store_health *h,
+void connectivity_put(const struct connectivity_job *job, struct connectivity_health *h,
                       const struct connectivity_result *r);
 /* The tick that is due now (a multiple of the period), or 0; *next (0 at start) moves on. After a
  * step of the clock ticks neither stall nor come in a burst. */
 int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms);
+void connectivity_interface_check(struct cfg *c, char *const *interface);
+enum st connectivity_series_add(struct store *s, uint32_t device, const char *point,
+                                const char *quantity, int64_t every_ms, uint32_t *index,
+                                struct err *e) ST_MUST_CHECK;
 /* Does what is due for one ping; receives what has come. */
 void connectivity_ping_step(struct connectivity *k, struct connectivity_ping *p,
                             const struct connectivity_job *job);

@@ -23,13 +23,16 @@ int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms)
 }
 
 static void health_tell(const struct connectivity_job *job, const struct connectivity_result *r,
-                        struct store_health *h, int64_t now_ms)
+                        struct connectivity_health *told, int64_t now_ms)
 {
-    bool good = r->state == STORE_GOOD, changed = h->state != r->state;
+    struct store_health *h = &told->now;
+    bool good = r->state == STORE_GOOD, changed = h->state != r->state || told->event != r->event;
     bool was_bad = h->state == STORE_SILENT || h->state == STORE_FAULTY;
     if (changed)
         h->since_ms = now_ms;
     h->state = r->state;
+    h->why = r->why;
+    told->event = r->event;
     h->polls++;
     h->failures += good ? 0 : 1;
     if (good)
@@ -40,11 +43,13 @@ static void health_tell(const struct connectivity_job *job, const struct connect
         store_event(job->store, STORE_INFO, "device.back", r->id, "%s answers again", r->id);
     else if (changed && !good)
         store_event(job->store, STORE_WARNING,
-                    r->state == STORE_FAULTY ? "device.faulty" : "device.silent", r->id, "%s",
-                    r->text);
+                    r->event                   ? r->event
+                    : r->state == STORE_FAULTY ? "device.faulty"
+                                               : "device.silent",
+                    r->id, "%s", r->text);
 }
 
-void connectivity_put(const struct connectivity_job *job, struct store_health *h,
+void connectivity_put(const struct connectivity_job *job, struct connectivity_health *h,
                       const struct connectivity_result *r)
 {
     struct clk_time now = clk_now(job->clk);
@@ -53,7 +58,7 @@ void connectivity_put(const struct connectivity_job *job, struct store_health *h
                                     .due_ms = r->tick_ms,
                                     .t_ms = near ? r->tick_ms : now.utc_ms,
                                     .grade = now.grade,
-                                    .cause = STORE_DEVICE,
+                                    .cause = r->bus ? STORE_BUS : STORE_DEVICE,
                                     .n = r->n};
     health_tell(job, r, h, now.utc_ms);
     /* ST_FULL: the store has written the gap; ST_STOPPED: so is this thread, soon */
@@ -63,7 +68,7 @@ void connectivity_put(const struct connectivity_job *job, struct store_health *h
 
 static void link_step(struct connectivity_link *l, const struct connectivity_job *job)
 {
-    char text[sizeof l->health.text];
+    char text[sizeof l->health.now.text];
     struct connectivity_link_state now;
     int64_t due = connectivity_tick(&l->next_ms, clk_now(job->clk).utc_ms, l->cfg->every_ms);
     if (!due)

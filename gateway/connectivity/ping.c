@@ -71,7 +71,7 @@ static void finish(struct connectivity_ping *p, const struct connectivity_job *j
 
 static void echoes_done(struct connectivity_ping *p, const struct connectivity_job *job)
 {
-    char text[sizeof p->health.text];
+    char text[sizeof p->health.now.text];
     bool any = false;
     for (int64_t i = 0; i < p->nsent; i++)
         any |= p->sent[i].rtt_us >= 0;
@@ -127,7 +127,7 @@ static void echo_send(struct connectivity *k, struct connectivity_ping *p,
 static void name_step(struct connectivity_ping *p, const struct connectivity_job *job,
                       int64_t now_ms)
 {
-    char text[sizeof p->health.text];
+    char text[sizeof p->health.now.text];
     struct connectivity_address found;
     enum st st = p->lookup ? connectivity_lookup_poll(p->lookup, &found) : ST_NOT_FOUND;
     if (st == ST_BUSY && now_ms < p->deadline_ms)

@@ -44,7 +44,7 @@ static void site_open(struct site *s, const char *host)
         .id = b, .host = strdup("host.invalid"), .every_ms = 1000, .count = 1, .timeout_ms = 400};
     s->link[0] = (struct connectivity_link_cfg){.id = c, .interface = c, .every_ms = 1000};
     s->link[1] = (struct connectivity_link_cfg){.id = d, .interface = d, .every_ms = 1000};
-    const struct connectivity_cfg cfg = {{s->ping, 2}, {s->link, 2}};
+    const struct connectivity_cfg cfg = {.ping = {s->ping, 2}, .link = {s->link, 2}};
     const struct store_cfg sc = {
         .path = s->path, .max_size_bytes = 1 << 30, .keep_ms = 86400000, .journal_every_ms = 10000};
     /* no mistake is made here, so no cfg is needed to complain to */
@@ -59,7 +59,8 @@ static void site_open(struct site *s, const char *host)
     assert_int_equal(store_start(s->store, &e), ST_OK);
     assert_int_equal(thr_stop_open(&s->stop, &e), ST_OK);
     assert_int_equal(thr_stop_open(&s->tick, &e), ST_OK);
-    s->job = (struct connectivity_job){s->k, s->store, clk_real(), &s->stop};
+    s->job = (struct connectivity_job){
+        .connectivity = s->k, .store = s->store, .clk = clk_real(), .stop = &s->stop};
     assert_int_equal(thr_start(&s->thr, "connectivity", connectivity_main, &s->job, &e), ST_OK);
 }
 

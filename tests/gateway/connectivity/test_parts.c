@@ -231,6 +231,22 @@ static void mistakes_are_named_with_their_place(void **state)
     assert_non_null(strstr(text, ":4:34: ping vn: a round may take 4400 ms"));
     assert_non_null(strstr(text, ":6:5: the device id vn is used for a ping"));
     assert_non_null(strstr(text, ":7:21: interface ../etc"));
+    assert_int_equal(
+        mistakes("connectivity:\n  modem: {port: /dev/serial/by-id/x}\n", text, sizeof text), 0);
+    assert_int_equal(mistakes("connectivity:\n  modem:\n    every: 60s\n", text, sizeof text), 1);
+    assert_non_null(strstr(text, "a modem needs a port, or `through: modemmanager`"));
+    assert_int_equal(
+        mistakes("connectivity:\n  modem: {through: modemmanager}\n", text, sizeof text), 0);
+    assert_int_equal(mistakes("connectivity:\n  modem: {through: modemmanager, port: /dev/x}\n",
+                              text, sizeof text),
+                     1);
+    assert_int_equal(mistakes("connectivity:\n  modem: {through: at}\n", text, sizeof text), 1);
+    assert_int_equal(mistakes("connectivity:\n  modem:\n    port: /dev/x\n"
+                              "    points: [state, nr_rsp]\n",
+                              text, sizeof text),
+                     1);
+    assert_non_null(strstr(text, ":4:13: a modem has no point \"nr_rsp\"; did you mean "
+                                 "\"nr_rsrp\"?"));
 }
 
 static void a_name_without_address_is_told_so(void **state)

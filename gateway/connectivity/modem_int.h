@@ -1,0 +1,144 @@
+/* Private to the connectivity room: a modem that is asked over a serial port, on a thread of its
+ * own, so that nothing waits for it. */
+#ifndef GATEWAY_CONNECTIVITY_MODEM_INT_H
+#define GATEWAY_CONNECTIVITY_MODEM_INT_H
+
+#include "gateway/connectivity/connectivity_int.h"
+#include "gateway/connectivity/radio_int.h"
+
+/* ---- the dialog (dialog.c): 3GPP TS 27.007, ITU-T V.250 ------------------------------------- */
+
+#define CONNECTIVITY_LINE_BYTES 600
+#define CONNECTIVITY_ANSWER_BYTES 8192 /* more to one command is noise */
+
+struct connectivity_dialog {
+    int fd;        /* -1: closed */
+    bool late;     /* a command had no result: it may still come, until a quiet one is asked */
+    bool stranger; /* somebody else's commands are seen */
+    bool skip;     /* the line is too long: its rest is dropped */
+    size_t n;
+    char line[CONNECTIVITY_LINE_BYTES];
+};
+/* Opens the port for us alone (flock and TIOCEXCL), raw, 115200 Bd, which USB ignores.
+ * ST_NOT_FOUND: there is no such port; ST_CONFLICT: another program has it; ST_IO. e says what to
+ * do. */
+enum st connectivity_dialog_open(struct connectivity_dialog *d, const char *port,
+                                 struct err *e) ST_MUST_CHECK;
+/* Takes a closed one. What waits to be sent is dropped, so that it never waits for the port. */
+void connectivity_dialog_close(struct connectivity_dialog *d);
+/* Sends one command and gives each line that comes to `take` (may be NULL), those that nobody asked
+ * for and those of late answers, too, but not the echo, up to the result. ST_REFUSED: ERROR, +CME
+ * ERROR, +CMS ERROR (given to `take` before); ST_TIMEOUT; ST_BAD: noise without end; ST_IO: the
+ * port is gone; ST_STOPPED. */
+struct connectivity_ask {
+    const char *command;
+    int64_t ms;
+    int64_t quiet_ms; /* behind the result, nothing comes for so long: late answers end here */
+    void (*take)(void *ctx, const char *line);
+    void *ctx;
+};
+enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct connectivity_ask *q,
+                                const struct thr_stop *stop) ST_MUST_CHECK;
+
+/* ---- how a modem is (modem_state.c) -------------------------------------------------------- */
+
+/* What the series `state` says; numbers are in signed batches and never change. */
+enum connectivity_modem_state {
+    CONNECTIVITY_MODEM_READY = 0, /* registered */
+    CONNECTIVITY_MODEM_GONE = 1,
+    CONNECTIVITY_MODEM_BUSY = 2,
+    CONNECTIVITY_MODEM_SILENT = 3,
+    CONNECTIVITY_MODEM_ODD = 4, /* it answers, but says nothing of a network */
+    CONNECTIVITY_MODEM_SIM_MISSING = 5,
+    CONNECTIVITY_MODEM_SIM_PIN = 6,
+    CONNECTIVITY_MODEM_SIM_PUK = 7,
+    CONNECTIVITY_MODEM_SIM_LOCK = 8,
+    CONNECTIVITY_MODEM_SIM_FAULT = 9,
+    CONNECTIVITY_MODEM_SEARCHING = 10,
+    CONNECTIVITY_MODEM_DENIED = 11,
+    CONNECTIVITY_MODEM_EMERGENCY = 12,
+    CONNECTIVITY_MODEM_NO_DATA = 13, /* registered, but the operator's page answers */
+    CONNECTIVITY_MODEM_STATES
+};
+struct connectivity_modem_kind {
+    enum store_state health;
+    bool bus;          /* the port is what is wrong: the cause of its gaps */
+    const char *event; /* its code */
+    const char *why;   /* a code of gateway/web/advice.def */
+    const char *text;  /* what is wrong and what to do; "" when good */
+};
+extern const struct connectivity_modem_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES];
+/* Of one that answered. */
+enum connectivity_modem_state connectivity_modem_judge(const struct connectivity_radio *r);
+
+/* ---- a SIM card without data (portal.c) ------------------------------------------------------ */
+
+/* Whether the answer to a plain request for that address is an operator's page: a redirect to
+ * another host, or status 511 (RFC 6585). *host: where it sends to; "". A redirect within the host,
+ * or between it and its `www.`, is its own. */
+#define CONNECTIVITY_HOST_BYTES 256 /* a name has 253 at most */
+bool connectivity_portal_is(const char *url, int status, const char *redirect,
+                            char host[CONNECTIVITY_HOST_BYTES]);
+/* Whether the interface has an address that others may answer to; not a link-local one. */
+bool connectivity_has_address(const char *interface);
+struct connectivity_portal {
+    struct mono next;
+    int64_t wait_ms; /* 0: the city is not lost */
+    bool seen;
+    char host[CONNECTIVITY_HOST_BYTES];
+};
+/* For a modem that is registered: asks `check` at once when the city is lost, then ever more seldom
+ * up to each 15 min, for that costs data; answers that did not come over `interface` do not count.
+ * At most 10 s. */
+bool connectivity_portal_look(struct connectivity_portal *p,
+                              const struct connectivity_modem_cfg *cfg,
+                              const struct connectivity_job *job);
+
+/* ---- one that ModemManager owns (manager.c) ------------------------------------------------- */
+
+/* Signal.Setup, without which nothing is measured. polkit may refuse it for good, and a modem that
+ * starts for a moment: it is asked again after ever longer waits, up to 1 h. All zero: not refused.
+ */
+struct connectivity_setup {
+    struct mono next;
+    int64_t wait_ms;
+    unsigned refused; /* times in a row */
+    bool told;        /* the event */
+    char why[160];    /* what ModemManager said */
+};
+#define CONNECTIVITY_SETUP_TOLD 3 /* so often refused, it is said */
+
+/* One poll over the system bus: the first modem that ModemManager knows of; its signal is measured
+ * at the pace of `every_ms` from then on, and *setup is how that went. The modem's thread alone. 2
+ * s at most until the bus lets us in, then two calls of 1 s; a stop waits for one call. GONE: no
+ * bus, no ModemManager, or it knows of no modem; SILENT: one of them does not answer; e says which.
+ */
+enum connectivity_modem_state connectivity_manager_ask(int64_t every_ms,
+                                                       const struct thr_stop *stop,
+                                                       struct connectivity_setup *setup,
+                                                       struct connectivity_radio *r, struct err *e);
+
+/* ---- its series (modem.c) -------------------------------------------------------------------- */
+
+#define CONNECTIVITY_MODEM_ID "modem"
+#define CONNECTIVITY_POINTS_MAX CONNECTIVITY_VALUES_MAX
+struct connectivity_modem {
+    const struct connectivity_modem_cfg *cfg;
+    uint32_t device, series[CONNECTIVITY_POINTS_MAX]; /* UINT32_MAX: not wanted */
+    int64_t next_ms;
+    struct connectivity_dialog dialog;
+    struct connectivity_portal portal;
+    struct connectivity_setup setup;
+    struct connectivity_health health;
+};
+/* Complains about points that there are not. */
+void connectivity_modem_check(struct cfg *c, const struct connectivity_modem_cfg *cfg);
+enum st connectivity_modem_declare(struct connectivity_modem *m, struct store *s,
+                                   struct err *e) ST_MUST_CHECK;
+/* One poll: opens the port where it is closed, asks, judges; at most `ms`. e: what the port said.
+ */
+enum connectivity_modem_state connectivity_modem_ask(struct connectivity_modem *m, int64_t ms,
+                                                     const struct thr_stop *stop,
+                                                     struct connectivity_radio *r, struct err *e);
+
+#endif
