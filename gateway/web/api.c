@@ -6,22 +6,19 @@
 #include <string.h>
 
 #define ANSWER_MAX (4 * 1024 * 1024) /* some 20,000 points */
-#define UPLINKS_MAX 16
 #define EVENTS_MAX 200
 #define EVENTS_DEFAULT 50
 #define DAY_MS 86400e3
-#define DUE_MAX 100   /* names of what is due and not configured */
-#define BOARD_STEP 32 /* values copied from the board at a time */
 
-static const char *const state_text[] = {[STORE_NEVER] = "never",
-                                         [STORE_GOOD] = "good",
-                                         [STORE_LATE] = "late",
-                                         [STORE_SILENT] = "silent",
-                                         [STORE_FAULTY] = "faulty"};
-static const char *const grade_text[] = {[CLK_SYNCED] = "synced",
-                                         [CLK_HOLDOVER] = "holdover",
-                                         [CLK_CORRECTED] = "corrected",
-                                         [CLK_UNKNOWN] = "unknown"};
+const char *const web_state_text[] = {[STORE_NEVER] = "never",
+                                      [STORE_GOOD] = "good",
+                                      [STORE_LATE] = "late",
+                                      [STORE_SILENT] = "silent",
+                                      [STORE_FAULTY] = "faulty"};
+const char *const web_grade_text[] = {[CLK_SYNCED] = "synced",
+                                      [CLK_HOLDOVER] = "holdover",
+                                      [CLK_CORRECTED] = "corrected",
+                                      [CLK_UNKNOWN] = "unknown"};
 static const char *const severity_text[] = {
     [STORE_INFO] = "info", [STORE_WARNING] = "warning", [STORE_ERROR] = "error"};
 
@@ -86,47 +83,90 @@ static const char *source_of(const struct store *s, uint32_t device)
     return source ? source : "";
 }
 
-static void put_bus(struct web_json *j, struct store *s, uint32_t first)
+/* A figure, or null while it is not known. */
+static void put_known(struct web_json *j, const char *key, bool known, double v)
 {
+    web_json_num(j, key, known ? num_flt(v) : (struct num){.kind = NUM_NONE});
+}
+
+/* 0 for what is not known yet, such as a rate over no time. */
+static double round_to(double v, double step)
+{
+    return v > 0 && v / step < 9e18 ? (double)(int64_t)(v / step + 0.5) * step : 0;
+}
+
+/* What its devices count, together. */
+struct sums {
+    int64_t devices, answering, faulty, polls, failures, ticks, overruns, lost_ms;
+    enum store_state worst;
+};
+
+static struct sums sums_of(struct store *s, uint32_t first)
+{
+    struct sums x = {.worst = STORE_GOOD};
     const char *id = source_of(s, first);
-    int64_t devices = 0, good = 0;
-    enum store_state worst = STORE_GOOD;
     for (uint32_t i = first; i < store_device_count(s); i++) {
         struct store_health h;
         if (strcmp(source_of(s, i), id) != 0)
             continue;
         store_health_get(s, i, &h);
-        devices++;
-        good += h.state == STORE_GOOD || h.state == STORE_LATE;
-        worst = rank(h.state) > rank(worst) ? h.state : worst;
+        x.devices++;
+        x.answering += h.state != STORE_NEVER && h.state != STORE_SILENT;
+        x.faulty += h.state == STORE_FAULTY; /* an error is an answer */
+        x.polls += (int64_t)h.polls;
+        x.failures += (int64_t)h.failures;
+        x.ticks += (int64_t)h.ticks;
+        x.overruns += (int64_t)h.overruns;
+        x.lost_ms += (int64_t)h.lost_ms;
+        x.worst = rank(h.state) > rank(x.worst) ? h.state : x.worst;
     }
+    return x;
+}
+
+static void put_bus(struct web_json *j, struct web *w, uint32_t first)
+{
+    const char *id = source_of(w->store, first);
+    const struct sums x = sums_of(w->store, first);
+    const struct web_rooms *m = &w->site.rooms;
+    struct web_bus bus;
+    bool known = m->bus && m->bus(m->ctx, id, &bus);
     web_json_open(j, NULL, '{');
     web_json_text(j, "id", id);
-    web_json_int(j, "devices", devices);
-    web_json_int(j, "answering", good);
-    web_json_text(j, "state", state_text[worst]);
+    web_json_text(j, "line", known ? bus.line : NULL);
+    web_json_int(j, "devices", x.devices);
+    web_json_int(j, "answering", x.answering);
+    web_json_int(j, "faulty", x.faulty);
+    web_json_text(j, "state", web_state_text[x.worst]);
+    put_known(j, "planned_load", known && bus.asked, known ? round_to(bus.load, 0.0001) : 0);
+    web_json_int(j, "polls", x.polls);
+    web_json_int(j, "failures", x.failures);
+    web_json_int(j, "ticks", x.ticks);
+    web_json_int(j, "overruns", x.overruns);
+    web_json_int(j, "lost_ms", x.lost_ms);
+    web_put_findings(j, w->store, first);
     web_json_close(j, '}');
 }
 
-static void put_buses(struct web_json *j, struct store *s)
+static void put_buses(struct web_json *j, struct web *w)
 {
+    struct store *s = w->store;
     web_json_open(j, "buses", '[');
     for (uint32_t i = 0; i < store_device_count(s); i++) {
         uint32_t first = 0;
         while (strcmp(source_of(s, first), source_of(s, i)) != 0)
             first++;
         if (first == i)
-            put_bus(j, s, i);
+            put_bus(j, w, i);
     }
     web_json_close(j, ']');
 }
 
-static void put_device(struct web_json *j, struct store *s, uint32_t i)
+void web_put_device(struct web_json *j, const char *key, struct store *s, uint32_t i)
 {
     const struct store_device *d = store_device_at(s, i);
     struct store_health h;
     store_health_get(s, i, &h);
-    web_json_open(j, NULL, '{');
+    web_json_open(j, key, '{');
     web_json_text(j, "id", d->id);
     web_json_text(j, "name", d->name);
     web_json_text(j, "place", d->place);
@@ -137,8 +177,9 @@ static void put_device(struct web_json *j, struct store *s, uint32_t i)
     web_json_text(j, "address", d->address);
     web_json_text(j, "model", d->model);
     web_json_int(j, "period_ms", d->period_ms);
-    web_json_text(j, "state", state_text[h.state]);
+    web_json_text(j, "state", web_state_text[h.state]);
     web_json_text(j, "text", h.text);
+    web_json_text(j, "says", h.says);
     web_json_int(j, "since_ms", h.since_ms);
     web_json_int(j, "polls", (int64_t)h.polls);
     web_json_int(j, "failures", (int64_t)h.failures);
@@ -146,18 +187,8 @@ static void put_device(struct web_json *j, struct store *s, uint32_t i)
     web_json_int(j, "lost_ms", (int64_t)h.lost_ms);
     web_json_int(j, "ticks", (int64_t)h.ticks);
     web_json_int(j, "overruns", (int64_t)h.overruns);
+    web_put_heard(j, &h.heard);
     web_json_close(j, '}');
-}
-
-/* A figure, or null while it is not known. */
-static void put_known(struct web_json *j, const char *key, bool known, double v)
-{
-    web_json_num(j, key, known ? num_flt(v) : (struct num){.kind = NUM_NONE});
-}
-
-static double round_to(double v, double step)
-{
-    return (double)(int64_t)(v / step + 0.5) * step;
 }
 
 /* How much is held and how long the rest lasts; days are null until they can be told. */
@@ -166,7 +197,7 @@ static void put_limits(struct web_json *j, const struct store_figures *f, int64_
     bool rate = f->sealed_window_ms >= STORE_RATE_MS && f->sealed_bytes > 0;
     web_json_int(j, "max_bytes", f->max_bytes);
     put_known(j, "days_held", f->held_from_ms > 0 && f->held_from_ms < now_ms,
-              round_to((double)(now_ms - f->held_from_ms) / DAY_MS, 0.01));
+              round_to((double)(now_ms - f->held_from_ms) / DAY_MS, 0.0001));
     put_known(j, "days_of_autonomy", f->autonomy_ms >= 0,
               round_to((double)f->autonomy_ms / DAY_MS, 0.01));
     put_known(j, "sealed_bytes_a_day", rate,
@@ -279,25 +310,35 @@ static void put_trust(struct web_json *j, const struct web_uplink *u)
     web_json_close(j, '}');
 }
 
+void web_put_uplink(struct web_json *j, struct web *w, const struct web_uplink *u)
+{
+    web_json_text(j, "id", u->id);
+    web_json_bool(j, "online", u->online);
+    web_json_bool(j, "required", u->required);
+    web_json_text(j, "text", u->text);
+    web_json_int(j, "last_ok_ms", u->last_ok_ms);
+    web_json_int(j, "sent", (int64_t)u->sent);
+    web_json_int(j, "acknowledged", (int64_t)u->acknowledged);
+    web_json_int(j, "bytes", (int64_t)u->bytes);
+    put_data(j, u);
+    put_certificate(j, u, clk_now(w->clk).utc_ms);
+    put_trust(j, u);
+    put_receipt(j, w, u->id);
+}
+
+size_t web_uplinks(const struct web *w, struct web_uplink out[WEB_UPLINKS_MAX])
+{
+    return w->site.uplinks ? w->site.uplinks(w->site.uplinks_ctx, out, WEB_UPLINKS_MAX) : 0;
+}
+
 static void put_uplinks(struct web_json *j, struct web *w)
 {
-    struct web_uplink up[UPLINKS_MAX];
-    size_t n = w->site.uplinks ? w->site.uplinks(w->site.uplinks_ctx, up, UPLINKS_MAX) : 0;
+    struct web_uplink up[WEB_UPLINKS_MAX];
+    size_t n = web_uplinks(w, up);
     web_json_open(j, "uplinks", '[');
     for (size_t i = 0; i < n; i++) {
         web_json_open(j, NULL, '{');
-        web_json_text(j, "id", up[i].id);
-        web_json_bool(j, "online", up[i].online);
-        web_json_bool(j, "required", up[i].required);
-        web_json_text(j, "text", up[i].text);
-        web_json_int(j, "last_ok_ms", up[i].last_ok_ms);
-        web_json_int(j, "sent", (int64_t)up[i].sent);
-        web_json_int(j, "acknowledged", (int64_t)up[i].acknowledged);
-        web_json_int(j, "bytes", (int64_t)up[i].bytes);
-        put_data(j, &up[i]);
-        put_certificate(j, &up[i], clk_now(w->clk).utc_ms);
-        put_trust(j, &up[i]);
-        put_receipt(j, w, up[i].id);
+        web_put_uplink(j, w, &up[i]);
         web_json_close(j, '}');
     }
     web_json_close(j, ']');
@@ -323,49 +364,6 @@ static void put_refused(struct web_json *j, struct web *w)
     web_json_close(j, '}');
 }
 
-/* ---- what is due and not configured ---- */
-
-struct due {
-    struct web_json *j;
-    struct store *s;
-    char last[80]; /* "device/STAR" */
-    int64_t n;
-};
-
-static void put_due(void *ctx, const struct store_planned *p)
-{
-    struct due *x = ctx;
-    char device[sizeof x->last];
-    bool here = false, is = false;
-    const char *slash = strchr(p->series, '/');
-    if (!slash)
-        return;
-    (void)snprintf(device, sizeof device, "%.*s", (int)(slash - p->series), p->series);
-    for (uint32_t i = 0; i < store_series_count(x->s) && !is; i++) {
-        const struct store_series *s = store_series_at(x->s, i);
-        bool same = strcmp(store_device_at(x->s, s->device)->id, device) == 0;
-        here = here || same;
-        is = same && strcmp(s->point, slash + 1) == 0;
-    }
-    (void)snprintf(device + strlen(device), sizeof device - strlen(device), "/*");
-    if (is || (!here && strcmp(device, x->last) == 0) || ++x->n > DUE_MAX)
-        return;
-    web_json_text(x->j, NULL, here ? p->series : device);
-    if (!here)
-        (void)snprintf(x->last, sizeof x->last, "%s", device);
-}
-
-/* Series that windows say `paused` for, until they are configured again or retired. */
-static void put_not_configured(struct web_json *j, struct web *w)
-{
-    struct due x = {.j = j, .s = w->store};
-    struct store_reader *from = web_reader(w);
-    web_json_open(j, "not_configured", '[');
-    if (from && store_due_each(from, put_due, &x, NULL) != ST_OK)
-        x.n = 0; /* the store's own fault says so */
-    web_json_close(j, ']');
-}
-
 void web_api_status(void *web, const struct http_request *q, struct http_answer *a)
 {
     struct web *w = web;
@@ -375,86 +373,18 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     web_answer_begin(a, &j);
     web_json_text(&j, "version", w->site.version);
     web_json_int(&j, "now_ms", now.utc_ms);
-    web_json_text(&j, "clock", grade_text[now.grade]);
+    web_json_int(&j, "up_ms", clk_mono(w->clk).ms - w->started.ms);
+    web_json_text(&j, "clock", web_grade_text[now.grade]);
     put_site(&j, &w->site);
-    put_buses(&j, w->store);
+    put_buses(&j, w);
     web_json_open(&j, "devices", '[');
     for (uint32_t i = 0; i < store_device_count(w->store); i++)
-        put_device(&j, w->store, i);
+        web_put_device(&j, NULL, w->store, i);
     web_json_close(&j, ']');
     put_store(&j, w->store, now.utc_ms);
     put_uplinks(&j, w);
-    put_not_configured(&j, w);
+    web_put_not_configured(&j, w);
     put_refused(&j, w);
-    web_answer_end(a, &j, 200);
-}
-
-/* ---- series ------------------------------------------------------------------------------- */
-
-static void put_point(struct web_json *j, const struct web *w, uint32_t i,
-                      const struct store_now *n, struct mono now)
-{
-    const struct store_series *s = store_series_at(w->store, i);
-    bool read = n->count > 0;
-    web_json_open(j, NULL, '{');
-    web_json_text(j, "device", store_device_at(w->store, s->device)->id);
-    web_json_text(j, "point", s->point);
-    web_json_text(j, "quantity", s->quantity->key);
-    web_json_text(j, "unit", s->quantity->unit);
-    web_json_int(j, "decimals", s->quantity->decimals);
-    web_json_int(j, "period_ms", s->period_ms);
-    web_json_num(j, "value", read ? n->v : (struct num){0});
-    if (read) {
-        web_json_int(j, "t_ms", n->t_ms);
-        web_json_int(j, "age_ms", now.ms > n->read_at.ms ? now.ms - n->read_at.ms : 0);
-        web_json_int(j, "q", n->q);
-    }
-    web_json_text(j, "missing", n->missing ? store_cause_text[n->cause] : NULL);
-    web_json_close(j, '}');
-}
-
-/* Labels once per quantity in use: with hundreds of points they would be most of the answer. */
-static void put_quantities(struct web_json *j, const struct store *s)
-{
-    web_json_open(j, "quantities", '{');
-    for (size_t k = 0; k < quantity_count; k++) {
-        const struct quantity *q = &quantity_table[k];
-        uint32_t i = 0;
-        while (i < store_series_count(s) && store_series_at(s, i)->quantity != q)
-            i++;
-        if (i == store_series_count(s))
-            continue;
-        web_json_open(j, q->key, '{');
-        web_json_text(j, "vi", q->vi);
-        web_json_text(j, "en", q->en);
-        web_json_text(j, "domain", quantity_domain_name(q->domain));
-        web_json_close(j, '}');
-    }
-    web_json_close(j, '}');
-}
-
-void web_api_series(void *web, const struct http_request *q, struct http_answer *a)
-{
-    struct web *w = web;
-    struct web_json j;
-    struct store_now board[BOARD_STEP];
-    const char *device = http_query(q, "device");
-    uint32_t count = store_series_count(w->store);
-    struct mono now = clk_mono(w->clk);
-    web_answer_begin(a, &j);
-    web_json_int(&j, "now_ms", clk_now(w->clk).utc_ms);
-    put_quantities(&j, w->store);
-    web_json_open(&j, "series", '[');
-    for (uint32_t first = 0; first < count; first += BOARD_STEP) {
-        uint32_t n = count - first < BOARD_STEP ? count - first : BOARD_STEP;
-        store_board(w->store, first, n, board);
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t d = store_series_at(w->store, first + i)->device;
-            if (!device || strcmp(store_device_at(w->store, d)->id, device) == 0)
-                put_point(&j, w, first + i, &board[i], now);
-        }
-    }
-    web_json_close(&j, ']');
     web_answer_end(a, &j, 200);
 }
 
@@ -480,7 +410,7 @@ static bool put_event(void *ctx, const struct store_event *v)
     web_json_open(j, NULL, '{');
     web_json_int(j, "id", v->id);
     web_json_int(j, "t_ms", v->t_ms);
-    web_json_text(j, "clock", grade_text[v->grade]);
+    web_json_text(j, "clock", web_grade_text[v->grade]);
     web_json_text(j, "severity", severity_text[v->severity]);
     web_json_text(j, "code", v->code);
     web_json_text(j, "subject", v->subject);
@@ -512,15 +442,14 @@ void web_api_events(void *web, const struct http_request *q, struct http_answer 
     }
 }
 
+/* For whoever watches from outside: nothing of the gateway but that it lives. */
 void web_api_health(void *web, const struct http_request *q, struct http_answer *a)
 {
     struct web *w = web;
     struct web_json j;
-    struct store_stats t;
     (void)q;
-    store_stats(w->store, &t);
+    bool ok = !w->site.rooms.alive || w->site.rooms.alive(w->site.rooms.ctx);
     web_answer_begin(a, &j);
-    web_json_bool(&j, "ok", t.fault[0] == '\0');
-    web_json_text(&j, "fault", t.fault);
-    web_answer_end(a, &j, t.fault[0] ? 503 : 200);
+    web_json_bool(&j, "ok", ok);
+    web_answer_end(a, &j, ok ? 200 : 503);
 }

@@ -4,22 +4,11 @@
 #include <string.h>
 
 #define CHART_POINTS_DEFAULT 500
+#define CSV_MAX (1024 * 1024) /* 2000 rows are some 400 kB */
 
 static const char *const source_text[] = {[STORE_CHART_READINGS] = "readings",
                                           [STORE_CHART_15MIN] = "15min",
                                           [STORE_CHART_1DAY] = "1day"};
-
-/* NULL: the configuration has no such series (any more). */
-static const struct store_series *find_series(const struct store *s, const char *device,
-                                              const char *point)
-{
-    for (uint32_t i = 0; i < store_series_count(s); i++) {
-        const struct store_series *x = store_series_at(s, i);
-        if (strcmp(x->point, point) == 0 && strcmp(store_device_at(s, x->device)->id, device) == 0)
-            return x;
-    }
-    return NULL;
-}
 
 /* Columns, as a chart library wants them; a point without readings is null in all but `count`. */
 enum chart_column { CHART_COUNT, CHART_GOOD, CHART_MIN, CHART_MEAN, CHART_MAX, CHART_GROWN };
@@ -86,13 +75,68 @@ static bool is_empty(const struct store_chart *c)
     return i == c->n;
 }
 
+/* ---- as a table ---- */
+
+/* Why nothing was read at any time of it; "" where that is not known. */
+static const char *gap_of(const struct store_chart *c, int64_t from_ms, int64_t to_ms)
+{
+    for (uint32_t i = 0; i < c->ngaps; i++)
+        if (c->gap[i].from_ms < to_ms && c->gap[i].to_ms > from_ms)
+            return store_cause_text[c->gap[i].cause];
+    return "";
+}
+
+static enum st put_cell(struct buf *b, struct num v)
+{
+    char text[NUM_TEXT_BYTES];
+    return v.kind == NUM_NONE ? buf_put(b, ",", 1) : buf_printf(b, ",%s", num_text(v, text));
+}
+
+static enum st put_row(struct buf *b, const char *series, const char *unit,
+                       const struct store_chart *c, uint32_t i)
+{
+    const struct store_chart_point *p = &c->point[i];
+    int64_t from_ms = c->from_ms + i * c->step_ms, to_ms = from_ms + c->step_ms;
+    char when[CLK_TEXT_BYTES];
+    bool any = p->count > 0;
+    const struct num none = {.kind = NUM_NONE};
+    ERR_TRY(buf_printf(b, "%s,%s,%s,%lld,%lld,%u,%u", series, unit ? unit : "",
+                       clk_text(from_ms, when), (long long)from_ms, (long long)to_ms, p->count,
+                       p->good));
+    ERR_TRY(put_cell(b, any ? p->min : none));
+    ERR_TRY(put_cell(b, any ? num_flt(p->mean) : none));
+    ERR_TRY(put_cell(b, any ? p->max : none));
+    return buf_printf(b, ",%s\r\n", gap_of(c, from_ms, to_ms));
+}
+
+static void answer_csv(const struct store_series *s, const struct store_chart *c,
+                       const char *series, struct http_answer *a)
+{
+    buf_init(&a->body, CSV_MAX);
+    enum st st =
+        buf_printf(&a->body, "series,unit,from,from_ms,to_ms,count,good,min,mean,max,gap\r\n");
+    for (uint32_t i = 0; i < c->n && st == ST_OK; i++)
+        st = put_row(&a->body, series, s ? s->quantity->unit : NULL, c, i);
+    if (st != ST_OK) {
+        http_problem(a, 503, "unavailable", "no memory for the table", NULL, NULL);
+        return;
+    }
+    a->status = 200;
+    a->content_type = "text/csv; charset=utf-8; header=present";
+    http_answer_header(a, "Cache-Control", "no-store");
+    int device = (int)strcspn(series, "/"); /* ids are of letters that a name of a file may have */
+    http_answer_header(a, "Content-Disposition", "attachment; filename=\"%.*s-%.40s.csv\"",
+                       device < 40 ? device : 40, series, series + device + 1);
+}
+
 static void answer_chart(struct web *w, const struct store_chart_ask *ask, const char *series,
-                         struct http_answer *a)
+                         bool csv, struct http_answer *a)
 {
     struct err e = {.text = "the store cannot be read"};
     struct store_chart c = {.n = 0};
     struct store_reader *r = web_reader(w);
-    const struct store_series *s = find_series(w->store, ask->device, ask->point);
+    uint32_t i = web_series_find(w->store, series);
+    const struct store_series *s = i < UINT32_MAX ? store_series_at(w->store, i) : NULL;
     enum st st = r ? store_chart_read(r, ask, &c, &e) : ST_IO;
     if (st == ST_BAD) {
         http_problem(a, 400, "bad_query", e.text, NULL, NULL);
@@ -100,6 +144,8 @@ static void answer_chart(struct web *w, const struct store_chart_ask *ask, const
         http_problem(a, 503, "unavailable", e.text, NULL, NULL);
     } else if (!s && is_empty(&c)) {
         http_problem(a, 404, "unknown_series", "no such series: device/point", NULL, NULL);
+    } else if (csv) {
+        answer_csv(s, &c, series, a);
     } else {
         struct web_json j;
         web_answer_begin(a, &j);
@@ -110,7 +156,7 @@ static void answer_chart(struct web *w, const struct store_chart_ask *ask, const
     store_chart_done(&c);
 }
 
-void web_api_chart(void *web, const struct http_request *q, struct http_answer *a)
+static void chart(struct web *web, bool csv, const struct http_request *q, struct http_answer *a)
 {
     const char *series = http_query(q, "series"), *from = http_query(q, "from");
     const char *to = http_query(q, "to"), *slash = series ? strchr(series, '/') : NULL;
@@ -131,5 +177,15 @@ void web_api_chart(void *web, const struct http_request *q, struct http_answer *
     ask.device = device;
     ask.point = slash + 1;
     ask.points = (uint32_t)points;
-    answer_chart(web, &ask, series, a);
+    answer_chart(web, &ask, series, csv, a);
+}
+
+void web_api_chart(void *web, const struct http_request *q, struct http_answer *a)
+{
+    chart(web, false, q, a);
+}
+
+void web_api_chart_csv(void *web, const struct http_request *q, struct http_answer *a)
+{
+    chart(web, true, q, a);
 }

@@ -1,14 +1,10 @@
-/* Who may ask for changes: whoever holds a token with the scope, on this machine. */
+/* What a request is refused with, and the tokens of programs. */
 #include "gateway/web/web_int.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define FREE 5           /* wrong tokens that cost nothing: a mistake is no attack */
-#define FORGET_MS 600000 /* without another one they are forgotten */
-#define DELAY_MAX_MS 60000
 
 static const struct {
     int status;
@@ -19,8 +15,16 @@ static const struct {
                 [WEB_NO_SUCH_TOKEN] = {401, "wrong_token"},
                 [WEB_NO_MORE] = {401, "expired"},
                 [WEB_NO_SCOPE] = {403, "wrong_scope"},
-                [WEB_NO_PEER] = {403, "wrong_peer"},
+                [WEB_NO_SESSION] = {401, "no_session"},
+                [WEB_NO_PASSWORD] = {401, "wrong_password"},
+                [WEB_NO_CODE] = {401, "wrong_code"},
+                [WEB_NO_CSRF] = {403, "csrf"},
+                [WEB_NO_ROLE] = {403, "wrong_role"},
+                [WEB_NO_USER] = {404, "unknown_user"},
+                [WEB_NO_TOKEN_OF] = {404, "unknown_token"},
                 [WEB_NO_SERIES] = {404, "unknown_series"},
+                [WEB_NO_DEVICE] = {404, "unknown_device"},
+                [WEB_NO_BUS] = {404, "unknown_bus"},
                 [WEB_NO_CORRECTION] = {404, "unknown_correction"},
                 [WEB_NO_ASKED] = {404, "unknown_request"},
                 [WEB_NO_FIT] = {409, "conflict"},
@@ -42,47 +46,49 @@ void web_refuse(struct http_answer *a, enum web_no no, const char *fmt, ...)
         http_answer_header(a, "WWW-Authenticate", "Bearer");
 }
 
-/* Wrong tokens hold up all who come with one, a right one, too: longer each time, a minute at most.
- * All of this machine is one peer. */
-static bool is_held(struct web *w, struct http_answer *a)
+void web_refuse_change(struct http_answer *a, enum st st, enum web_no missing, const struct err *e)
+{
+    static const struct {
+        enum st st;
+        enum web_no no;
+    } table[] = {{ST_BAD, WEB_NO_REQUEST},
+                 {ST_CONFLICT, WEB_NO_FIT},
+                 {ST_REFUSED, WEB_NO_FIT},
+                 {ST_FULL, WEB_NO_FIT},
+                 {ST_BUSY, WEB_NO_ROOM}};
+    enum web_no no = st == ST_NOT_FOUND ? missing : WEB_NO_STORE;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        no = table[i].st == st ? table[i].no : no;
+    web_refuse(a, no, "%s", e->text);
+    if (no == WEB_NO_ROOM)
+        http_answer_header(a, "Retry-After", "1");
+}
+
+void web_refuse_rate(struct http_answer *a, const char *what, int64_t left_ms)
+{
+    int64_t s = (left_ms + 999) / 1000;
+    web_refuse(a, WEB_NO_RATE, "too many %s: try again in %" PRId64 " s", what, s);
+    http_answer_header(a, "Retry-After", "%" PRId64, s);
+}
+
+/* Wrong tokens hold up those who come from there with another. */
+static void wrong_token(struct web *w, const char *peer, struct http_answer *a)
 {
     struct mono now = clk_mono(w->clk);
-    int64_t left_ms = w->wrong.until.ms - now.ms;
-    if (w->wrong.n > 0 && now.ms - w->wrong.last.ms > FORGET_MS)
-        w->wrong.n = 0;
-    if (w->wrong.n <= FREE || left_ms <= 0)
-        return false;
-    int64_t s = (left_ms + 999) / 1000;
-    web_refuse(a, WEB_NO_RATE,
-               "too many wrong tokens came from this machine: try again in %" PRId64 " s", s);
-    http_answer_header(a, "Retry-After", "%" PRId64, s);
-    return true;
-}
-
-static void note_wrong(struct web *w)
-{
-    struct web_wrong *x = &w->wrong;
-    x->last = clk_mono(w->clk);
-    if (++x->n <= FREE)
+    struct web_hold *h = web_hold_of(w->door->tokens, &w->door->holds, peer);
+    int64_t left_ms = web_hold_left(h, now);
+    if (left_ms > 0) {
+        web_refuse_rate(a, "wrong tokens came from this address", left_ms);
         return;
-    unsigned twice = x->n - FREE - 1;
-    int64_t delay_ms = twice < 6 ? INT64_C(1000) << twice : DELAY_MAX_MS;
-    x->until.ms = x->last.ms + (delay_ms < DELAY_MAX_MS ? delay_ms : DELAY_MAX_MS);
-    if (twice <= 6) /* then it is told; the delay grows no more */
+    }
+    int64_t delay_ms = web_hold_wrong(h, now);
+    if (delay_ms > 0 && delay_ms < WEB_HOLD_MAX_MS) /* behind that it grows no more */
         store_event(w->store, STORE_WARNING, "token.wrong", NULL,
-                    "%u wrong tokens at the API of this machine; the next is looked at in %" PRId64
-                    " s",
-                    x->n, delay_ms / 1000);
-}
-
-/* The token of "Authorization: Bearer TOKEN"; NULL: there is none. */
-static const char *bearer(const struct http_request *q)
-{
-    const char *text = http_header(q, "Authorization");
-    if (!text || strncasecmp(text, "Bearer ", 7) != 0)
-        return NULL;
-    text += 7;
-    return text + strspn(text, " ");
+                    "%u wrong tokens at the API from %s; the next is looked at in %" PRId64 " s",
+                    h->n, peer, delay_ms / 1000);
+    web_refuse(a, WEB_NO_SUCH_TOKEN,
+               "this is no token of this gateway, or it was removed: `fieldpost token list` "
+               "names those that count");
 }
 
 /* Whether it has not ended. A clock that is not set cannot tell. */
@@ -115,41 +121,33 @@ static bool has_scope(const struct web_token *t, enum web_scope scope, struct ht
     return false;
 }
 
-bool web_allows(struct web *w, const struct http_request *q, enum web_scope scope,
-                struct web_token *who, struct http_answer *a)
+static bool is_console(const struct web *w, const char *text)
+{
+    uint8_t hash[WIRE_HASH_BYTES];
+    wire_sha256(text, strlen(text), hash);
+    return wire_same(hash, w->door->console, sizeof hash);
+}
+
+bool web_token_allows(struct web *w, const struct http_request *q, const char *text,
+                      enum web_scope scope, struct web_who *who, struct http_answer *a)
 {
     struct web_tokens all;
+    struct web_token console = {.name = "console", .scopes = 1U << WEB_READ};
     struct err e;
-    if (!web_is_here(q->peer)) {
-        web_refuse(
-            a, WEB_NO_PEER,
-            "tokens are taken from this machine alone (127.0.0.1, ::1), for this page has no "
-            "TLS: come through ssh -L");
-        return false;
-    }
-    const char *text = bearer(q);
-    if (!text) {
-        web_refuse(
-            a, WEB_NO_TOKEN,
-            "a token is needed: Authorization: Bearer TOKEN; `fieldpost token add` makes one");
-        return false;
-    }
-    if (is_held(w, a))
-        return false;
-    if (web_tokens_read(store_path(w->store), &all, &e) != ST_OK) {
+    const struct web_token *t = is_console(w, text) ? &console : NULL;
+    if (!t && web_tokens_read(store_path(w->store), &all, &e) != ST_OK) {
         web_refuse(a, WEB_NO_STORE, "no token can be checked: %s", e.text);
         return false;
     }
-    const struct web_token *t = web_token_find(&all, text);
+    t = t ? t : web_token_find(&all, text); /* one that is right never waits for wrong ones */
     if (!t) {
-        note_wrong(w);
-        web_refuse(a, WEB_NO_SUCH_TOKEN,
-                   "this is no token of this gateway, or it was removed: `fieldpost token list` "
-                   "names those that count");
+        wrong_token(w, q->peer, a);
         return false;
     }
     if (!is_current(w, t, a) || !has_scope(t, scope, a))
         return false;
-    *who = *t;
+    (void)snprintf(who->name, sizeof who->name, "%s", t->name);
+    who->pass.by = t == &console ? WEB_BY_CONSOLE : WEB_BY_TOKEN;
+    memcpy(who->pass.hash, t->hash, sizeof t->hash);
     return true;
 }

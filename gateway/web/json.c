@@ -21,9 +21,9 @@ static void put(struct web_json *j, const void *p, size_t n)
         j->st = buf_put(j->out, p, n);
 }
 
-/* Length of the well-formed UTF-8 character at p (Unicode table 3-7), 0 when there is none. */
-static size_t utf8_length(const unsigned char *p)
+size_t web_utf8_length(const char *text)
 {
+    const unsigned char *p = (const unsigned char *)text;
     size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
     if (n == 0 || p[0] > 0xf4)
         return 0;
@@ -36,12 +36,26 @@ static size_t utf8_length(const unsigned char *p)
     return n;
 }
 
+/* How much of it goes out as it is, at once. */
+static size_t plain(const unsigned char *p)
+{
+    size_t n = 0;
+    while (p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"' && p[n] != '\\')
+        n++;
+    return n;
+}
+
 static void put_string(struct web_json *j, const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
     put(j, "\"", 1);
-    while (*p) {
-        size_t n = utf8_length(p);
+    for (;;) {
+        size_t run = plain(p);
+        put(j, p, run);
+        p += run;
+        if (!*p)
+            break;
+        size_t n = web_utf8_length((const char *)p);
         if (n == 0) { /* a message cut within a character */
             put(j, "\xef\xbf\xbd", 3);
             p++;

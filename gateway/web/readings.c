@@ -18,11 +18,11 @@ static bool is_senml(const struct http_request *q)
 void web_api_readings(void *web, const struct http_request *q, struct http_answer *a)
 {
     struct web *w = web;
-    struct web_token who;
+    struct web_who who;
     struct web_json j;
     struct err e = {0};
     size_t taken = 0;
-    if (!web_allows(w, q, WEB_PUSH, &who, a))
+    if (!web_allows(w, q, &who, a))
         return;
     if (!is_senml(q)) {
         web_refuse(a, WEB_NO_TYPE,

@@ -1,5 +1,5 @@
-/* What programs ask for with a token: the same requests as on the command line, into the same
- * folder, and what became of them. */
+/* What people, and programs with a token, ask for: the same requests as on the command line, into
+ * the same folder, and what became of them. */
 #include "gateway/web/web_int.h"
 
 #include <stdio.h>
@@ -7,8 +7,7 @@
 
 #define BY_MAX 60 /* "token: by" is the author */
 
-/* No form of another site can send this type, and the browser asks first who wants to. */
-static bool is_json(const struct http_request *q)
+bool web_is_json(const struct http_request *q)
 {
     static const char json[] = "application/json";
     const char *type = http_header(q, "Content-Type");
@@ -31,8 +30,9 @@ static void refuse(struct http_answer *a, enum st st, const struct store_ask *as
         http_answer_header(a, "Retry-After", "5");
 }
 
-/* The token's name, which nobody can choose in a request, and behind it the person's. */
-static bool author(const struct web_token *t, const char *by, char who[WIRE_WHO_MAX + 1])
+/* The name of the user or of the token, which nobody can choose in a request, and behind it the
+ * person's. */
+static bool author(const struct web_who *t, const char *by, char who[WIRE_WHO_MAX + 1])
 {
     _Static_assert(sizeof t->name + 2 + BY_MAX <= WIRE_WHO_MAX + 1, "an author");
     if (by && (strlen(by) == 0 || strlen(by) > BY_MAX))
@@ -69,7 +69,7 @@ static enum st hand_over(struct web *w, const struct store_ask *ask, const char 
     return store_request_put(store_path(w->store), q, e);
 }
 
-static void take(struct web *w, const struct web_token *t, const struct store_ask *ask,
+static void take(struct web *w, const struct web_who *t, const struct store_ask *ask,
                  struct http_answer *a)
 {
     char who[WIRE_WHO_MAX + 1];
@@ -91,15 +91,15 @@ static void take(struct web *w, const struct web_token *t, const struct store_as
     store_request_free(&q);
 }
 
-static void serve(struct web *w, enum store_ask_kind kind, enum web_scope scope,
-                  const struct http_request *q, struct http_answer *a)
+static void serve(struct web *w, enum store_ask_kind kind, const struct http_request *q,
+                  struct http_answer *a)
 {
-    struct web_token who;
+    struct web_who who;
     struct web_ask x;
     struct err e;
-    if (!web_allows(w, q, scope, &who, a))
+    if (!web_allows(w, q, &who, a))
         return;
-    if (!is_json(q)) {
+    if (!web_is_json(q)) {
         web_refuse(a, WEB_NO_TYPE, "the body is JSON: say Content-Type: application/json");
         return;
     }
@@ -117,17 +117,22 @@ static void serve(struct web *w, enum store_ask_kind kind, enum web_scope scope,
 
 void web_api_correct(void *web, const struct http_request *q, struct http_answer *a)
 {
-    serve(web, STORE_CORRECT, WEB_CORRECT, q, a);
+    serve(web, STORE_CORRECT, q, a);
 }
 
 void web_api_maintain(void *web, const struct http_request *q, struct http_answer *a)
 {
-    serve(web, STORE_MAINTAIN, WEB_MAINTAIN, q, a);
+    serve(web, STORE_MAINTAIN, q, a);
 }
 
 void web_api_retire(void *web, const struct http_request *q, struct http_answer *a)
 {
-    serve(web, STORE_RETIRE, WEB_RETIRE, q, a);
+    serve(web, STORE_RETIRE, q, a);
+}
+
+void web_api_enter(void *web, const struct http_request *q, struct http_answer *a)
+{
+    serve(web, STORE_ENTER, q, a);
 }
 
 void web_api_request(void *web, const struct http_request *q, struct http_answer *a)
@@ -135,12 +140,12 @@ void web_api_request(void *web, const struct http_request *q, struct http_answer
     static const char *const state[] = {
         [STORE_WAITS] = "waiting", [STORE_SEALED] = "sealed", [STORE_REFUSED] = "refused"};
     struct web *w = web;
-    struct web_token who;
+    struct web_who who;
     struct store_fate f = {.seq = 0};
     struct web_json j;
     char chain[WIRE_ID_TEXT];
     struct err e = {.text = "the store cannot be read now: try again"};
-    if (!web_allows(w, q, WEB_SCOPES, &who, a))
+    if (!web_allows(w, q, &who, a))
         return;
     struct store_reader *r = web_reader(w);
     enum st st = r ? store_request_fate(store_path(w->store), r, q->param[0], &f, &e) : ST_IO;

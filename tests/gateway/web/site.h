@@ -11,14 +11,17 @@
 
 #include "gateway/base/thr.h"
 #include "gateway/web/web.h"
+#include "tests/support/temp.h"
 
 #define SITE_HOSTILE "<img src=x onerror=alert(1)>\" & </script>"
 #define SITE_SILENT_MS (10 * 60 * 1000)
 
 struct site {
     char dir[64], path[96];
+    char at[64], cert[128]; /* where it listens, and what it is verified with */
+    char console[WEB_TOKEN_TEXT];
     struct clk clk;
-    int64_t back_ms; /* how far behind the real clocks the injected ones are now */
+    _Atomic int64_t back_ms; /* how far behind the real clocks the injected ones are now */
     struct store *store;
     struct web *web;
     struct web_uplink uplink;
@@ -94,7 +97,8 @@ static void site_health(struct site *s, uint32_t device, enum store_state state,
                              .since_ms = site_now(s).utc_ms,
                              .polls = 1234,
                              .failures = state == STORE_GOOD ? 0 : 61,
-                             .answer_ms = 42};
+                             .answer_ms = 42,
+                             .heard = {.asked = state == STORE_GOOD ? 120 : 0, .good = 119}};
     snprintf(h.text, sizeof h.text, "%s", text);
     store_health_set(s->store, device, &h);
 }
@@ -147,6 +151,16 @@ static void site_fill(struct site *s)
     site_put(s, SITE_PING,
              (struct store_value[]){{num_dec(12345, -3), 7, 0}, {num_dec(333, -1), 8, 0}}, 2);
     site_health(s, SITE_METER, STORE_GOOD, "");
+    SITE_TRY(store_findings_set(
+        s->store, SITE_METER,
+        &(struct store_finding){.code = "weak",
+                                .fault = "Only these answer damaged.",
+                                .advice = "Check terminals.",
+                                .since_ms = site_now(s).utc_ms,
+                                .devices = "bin-1 (unit 9)",
+                                .seen = "of 120 requests 100 answered, 20 damaged",
+                                .also = ""},
+        1));
     site_health(s, SITE_AIR, STORE_GOOD, "");
     site_health(s, SITE_HOSTILE_DEVICE, STORE_LATE, SITE_HOSTILE);
     site_health(s, SITE_PING, STORE_GOOD, "");
@@ -194,7 +208,7 @@ static void site_seal(struct site *s)
     SITE_TRY(s->acked);
 }
 
-static void site_open(struct site *s, const char *listen)
+__attribute__((unused)) static void site_open(struct site *s, const char *listen)
 {
     memset(s, 0, sizeof *s);
     strcpy(s->dir, "/tmp/fp-web-XXXXXX");
@@ -220,9 +234,8 @@ static void site_open(struct site *s, const char *listen)
     SITE_TRY(store_start(s->store, e));
     site_fill(s);
     site_seal(s);
-    char at[64];
-    snprintf(at, sizeof at, "%s", listen);
-    const struct web_cfg wc = {at};
+    snprintf(s->at, sizeof s->at, "%s", listen);
+    const struct web_cfg wc = {.listen = s->at};
     const struct web_site ws = {.id = "tra-cau-01",
                                 .name = "UBND phường Trà Câu",
                                 .territory = "21451",
@@ -234,6 +247,21 @@ static void site_open(struct site *s, const char *listen)
                                 .uplinks = site_uplinks,
                                 .uplinks_ctx = s};
     SITE_TRY(web_open(&s->web, &wc, &ws, s->store, &s->clk, e));
+    snprintf(s->cert, sizeof s->cert, "%s" WEB_TLS_CERT, s->path);
+    SITE_TRY(web_console_read(s->path, s->console, e));
+}
+
+/* A user whose password takes no time. */
+static inline void site_user(struct site *s, const char *name, enum web_role role,
+                             const char *password)
+{
+    struct web_secret secret;
+    SITE_TRY(web_secret_new(&secret, e));
+    secret.rounds = 1;
+    web_secret_hash(&secret, password, secret.hash);
+    const struct web_user_put p = {
+        .name = name, .role = &role, .secret = &secret, .how = WEB_USER_SET, .force = true};
+    SITE_TRY(web_user_put(s->path, &p, "test", site_now(s), e));
 }
 
 static void site_close(struct site *s)
@@ -241,13 +269,7 @@ static void site_close(struct site *s)
     web_close(s->web);
     store_stop(s->store);
     store_close(s->store);
-    static const char *const suffix[] = {"", "-wal", "-shm", ".journal", ".reserve"};
-    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", s->path, suffix[i]);
-        (void)unlink(name);
-    }
-    SITE_TRY(rmdir(s->dir) == 0 ? ST_OK : ST_IO);
+    temp_done(strdup(s->dir));
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "gateway/http/http.h"
+#include "gateway/web/assets.h"
 #include "gateway/web/web_int.h"
 #include "tests/gateway/web/site.h"
 
@@ -20,9 +21,13 @@ static struct http_reply reply;
 static int start(void **state)
 {
     (void)state;
-    const struct http_client_cfg cfg = {
-        .connect_ms = 5000, .total_ms = 20000, .max_answer = 8 << 20, .user_agent = "test"};
     site_open(&site, "127.0.0.1:0");
+    const struct http_client_cfg cfg = {.ca = site.cert,
+                                        .bearer = site.console,
+                                        .connect_ms = 5000,
+                                        .total_ms = 20000,
+                                        .max_answer = 8 << 20,
+                                        .user_agent = "test"};
     SITE_TRY(http_client_open(&client, &cfg, e));
     return 0;
 }
@@ -40,7 +45,7 @@ static int get(const char *path, const char *header)
 {
     char url[256];
     const char *headers[] = {header, NULL};
-    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", web_port(site.web), path);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u%s", web_port(site.web), path);
     const struct http_call call = {.method = "GET", .url = url, .headers = headers};
     reply.body.n = 0;
     SITE_TRY(http_client_do(client, &call, -1, &reply, e));
@@ -82,6 +87,9 @@ static void status_tells_site_devices_store_and_receipts(void **state)
     assert_string_equal(text(d, "state"), "silent");
     assert_string_equal(text(d, "bus"), "rs485-1");
     assert_int_equal(integer(d, "failures"), 61);
+    assert_true(json_is_null(json_object_get(d, "heard")));
+    d = json_array_get(json_object_get(j, "devices"), SITE_METER);
+    assert_int_equal(integer(json_object_get(d, "heard"), "good"), 119);
     d = json_array_get(json_object_get(j, "devices"), SITE_HOSTILE_DEVICE);
     assert_string_equal(text(d, "name"), SITE_HOSTILE);
     assert_int_equal(json_array_size(json_object_get(j, "buses")), 3);
@@ -90,6 +98,12 @@ static void status_tells_site_devices_store_and_receipts(void **state)
     assert_string_equal(text(b, "state"), "silent");
     assert_int_equal(integer(b, "devices"), 2);
     assert_int_equal(integer(b, "answering"), 1);
+    b = json_array_get(json_object_get(b, "findings"), 0);
+    assert_string_equal(text(b, "code"), "weak");
+    assert_string_equal(text(b, "devices"), "bin-1 (unit 9)");
+    assert_true(json_is_false(json_object_get(b, "note")));
+    b = json_array_get(json_object_get(j, "buses"), 1);
+    assert_int_equal(json_array_size(json_object_get(b, "findings")), 0);
     assert_int_equal(integer(json_object_get(j, "store"), "batches_held"), 1);
     assert_true(integer(json_object_get(j, "store"), "last_commit_ms") > 0);
     u = json_array_get(json_object_get(j, "uplinks"), 0);
@@ -103,6 +117,24 @@ static void status_tells_site_devices_store_and_receipts(void **state)
     assert_int_equal(integer(u, "left_bytes"), 500000000 - 123456);
     assert_true(json_is_false(json_object_get(u, "metered")));
     assert_true(json_is_null(json_object_get(u, "renews_ms"))); /* the date was never known */
+    json_decref(j);
+}
+
+static void a_device_that_says_error_answers(void **state)
+{
+    (void)state;
+    site_health(&site, SITE_BIN, STORE_FAULTY, "It refuses function 3 (code 2).");
+    json_t *j = get_json("/api/v1/status", 200);
+    json_t *b = json_array_get(json_object_get(j, "buses"), 0);
+    assert_string_equal(text(b, "state"), "faulty");
+    assert_int_equal(integer(b, "answering"), 2);
+    assert_int_equal(integer(b, "faulty"), 1);
+    json_decref(j);
+    site_health(&site, SITE_BIN, STORE_SILENT, "");
+    j = get_json("/api/v1/status", 200);
+    b = json_array_get(json_object_get(j, "buses"), 0);
+    assert_int_equal(integer(b, "answering"), 1);
+    assert_int_equal(integer(b, "faulty"), 0);
     json_decref(j);
 }
 
@@ -218,13 +250,52 @@ static void the_page_is_served_small_and_whole(void **state)
     (void)state;
     size_t total = 0;
     for (size_t i = 0; i < web_assets_count; i++) {
-        assert_int_equal(get(web_assets[i].path, NULL), 200);
-        assert_string_equal(reply.content_type, web_assets[i].type);
-        assert_int_equal(reply.body.n, *web_assets[i].n);
+        const struct web_asset *f = &web_assets[i];
+        assert_int_equal(get(f->path, NULL), 200);
+        assert_string_equal(reply.content_type, f->type);
+        assert_int_equal(reply.body.n, f->form[WEB_PLAIN].n);
+        assert_int_equal(get(f->path, "Accept-Encoding: gzip, deflate"), 200);
+        assert_int_equal(reply.body.n, f->form[WEB_GZIP].n);
+        assert_memory_equal(reply.body.p, f->form[WEB_GZIP].bytes, reply.body.n);
         total += reply.body.n;
     }
     assert_in_range(total, 1000, 150 * 1000);
     assert_int_equal(get("/web.c", NULL), 404);
+    assert_int_equal(get("/a/main.js", NULL), 404);
+    assert_int_equal(get("/a/..%2f..%2fetc%2fpasswd", NULL), 404);
+}
+
+static void a_browser_gets_the_smallest_form_that_it_takes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *accepted;
+        enum web_form form;
+    } rows[] = {{NULL, WEB_PLAIN},
+                {"", WEB_PLAIN},
+                {"identity", WEB_PLAIN},
+                {"gzip", WEB_GZIP},
+                {"deflate, GZIP;q=0.5", WEB_GZIP},
+                {"gzip, deflate, br", WEB_BROTLI},
+                {"br;q=0, gzip", WEB_GZIP},
+                {"br; q=0.000,gzip;q=0", WEB_PLAIN},
+                {"br;q=0.001", WEB_BROTLI},
+                {"brotli, gzipped", WEB_PLAIN},
+                {",, ,", WEB_PLAIN}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(web_form_for(rows[i].accepted), rows[i].form);
+}
+
+static void a_file_that_is_known_is_not_sent_again(void **state)
+{
+    (void)state;
+    char known[96];
+    for (size_t i = 0; i < web_assets_count; i++) {
+        snprintf(known, sizeof known, "If-None-Match: %s", web_assets[i].tag);
+        assert_int_equal(get(web_assets[i].path, known), 304);
+        assert_int_equal(reply.body.n, 0);
+        assert_int_equal(get(web_assets[i].path, "If-None-Match: W/\"other\""), 200);
+    }
 }
 
 static void another_sites_page_gets_nothing(void **state)
@@ -232,7 +303,6 @@ static void another_sites_page_gets_nothing(void **state)
     (void)state;
     static const char *const paths[] = {
         "/",
-        "/app.js",
         "/api/v1/status",
         "/api/v1/series",
         "/healthz",
@@ -268,20 +338,34 @@ static void only_loopback_is_loopback(void **state)
         assert_false(web_is_loopback(no[i]));
 }
 
-static void it_refuses_to_listen_where_others_reach_it(void **state)
+static void an_address_is_no_name_of_another_site(void **state)
 {
     (void)state;
-    char open_to_all[] = "0.0.0.0:0", off[] = "off";
+    static const char *const ours[] = {"Host: 192.168.1.5:8080", "Host: [fd00::1]",
+                                       "Host: LOCALHOST", "Host: tra-cau-01:1"};
+    static const char *const bad[] = {"Host: ",    "Host: [::1",       "Host: [::1]x",
+                                      "Host: :80", "Host: localhost.", "Host: 127.1"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        assert_int_equal(get("/healthz", ours[i]), 200);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_not_equal(get("/healthz", bad[i]), 200);
+}
+
+static void off_is_no_page_and_a_name_must_be_one(void **state)
+{
+    (void)state;
+    char off[] = "off", any[] = "0.0.0.0:0", bad[] = "a b", *names[] = {bad};
     const struct web_site ws = {.id = "x"};
     struct web *w = NULL;
     struct err e = {.text = ""};
-    assert_int_equal(web_open(&w, &(struct web_cfg){open_to_all}, &ws, site.store, &site.clk, &e),
-                     ST_REFUSED);
-    assert_null(w);
-    assert_non_null(strstr(e.text, "no login"));
-    assert_int_equal(web_open(&w, &(struct web_cfg){off}, &ws, site.store, &site.clk, &e), ST_OK);
+    const struct web_cfg wrong = {.listen = any, .names = {names, 1}};
+    assert_int_equal(web_open(&w, &(struct web_cfg){.listen = off}, &ws, site.store, &site.clk, &e),
+                     ST_OK);
     assert_null(w);
     assert_int_equal(web_port(w), 0);
+    assert_int_equal(web_open(&w, &wrong, &ws, site.store, &site.clk, &e), ST_BAD);
+    assert_null(w);
+    assert_non_null(strstr(e.text, "web.names"));
 }
 
 static void a_cut_message_is_still_json(void **state)
@@ -320,10 +404,14 @@ int main(void)
         cmocka_unit_test(a_chart_is_columns_of_points_and_bad_questions_are_told),
         cmocka_unit_test(health_is_one_word),
         cmocka_unit_test(the_page_is_served_small_and_whole),
+        cmocka_unit_test(a_browser_gets_the_smallest_form_that_it_takes),
+        cmocka_unit_test(a_file_that_is_known_is_not_sent_again),
         cmocka_unit_test(another_sites_page_gets_nothing),
         cmocka_unit_test(only_loopback_is_loopback),
-        cmocka_unit_test(it_refuses_to_listen_where_others_reach_it),
+        cmocka_unit_test(an_address_is_no_name_of_another_site),
+        cmocka_unit_test(off_is_no_page_and_a_name_must_be_one),
         cmocka_unit_test(a_cut_message_is_still_json),
+        cmocka_unit_test(a_device_that_says_error_answers),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -12,6 +12,7 @@
 
 #include "gateway/web/web_int.h"
 #include "tests/gateway/web/site.h"
+#include "tests/support/temp.h"
 
 #define CORRECTIONS "/api/v1/corrections"
 #define GOOD                                                                                       \
@@ -27,7 +28,7 @@ static void make(const char *name, unsigned scopes, int64_t ends_ms, char text[W
 {
     struct web_token t = {.scopes = scopes, .made_ms = 1, .ends_ms = ends_ms};
     snprintf(t.name, sizeof t.name, "%s", name);
-    SITE_TRY(web_token_add(site.path, &t, text, e));
+    SITE_TRY(web_token_add(site.path, &t, "lan", clk_now(&site.clk), text, e));
 }
 
 /* What is due, as the chain says it. */
@@ -48,15 +49,30 @@ static void plan(void)
 static int start(void **state)
 {
     (void)state;
-    const struct http_client_cfg cfg = {
-        .connect_ms = 5000, .total_ms = 20000, .max_answer = 1 << 20, .user_agent = "test"};
     site_open(&site, "127.0.0.1:0");
+    const struct http_client_cfg cfg = {.ca = site.cert,
+                                        .connect_ms = 5000,
+                                        .total_ms = 20000,
+                                        .max_answer = 1 << 20,
+                                        .user_agent = "test"};
     snprintf(folder, sizeof folder, "%s" STORE_REQUESTS, site.path);
     snprintf(tokens, sizeof tokens, "%s" WEB_TOKENS, site.path);
     SITE_TRY(http_client_open(&client, &cfg, e));
     plan();
     make("lab-1", 1U << WEB_CORRECT | 1U << WEB_RETIRE, 0, token);
     return 0;
+}
+
+/* What making and removing tokens leaves there is not what is asked for by the API. */
+static bool is_change(const char *name)
+{
+    uint8_t bytes[WIRE_REQUEST_MAX];
+    struct wire_request q;
+    FILE *f = fopen(name, "r");
+    size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (f)
+        fclose(f);
+    return wire_request_open(&q, bytes, n, NULL) == ST_OK && q.x.kind == WIRE_ENTRY_CHANGE;
 }
 
 /* How many requests lie there, and the last one's name. */
@@ -67,7 +83,11 @@ static int waiting(char name[320])
     for (const struct dirent *f; d && (f = readdir(d));) {
         if (f->d_name[0] == '.')
             continue;
-        snprintf(name, 320, "%s/%s", folder, f->d_name);
+        char path[320];
+        snprintf(path, sizeof path, "%s/%s", folder, f->d_name);
+        if (is_change(path))
+            continue;
+        snprintf(name, 320, "%s", path);
         n++;
     }
     if (d)
@@ -77,12 +97,7 @@ static int waiting(char name[320])
 
 static int stop(void **state)
 {
-    char name[320];
     (void)state;
-    while (waiting(name))
-        SITE_TRY(unlink(name) == 0 ? ST_OK : ST_IO);
-    (void)rmdir(folder);
-    (void)unlink(tokens);
     buf_done(&reply.body);
     http_client_close(client);
     site_close(&site);
@@ -98,7 +113,7 @@ static int ask(const char *method, const char *path, const char *with, const cha
     if (with)
         snprintf(bearer, sizeof bearer, "Authorization: Bearer %s", with);
     const char *headers[] = {bearer, type, NULL};
-    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", web_port(site.web), path);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u%s", web_port(site.web), path);
     const struct http_call call = {.method = method,
                                    .url = url,
                                    .headers = headers,
@@ -184,12 +199,12 @@ static void without_the_right_token_nothing_is_asked(void **state)
     refused(401, "wrong_token", CORRECTIONS, "fpt_", as_json, GOOD);
     refused(403, "wrong_scope", CORRECTIONS, other, as_json, GOOD);
     refused(403, "wrong_scope", "/api/v1/maintenance", token, as_json, GOOD);
-    SITE_TRY(web_token_remove(site.path, "other", e));
+    SITE_TRY(web_token_remove(site.path, "other", "lan", clk_now(&site.clk), e));
     refused(401, "wrong_token", CORRECTIONS, other, as_json, GOOD); /* at once */
     refused(415, "unsupported_type", CORRECTIONS, token, "Content-Type: text/plain", GOOD);
     refused(415, "unsupported_type", CORRECTIONS, token, "Content-Type: application/jsonx", GOOD);
     assert_int_equal(waiting(name), 0);
-    site.web->wrong = (struct web_wrong){.n = 0};
+    memset(site.web->door->tokens, 0, sizeof site.web->door->tokens);
 }
 
 static struct clk_time unknown_now(void *ctx)
@@ -214,34 +229,13 @@ static void a_token_that_ended_is_none(void **state)
     refused(400, "bad_json", CORRECTIONS, token, as_json, "x");
     site.clk.now = site_now;
     assert_int_equal(waiting(name), 0);
-    SITE_TRY(web_token_remove(site.path, "day", e));
-}
-
-/* Over the handler itself: a machine need not have an address that is no loopback's. */
-static void another_machine_is_refused_whatever_it_has(void **state)
-{
-    (void)state;
-    static const char *const others[] = {"192.0.2.7", "10.0.0.1", "fe80::1", "fd00::1", "::", ""};
-    struct web_token who;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        struct http_answer a = {.status = 0};
-        const struct http_request q = {.peer = others[i]};
-        assert_false(web_is_here(others[i]));
-        assert_false(web_allows(site.web, &q, WEB_SCOPES, &who, &a));
-        assert_int_equal(a.status, 403);
-        assert_true(buf_put(&a.body, "", 1) == ST_OK);
-        assert_non_null(strstr((const char *)a.body.p, "\"wrong_peer\""));
-        buf_done(&a.body);
-    }
-    assert_true(web_is_here("127.0.0.1"));
-    assert_true(web_is_here("127.9.8.7"));
-    assert_true(web_is_here("::1"));
+    SITE_TRY(web_token_remove(site.path, "day", "lan", clk_now(&site.clk), e));
 }
 
 static void wrong_tokens_are_held_up_longer_each_time(void **state)
 {
     (void)state;
-    static const long delays[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    static const long delays[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300};
     for (int i = 0; i < 5; i++)
         refused(401, "wrong_token", CORRECTIONS, "x", as_json, GOOD);
     refused(400, "bad_json", CORRECTIONS, token, as_json, "x");
@@ -249,7 +243,7 @@ static void wrong_tokens_are_held_up_longer_each_time(void **state)
         refused(401, "wrong_token", CORRECTIONS, "x", as_json, GOOD);
         refused(429, "rate", CORRECTIONS, "x", as_json, GOOD);
         assert_in_range(reply.retry_after_s, delays[i] - 1, delays[i]);
-        refused(429, "rate", CORRECTIONS, token, as_json, GOOD); /* a right one, too */
+        refused(400, "bad_json", CORRECTIONS, token, as_json, "x"); /* a right one never waits */
         refused(401, "no_token", CORRECTIONS, NULL, as_json, GOOD);
         site.back_ms -= delays[i] * 1000;
     }
@@ -258,7 +252,7 @@ static void wrong_tokens_are_held_up_longer_each_time(void **state)
     refused(401, "wrong_token", CORRECTIONS, "x", as_json, GOOD); /* forgotten: the first again */
     refused(400, "bad_json", CORRECTIONS, token, as_json, "x");
     site.back_ms = 0;
-    site.web->wrong = (struct web_wrong){.n = 0};
+    memset(site.web->door->tokens, 0, sizeof site.web->door->tokens);
 }
 
 static void what_cannot_be_is_refused_before_it_is_written(void **state)
@@ -358,7 +352,6 @@ int main(void)
         cmocka_unit_test(a_request_lies_in_the_folder_under_the_tokens_name),
         cmocka_unit_test(without_the_right_token_nothing_is_asked),
         cmocka_unit_test(a_token_that_ended_is_none),
-        cmocka_unit_test(another_machine_is_refused_whatever_it_has),
         cmocka_unit_test(wrong_tokens_are_held_up_longer_each_time),
         cmocka_unit_test(what_cannot_be_is_refused_before_it_is_written),
         cmocka_unit_test(a_body_is_a_flat_object_of_known_words),

@@ -6,15 +6,21 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/clk.h"
+#include "gateway/base/id.h"
 #include "gateway/web/web.h"
+#include "tests/support/temp.h"
 
-static char dir[64], store[96], path[128];
+#define BY "lan", at
+static const struct clk_time at = {1795322171000, CLK_HOLDOVER, 0};
+static char dir[64], store[96], path[128], told[128];
 static struct web_tokens all;
 
 static int start(void **state)
@@ -25,6 +31,7 @@ static int start(void **state)
         return -1;
     snprintf(store, sizeof store, "%s/store.db", dir);
     snprintf(path, sizeof path, "%s" WEB_TOKENS, store);
+    snprintf(told, sizeof told, "%s.told", store);
     return 0;
 }
 
@@ -33,20 +40,22 @@ static int clean(void **state)
     (void)state;
     (void)unlink(path);
     (void)unlink(store);
+    temp_done(strdup(told));
     return 0;
 }
 
 static int stop(void **state)
 {
-    clean(state);
-    return rmdir(dir);
+    (void)state;
+    temp_done(strdup(dir));
+    return 0;
 }
 
 static enum st add(const char *name, unsigned scopes, int64_t ends_ms, char text[WEB_TOKEN_TEXT])
 {
     struct web_token t = {.scopes = scopes, .made_ms = 1790000000000, .ends_ms = ends_ms};
     snprintf(t.name, sizeof t.name, "%s", name);
-    return web_token_add(store, &t, text, NULL);
+    return web_token_add(store, &t, BY, text, NULL);
 }
 
 static void put(const char *text, mode_t mode)
@@ -87,10 +96,10 @@ static void a_token_is_found_by_its_text_alone(void **state)
     a[67] = a[67] == '0' ? '1' : '0';
     assert_null(web_token_find(&all, a));
     assert_null(web_token_find(&all, "lab-1"));
-    assert_int_equal(web_token_remove(store, "lan.n", NULL), ST_OK);
+    assert_int_equal(web_token_remove(store, "lan.n", BY, NULL), ST_OK);
     assert_int_equal(web_tokens_read(store, &all, NULL), ST_OK);
     assert_null(web_token_find(&all, b));
-    assert_int_equal(web_token_remove(store, "lan.n", NULL), ST_NOT_FOUND);
+    assert_int_equal(web_token_remove(store, "lan.n", BY, NULL), ST_NOT_FOUND);
 }
 
 static void there_are_so_many_and_one_for_each_name(void **state)
@@ -103,16 +112,16 @@ static void there_are_so_many_and_one_for_each_name(void **state)
     }
     assert_int_equal(add("n7", 1, 0, text), ST_CONFLICT);
     assert_int_equal(add("one-more", 1, 0, text), ST_FULL);
-    assert_int_equal(web_token_remove(store, "n7", NULL), ST_OK);
+    assert_int_equal(web_token_remove(store, "n7", BY, NULL), ST_OK);
     assert_int_equal(add("one-more", 1, 0, text), ST_OK);
     char longest[66];
     memset(longest, 'a', 65);
     longest[65] = '\0';
-    assert_false(web_token_name(longest));
-    assert_true(web_token_name(longest + 1));
+    assert_false(id_is_text(longest));
+    assert_true(id_is_text(longest + 1));
     static const char *const bad[] = {"", "a b", "-a", ".a", "a:b", "a\nb", "Lý"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(web_token_name(bad[i]));
+        assert_false(id_is_text(bad[i]));
     assert_int_equal(add("a b", 1, 0, text), ST_BAD);
 }
 
@@ -161,7 +170,70 @@ static void a_file_that_is_not_ours_counts_for_nothing(void **state)
     assert_int_equal(fclose(f), 0);
     assert_int_equal(web_tokens_read(store, &all, NULL), ST_CORRUPT);
     struct web_token t = {.name = "x", .scopes = 1};
-    assert_int_equal(web_token_add(store, &t, text, NULL), ST_CORRUPT); /* nothing is overwritten */
+    assert_int_equal(web_token_add(store, &t, BY, text, NULL),
+                     ST_CORRUPT); /* nothing is overwritten */
+}
+
+/* All that was told, and how many times. */
+static int read_told(char *out, size_t size)
+{
+    struct dirent **v = NULL;
+    size_t used = 0;
+    int n = scandir(told, &v, NULL, alphasort), files = 0;
+    for (int i = 0; i < n; i++) {
+        char name[420];
+        snprintf(name, sizeof name, "%s/%s", told, v[i]->d_name);
+        FILE *f = v[i]->d_name[0] != '.' ? fopen(name, "r") : NULL;
+        if (f) {
+            files++;
+            used += fread(out + used, 1, size - 1 - used, f);
+            fclose(f);
+        }
+        free(v[i]);
+    }
+    free(v);
+    out[used] = '\0';
+    return files;
+}
+
+static void who_makes_and_removes_one_is_told_and_never_the_token(void **state)
+{
+    (void)state;
+    char text[WEB_TOKEN_TEXT], said[4096], hash[2 * WIRE_HASH_BYTES + 1];
+    assert_int_equal(add("lab-1", 1U << WEB_RETIRE | 1U << WEB_CORRECT, 1800000000000, text),
+                     ST_OK);
+    assert_int_equal(web_tokens_read(store, &all, NULL), ST_OK);
+    wire_hex(all.v[0].hash, WIRE_HASH_BYTES, hash);
+    assert_int_equal(add("lab-1", 1, 0, said), ST_CONFLICT); /* nothing was made */
+    assert_int_equal(web_token_remove(store, "lab-1", BY, NULL), ST_OK);
+    assert_int_equal(web_token_remove(store, "lab-1", BY, NULL), ST_NOT_FOUND);
+    assert_int_equal(read_told(said, sizeof said), 2);
+    assert_non_null(strstr(said, "1795322171000 1 0\ntoken.made\nlab-1\nby lan: scopes "
+                                 "correct,retire, ends 2027-"));
+    assert_non_null(strstr(said, "token.removed\nlab-1\nby lan: scopes correct,retire"));
+    assert_null(strstr(said, text + 4));
+    assert_null(strstr(said, hash));
+}
+
+/* One that no event would know of is none. */
+static void without_an_event_there_is_no_token(void **state)
+{
+    (void)state;
+    char text[WEB_TOKEN_TEXT];
+    assert_int_equal(add("lan", 1, 0, text), ST_OK);
+    temp_done(strdup(told));
+    FILE *f = fopen(told, "w"); /* no folder can be there */
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(add("lab-1", 1, 0, text), ST_IO);
+    assert_int_equal(web_tokens_read(store, &all, NULL), ST_OK);
+    assert_int_equal(all.n, 1);
+    assert_null(web_token_find(&all, text));
+    struct err e = {.text = ""};
+    assert_int_equal(web_token_remove(store, "lan", BY, &e), ST_IO); /* and yet it ends */
+    assert_non_null(strstr(e.text, "the token is removed"));
+    assert_int_equal(web_tokens_read(store, &all, NULL), ST_OK);
+    assert_int_equal(all.n, 0);
 }
 
 static void scopes_are_read_as_they_are_written(void **state)
@@ -182,12 +254,37 @@ static void scopes_are_read_as_they_are_written(void **state)
         assert_false(web_scopes_parse(bad[i], &scopes));
 }
 
+/* The same of a user's right, whatever else can be written. */
+static void without_an_event_there_is_no_user(void **state)
+{
+    (void)state;
+    const enum web_role role = WEB_ADMINISTRATOR;
+    struct web_secret secret = {.rounds = 1};
+    const struct web_user_put p = {
+        .name = "lan", .role = &role, .secret = &secret, .how = WEB_USER_ADD};
+    struct web_users none;
+    char users[128];
+    snprintf(users, sizeof users, "%s" WEB_USERS, store);
+    temp_done(strdup(told));
+    FILE *f = fopen(told, "w"); /* no folder can be there */
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_not_equal(web_user_put(store, &p, BY, NULL), ST_OK);
+    assert_int_equal(access(users, F_OK), -1); /* not even for a moment */
+    assert_int_equal(web_users_read(store, &none, NULL), ST_OK);
+    assert_int_equal(none.n, 0);
+    assert_int_equal(unlink(told), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_token_is_found_by_its_text_alone, clean),
         cmocka_unit_test_teardown(there_are_so_many_and_one_for_each_name, clean),
         cmocka_unit_test_teardown(a_file_that_is_not_ours_counts_for_nothing, clean),
+        cmocka_unit_test_teardown(who_makes_and_removes_one_is_told_and_never_the_token, clean),
+        cmocka_unit_test_teardown(without_an_event_there_is_no_token, clean),
+        cmocka_unit_test_teardown(without_an_event_there_is_no_user, clean),
         cmocka_unit_test(scopes_are_read_as_they_are_written),
     };
     return cmocka_run_group_tests(tests, start, stop);
