@@ -24,6 +24,11 @@ static void print_device(const struct collect *k, size_t bus, size_t device)
                  d.id, (long long)d.unit, d.model, (double)d.every_ms / 1000, d.points,
                  d.points == 1 ? "" : "s", d.requests, d.requests == 1 ? "" : "s",
                  (double)d.line_ns / NS_PER_MS, load_of(&d), (double)d.singles_ns / NS_PER_MS);
+    if (d.assumed) {
+        (void)printf(
+            "    where its SunSpec models are is found by asking it; reckoned as if they lay "
+            "one behind the other at 40000\n");
+    }
     for (size_t i = 0; i < d.requests; i++) {
         struct collect_show_request r;
         collect_show_request(k, bus, device, i, &r);
@@ -86,11 +91,11 @@ static json_t *device_json(const struct collect *k, size_t bus, size_t device)
     for (size_t i = 0; i < d.requests; i++) {
         append(&requests, request_json(k, bus, device, i));
     }
-    return json_pack("{ss sI ss sI sI sf sf sf so}", "id", d.id, "unit", (json_int_t)d.unit,
+    return json_pack("{ss sI ss sI sI sf sf sf sb so}", "id", d.id, "unit", (json_int_t)d.unit,
                      "model", d.model, "every_ms", (json_int_t)d.every_ms, "points",
                      (json_int_t)d.points, "line_ms", (double)d.line_ns / NS_PER_MS,
                      "line_ms_of_singles", (double)d.singles_ns / NS_PER_MS, "load_percent",
-                     load_of(&d), "requests", requests);
+                     load_of(&d), "assumed", d.assumed, "requests", requests);
 }
 
 static json_t *bus_json(const struct collect *k, size_t bus)

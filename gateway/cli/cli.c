@@ -2,9 +2,11 @@
 #include "gateway/cli/cli.h"
 
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gateway/base/cfg.h"
 #include "gateway/base/log.h"
@@ -17,7 +19,11 @@ static const struct cli_command commands[] = {
     {"key", cli_key, "show the signing key, or change it for the next one"},
     {"enroll", cli_enroll, "enrol the gateway at the city with a claim code"},
     {"status", cli_status, "show how the gateway does"},
+    {"doctor", cli_doctor, "say what is wrong with a line, and what to do"},
     {"probe", cli_probe, "try devices that do not answer now"},
+    {"setup", cli_setup, "give a new device its number, speed and parity"},
+    {"read", cli_read, "read registers of a device, in every type and order"},
+    {"scan", cli_scan, "find the devices on a bus, and which profiles fit them"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
     {"trust", cli_trust, "show the city's keys that count here, or take their change from a file"},
@@ -27,7 +33,10 @@ static const struct cli_command commands[] = {
     {"verify", cli_verify, "check a batch file or a USB export offline"},
     {"correct", cli_correct, "say what was wrong with readings: take back, rescale, rename"},
     {"maintain", cli_maintain, "note a calibration, a new sensor or a new meter"},
+    {"enter", cli_enter, "enter a reading by hand, such as that of a weighing slip"},
     {"retire", cli_retire, "end a series that is not configured any more"},
+    {"page", cli_page, "show where the page is, and the certificate that it has"},
+    {"user", cli_people, "say who may sign in at the page; print the code of the first"},
     {"token", cli_token, "make, list and remove the tokens of the API"},
     {NULL, NULL, NULL}};
 
@@ -98,6 +107,16 @@ const char *cli_config_option(int argc, char **argv, const char *usage_text, int
         return cli_usage('?', usage_text, exit_code);
     }
     return path;
+}
+
+void cli_user(char out[CLI_USER_BYTES])
+{
+    const struct passwd *user = getpwuid(getuid());
+    if (user) {
+        (void)snprintf(out, CLI_USER_BYTES, "%s", user->pw_name);
+    } else {
+        (void)snprintf(out, CLI_USER_BYTES, "uid %u", (unsigned)getuid());
+    }
 }
 
 int64_t cli_utc_ms(void)

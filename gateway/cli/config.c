@@ -129,7 +129,7 @@ static enum st open_rooms(struct cli_config *c, struct err *e)
     struct err why;
     st[3] = web_check(&c->web, &why);
     if (st[3] != ST_OK) {
-        cfg_complain(c->cfg, &c->web.listen, "%s", why.text);
+        cfg_complain(c->cfg, &c->web.names, "%s", why.text);
     }
     for (size_t i = 0; i < sizeof(st) / sizeof(st[0]); i++) {
         worst = worst == ST_OK ? st[i] : worst;
@@ -146,6 +146,13 @@ enum st cli_config_open(struct cli_config *c, const char *path, struct err *e)
     }
     enum st rooms = open_rooms(c, e);
     return st == ST_OK ? rooms : st;
+}
+
+enum st cli_config_uplinks(struct cli_config *c, const char *path, struct err *e)
+{
+    ERR_TRY(cli_config_load(c, path, e));
+    ERR_TRY(uplinks_open(&c->uplinks_room, &c->uplinks_cfg, c->gateway.id, c->cfg, e));
+    return uplinks_trust_open(c->uplinks_room, c->store.path, e);
 }
 
 enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e)

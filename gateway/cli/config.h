@@ -45,6 +45,9 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e) S
 /* Reads the file and opens the rooms that check the rest (profiles, buses, keys of the city), also
  * when the file itself has mistakes, so that all are told at once. */
 enum st cli_config_open(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
+/* Reads the file and opens the uplinks, with what they trust by now. ST_BAD, ST_CORRUPT with an
+ * uplinks_room: the notices that are kept are damaged, and what verified of them counts. */
+enum st cli_config_uplinks(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
 /* After cli_config_load, once: all series that it configures, in a store without a file, which is
  * the caller's to close, also after a failure. */
 enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e) ST_MUST_CHECK;

@@ -42,132 +42,52 @@ struct export
     bool raw, unsent;
     const struct format *format;
     bool begun; /* a row is out */
-    struct buf cose;
-    const struct store_batch *batch; /* NULL: not sealed yet */
-    struct store_times *times;       /* NULL: --raw */
-    char chain[WIRE_ID_TEXT];
     struct err e;
 };
 
-static void print_reading(struct export *x, const char *gw, const struct wire_reading *w)
+static bool print_reading(void *ctx, const struct store_told_reading *t)
 {
-    char series[SERIES_BYTES];
-    if (w->t_ms < x->from_ms || w->t_ms >= x->to_ms) {
-        return;
-    }
+    struct export *x = ctx;
+    const struct wire_reading *w = t->now;
+    char series[SERIES_BYTES], chain[WIRE_ID_TEXT];
     (void)snprintf(series, sizeof(series), "%.*s/%.*s", (int)w->device.n, (const char *)w->device.p,
                    (int)w->point.n, (const char *)w->point.p);
-    if (x->glob && fnmatch(x->glob, series, 0) != 0) {
-        return;
+    if (t->gone || (x->glob && fnmatch(x->glob, series, 0) != 0)) {
+        return true;
     }
-    const struct format_row row = {.gw = gw,
+    if (t->batch) {
+        wire_hex(t->batch->chain, WIRE_ID_BYTES, chain);
+    }
+    const struct format_row row = {.gw = t->gw,
                                    .series = series,
-                                   .chain = x->batch ? x->chain : NULL,
-                                   .seq = x->batch ? x->batch->seq : 0,
+                                   .chain = t->batch ? chain : NULL,
+                                   .seq = t->batch ? t->batch->seq : 0,
                                    .reading = w};
     (void)fputs(x->begun ? x->format->between : "", stdout);
     x->format->row(&row);
     x->begun = true;
-}
-
-static enum st print_payload(struct export *x, const struct wire_batch *b)
-{
-    if (b->header.kind == WIRE_CONTROL) {
-        return ST_OK;
-    }
-    struct wire_senml s;
-    struct wire_reading w;
-    struct store_shift shift = {0};
-    if (x->times) {
-        shift = store_times_of(x->times, b->header.chain, b->header.boot, b->header.seq);
-    }
-    enum st st =
-        wire_senml_open(&s, b->cose.payload.p, b->cose.payload.n, b->header.gw, NULL, &x->e);
-    while (st == ST_OK && (st = wire_senml_next(&s, &w, &x->e)) == ST_OK) {
-        if (!x->times || store_times_apply(x->times, shift, &w)) {
-            print_reading(x, b->header.gw, &w);
-        }
-    }
-    return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-static enum st print_batch(struct export *x, const struct store_batch *row)
-{
-    struct wire_batch b;
-    x->cose.n = 0;
-    x->batch = row;
-    wire_hex(row->chain, WIRE_ID_BYTES, x->chain);
-    enum st st = wire_zstd_unpack(row->packed.p, row->packed.n, WIRE_BATCH_MAX, &x->cose, &x->e);
-    if (st == ST_OK) {
-        st = wire_batch_open(&b, x->cose.p, x->cose.n, &x->e);
-    }
-    if (st == ST_OK) {
-        st = print_payload(x, &b);
-        wire_batch_done(&b);
-    }
-    x->batch = NULL;
-    return st == ST_OK
-               ? ST_OK
-               : err_wrap(&x->e, st, "batch %s/%llu", x->chain, (unsigned long long)row->seq);
-}
-
-static bool each_pending(void *ctx, const struct wire_reading *w)
-{
-    struct export *x = ctx;
-    struct wire_reading r = *w;
-    if (!x->times || store_times_apply(x->times, (struct store_shift){0}, &r)) {
-        print_reading(x, x->gw, &r);
-    }
     return !ferror(stdout);
-}
-
-/* Readings that were moved ahead may stand in an earlier window. */
-static int64_t first_ms(const struct export *x)
-{
-    int64_t reach_ms = x->times ? store_times_reach_ms(x->times) : 0;
-    return x->from_ms < INT64_MIN + reach_ms ? INT64_MIN : x->from_ms - reach_ms;
-}
-
-/* What is sealed while this walks is met later, in its batch or at the end as pending: never twice,
- * never not at all. A late reading precedes its window, so only the lower bound may pass over
- * windows. */
-static enum st walk(struct export *x, struct store_reader *r)
-{
-    struct store_batch b = {.id = 0};
-    for (;;) {
-        enum st st = store_batch_behind(r, b.id, first_ms(x), INT64_MAX, &b, &x->e);
-        if (st == ST_OK) {
-            st = print_batch(x, &b);
-        } else if (st == ST_NOT_FOUND) {
-            st = store_pending_behind(r, b.id, first_ms(x), INT64_MAX, each_pending, x, &x->e);
-            if (st != ST_BUSY) {
-                return st;
-            }
-            st = ST_OK;
-        }
-        if (st != ST_OK || ferror(stdout)) {
-            return st;
-        }
-    }
 }
 
 static int print_all(struct export *x, const char *store_path)
 {
     struct store_reader *r = NULL;
+    struct store_readings *all = NULL;
+    const struct store_readings_ask ask = {
+        .from_ms = x->from_ms, .to_ms = x->to_ms, .raw = x->raw, .gateway = x->gw};
     enum st st = store_reader_open(&r, store_path, &x->e);
-    /* as the entries are now: one that is sealed during the walk moves nothing of it */
-    if (st == ST_OK && !x->raw) {
-        st = store_times_open(&x->times, r, &x->e);
+    if (st == ST_OK) {
+        st = store_readings_open(&all, r, &ask, &x->e);
     }
     if (st == ST_OK) {
-        buf_init(&x->cose, WIRE_BATCH_MAX);
         (void)fputs(x->format->head, stdout);
-        st = walk(x, r);
-        buf_done(&x->cose);
     }
-    store_times_close(x->times);
+    while (st == ST_OK && !ferror(stdout)) {
+        st = store_readings_step(all, print_reading, x, &x->e);
+    }
+    store_readings_close(all);
     store_reader_close(r);
-    if (st != ST_OK) {
+    if (st != ST_OK && st != ST_NOT_FOUND) {
         (void)fflush(stdout);
         log_error("%s", x->e.text);
         return CLI_FAILED;

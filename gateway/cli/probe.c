@@ -1,17 +1,11 @@
 /* fieldpost probe: ends the back-off of devices that do not answer. */
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 #include "gateway/cli/config.h"
-
-#define WAIT_MS 5000
-#define LOOK_MS 50
 
 static const char usage[] = "usage: fieldpost probe [--config FILE] [--bus BUS | DEVICE...]\n"
                             "\n"
@@ -22,91 +16,65 @@ static const char usage[] = "usage: fieldpost probe [--config FILE] [--bus BUS |
                             "those of a bus, or all. Exit code 1 when no gateway runs, or when "
                             "nobody there is waited for.\n";
 
-/* What was asked for, each a file until the gateway takes it. */
-struct asked {
-    const char *who;
-    char name[1024];
-};
-
-static bool ask(const struct cli_config *c, const char *bus, int unit, struct asked *a)
+/* Returns 1 when somebody was waited for, 0 when nobody was, -1 when the gateway cannot be asked.
+ */
+static int ask(const struct cli_config *c, const char *who, const char *bus, int unit)
 {
+    struct collect_ask q = {.op = COLLECT_PROBE, .unit = unit};
+    struct collect_reply r;
     struct err e = {.text = ""};
-    if (collect_probe_ask(c->store.path, bus, unit, a->name, sizeof(a->name), &e) == ST_OK) {
-        return true;
+    (void)snprintf(q.bus, sizeof(q.bus), "%s", bus);
+    enum st st = collect_ctl_call(c->store.path, &q, &r, NULL, &e);
+    if (st != ST_OK || r.st != ST_OK) {
+        log_error("%s", st != ST_OK ? e.text : r.text);
+        return -1;
     }
-    log_error("%s", e.text);
-    return false;
+    (void)printf("%s: %s\n", who, r.waited ? "is tried now" : "answers, or nobody waits for it");
+    return r.waited;
 }
 
-/* All that was asked for, or each device that is named. Returns how many, or -1. */
-static int ask_all(const struct cli_config *c, const char *bus, char **names, int n,
-                   struct asked *all)
+/* All names first: a mistake in the last leaves nothing of the first. */
+static bool all_known(const struct cli_config *c, const char *bus, char **names, int n)
 {
-    int count = 0;
+    int unit;
     const char *id;
+    bool found = false;
     for (int i = 0; i < n; i++) {
-        int unit;
-        const char *on = collect_cfg_device(&c->collect, names[i], &unit);
-        all[count].who = names[i];
-        if (!on) {
-            log_error("there is no device %s in the configuration", names[i]);
-        }
-        if (!on || !ask(c, on, unit, &all[count++])) {
-            return -1;
+        if (!collect_cfg_device(&c->collect, names[i], &unit)) {
+            log_error("there is no device %s in the configuration that is asked: one that sends "
+                      "by itself is not probed",
+                      names[i]);
+            return false;
         }
     }
     for (size_t i = 0; n == 0 && (id = collect_cfg_bus(&c->collect, i)); i++) {
-        if (bus && strcmp(id, bus) != 0) {
-            continue;
-        }
-        all[count].who = id;
-        if (!ask(c, id, -1, &all[count++])) {
-            return -1;
-        }
+        found |= *id && (!bus || strcmp(id, bus) == 0);
     }
-    if (count == 0) {
-        log_error("there is no bus %s in the configuration", bus ? bus : "at all");
+    if (n == 0 && !found) {
+        log_error("there is no bus %s in the configuration that is asked", bus ? bus : "at all");
     }
-    return count > 0 ? count : -1;
-}
-
-/* Waits until all are taken; what is not within the time is taken back. Returns how many were. */
-static int wait_taken(struct asked *all, int n)
-{
-    int taken = 0;
-    for (int ms = 0; ms < WAIT_MS && taken < n; ms += LOOK_MS) {
-        (void)poll(NULL, 0, LOOK_MS);
-        taken = 0;
-        for (int i = 0; i < n; i++) {
-            taken += access(all[i].name, F_OK) != 0;
-        }
-    }
-    taken = 0;
-    for (int i = 0; i < n; i++) {
-        bool ours = unlink(all[i].name) == 0;
-        taken += !ours;
-        (void)printf("%s: %s\n", all[i].who,
-                     ours ? "answers, or nobody waits for it" : "is tried now");
-    }
-    return taken;
+    return n > 0 || found;
 }
 
 static int run(const struct cli_config *c, const char *bus, char **names, int n)
 {
-    size_t most = (n > 0 ? (size_t)n : c->collect.buses.n) + 1;
-    if (!store_in_use(c->store.path)) {
-        log_error("no gateway runs with this configuration");
-        return CLI_FAILED;
+    int waited = 0, got = 0, unit;
+    const char *id;
+    if (!all_known(c, bus, names, n)) {
+        return CLI_USAGE;
     }
-    struct asked *all = calloc(most, sizeof(*all));
-    if (!all) {
-        log_error("no memory");
-        return CLI_FAILED;
+    for (int i = 0; i < n && got >= 0; i++) {
+        id = collect_cfg_device(&c->collect, names[i], &unit);
+        got = ask(c, names[i], id, unit);
+        waited |= got;
     }
-    int asked = ask_all(c, bus, names, n, all);
-    int code = asked < 0 ? CLI_USAGE : wait_taken(all, asked) > 0 ? CLI_DONE : CLI_FAILED;
-    free(all);
-    return code;
+    for (size_t i = 0; n == 0 && got >= 0 && (id = collect_cfg_bus(&c->collect, i)); i++) {
+        if (*id && (!bus || strcmp(id, bus) == 0)) {
+            got = ask(c, id, id, -1);
+            waited |= got;
+        }
+    }
+    return got >= 0 && waited > 0 ? CLI_DONE : CLI_FAILED;
 }
 
 int cli_probe(int argc, char **argv)

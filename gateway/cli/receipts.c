@@ -130,16 +130,10 @@ int cli_receipts(int argc, char **argv)
     }
     struct cli_config c;
     struct err e = {0};
-    enum st st = cli_config_load(&c, path, &e);
-    if (st == ST_OK) {
-        st = uplinks_open(&c.uplinks_room, &c.uplinks_cfg, c.gateway.id, c.cfg, &e);
-    }
-    if (st == ST_OK) {
-        st = uplinks_trust_open(c.uplinks_room, c.store.path, &e);
-        if (st == ST_BAD || st == ST_CORRUPT) { /* what verified counts */
-            log_warn("%s", e.text);
-            st = ST_OK;
-        }
+    enum st st = cli_config_uplinks(&c, path, &e);
+    if (c.uplinks_room && (st == ST_BAD || st == ST_CORRUPT)) { /* what verified counts */
+        log_warn("%s", e.text);
+        st = ST_OK;
     }
     if (st == ST_OK) {
         code = take(&c, argv[optind]);

@@ -1,29 +1,26 @@
 #include "gateway/cli/request.h"
 
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 
 #define WAIT_MS 60000 /* a full disk or a busy gateway */
 #define LOOK_MS 50
-#define BY_MAX 64
 
-/* Who asks: `by`, or the name of this user. */
-static bool author(const char *by, char who[BY_MAX + 1])
+bool request_author(const char *by, char who[CLI_USER_BYTES])
 {
-    const struct passwd *user = by ? NULL : getpwuid(getuid());
-    int n = by     ? snprintf(who, BY_MAX + 1, "%s", by)
-            : user ? snprintf(who, BY_MAX + 1, "%s", user->pw_name)
-                   : snprintf(who, BY_MAX + 1, "uid %u", (unsigned)getuid());
-    if (n > 0 && n <= BY_MAX) {
+    if (!by) {
+        cli_user(who);
         return true;
     }
-    log_error("--by: a name of 1 to %d bytes", BY_MAX);
+    int n = snprintf(who, CLI_USER_BYTES, "%s", by);
+    if (n > 0 && n < CLI_USER_BYTES) {
+        return true;
+    }
+    log_error("--by: a name of 1 to %d bytes", CLI_USER_BYTES - 1);
     return false;
 }
 
@@ -98,11 +95,11 @@ static int hand_over(struct cli_config *c, const struct store_request *q, struct
 
 static int ask(struct cli_config *c, const struct store_ask *a)
 {
-    char who[BY_MAX + 1];
+    char who[CLI_USER_BYTES];
     struct store_request q;
     struct store_reader *r = NULL;
     struct err e = {.st = ST_OK}, unread = {.st = ST_OK};
-    if (!author(a->by, who)) {
+    if (!request_author(a->by, who)) {
         return CLI_USAGE;
     }
     bool running = store_in_use(c->store.path);
@@ -147,8 +144,9 @@ static bool options(const struct request_command *c, int argc, char **argv, stru
         }
         if (o == 'c') {
             *path = optarg;
-        } else if (store_ask_word_of(a->kind, name) ? !request_say(a, name, optarg)
-                                                    : !c->option(name, optarg, a)) {
+        } else if (store_ask_word_of(a->kind, name)
+                       ? !request_say(a, name, optarg ? optarg : "true")
+                       : !c->option(name, optarg, a)) {
             *code = CLI_USAGE;
             return false;
         }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/id.h"
 #include "gateway/cli/cli.h"
 
 #define PATH_BYTES 1024
@@ -87,33 +88,43 @@ static enum st make_folders(char *path, size_t from, struct err *e)
     return ST_OK;
 }
 
+/* Where the configuration looks for it; path begins with `folder` bytes that are there. */
+static enum st put_own(char *path, int folder, const struct wire_deposit_file *f, struct err *e)
+{
+    ERR_TRY(make_folders(path, (size_t)folder, e));
+    return put(path, f->content, e);
+}
+
+/* One that cannot be written does not keep the others back. */
 static enum st put_profile(const struct cli_restore *r, const struct wire_deposit_file *f, size_t i,
                            struct err *e)
 {
-    char path[PATH_BYTES];
-    const char *slash = strrchr(r->path, '/');
-    int folder = slash ? (int)(slash - r->path) + 1 : 0, n;
-    bool own = is_harmless(f->name);
-    if (own) {
-        n = snprintf(path, sizeof(path), "%.*s%.*s", folder, r->path, (int)f->name.n,
-                     (const char *)f->name.p);
-    } else {
-        n = snprintf(path, sizeof(path), "%s.restored.%zu.yaml", r->path, i);
-    }
-    if (n < 0 || (size_t)n >= sizeof(path)) {
+    char own[PATH_BYTES], beside[PATH_BYTES];
+    const char *slash = strrchr(r->path, '/'), *name = (const char *)f->name.p;
+    int folder = slash ? (int)(slash - r->path) + 1 : 0, len = (int)f->name.n;
+    struct err why = {.text = ""};
+    if (snprintf(own, sizeof(own), "%.*s%.*s", folder, r->path, len, name) >= (int)sizeof(own) ||
+        snprintf(beside, sizeof(beside), "%s.restored.%zu.yaml", r->path, i) >=
+            (int)sizeof(beside)) {
         return err_set(e, ST_BAD, "%s: the path is too long", r->path);
     }
-    if (own) {
-        ERR_TRY(make_folders(path, (size_t)folder, e));
+    bool harmless = is_harmless(f->name);
+    if (harmless && put_own(own, folder, f, &why) == ST_OK) {
+        say(r, "its profile is in %s", own);
+        return ST_OK;
     }
-    ERR_TRY(put(path, f->content, e));
-    if (own) {
-        say(r, "its profile is in %s", path);
-    } else {
-        say(r, "its profile %.*s is in %s: look at it and move it there", (int)f->name.n,
-            (const char *)f->name.p, path);
+    enum st st = put(beside, f->content, e);
+    if (st == ST_CONFLICT) {
+        say(r,
+            "its profile %.*s is not written: %s is there, with other content: move it away and "
+            "give this command again",
+            len, name, beside);
+    } else if (st == ST_OK && harmless) {
+        say(r, "its profile %.*s is in %s and not in its place: %s", len, name, beside, why.text);
+    } else if (st == ST_OK) {
+        say(r, "its profile %.*s is in %s: look at it and move it there", len, name, beside);
     }
-    return ST_OK;
+    return st == ST_CONFLICT ? ST_OK : st;
 }
 
 /* ---- what is not so here ---- */
@@ -231,13 +242,6 @@ static bool is_plain(const char *s)
     return true;
 }
 
-static bool is_id(const char *s)
-{
-    static const char known[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t n = strlen(s);
-    return n > 0 && n <= 64 && strspn(s, known) == n && !strchr("._-", s[0]);
-}
-
 enum st cli_first_config(const char *path, const char *id, const char *city, struct err *e)
 {
     static const char installed[] = "/etc/fieldpost/", state[] = "/var/lib/fieldpost/";
@@ -248,21 +252,26 @@ enum st cli_first_config(const char *path, const char *id, const char *city, str
     int own_n = is_installed ? (int)sizeof(state) - 1 : n;
     char key[PATH_BYTES];
     struct buf b;
-    if (!is_id(id)) {
+    if (!id_is_text(id)) {
         return err_set(e, ST_BAD, "--replaces %s: an id is [A-Za-z0-9][A-Za-z0-9._-]*", id);
     }
-    if (!is_plain(path) || !is_plain(city) || strncmp(city, "https://", 8) != 0) {
-        return err_set(e, ST_BAD, "--city %s: must be https://HOST[:PORT]", city);
+    enum st st = uplink_url_check(city, e);
+    if (st != ST_OK) {
+        return err_wrap(e, st, "--city");
+    }
+    if (!is_plain(path) || !is_plain(city)) {
+        return err_set(e, ST_BAD,
+                       "--config and --city: no quotes, backslashes or control characters");
     }
     if (snprintf(key, sizeof(key), "%.*sdevice.key", own_n, own) >= (int)sizeof(key)) {
         return err_set(e, ST_BAD, "%s: the path is too long", path);
     }
     buf_init(&b, 8 * PATH_BYTES);
-    enum st st = buf_printf(&b,
-                            "gateway: {id: \"%s\"}\nstore: {path: \"%.*sfieldpost.db\"}\n"
-                            "seal: {key: \"%s\"}\nuplinks:\n  city: {url: \"%s\", ca: "
-                            "\"%.*scity-ca.pem\", receipt_keys: [\"%.*scity-sign.pub\"]}\n",
-                            id, own_n, own, key, city, n, path, n, path);
+    st = buf_printf(&b,
+                    "gateway: {id: \"%s\"}\nstore: {path: \"%.*sfieldpost.db\"}\n"
+                    "seal: {key: \"%s\"}\nuplinks:\n  city: {url: \"%s\", ca: "
+                    "\"%.*scity-ca.pem\", receipt_keys: [\"%.*scity-sign.pub\"]}\n",
+                    id, own_n, own, key, city, n, path, n, path);
     st = st == ST_OK ? wire_file_put(path, b.p, b.n, MODE, false, e)
                      : err_set(e, st, "%s: no room for a configuration", path);
     buf_done(&b);

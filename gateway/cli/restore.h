@@ -13,8 +13,9 @@ enum st cli_first_config(const char *path, const char *id, const char *city,
 
 /* For uplink_enroll. Writes the configuration that came as PATH.restored, and each profile where
  * the configuration looks for it, if that is beside or below the configuration, and a name that can
- * do no harm; else as PATH.restored.N.yaml. Nothing is ever overwritten. Says what of it is not so
- * on this box, and the next step. */
+ * do no harm, and nothing else stands there; else as PATH.restored.N.yaml. Nothing is ever
+ * overwritten, and a profile that is in the way stops nothing. Says what of it is not so on this
+ * box, and the next step. */
 struct cli_restore {
     const char *path;           /* of the configuration that enrols */
     const struct cli_config *c; /* which it is */

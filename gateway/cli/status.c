@@ -8,74 +8,20 @@
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 #include "gateway/cli/config.h"
-#include "gateway/http/http.h"
+#include "gateway/cli/page.h"
 
 static const char usage[] =
-    "usage: fieldpost status [--config FILE] [--json]\n"
+    "usage: fieldpost status [--config FILE] [--lang en|vi] [--json]\n"
     "\n"
-    "Asks the gateway that runs with this configuration how it does; when none answers, shows "
-    "what\n"
-    "its store says of the uplinks. Exit code 1 when neither can be read.\n";
+    "Says in a sentence whether all is well, or what is the most important, and what to do next; "
+    "then\n"
+    "all that the gateway which runs with this configuration tells of itself. When none answers, "
+    "shows\n"
+    "what its store says of the uplinks. Exit code 1 when neither can be read.\n"
+    "\n"
+    "  --lang LANG  the language of the sentence: en (the default) or vi, as the page has them\n";
 
-#define ANSWER_MAX_BYTES (4 * 1024 * 1024)
 #define PATH_BYTES 256
-
-/* The page as this machine reaches it; false when there is none. */
-static bool status_url(const char *listen, char *url, size_t n)
-{
-    const char *port = strrchr(listen, ':');
-    if (!port) {
-        return false;
-    }
-    size_t host = (size_t)(port - listen);
-    bool any4 = host == 7 && memcmp(listen, "0.0.0.0", 7) == 0;
-    bool any6 = host == 4 && memcmp(listen, "[::]", 4) == 0;
-    int len = any4   ? snprintf(url, n, "http://127.0.0.1%s/api/v1/status", port)
-              : any6 ? snprintf(url, n, "http://[::1]%s/api/v1/status", port)
-                     : snprintf(url, n, "http://%s/api/v1/status", listen);
-    return len > 0 && (size_t)len < n;
-}
-
-/* The address in `listen`, or where the running gateway says that its page is: port 0 is whichever
- * the system chose. "" when nobody ever said. */
-static void page_of(const struct cli_config *c, char *out, size_t size)
-{
-    struct store_reader *r = NULL;
-    struct buf page;
-    const char *port = strrchr(c->web.listen, ':');
-    (void)snprintf(out, size, "%s", c->web.listen);
-    if (!port || strcmp(port, ":0") != 0) {
-        return;
-    }
-    out[0] = '\0';
-    buf_init(&page, size - 1);
-    if (store_reader_open(&r, c->store.path, NULL) == ST_OK &&
-        store_reader_meta(r, STORE_META_PAGE, &page, NULL) == ST_OK) {
-        (void)snprintf(out, size, "%.*s", (int)page.n, (const char *)page.p);
-    }
-    store_reader_close(r);
-    buf_done(&page);
-}
-
-static json_t *ask(const char *url)
-{
-    const struct http_client_cfg cfg = {.connect_ms = 2000,
-                                        .total_ms = 5000,
-                                        .max_answer = ANSWER_MAX_BYTES,
-                                        .user_agent = "fieldpost"};
-    const struct http_call call = {.method = "GET", .url = url};
-    struct http_client *client = NULL;
-    struct http_reply reply = {0};
-    json_t *answer = NULL;
-    buf_init(&reply.body, ANSWER_MAX_BYTES);
-    if (http_client_open(&client, &cfg, NULL) == ST_OK &&
-        http_client_do(client, &call, -1, &reply, NULL) == ST_OK && reply.status == 200) {
-        answer = json_loadb((const char *)reply.body.p, reply.body.n, JSON_REJECT_DUPLICATES, NULL);
-    }
-    http_client_close(client);
-    buf_done(&reply.body);
-    return answer;
-}
 
 static json_t *uplink_of_store(struct store_reader *r, const char *id, struct err *e)
 {
@@ -161,20 +107,49 @@ static void print_lines(const json_t *v, char *path, size_t at)
     }
 }
 
-static int print_status(const struct cli_config *c, bool as_json)
+/* The first sentence, with its words: what the page shows on top. Takes `advice`; NULL: no memory,
+ * or words that this program does not have. */
+static json_t *in_words(json_t *advice, const char *language)
 {
-    char page[160], url[200], path[PATH_BYTES] = "";
-    struct err e = {0};
-    page_of(c, page, sizeof(page));
-    json_t *v = status_url(page, url, sizeof(url)) ? ask(url) : NULL;
-    if (!v) {
-        bool off = strcmp(page, "off") == 0;
-        (void)fprintf(stderr, "%s %s%s; this is what its store says\n",
-                      off ? "the gateway has no page: web.listen is"
-                          : "the gateway does not answer",
-                      off || !page[0] ? "" : "at ", page);
-        v = from_store(c, &e);
+    char sentence[WEB_SENTENCE_BYTES], next[WEB_SENTENCE_BYTES];
+    if (advice && web_say(language, advice, sentence, next) &&
+        json_object_set_new(advice, "sentence", json_string(sentence)) == 0 &&
+        json_object_set_new(advice, "next", json_string(next)) == 0) {
+        return advice;
     }
+    json_decref(advice);
+    return NULL;
+}
+
+/* Both of the gateway that runs, or both of what its store says. */
+static json_t *whole_status(const struct cli_config *c, const char *language, struct err *e)
+{
+    struct err why = {.text = ""};
+    json_t *v = cli_page_ask(c, "/api/v1/status", &why);
+    json_t *advice = v ? cli_page_ask(c, "/api/v1/advice", &why) : NULL;
+    if (!advice) {
+        (void)fprintf(stderr, "%s; this is what its store says\n", why.text);
+        json_decref(v);
+        v = from_store(c, e);
+        advice = json_pack("{ss ss s{}}", "code", "no_gateway", "level", "act", "params");
+    }
+    advice = in_words(advice, language);
+    if (v && (!advice || json_object_set(v, "advice", advice) != 0)) {
+        err_set(e, ST_BAD,
+                "the gateway says what this program has no words for: is it of another "
+                "version?");
+        json_decref(v);
+        v = NULL;
+    }
+    json_decref(advice);
+    return v;
+}
+
+static int print_status(const struct cli_config *c, const char *language, bool as_json)
+{
+    char path[PATH_BYTES] = "";
+    struct err e = {0};
+    json_t *v = whole_status(c, language, &e);
     if (!v) {
         log_error("%s", e.text[0] ? e.text : "no memory");
         return CLI_FAILED;
@@ -183,6 +158,10 @@ static int print_status(const struct cli_config *c, bool as_json)
         (void)json_dumpf(v, stdout, JSON_INDENT(2));
         (void)puts("");
     } else {
+        json_t *advice = json_object_get(v, "advice");
+        (void)printf("%s\n%s\n\n", json_string_value(json_object_get(advice, "sentence")),
+                     json_string_value(json_object_get(advice, "next")));
+        (void)json_object_del(v, "advice");
         print_lines(v, path, 0);
     }
     json_decref(v);
@@ -193,9 +172,10 @@ int cli_status(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"json", no_argument, NULL, 'j'},
+                                            {"lang", required_argument, NULL, 'l'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    const char *path = CLI_DEFAULT_CONFIG;
+    const char *path = CLI_DEFAULT_CONFIG, *language = "en";
     bool as_json = false;
     int o, code = CLI_USAGE;
     optind = 0;
@@ -204,6 +184,8 @@ int cli_status(int argc, char **argv)
             path = optarg;
         } else if (o == 'j') {
             as_json = true;
+        } else if (o == 'l' && (strcmp(optarg, "en") == 0 || strcmp(optarg, "vi") == 0)) {
+            language = optarg;
         } else {
             (void)cli_usage(o, usage, &code);
             return code;
@@ -216,7 +198,7 @@ int cli_status(int argc, char **argv)
     struct cli_config c;
     struct err e = {0};
     if (cli_config_load(&c, path, &e) == ST_OK) {
-        code = print_status(&c, as_json);
+        code = print_status(&c, language, as_json);
     } else if (cli_complain(c.cfg) == 0) {
         log_error("%s", e.text);
     }

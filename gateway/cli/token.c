@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/id.h"
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
 #include "gateway/cli/config.h"
@@ -15,13 +16,16 @@ static const char usage[] =
     "\n"
     "add     makes a token for WHO and prints it, once: nothing keeps it. Whoever holds it may "
     "ask\n"
-    "        for changes through the API, on this machine; WHO is their author in the chain.\n"
+    "        for changes through the API, or read it; WHO is their author in the chain.\n"
     "list    prints name, scopes, when it was made and when it ends.\n"
     "remove  ends it now.\n"
-    "The gateway that runs takes note at once. Who may write the store may do this.\n"
+    "The gateway that runs takes note at once, and has an event of it: by whom, whose, which "
+    "scopes.\n"
+    "Who may write the store may do this.\n"
     "\n"
     "  --name WHO      letters, digits, dots, _ and -; one token each\n"
-    "  --scope SCOPE   correct, maintain, retire, push: what it is for\n"
+    "  --scope SCOPE   read, correct, maintain, retire, push, enter, probe,\n"
+    "                  metrics: what it is for\n"
     "  --expires TIME  such as 90d or 12h; without it the token does not end\n";
 
 struct token {
@@ -39,20 +43,28 @@ static int add(const struct cli_config *c, const struct token *x)
     char text[WEB_TOKEN_TEXT];
     struct web_token t = {.made_ms = cli_utc_ms()};
     struct err e;
+    char by[CLI_USER_BYTES];
     int64_t lasts_ms = 0;
-    if (!web_token_name(x->name)) {
+    cli_user(by);
+    if (!id_is_text(x->name)) {
         return wrong("--name", "1 to 64 letters, digits, dots, _ and -, such as lab-1");
     }
     if (!web_scopes_parse(x->scope, &t.scopes)) {
-        return wrong("--scope", "correct, maintain, retire or push; several with a comma between");
+        return wrong("--scope", "read, correct, maintain, retire, push, enter, probe or metrics; "
+                                "several with a comma between");
     }
     if (x->expires && (!cfg_time_parse(x->expires, &lasts_ms) || lasts_ms <= 0 ||
                        lasts_ms > INT64_C(36500) * 86400000)) {
         return wrong("--expires", "a time such as 90d or 12h");
     }
+    if (x->expires && clk_now(clk_real()).grade == CLK_UNKNOWN) {
+        log_error("the clock is not set, so no end can be reckoned: set the date, or leave "
+                  "--expires out");
+        return CLI_FAILED;
+    }
     (void)snprintf(t.name, sizeof(t.name), "%s", x->name);
     t.ends_ms = x->expires ? t.made_ms + lasts_ms : 0;
-    if (web_token_add(c->store.path, &t, text, &e) != ST_OK) {
+    if (web_token_add(c->store.path, &t, by, clk_now(clk_real()), text, &e) != ST_OK) {
         log_error("%s", e.text);
         return CLI_FAILED;
     }
@@ -89,8 +101,10 @@ static int list(const struct cli_config *c, const struct token *x)
 
 static int take_away(const struct cli_config *c, const struct token *x)
 {
+    char by[CLI_USER_BYTES];
     struct err e;
-    if (web_token_remove(c->store.path, x->name, &e) == ST_OK) {
+    cli_user(by);
+    if (web_token_remove(c->store.path, x->name, by, clk_now(clk_real()), &e) == ST_OK) {
         return CLI_DONE;
     }
     log_error("%s", e.text);
@@ -153,6 +167,7 @@ int cli_token(int argc, char **argv)
         (void)cli_usage('?', usage, &code);
         return code;
     }
+    web_kept_wait(CLI_KEPT_WAIT_MS);
     if (cli_config_load(&c, x.config, &e) == ST_OK) {
         code = acts[act].run(&c, &x);
     } else if (cli_complain(c.cfg) == 0) {

@@ -95,13 +95,7 @@ int cli_trust(int argc, char **argv)
     }
     struct cli_config c;
     struct err e = {0};
-    enum st st = cli_config_load(&c, path, &e);
-    if (st == ST_OK) {
-        st = uplinks_open(&c.uplinks_room, &c.uplinks_cfg, c.gateway.id, c.cfg, &e);
-    }
-    if (st == ST_OK) {
-        st = uplinks_trust_open(c.uplinks_room, c.store.path, &e);
-    }
+    enum st st = cli_config_uplinks(&c, path, &e);
     if (st == ST_OK || (c.uplinks_room && file)) { /* what is damaged there, the file mends */
         code = file ? take(&c, file) : show(&c);
     } else if (cli_complain(c.cfg) == 0) {

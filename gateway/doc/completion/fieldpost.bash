@@ -8,12 +8,14 @@ _fieldpost() {
     if [ "$COMP_CWORD" = 1 ]; then
         case $program in
         fieldpost-city)
-            offer='serve enroll revoke keys dump verify import report retired alarms ca claim certs
-                distrust config announce trust --help'
+            offer='serve enroll revoke keys dump verify import report retired changes alarms ca claim
+                certs distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles keygen key enroll status probe export receipts trust resend backup
-                digest verify correct maintain retire token --help --version'
+            offer='run check profiles keygen key enroll status doctor probe setup read scan export
+                receipts trust resend backup digest verify correct maintain enter retire page
+                user token
+                --help --version'
             ;;
         esac
     else
@@ -26,22 +28,30 @@ _fieldpost() {
             fieldpost-city.report | fieldpost-city.retired) offer='csv json' ;;
             esac
             ;;
-        --scope) offer='correct maintain retire push' ;;
+        --baud) offer=auto ;;
+        --lang) offer='en vi' ;;
+        --role) offer='viewer technician administrator' ;;
+        --scope) offer='read correct maintain retire push enter probe metrics' ;;
         --by)
             if [ "$program" = fieldpost ]; then compopt +o default && return; fi
             offer='hour day total'
             ;;
+        --to-parity) offer='none even odd' ;;
         --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts | \
             --next-ca | --restore) return ;; # files
         --file) # of notices; or the name of a profile
             if [ "$program" = fieldpost-city ]; then compopt +o default; fi
             return
             ;;
-        --from | --to | --at | --series | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
-            --reassign | --valid | --city | --code | --pin | --replaces | --name | --expires | --after | --both)
+        --unit | --to-unit | --to-baud | --from | --to | --at | --series | --note | --bus | -b | \
+            --units | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
+            --reassign | --valid | --city | --code | --pin | --name | --expires | --after | --both)
             compopt +o default && return
             ;;
         *)
+            case $program.$command$before in
+            fieldpost.enroll--replaces) compopt +o default && return ;; # an id; a city's claim has none
+            esac
             case $program.$command in
             fieldpost.run) offer='--config' ;;
             fieldpost.check) offer='--config --plan --json' ;;
@@ -49,8 +59,14 @@ _fieldpost() {
             fieldpost.keygen) offer='--out' ;;
             fieldpost.key) offer='show rotate --config' ;;
             fieldpost.enroll) offer='--config --city --code --code-file --pin --ca --replaces' ;;
-            fieldpost.status) offer='--config --json' ;;
+            fieldpost.status) offer='--config --json --lang' ;;
+            fieldpost.doctor) offer='--config --bus --json' ;;
             fieldpost.probe) offer='--config --bus' ;;
+            fieldpost.setup)
+                offer='--config --unit --to-unit --to-baud --to-parity --start --by --yes'
+                ;;
+            fieldpost.read) offer='--config --json' ;;
+            fieldpost.scan) offer='--config --bus --baud --units --all --pause --json' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
             fieldpost.trust) offer='--config --file' ;;
@@ -62,7 +78,10 @@ _fieldpost() {
                 offer='--config --from --to --invalidate --rescale --reassign --reason --by --id --undo'
                 ;;
             fieldpost.maintain) offer='calibration swap meter --config --from --to --by' ;;
+            fieldpost.enter) offer='--config --unit --at --by --note --force' ;;
             fieldpost.retire) offer='--config --reason --by --at' ;;
+            fieldpost.page) offer='--config --pem' ;;
+            fieldpost.user) offer='claim list add reset remove --config --name --role' ;;
             fieldpost.token) offer='add list remove --config --name --scope --expires' ;;
             fieldpost-city.serve) offer='--config' ;;
             fieldpost-city.enroll) offer='--config --id --key' ;;
@@ -73,6 +92,7 @@ _fieldpost() {
             fieldpost-city.import) offer='--config --receipts' ;;
             fieldpost-city.report) offer='--config --gateway --from --to --by --format' ;;
             fieldpost-city.retired) offer='--config --gateway --format' ;;
+            fieldpost-city.changes) offer='--config --gateway --from --to --format' ;;
             fieldpost-city.alarms) offer='--config --gateway --json' ;;
             fieldpost-city.ca | fieldpost-city.certs) offer='--config' ;;
             fieldpost-city.claim) offer='--config --id --valid --replaces' ;;

@@ -167,6 +167,37 @@ static void check_prints_all_mistakes_at_once(void **state)
     temp_done(dir);
 }
 
+/* It would be shown on the page, stand in errors and go to the city with the configuration. */
+static void a_password_in_the_url_of_a_city_is_refused_and_not_repeated(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"https://lan:s3cret@city.example:8443",
+                                       "https://s3cret@city.example/x", "https://:s3cret@city"};
+    char *dir = temp_make(), path[200], text[400], none[220];
+    assert_non_null(dir);
+    (void)snprintf(path, sizeof(path), "%s/f.yaml", dir);
+    (void)snprintf(none, sizeof(none), "%s/none.yaml", dir);
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        int n = snprintf(text, sizeof(text),
+                         "gateway: {id: gw-01}\nstore: {path: /nonexistent/x.db}\n"
+                         "seal: {key: %s/device.key}\nuplinks:\n  city: {url: \"%s\", ca: %s, "
+                         "receipt_keys: [%s]}\n",
+                         dir, urls[i], path, path);
+        write_file(path, text, (size_t)n);
+        assert_int_equal(CLI("check", "--config", path), 2);
+        assert_non_null(strstr(err, "f.yaml:5:15: url: takes no name and no password"));
+        assert_non_null(strstr(err, "identity"));
+        assert_null(strstr(err, "s3cret"));
+        /* nor does enrolling, which begins before there is anything to check */
+        assert_int_not_equal(
+            CLI("enroll", "--config", none, "--replaces", "gw-01", "--city", urls[i]), 0);
+        assert_non_null(strstr(err, "url: takes no name and no password"));
+        assert_null(strstr(err, "s3cret"));
+        assert_int_equal(access(none, F_OK), -1);
+    }
+    temp_done(dir);
+}
+
 /* ---- a site ---- */
 
 struct site {
@@ -402,6 +433,7 @@ int main(void)
         cmocka_unit_test(every_command_explains_itself),
         cmocka_unit_test(a_key_is_made_once),
         cmocka_unit_test(check_prints_all_mistakes_at_once),
+        cmocka_unit_test(a_password_in_the_url_of_a_city_is_refused_and_not_repeated),
         cmocka_unit_test(export_prints_every_reading_once),
         cmocka_unit_test(status_falls_back_to_the_store),
         cmocka_unit_test(verify_says_what_is_off),

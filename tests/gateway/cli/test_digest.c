@@ -2,6 +2,9 @@
 #include <sys/stat.h>
 
 #include "gateway/cli/qr.h"
+#include "gateway/cli/site.h"
+#include "gateway/http/http.h"
+#include "gateway/web/web.h"
 #include "tests/gateway/cli/day.h"
 
 #define TEXT_BYTES 65536
@@ -51,6 +54,57 @@ static int setup(void **state)
 static void batch_path(char path[480], unsigned seq)
 {
     (void)snprintf(path, 480, "%s/%u.cose.zst", chain, seq);
+}
+
+static void page(struct web *w, struct http_client *c, const char *path, struct http_reply *r)
+{
+    char url[100];
+    (void)snprintf(url, sizeof(url), "https://127.0.0.1:%u%s", web_port(w), path);
+    const struct http_call call = {.method = "GET", .url = url, .headers = (const char *[]){NULL}};
+    r->body.n = 0;
+    assert_int_equal(http_client_do(c, &call, -1, r, NULL), ST_OK);
+    assert_int_equal(r->status, 200);
+    assert_int_equal(buf_put(&r->body, "", 1), ST_OK);
+}
+
+static void the_page_shows_the_same_proof_and_picture(void **state)
+{
+    struct line *l = *state;
+    char at[] = "127.0.0.1:0", cert[400], console[WEB_TOKEN_TEXT];
+    const struct web_cfg cfg = {.listen = at};
+    const struct web_site site = {.id = "gw-01",
+                                  .version = "0",
+                                  .language = "vi",
+                                  .rooms = {.proof = qr_proof_put, .picture = cli_site_picture}};
+    const struct http_client_cfg how = {.ca = cert,
+                                        .bearer = console,
+                                        .connect_ms = 5000,
+                                        .total_ms = 20000,
+                                        .max_answer = 1 << 20,
+                                        .user_agent = "test"};
+    struct web *w = NULL;
+    struct http_client *c = NULL;
+    struct http_reply r = {.status = 0};
+    struct err e = {.text = ""};
+    line_start(l);
+    assert_int_equal(web_open(&w, &cfg, &site, l->store, &l->clk, &e), ST_OK);
+    (void)snprintf(cert, sizeof(cert), "%s" WEB_TLS_CERT, l->db);
+    assert_int_equal(web_console_read(l->db, console, &e), ST_OK);
+    assert_int_equal(http_client_open(&c, &how, &e), ST_OK);
+    page(w, c, "/api/v1/city", &r);
+    const char *said = strstr((const char *)r.body.p, "\"proof\":\"");
+    assert_non_null(said);
+    assert_int_equal(CLI("digest", "--config", conf, "--format", "json"), 0);
+    const char *own = strstr(out, "\"proof\":\"");
+    size_t n = strcspn(own + 9, "\"") + 10;
+    assert_memory_equal(said, own, n);
+    page(w, c, "/api/v1/digest.svg", &r);
+    assert_int_equal(CLI("digest", "--config", conf, "--format", "svg"), 0);
+    assert_string_equal((const char *)r.body.p, out);
+    buf_done(&r.body);
+    http_client_close(c);
+    web_close(w);
+    line_stop(l);
 }
 
 static void what_was_sealed_of_a_day_is_shown(void **state)
@@ -282,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, line_teardown)
         TEST(what_was_sealed_of_a_day_is_shown),
+        TEST(the_page_shows_the_same_proof_and_picture),
         TEST(what_a_later_chain_tells_is_shown_and_verified),
         TEST(the_text_of_the_code_proves_by_itself),
         TEST(a_day_is_verified_against_its_digest),

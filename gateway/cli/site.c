@@ -1,0 +1,123 @@
+#include "gateway/cli/site.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/cli/qr.h"
+
+/* A thread that has not come round for so long does not live any more: the longest step of the
+ * writer is a seal on a slow card, that of a bus one poll. */
+#define STANDS_MAX_MS 60000
+
+static bool bus(void *ctx, const char *id, struct web_bus *out)
+{
+    const struct cli_site *x = ctx;
+    for (size_t i = 0; i < x->buses; i++)
+        if (strcmp(x->bus[i].id, id) == 0) {
+            *out = (struct web_bus){.asked = x->bus[i].byte_ns > 0, .load = x->bus[i].load};
+            (void)snprintf(out->line, sizeof out->line, "%s", x->bus[i].line);
+            return true;
+        }
+    return false;
+}
+
+static bool raw(void *ctx, const char *device, const char *point, struct web_raw *out)
+{
+    const struct cli_site *x = ctx;
+    struct collect_behind b;
+    if (!collect_behind_of(x->c->collect_room, device, point, &b))
+        return false;
+    *out = (struct web_raw){.function = b.function,
+                            .address = b.address,
+                            .type = b.type,
+                            .order = b.order,
+                            .scaled = b.scaled,
+                            .scale = b.scale,
+                            .offset = b.offset,
+                            .bytes = b.bytes};
+    memcpy(out->raw, b.raw, sizeof out->raw);
+    return true;
+}
+
+static bool profile(void *ctx, const char *device, struct web_profile *out)
+{
+    const struct cli_site *x = ctx;
+    struct collect_about a;
+    if (!collect_about_of(x->c->collect_room, device, &a))
+        return false;
+    *out = (struct web_profile){a.name, a.model, a.what, a.source, a.verified};
+    return true;
+}
+
+static enum st probe(void *ctx, const char *id, int unit, struct err *e)
+{
+    const struct cli_site *x = ctx;
+    return collect_nudge(x->c->collect_room, id, unit, x->clk, e);
+}
+
+static bool alive(void *ctx)
+{
+    struct cli_site *x = ctx;
+    int64_t at = atomic_load(&x->writer_ms), now = clk_mono(x->clk).ms;
+    return (at == 0 || now - at < STANDS_MAX_MS) &&
+           collect_stands_ms(x->c->collect_room, x->clk) < STANDS_MAX_MS;
+}
+
+enum st cli_site_picture(struct wire_span text, struct buf *out, struct err *e)
+{
+    char *p = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&p, &n);
+    if (!f)
+        return err_set(e, ST_MEMORY, "no memory for the picture");
+    enum st st = qr_print(text, QR_SVG, f, e);
+    if (fclose(f) != 0 && st == ST_OK)
+        st = err_set(e, ST_MEMORY, "no memory for the picture");
+    if (st == ST_OK)
+        st = buf_put(out, p, n);
+    free(p);
+    return st;
+}
+
+static void add_key(struct web_rooms *m, const struct wire_signer *s)
+{
+    if (!s || m->keys == WEB_KEYS)
+        return;
+    struct wire_span der = wire_pub_der(s->pub);
+    struct web_key *k = &m->key[m->keys++];
+    memcpy(k->kid, wire_pub_kid(s->pub), sizeof k->kid);
+    wire_sha256(der.p, der.n, k->sha256);
+}
+
+enum st cli_site_open(struct cli_site *x, const struct cli_config *c, const struct clk *clk,
+                      const struct signer *signer, struct web_rooms *out, struct err *e)
+{
+    x->c = c;
+    x->clk = clk;
+    x->buses = collect_bus_count(c->collect_room);
+    x->bus = calloc(x->buses + 1, sizeof *x->bus);
+    if (!x->bus)
+        return err_set(e, ST_MEMORY, "no memory for the page");
+    for (size_t i = 0; i < x->buses; i++)
+        collect_show_bus(c->collect_room, i, &x->bus[i]);
+    *out = (struct web_rooms){.ctx = x,
+                              .bus = bus,
+                              .raw = raw,
+                              .profile = profile,
+                              .probe = probe,
+                              .alive = alive,
+                              .proof = qr_proof_put,
+                              .picture = cli_site_picture};
+    memcpy(out->config, c->hash, sizeof out->config);
+    add_key(out, signer_now(signer));
+    const char *fault;
+    add_key(out, signer_next(signer, &fault));
+    return ST_OK;
+}
+
+void cli_site_done(struct cli_site *x)
+{
+    free(x->bus);
+    x->bus = NULL;
+}
