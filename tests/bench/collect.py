@@ -130,12 +130,15 @@ def singles(of, line, points):
 
 def plan_part(a):
     rng = random.Random(a.seed)
-    devices, buses, asked = [], [], []
+    devices, buses, asked, planned = [], [], [], 0
     for path in sorted(PROFILES.glob('*.yaml')):
         of = profile(path)
+        if any('models' in p for p in of['points'].values()):
+            continue  # SunSpec: where its points are the device says
+        planned += 1
         if of.get('split'):
             sys.exit(f'{path}: split is not recomputed here yet')
-        numbers = [p for p in of['points'].values() if p['type'] != 'string']
+        numbers = [p for p in of['points'].values() if p['type'] != 'string' and 'identity' not in p]
         serial = of.get('serial', {})
         own = (serial.get('baud', 9600), serial.get('parity', 'none'), serial.get('stop_bits', 1))
         for k, line in enumerate([own, (9600, 'none', 1), (115200, 'even', 1), None]):
@@ -179,7 +182,7 @@ def plan_part(a):
         ours, theirs, one_each = ours + took, theirs + limit, one_each + singles(of, line, some)
         requests, points = requests + len(device['requests']), points + len(some)
     say('raw.plan_seed', a.seed, '')
-    say('raw.plan_profiles', len(list(PROFILES.glob('*.yaml'))), 'files')
+    say('raw.plan_profiles', planned, 'files')
     say('raw.plan_plans', len(asked), 'plans')
     say('raw.plan_points', points, 'points')
     say('raw.plan_requests', requests, 'requests')
@@ -288,6 +291,7 @@ def main():
     p.add_argument('--seconds', type=float, default=30, help='of the cycle')
     p.add_argument('--window', type=float, default=60, help='seconds of the parts sick, punctual and many')
     p.add_argument('--think-ms', type=float, default=10, help='turn-around of the devices of the cycle')
+    p.add_argument('--smaps', type=pathlib.Path, help='copy the memory map of the gateway of many to this file')
     a = p.parse_args()
     sys.path.insert(0, str(ROOT / 'tests/bench/parts'))
     from collect_bus import PARTS  # it takes the line from here

@@ -97,3 +97,9 @@ FILE *fopen(const char *path, const char *mode)
     }
     return f;
 }
+
+/* What a program that is built for large files calls. */
+FILE *fopen64(const char *path, const char *mode)
+{
+    return fopen(path, mode);
+}

@@ -96,8 +96,17 @@ static enum st add_devices(struct line *l, struct err *e)
             char point[64];
             snprintf(point, sizeof point, "%s%u", l->point_name, p);
             const char *key = l->quantity ? l->quantity[d * l->points + p] : "temperature";
-            struct store_series s = {at, point, quantity_by_key(key), l->period_ms[d]};
+            struct store_limits limits = {0};
+            struct store_series s = {.device = at,
+                                     .point = point,
+                                     .quantity = quantity_by_key(key),
+                                     .period_ms = l->manual[d] ? 0 : l->period_ms[d],
+                                     .manual = l->manual[d] ? &limits : NULL};
             assert_non_null(s.quantity);
+            if (l->manual[d] && s.quantity->limited) {
+                limits.low = num_dec(s.quantity->min, -s.quantity->decimals);
+                limits.high = num_dec(s.quantity->max, -s.quantity->decimals);
+            }
             ERR_TRY(store_add_series(l->store, &s, &series, e));
             assert_int_equal(series, d * l->points + p);
         }

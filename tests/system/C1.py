@@ -101,17 +101,11 @@ uplinks:
         self.gw.proc = Proc([self.gw.exe, "run", "--config", self.gw.conf])
         until(lambda: any(u.n > before[n] for n, u in self.units.items()), 30, "a poll", 0.002)
         took = time.monotonic() - begin
-        self.gw.proc.wait_line(r"page http://")
+        self.gw.proc.wait_line(r"page https://")
         return took
 
     def get(self, path):
-        c = http.client.HTTPConnection("127.0.0.1", self.web, timeout=10)
-        c.request("GET", path)
-        r = c.getresponse()
-        body = r.read()
-        c.close()
-        self.assertEqual(r.status, 200, path)
-        return json.loads(body)
+        return self.gw.get(path)
 
     def ended(self):
         """The events, once the rescue has ended; the page may say no while it starts over."""

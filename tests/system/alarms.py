@@ -161,6 +161,22 @@ class Alarms(CityCase):
         new.run(3)
         self.assertEqual(self.kinds(), [])
 
+    def test_a_late_reading_of_before_a_restored_backup_is_no_clone(self):
+        """Its time is one that the first chain lived, and the window is of now."""
+        old = Box(self, b"boot-aaa").run(3)
+        link, at = old.link(), old.at
+        old.run(6)
+        new = Box(self, b"boot-bbb", after=link, at=at)
+        new.window(length=old.at - at + WINDOW, first=old.at - at + 1000,
+                   gaps=[["*", at, old.at, "off"]])
+        late = ("dev-1", at + 305_000, [("a", None, 7, 0)])
+        a, z = new.at, new.at + WINDOW
+        new.at = z
+        seq, whole = new.make(a, z, fp.senml(GW, [late, ("dev-1", a + 1000, [("a", None, 8, 0)])]))
+        self.stored(new.chain, seq, whole)
+        new.run(2)
+        self.assertEqual(self.kinds(), [])
+
     def test_a_new_chain_within_one_start_is_no_clone(self):
         """After 409, or a new key."""
         old = Box(self, b"boot-aaa").run(4)

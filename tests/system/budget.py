@@ -1,18 +1,16 @@
 """What an uplink may take in a month: counted from the wire, held at 80 and at 100 %, kept across restarts.
 Runs in a network namespace of its own, where an nft counter is the judge."""
-import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 from fp_gatewaycase import RealCityCase  # noqa: E402
-from fp_proc import free_port, main, run, skipped, until  # noqa: E402
+from fp_proc import main, run, skipped, until  # noqa: E402
 
 INSIDE = "FP_BUDGET_INSIDE"
 OFF_BY = 0.03  # of what nft counts, at most
@@ -38,10 +36,6 @@ class Nft:
 
 
 class Budget(RealCityCase):
-    def setUp(self):
-        super().setUp()
-        self.page = free_port()
-
     def site(self, more, every="1s"):
         self.gw.config(f"""buses:
   plant: {{type: modbus-tcp, host: 127.0.0.1, port: {self.slave.port}, timeout: 1s}}
@@ -49,11 +43,10 @@ devices:
   dev-1: {{bus: plant, unit: 1, profile: ./counter.yaml, every: 200ms}}
 uplinks:
   city: {{url: "{self.real.url}", ca: {self.real.ca}, receipt_keys: [{self.real.pub_path}]{more}}}
-""", every=every, listen=f"127.0.0.1:{self.page}")
+""", every=every)
 
     def status(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/api/v1/status", timeout=10) as a:
-            return json.load(a)["uplinks"][0]
+        return self.gw.get("/api/v1/status")["uplinks"][0]
 
     def data(self):
         return self.status()["data"]

@@ -31,6 +31,16 @@ test('the golden messages and the corpus fit', () => {
   for (const [name, bytes] of good) assert.ok(judge.fits(bytes), name);
 });
 
+test('a change names what it is about in one of four ways, and its author', () => {
+  const bytes = fromHex(join(root, 'tests/fuzz/corpus/batch/control-change.hex'));
+  assert.ok(new Judge(parse(grammar)).fits(bytes, 'control-batch'));
+  for (const [from, to] of [['about: id / series', 'about: series'], ['device-star / null, now', 'device-star, now'],
+    ['about: id / series / device-star /', 'about: id / series /'], ['author: text1]         ; what people', 'author: int]         ; what people']]) {
+    assert.ok(grammar.includes(from), from);
+    assert.ok(!new Judge(parse(grammar.replace(from, to))).fits(bytes, 'control-batch'), to);
+  }
+});
+
 test('a configuration for keeping fits, and no other message in its place', () => {
   const judge = new Judge(parse(grammar)), folder = join(root, 'tests/fuzz/corpus/deposit');
   const names = readdirSync(folder);

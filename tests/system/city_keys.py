@@ -255,7 +255,18 @@ class Offline(KeysCase):
 class Announced(KeysCase):
     def test_the_old_key_signs_until_the_day_that_was_said(self):
         self.city_cmd("announce", "--next-key")
-        self.assertEqual(os.stat(os.path.join(self.city.folder, "sign.key.1")).st_mode & 0o777, 0o600)
+        key = os.path.join(self.city.folder, "sign.key.1")
+        self.assertEqual(os.stat(key).st_mode & 0o777, 0o600)
+        # a week ahead: one that serve cannot read is told now
+        os.rename(key, key + ".away")
+        other = City(self.args.bin, self.path("other"))
+        run([other.exe, "announce", "--config", other.conf, "--next-key"])
+        self.city.stop()
+        shutil.copy(os.path.join(other.folder, "sign.key.1"), key)
+        self.city.start()
+        self.city.proc.wait_line(r"ALARM receipt key: .*sign\.key\.1: is not the key")
+        os.rename(key + ".away", key)
+        self.city.proc.wait_line("receipt key: over")
         self.box.start()
         self.flows("batches")
         self.assertEqual(self.status()["trust"]["notice"], 1)  # it knows, before it is used

@@ -252,12 +252,21 @@ uplinks:
         key = fp.load_private(self.path("dead/device.key"))
         bad = ["../evil.yaml", self.path("evil.yaml"), "a/.hidden.yaml", "device.key.next",
                "fieldpost.db.requests/0123456789abcdef-x.request", "a/../../evil.yaml", "x y.yaml"]
-        files = [[name, f"# {name}\n"] for name in [*bad, "a/good.yaml", "own.yaml"]]
+        files = [[name, f"# {name}\n"] for name in [*bad, "a/good.yaml"]]
         write(os.path.join(box.folder, "own.yaml"), "# mine\n")
+        write(os.path.join(box.folder, "plain"), "# no folder\n")
+        files[len(bad):len(bad)] = [["own.yaml", "# own.yaml\n"], ["plain/x.yaml", "# plain/x.yaml\n"]]
         self.keep(self.deposit(key, "gw-1", b"gateway: {id: gw-1}\n", files))
-        said = self.replace(box, ok=(1,))
-        self.assertIn("own.yaml is there, with other content", said)  # never overwritten
-        self.assertEqual(self.read(box, "own.yaml"), b"# mine\n")
+        said = self.replace(box)
+        self.assertEqual(self.read(box, "own.yaml"), b"# mine\n")  # never overwritten
+        for i, name in enumerate(("own.yaml", "plain/x.yaml"), len(bad) + 1):
+            self.assertIn(f"its profile {name} is in {box.conf}.restored.{i}.yaml and not in its "
+                          f"place: {box.folder}/{name}", said)
+            self.assertEqual(self.read(box, f"fieldpost.yaml.restored.{i}.yaml"),
+                             f"# {name}\n".encode())
+        self.assertIn("next: look through", said)  # to the end
+        write(f"{box.conf}.restored.{len(bad) + 1}.yaml", "# mine too\n")
+        self.assertIn("its profile own.yaml is not written", self.replace(box))
         self.assertEqual(self.read(box, "a/good.yaml"), b"# a/good.yaml\n")
         for i, name in enumerate(bad, 1):
             self.assertEqual(self.read(box, f"fieldpost.yaml.restored.{i}.yaml"),

@@ -95,6 +95,7 @@ class Entries(RealCityCase):
         self.site(city=self.real, every="1s", **more)
         self.gw.start()
         self.wait_for(windows)
+        until(lambda: len(self.data()) >= windows, 60, "windows behind what is told first")
 
     def cli(self, *args, codes=(0,)):
         return run([self.gw.exe, args[0], "--config", self.gw.conf, *map(str, args[1:])], 90, codes)
@@ -254,6 +255,9 @@ class Entries(RealCityCase):
         self.assertEqual([(e[1], e[3]) for e in got],
                          [("dev-1/d", "removed"), ("dev-1/f", "sold"), ("dev-1/n", "sold")])
         self.assertTrue(all(before <= e[2] <= time.time_ns() // 1_000_000 for e in got))
+        by = [e[2:] for e in self.entries("change") if e[2] == "retire"]  # whose word it was
+        self.assertEqual([e[:3] for e in by], [["retire", "dev-1/d", "removed"], ["retire", "dev-1/*", "sold"]])
+        self.assertEqual(by[0][3], "Lan")
         at = max(e[2] for e in got)
         until(lambda: self.data()[-1].from_ms > at, 30, "a window behind it")
         self.assertEqual(self.data()[-1].gaps, [])
@@ -280,6 +284,13 @@ class Entries(RealCityCase):
     def folder_of(self):
         return self.gw.db + ".requests"
 
+    def waiting(self):
+        """What is asked for there, once what the page's certificate is has been sealed."""
+        folder = self.folder_of()
+        if self.gw.proc and os.path.exists(folder):
+            until(lambda: not os.listdir(folder), 30, "what the page has told")
+        return os.listdir(folder) if os.path.exists(folder) else []
+
     def test_what_is_asked_while_it_is_off_is_taken_at_the_start(self):
         self.collect(2)
         self.assertEqual(self.gw.stop(), 0)
@@ -289,7 +300,7 @@ class Entries(RealCityCase):
                           (["correct", "dev-9/n", "--from", t[0], "--to", t[3], "--invalidate",
                             "--reason", "x"], "never was such a series")):
             self.assertIn(why, self.cli(*args, codes=(1,)).stderr)  # at once, and nothing waits
-        self.assertFalse(os.path.exists(self.folder_of()))
+        self.assertEqual(self.waiting(), [])
         out = self.cli("correct", "dev-1/n", "--from", t[0], "--to", t[3], "--invalidate",
                        "--reason", "dirt")
         self.assertIn("when it starts", out.stdout)
@@ -327,7 +338,7 @@ class Entries(RealCityCase):
 
     def test_bad_requests_are_set_aside_and_harm_nothing(self):
         self.collect(2)
-        os.mkdir(self.folder_of(), 0o700)
+        os.makedirs(self.folder_of(), 0o700, exist_ok=True)
         t = self.times()
         good = ["correct", "c", "dev-1/n", t[0], t[1], "invalidate", None, "r", "a"]
         made = 0
@@ -394,7 +405,9 @@ class Entries(RealCityCase):
             self.assertTrue(self.cli(*args, codes=(2,)).stderr)
         self.assertIn("no correction", self.cli("correct", "--undo", "nope", "--reason", "x",
                                                 codes=(1,)).stderr)
-        self.assertFalse(os.path.exists(self.folder_of()))
+        self.assertEqual(self.waiting(), [])
+        self.wait_for(len(self.data()) + 2)  # what was asked all the same would be sealed by now
+        self.assertEqual([e for e in self.entries() if e[0] in ("correct", "maintain", "retire")], [])
 
 
 if __name__ == "__main__":

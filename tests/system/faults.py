@@ -1,13 +1,11 @@
 """Every fault of the network and every false answer, one after the other, between the gateway and the real
 city: nothing is lost, nothing counts twice, and the page says what it is and what to do."""
 import gzip
-import json
 import os
 import random
 import sqlite3
 import sys
 import time
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
@@ -15,7 +13,7 @@ import fp_contract as fp  # noqa: E402
 from fp_cbor import encode  # noqa: E402
 from fp_linecase import LineCase  # noqa: E402
 from fp_middle import RESET, Fault, Middle, reset  # noqa: E402
-from fp_proc import free_port, main, until  # noqa: E402
+from fp_proc import main, until  # noqa: E402
 
 COSE = {"Content-Type": 'application/cose; cose-type="cose-sign1"'}
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -37,11 +35,10 @@ class Faults(LineCase):
         super().setUp()
         self.middle = Middle(self.city, os.path.join(self.folder, "middle"), self.SPEED)
         self.stack.callback(self.middle.close)
-        self.page = free_port()
         self.stranger = fp.new_key()
 
     def begin(self):
-        self.site(every="10s", journal="2s", port=self.middle.port, listen=f"127.0.0.1:{self.page}")
+        self.site(every="10s", journal="2s", port=self.middle.port)
         self.gw.start()
         try:
             until(lambda: self.arrived() > 2, 60, "batches at the city")
@@ -49,8 +46,7 @@ class Faults(LineCase):
             raise AssertionError(f"{e}; the page says {self.text()!r}") from None
 
     def text(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/api/v1/status", timeout=10) as a:
-            return json.load(a)["uplinks"][0]["text"]
+        return self.gw.get("/api/v1/status")["uplinks"][0]["text"]
 
     def events(self, code):
         db = sqlite3.connect(f"file:{self.gw.db}?mode=ro", uri=True, timeout=10)

@@ -58,15 +58,18 @@ class Box:
             else:
                 self.case.stored(self.chain, seq, self.made[seq][0])
 
-    def to_stick(self, folder):
+    @staticmethod
+    def stick(folder, *boxes):
         """As `fieldpost export --sealed` leaves it."""
-        c, lines = self.chain.hex(), []
-        os.makedirs(os.path.join(folder, GW, c))
-        for seq, (whole, a, z, control, n) in self.made.items():
-            with open(os.path.join(folder, GW, c, f"{seq}.cose.zst"), "wb") as f:
-                f.write(fp.compress(whole))
-            lines.append(f'{{"chain":"{c}","seq":{seq},"sha256":"{fp.sha256(whole).hex()}","kind":'
-                         f'"{"control" if control else "data"}","n":{0 if control else n},"from":{a},"to":{z}}}')
+        lines = []
+        for box in boxes:
+            c = box.chain.hex()
+            os.makedirs(os.path.join(folder, GW, c))
+            for seq, (whole, a, z, control, n) in box.made.items():
+                with open(os.path.join(folder, GW, c, f"{seq}.cose.zst"), "wb") as f:
+                    f.write(fp.compress(whole))
+                lines.append(f'{{"chain":"{c}","seq":{seq},"sha256":"{fp.sha256(whole).hex()}","kind":'
+                             f'"{"control" if control else "data"}","n":{0 if control else n},"from":{a},"to":{z}}}')
         write(os.path.join(folder, GW, "manifest.json"),
               f'{{"format":"fieldpost sealed export","version":1,"gateway":"{GW}","made":{T0},"batches":[\n' +
               "\n,".join(lines) + f'\n],"count":{len(lines)},"complete":true}}\n')
@@ -139,7 +142,7 @@ class Handed(CityCase):
         box.send(1)
         self.hand_over(box.at)
         stick = os.path.join(self.folder, "stick")
-        box.to_stick(stick)
+        Box.stick(stick, box)
         for stored, known in ((3, 1), (0, 4)):
             r = run([self.city.exe, "import", "--config", self.city.conf, stick], ok=(1,))
             self.assertIn(f"{stored} batches stored, {known} were there already, 2 refused", r.stdout)
@@ -152,6 +155,28 @@ class Handed(CityCase):
         self.assertRegex(r.stdout, r"refused.*unauthorized: batch 6: another box has taken over")
         rows = [x.split(",") for x in self.city.dump("--raw").splitlines()[1:]]
         self.assertEqual(sorted(int(x[6]) for x in rows), [2, 3, 4])
+
+    def test_a_long_time_without_a_clock_costs_none_of_it(self):
+        """What waits for a date is looked for again in the manifest: places from end to end of it, and
+        of two chains, the first of which only the second dates."""
+        box = Box(self)
+        box.plan()
+        last = box.unknown(70)
+        follows = Box(self, after=[box.chain, last, fp.sha256(box.made[last][0])])
+        follows.plan()
+        follows.unknown(70)
+        follows.known()
+        lost = follows.unknown()
+        box.send(1)
+        self.hand_over(follows.at)
+        stick = os.path.join(self.folder, "stick")
+        Box.stick(stick, box, follows)
+        r = run([self.city.exe, "import", "--config", self.city.conf, stick], ok=(1,))
+        self.assertIn("142 batches stored, 1 were there already, 1 refused", r.stdout)
+        self.assertEqual(r.stderr.count(": unauthorized: "), 1)  # each is said once
+        self.assertIn(f"{follows.chain.hex()}/{lost}.cose.zst: unauthorized", r.stderr)
+        self.assertEqual(self.held(box), list(range(1, last + 1)))
+        self.assertEqual(self.held(follows), list(range(1, lost)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from fp_proc import City, main, until, write  # noqa: E402
 AGAIN_S = 240  # within this time a batch that met trouble is to be sent again
 
 
-class Uploads(GatewayCase):
+class Sent(GatewayCase):
     def bytes_of(self):
         """Every request's bytes by (chain, seq): retries must be byte-identical."""
         sent = {}
@@ -25,15 +25,20 @@ class Uploads(GatewayCase):
                          "a retry sent other bytes")
         return sent
 
+
+class Held(Sent):
+    SPEED = 4  # a batch that met trouble is held for a minute
+
     def treated(self, kinds, seconds):
         """Gives the first request of one data batch after another the next answer of `kinds`, each
         only after another batch has passed. All must arrive in the end; returns none voided."""
-        told, passed = {}, [True]
+        told, passed, first = {}, [True], {}
 
         def hook(r):
             b = fp.Batch(r.whole)
             if not b.control and passed[0] and len(told) < len(kinds) and r.seq not in told:
                 told[r.seq], passed[0] = kinds[len(told)][0], False
+                first[r.chain, r.seq] = r.at
                 return kinds[len(told) - 1][1](r)
             passed[0] = True
             return None
@@ -47,6 +52,9 @@ class Uploads(GatewayCase):
             until(lambda: not missing(), seconds, "all to be sent again")
         except AssertionError as e:
             raise AssertionError(f"{e}: not sent again are {missing()}") from None
+        for (chain, seq), at in first.items():
+            again = min(r.at for r in self.city.requests if (r.chain, r.seq) == (chain, seq) and r.at > at)
+            self.assertLess((again - at) * self.SPEED, AGAIN_S, f"{told[seq]}: by the gateway's clock")
         self.assertEqual([e for b in self.city.held() for e in b.entries if e[0] == "void"], [])
         self.bytes_of()
 
@@ -125,6 +133,8 @@ class Uploads(GatewayCase):
             (b.chain.hex(), b.seq) for b in self.city.held()}, 90, "all the others to arrive")
         self.gw.stop()
 
+
+class Uploads(Sent):
     def test_A5_a_reply_lost_after_the_commit_is_a_harmless_repeat(self):
         self.site()
         tries = {}
@@ -145,7 +155,7 @@ class Uploads(GatewayCase):
         """Also when the gateway is killed and configured anew between two tries, and when the city
         has the batch already."""
         self.city.hook = lambda r: None if fp.Batch(r.whole).control else DROP
-        for every in ("2s", "1s", "2s"):
+        for every in ("2s", "1h", "30min"):  # the later two seal nothing new, which would go first
             self.site(every=every)
             first = {(r.chain, r.seq) for r in self.city.requests if r.status == DROP}
             before = len(self.city.requests)
@@ -160,6 +170,7 @@ class Uploads(GatewayCase):
             tries[r.chain, r.seq] = tries.get((r.chain, r.seq), 0) + 1
             return DROP if tries[r.chain, r.seq] <= 2 else None  # libcurl tries again by itself
         self.city.hook, self.city.after = None, after
+        self.site()
         self.gw.start()
         self.wait_for(4, AGAIN_S)
         self.city.after = None

@@ -1,10 +1,8 @@
 """Values that must not be believed: another meter on the cable, a counter that falls or jumps. A
 slave of our own, the real gateway, `fieldpost maintain`, its export and its chart."""
-import json
 import os
 import sys
 import time
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
@@ -59,11 +57,9 @@ devices:
 
     def start(self):
         self.gw.start()
-        self.page = self.gw.proc.wait_line(r"page (http://\S+?)/?(\s|$)").group(1)
 
     def events(self):
-        with urllib.request.urlopen(self.page + "/api/v1/events?limit=200", timeout=10) as a:
-            return [(e["code"], e["text"]) for e in json.load(a)["events"]]
+        return [(e["code"], e["text"]) for e in self.gw.get("/api/v1/events?limit=200")["events"]]
 
     def wait_event(self, code):
         until(lambda: any(c == code for c, _ in self.events()), 30, code)
@@ -124,10 +120,8 @@ devices:
 
     def grown(self, series, begin):
         """(how far it grew, resets) since begin, in the chart."""
-        url = f"{self.page}/api/v1/chart?series={series}&from={begin}&to=" \
-              f"{int(time.time() * 1000) + 1000}&points=1"
-        with urllib.request.urlopen(url, timeout=10) as a:
-            chart = json.load(a)
+        chart = self.gw.get(f"/api/v1/chart?series={series}&from={begin}&to="
+                            f"{int(time.time() * 1000) + 1000}&points=1")
         return round(sum(x for x in chart["grown"] if x is not None), 6), sum(chart["resets"])
 
     def test_E4_what_cannot_be_is_kept_flagged_and_not_counted(self):

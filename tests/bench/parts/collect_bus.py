@@ -153,6 +153,15 @@ def late_ms(asked, every_s):
     return sorted((t % every_s) * 1000 for t in asked)
 
 
+# Sleeps until each tick, and does nothing else: what this machine makes of a timer.
+SLEEPER = """import sys, time
+end = time.time() + float(sys.argv[1])
+while (now := time.time()) < end:
+    time.sleep(0.1 - now % 0.1)
+    print(time.time())
+"""
+
+
 def punctual_part(a):
     slave = Slave()
     with tempfile.TemporaryDirectory() as work:
@@ -163,13 +172,15 @@ def punctual_part(a):
         try:
             time.sleep(2)
             n = len(slave.asked)
-            time.sleep(a.window)
-            late = late_ms(slave.asked[n:], 0.1)
+            woken = subprocess.run([sys.executable, '-c', SLEEPER, str(a.window)], check=True, text=True,
+                                   capture_output=True).stdout.split()
+            late, machine = late_ms(slave.asked[n:], 0.1), late_ms(map(float, woken), 0.1)
         finally:
             gateway.stop()
     say('raw.punctual_polls', len(late), 'polls')
     say('raw.punctual_median_ms', late[len(late) // 2], 'ms')
     say('raw.punctual_p99_ms', late[len(late) * 99 // 100], 'ms')
+    say('raw.punctual_machine_ms', machine[-1] - machine[0], 'ms')
     say('collect.jitter_ms', late[-1] - late[0], 'ms')
 
 
@@ -191,6 +202,8 @@ def many_part(a):
             from_s, cpu, n = time.time(), gateway.cpu_s(), len(slave.asked)
             time.sleep(a.window)
             to_s, cpu, late = time.time(), gateway.cpu_s() - cpu, late_ms(slave.asked[n:], 1)
+            if a.smaps:
+                a.smaps.write_text(pathlib.Path(f'/proc/{gateway.p.pid}/smaps').read_text())
             rss, peak = gateway.rss_kib(), gateway.rss_kib('VmHWM')
         finally:
             gateway.stop()

@@ -48,6 +48,9 @@ is 'a beginning' "$(offered fieldpost ex)" export
 is 'an option that has begun' "$(offered fieldpost export --fr)" --from
 is '--format' "$(offered fieldpost export --format '')" 'csv jsonl senml'
 is '--format of the city' "$(offered fieldpost-city dump --format '')" csv
+is 'behind a --replaces that takes no id' "$(offered fieldpost-city claim --replaces --va)" --valid
+is 'behind one that takes an id' "$(offered fieldpost enroll --replaces '')" ''
+is 'a file of notices' "$(offered fieldpost-city trust --out '')" ''
 is 'a file' "$(offered fieldpost check --config '')" ''
 is 'a time' "$(offered fieldpost export --from '')" ''
 exit $failed

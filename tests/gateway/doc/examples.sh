@@ -8,17 +8,17 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 
-# literal PAGE N: the Nth block of a manual page that starts with a configuration key
+# literal PAGE KEY [N]: the first (Nth) block of a manual page that starts with that key
 literal() {
-    awk -v n="$2" '/^\.Bd/ { on = 1; first = 1; next } /^\.Ed/ { on = 0 }
-        on && first { first = 0; block += /^[a-z_]+:/ ; is = /^[a-z_]+:/ } on && is && block == n' \
+    awk -v key="$2:" -v n="${3:-1}" '/^\.Bd/ { on = 1; first = 1; next } /^\.Ed/ { on = 0 }
+        on && first { first = 0; is = index($0, key) == 1 && ++seen == n } on && is' \
         "$root/gateway/doc/man/$1"
 }
 
 "$bin/fieldpost" keygen --out device.key >city-sign.pub 2>keygen.log
 cp city-sign.pub city-ca.pem # any PEM will do: check opens no connection
 awk '/^```yaml$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/README.md" >readme.yaml
-literal fieldpost.yaml.5 1 | sed "s|/etc/fieldpost/||; s|/var/lib/fieldpost/||" >manual.yaml
+literal fieldpost.yaml.5 gateway | sed "s|/etc/fieldpost/||; s|/var/lib/fieldpost/||" >manual.yaml
 for f in readme manual; do
     [ -s $f.yaml ]
     "$bin/fieldpost" check --config $f.yaml
@@ -27,12 +27,12 @@ for f in readme manual; do
     grep -q 'did you mean "renke-weather"' wrong.log
 done
 
-literal fieldpost.yaml.5 2 >own.yaml
+literal fieldpost.yaml.5 extends >own.yaml
 sed 's|profile: renke-weather|profile: ./own.yaml|' readme.yaml >with-own.yaml
 grep -q own.yaml with-own.yaml
 "$bin/fieldpost" check --config with-own.yaml
 
-literal fieldpost.yaml.5 3 >bin.yaml
+literal fieldpost.yaml.5 points 2 >bin.yaml
 cat >sent.yaml <<'END'
 gateway: {id: tra-cau-01}
 store: {path: sent.db}
@@ -43,7 +43,7 @@ awk '/^  bins: / { print "buses:" } /^  bin-17: / { print "devices:" }
 grep -q bin-17 sent.yaml
 "$bin/fieldpost" check --config sent.yaml
 
-literal fieldpost-city.1 1 | sed "s|/var/lib/fieldpost/||" >city.yaml
+literal fieldpost-city.1 listen | sed "s|/var/lib/fieldpost/||" >city.yaml
 [ -s city.yaml ]
 "$bin/fieldpost-city" enroll --config city.yaml --id tra-cau-01 --key city-sign.pub
 "$bin/fieldpost-city" dump --config city.yaml >dump.csv

@@ -15,7 +15,7 @@ EST = "/.well-known/est/"
 
 class EnrolCase(Case):
     """A city with a CA of its own for the gateways."""
-    life = "365d"
+    life, page_life = "365d", "30d"
 
     def setUp(self):
         super().setUp()
@@ -33,7 +33,7 @@ class EnrolCase(Case):
             plain(port)
             with open(c.conf, "a", encoding="ascii") as f:
                 f.write(f"ca: {{cert: {c.folder}/devices.pem, key: {c.folder}/devices.key, "
-                        f"tls: {c.ca}, life: {self.life}}}\n")
+                        f"tls: {c.ca}, life: {self.life}, page_life: {self.page_life}}}\n")
         c.config = config
         c.config(0)
         self.device_ca = os.path.join(c.folder, "devices.pem")

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import http.client
 import io
+import json
 import os
 import random
 import re
@@ -25,15 +26,18 @@ SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanit
 
 
 def until(condition, seconds, what, step=0.02):
-    """Polls until condition() is true and returns its value; AssertionError after `seconds`."""
+    """Polls until condition() is true and returns its value; AssertionError after `seconds`. What takes
+    long to ask is asked less often: asking all the time would slow down what is waited for."""
     end = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         x = condition()
         if x:
             return x
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        threading.Event().wait(step)
+        threading.Event().wait(max(step, min(3 * (now - began), 0.3)))
 
 
 def free_port():
@@ -218,7 +222,7 @@ class Https:
                 r = self.c.getresponse()
                 return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError,
-                    ssl.SSLEOFError):
+                    ssl.SSLEOFError, ssl.SSLZeroReturnError):
                 self.c.close()
                 if again:
                     raise
@@ -242,9 +246,9 @@ class Gateway:
     def __init__(self, bindir, folder, gw="gw-1"):
         self.exe, self.folder, self.gw, self.proc = os.path.join(bindir, "fieldpost"), folder, gw, \
             None
-        self.env = None  # of `run`
         os.makedirs(folder, exist_ok=True)
         self.env = None  # more of it, for run: a Warp's
+        self.kept, self.of, self.lock = None, None, threading.Lock()  # get's connection, its process
         self.conf = os.path.join(folder, "fieldpost.yaml")
         self.db = os.path.join(folder, "fieldpost.db")
         self.key_path = os.path.join(folder, "device.key")
@@ -261,16 +265,49 @@ web: {{listen: "{listen}"}}
 {body}
 """)
 
-    def start(self):
+    def start(self, ready=r"page https://"):
         self.proc = Proc([self.exe, "run", "--config", self.conf], env=self.env)
-        self.proc.wait_line(r"page http://")
+        self.proc.wait_line(ready)
         return self
 
+    def port(self):
+        """Of the page, which may be another after each start."""
+        return int(re.findall(r"page https://[^ ]*:(\d+)/", self.proc.text())[-1])
+
+    def page(self, timeout=30):
+        """A connection to the page, verified with its own certificate."""
+        return Https(self.port(), self.db + ".page.crt", timeout)
+
+    def get(self, path):
+        """What the API answers to whoever stands at the box."""
+        with open(self.db + ".console", encoding="ascii") as f:
+            token = f.read()
+        with self.lock:  # one connection: another handshake for each question would load the box
+            if self.kept is None or self.of is not self.proc:
+                self.leave()
+                self.kept, self.of = self.page(), self.proc
+            try:
+                status, _, body = self.kept.request("GET", path, headers={"Authorization": "Bearer " + token})
+            except (OSError, http.client.HTTPException):
+                self.leave()  # it is in the middle of something
+                raise
+        if status != 200:
+            raise AssertionError(f"{path}: {status} {body!r}")
+        return json.loads(body)
+
+    def leave(self):
+        """Ends the connection that get() keeps."""
+        kept, self.kept = self.kept, None
+        if kept:
+            kept.close()
+
     def stop(self):
+        self.leave()
         proc, self.proc = self.proc, None
         return proc.stop() if proc else 0
 
     def kill(self):
+        self.leave()
         proc, self.proc = self.proc, None
         if proc:
             proc.kill()

@@ -1,13 +1,11 @@
 """The real gateway on a site that fieldpost-sim plays, with faults on demand; what the gateway stored is
 held against the simulator's own log of what it served."""
 import csv
-import json
 import os
 import select
 import subprocess
 import threading
 import tty
-import urllib.request
 
 from fp_proc import Case, Gateway, until, write
 
@@ -63,11 +61,11 @@ class SiteCase(Case):
     """A gateway, and a site of `buses` (id: text of the simulator's bus) and `devices` (id: (bus, unit,
     more of the simulator's device))."""
 
-    def play(self, buses, devices, profile=PROFILE):
+    def play(self, buses, devices, profile=PROFILE, values=VALUES):
         write(os.path.join(self.folder, "fault.yaml"), profile)
         lines = [f"  {k}: {{{v}}}" for k, v in buses.items()]
         lines += ["devices:"]
-        lines += [f"  {k}: {{bus: {bus}, unit: {unit}, profile: ./fault.yaml, counter: poll, {VALUES}"
+        lines += [f"  {k}: {{bus: {bus}, unit: {unit}, profile: ./fault.yaml, counter: poll, {values}"
                   f"{', ' + more if more else ''}}}" for k, (bus, unit, more) in devices.items()]
         site = write(os.path.join(self.folder, "site.yaml"), "buses:\n" + "\n".join(lines) + "\n")
         self.sim = Sim(self.args.bin, site, os.path.join(self.folder, "served.csv"))
@@ -89,11 +87,9 @@ class SiteCase(Case):
 
     def start(self):
         self.gw.start()
-        self.page = self.gw.proc.wait_line(r"page (http://[^ ]+?)/?$")[1]
 
     def ask(self, path):
-        with urllib.request.urlopen(self.page + path, timeout=20) as r:
-            return json.load(r)
+        return self.gw.get(path)
 
     def device(self, name):
         return next(d for d in self.ask("/api/v1/status")["devices"] if d["id"] == name)
@@ -106,7 +102,7 @@ class SiteCase(Case):
         p = self.points(name)[point]
         return None if p.get("missing") else p["value"]
 
-    def good_polls(self, name, n=3, seconds=30):
+    def good_polls(self, name, n=3, seconds=60):
         """Until n more good polls."""
         at = {"first": None}
 
@@ -172,11 +168,13 @@ class Adapter:
         self.kept.append(slave)  # holds the pty through the gateway's opening and closing
         os.symlink(self.name, self.link)
         self.master = master
-        threading.Thread(target=self._pass, args=(master,), daemon=True).start()
+        self.thread = threading.Thread(target=self._pass, args=(master,), daemon=True)
+        self.thread.start()
 
     def unplug(self):
         os.unlink(self.link)
         master, self.master = self.master, None
+        self.thread.join()  # or it would go on with whatever has these numbers next
         os.close(self.kept.pop())
         os.close(master)
 
@@ -191,5 +189,6 @@ class Adapter:
 
     def close(self):
         self.stopped.set()
+        self.thread.join()
         for fd in self.kept + [self.far] + ([self.master] if self.master is not None else []):
             os.close(fd)

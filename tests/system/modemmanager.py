@@ -1,0 +1,201 @@
+"""A modem that ModemManager owns: Debian's real ModemManager on a real D-Bus daemon of its own, driven by a
+modem that plays on a socket (its Test interface), and asked by a real gateway as in the field."""
+import os
+import shutil
+import socket
+import sys
+import threading
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+from fp_proc import Case, Gateway, Proc, main, run, until  # noqa: E402
+
+MANAGER = "/usr/sbin/ModemManager"
+SERVICE, ROOT = "org.freedesktop.ModemManager1", "/org/freedesktop/ModemManager1"
+REG = '2,1,"0BE3","0328261F",7'
+ANSWERS = {
+    "AT+CPIN?": "+CPIN: READY", "AT+CGMI": "Quectel", "AT+CGMM": "RM520N-GL", "AT+CGMR": "R01",
+    "AT+CGSN": "861234567890123", "AT+GCAP": "+GCAP: +CGSM,+CIS707-A", "AT+CIMI": "452040123456789",
+    "AT+CREG?": "+CREG: " + REG, "AT+CGREG?": "+CGREG: " + REG, "AT+CEREG?": "+CEREG: " + REG,
+    "AT+COPS?": '+COPS: 0,2,"45204",7', "AT+CSQ": "+CSQ: 24,99", "AT+CESQ": "+CESQ: 99,99,255,255,13,42",
+    "AT+CESQ=?": "+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-49,255),(0-34,255),(0-97,255)",
+    "AT+CFUN?": "+CFUN: 1", "AT+WS46=?": "+WS46: (12,22,25,28,29,30,31)",
+    "AT+CRSM=176,12258,0,0,10": '+CRSM: 144,0,"98481032547698103254"', "AT+CSCS=?": '+CSCS: ("UCS2","IRA")',
+    "AT+CSCS?": '+CSCS: "IRA"', "AT+CLCK=?": '+CLCK: ("SC")', 'AT+CLCK="SC",2': "+CLCK: 0",
+}
+SILENT_OK = {"AT", "ATE0", "ATV1", "ATX4", "AT&C1", "AT+CMEE=1", "AT+CFUN=1", "AT+CREG=2", "AT+CGREG=2",
+             "AT+CEREG=2", "AT+CNUM", "AT+COPS=3,2", "AT+COPS=3,0", 'AT+CSCS="UCS2"', 'AT+CSCS="IRA"'}
+# A bus that lets everybody do everything but what deny.conf takes away.
+BUS = """<busconfig>
+  <type>session</type>
+  <listen>{}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+  </policy>
+  <include ignore_missing="yes">deny.conf</include>
+</busconfig>
+"""
+DENY = f"""<busconfig>
+  <policy context="mandatory"><deny send_interface="{SERVICE}.Modem.Signal" send_member="Setup"/></policy>
+</busconfig>
+"""
+
+
+class Player:
+    """A modem behind an abstract socket, as ModemManager's Test interface takes one."""
+
+    def __init__(self):
+        self.name = f"abstract:fp-{uuid.uuid4().hex}"
+        self.answers = dict(ANSWERS)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind("\0" + self.name)
+        self.socket.listen(4)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            threading.Thread(target=self.talk, args=(self.socket.accept()[0],), daemon=True).start()
+
+    def talk(self, line):
+        with line:
+            self.answer(line)
+
+    def answer(self, line):
+        held = b""
+        while got := line.recv(256):
+            held += got
+            while b"\r" in held:
+                command, held = held.split(b"\r", 1)
+                command = command.decode(errors="replace").strip()
+                says = self.answers.get(command)
+                text = ("OK" if command in SILENT_OK else "ERROR" if not says
+                        else says if "ERROR" in says else f"{says}\r\n\r\nOK")
+                try:
+                    line.sendall(f"\r\n{text}\r\n".encode())
+                except OSError:
+                    return
+
+
+class Managed(Case):
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists(MANAGER) or not shutil.which("dbus-daemon"):
+            self.skipTest("ModemManager or dbus-daemon is not installed")
+        path = os.path.join(self.folder, "bus")
+        self.address = "unix:path=" + path
+        with open(os.path.join(self.folder, "bus.conf"), "w") as f:
+            f.write(BUS.format(self.address))
+        self.deny = os.path.join(self.folder, "deny.conf")
+        self.bus = Proc(["dbus-daemon", "--nofork", "--config-file=" + f.name])
+        self.stack.callback(self.bus.kill)
+        until(lambda: os.path.exists(path), 20, "the bus")
+        self.env = {"DBUS_SESSION_BUS_ADDRESS": self.address, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
+        self.manager = None
+        self.stack.callback(lambda: self.manager and self.manager.kill())
+        self.gw = Gateway(self.args.bin, os.path.join(self.folder, "gw"))
+        self.stack.callback(self.gw.kill)
+        self.gw.env = self.env
+        self.gw.config("connectivity:\n  modem: {through: modemmanager, every: 1s}")
+
+    def ask(self, path, method, *args, ok=(0,)):
+        return run(["dbus-send", "--bus=" + self.address, "--print-reply", "--dest=" + SERVICE, path, method,
+                    *args], ok=ok).stdout
+
+    def reload(self):
+        run(["dbus-send", "--bus=" + self.address, "--print-reply", "--dest=org.freedesktop.DBus", "/",
+             "org.freedesktop.DBus.ReloadConfig"])
+
+    def manage(self):
+        self.manager = Proc([MANAGER, "--test-session", "--test-enable", "--no-auto-scan"], env=self.env)
+        until(lambda: "array" in self.ask(ROOT, "org.freedesktop.DBus.ObjectManager.GetManagedObjects",
+                                          ok=(0, 1)), 20, "ModemManager on the bus", 0.1)
+
+    def plug(self, player, name):
+        self.ask(ROOT, SERVICE + ".Test.SetProfile", "string:" + name, "string:generic",
+                 "array:string:" + player.name)
+        return self.switched_on()
+
+    def switched_on(self):
+        """Its number; NetworkManager would do it in the field."""
+        def found():
+            text = self.ask(ROOT, "org.freedesktop.DBus.ObjectManager.GetManagedObjects")
+            paths = [line.split('"')[1] for line in text.splitlines() if f'object path "{ROOT}/Modem/' in line]
+            return next(iter(paths), None)
+        path = until(found, 30, "the modem", 0.1)
+        until(lambda: "method return" in self.ask(path, SERVICE + ".Modem.Enable", "boolean:true", ok=(0, 1)),
+              30, "the modem switched on", 0.2)
+        return path
+
+    def values(self):
+        return {s["point"]: s["value"] for s in self.gw.get("/api/v1/devices/modem")["points"]}
+
+    def becomes(self, **want):
+        def reached():
+            v = self.values()
+            return all(v.get(k) == w for k, w in want.items())
+        try:
+            until(reached, 30, "it", 0.1)
+        except AssertionError:
+            raise AssertionError(f"not {want} but {self.gw.get('/api/v1/devices/modem')}") from None
+
+    def text(self):
+        return self.gw.get("/api/v1/devices/modem")["device"]["text"]
+
+    def test_a_modem_of_modemmanager_its_restart_and_a_new_number(self):
+        self.gw.start()
+        self.becomes(state=1)  # nobody has the name
+        self.assertIn("GetManagedObjects", self.text())
+        self.manage()
+        until(lambda: "knows of none" in self.text(), 20, "no modem", 0.1)
+        player = Player()
+        first = self.plug(player, "one")
+        self.becomes(state=0, registration=1, technology=7, operator=45204, rsrp=-99, rsrq=-13.5)
+        said = str(self.gw.get("/api/v1/devices/modem")) + str(self.gw.get("/api/v1/events"))
+        for secret in ("452040123456789", "861234567890123", "8984012345678901234"):
+            self.assertNotIn(secret, said)
+        # ModemManager starts anew
+        self.manager.kill()
+        self.becomes(state=1)
+        self.manage()
+        # and counts the modem as another: the first number goes to one that breaks off at once
+        self.ask(ROOT, SERVICE + ".Test.SetProfile", "string:gone", "string:generic",
+                 "array:string:abstract:fp-nobody-" + uuid.uuid4().hex)
+        player.answers["AT+CESQ"] = "+CESQ: 99,99,255,255,20,80"
+        self.assertNotEqual(self.plug(player, "one"), first)
+        self.becomes(state=0, rsrp=-61, rsrq=-10)
+
+    def test_a_signal_that_may_not_be_measured_is_said_once(self):
+        def told():
+            events = self.gw.get("/api/v1/events")["events"]
+            return [e["text"] for e in events if e["code"] == "modem.signal_refused"]
+        with open(self.deny, "w") as f:
+            f.write(DENY)
+        self.reload()
+        self.gw.start()
+        self.manage()
+        self.plug(Player(), "one")
+        self.becomes(state=0, registration=1)
+        self.assertIn("Device.Control", until(told, 30, "the event")[0])
+        self.assertIn("ModemManager refuses", self.gw.get("/api/v1/devices/modem")["device"]["says"])
+        self.assertIsNone(self.values().get("rsrp"))
+        os.remove(self.deny)
+        self.reload()
+        self.becomes(rsrp=-99)
+        self.assertEqual(len(told()), 1)
+        self.assertNotIn("refuses", self.gw.get("/api/v1/devices/modem")["device"]["says"])
+
+    def test_a_modem_without_a_sim_card(self):
+        self.gw.start()
+        self.manage()
+        player = Player()
+        player.answers.update({"AT+CPIN?": "+CME ERROR: 10", "AT+CIMI": "+CME ERROR: 10"})
+        self.ask(ROOT, SERVICE + ".Test.SetProfile", "string:one", "string:generic",
+                 "array:string:" + player.name)
+        self.becomes(state=5)
+        self.assertIn("no SIM card", self.text())
+
+
+if __name__ == "__main__":
+    main(needs=("fieldpost",))
