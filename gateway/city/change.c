@@ -66,6 +66,8 @@ enum st city_changes_page(struct city_db *d, const struct city_query *q, struct 
             st = put(out, s, q->json);
     }
     sqlite3_reset(s);
+    if (st == ST_FULL)
+        return err_set(e, st, "no memory for a page: ask with a smaller limit");
     if (st != ST_OK && st != ST_NOT_FOUND)
         return st;
     if (!q->json)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "gateway/base/log.h"
+
 /* What control batches say about sealed readings: `time` moves the times of a boot, `correct` takes
  * readings back, scales or renames them, `maintain` flags them (batch.md rules 16, 19 and 23,
  * decision 0018). Kept in tables as they come; SQL_READ_BATCHES finds what moves a batch, and
@@ -65,8 +67,17 @@ enum st city_correct_fill(struct city_db *d, struct err *e)
     sqlite3_stmt *s = city_db_bind(d, SQL_READ_CONTROL, "");
 
     buf_init(&cose, WIRE_BATCH_MAX);
-    while ((st = city_db_step(d, s, e)) == ST_OK && (st = fill_batch(d, s, &cose, e)) == ST_OK)
-        ;
+    while ((st = city_db_step(d, s, e)) == ST_OK) {
+        struct err why = {.text = ""};
+        st = fill_batch(d, s, &cose, &why);
+        if (st == ST_BAD || st == ST_CORRUPT || st == ST_UNSUPPORTED) /* the others still count */
+            log_warn("batch %lld of the database cannot be read, and its entries are left out: %s",
+                     (long long)sqlite3_column_int64(s, 0), why.text);
+        else if (st != ST_OK) {
+            (void)err_set(e, st, "%s", why.text);
+            break;
+        }
+    }
     sqlite3_reset(s);
     buf_done(&cose);
     return st == ST_NOT_FOUND ? ST_OK : st;

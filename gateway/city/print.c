@@ -4,6 +4,8 @@
 
 #include "gateway/city/city_int.h"
 
+#define LINE_MAX_BYTES ((size_t)64 * 1024 * 1024) /* of texts that gateways sealed */
+
 static enum st print_rows(struct city_db *d, sqlite3_stmt *s, const struct city_table *t, bool json,
                           FILE *out, struct err *e)
 {
@@ -11,7 +13,7 @@ static enum st print_rows(struct city_db *d, sqlite3_stmt *s, const struct city_
     bool first = true;
     enum st st = ST_OK;
 
-    buf_init(&line, 64 * 1024);
+    buf_init(&line, LINE_MAX_BYTES);
     if (fputs(json ? "[" : t->head, out) == EOF)
         st = err_set(e, ST_IO, "output: %s", strerror(errno));
     while (st == ST_OK && (st = city_db_step(d, s, e)) == ST_OK) {

@@ -343,8 +343,33 @@ static void readings_are_served_as_later_entries_move_them(void **state)
     sqlite3_close(db);
     site_run(s);
     assert_served_as_moved(s);
+    /* also where the disk has spoilt another of them: that one alone is left out */
+    struct wire_header h = header_of(0xbb, 1, NULL);
+    struct buf p;
+    h.kind = WIRE_CONTROL;
+    h.to_ms = h.from_ms;
+    buf_init(&p, 64);
+    assert_int_equal(wire_put_array(&p, 0), ST_OK);
+    struct sealed spoilt = seal(&h, &p, s->key);
+    buf_done(&p);
+    assert_int_equal(site_put(s, &spoilt), 201);
+    city_close(s->city);
+    assert_int_equal(sqlite3_open(s->cfg.db, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "UPDATE batch SET cose = x'28b52ffd' WHERE id = (SELECT max(id) FROM "
+                     "batch WHERE kind = 1); "
+                     "DROP TABLE moved; DROP TABLE corrected; DROP TABLE maintained; "
+                     "PRAGMA user_version = 2",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+    site_run(s);
+    assert_served_as_moved(s);
     sealed_done(&one);
     sealed_done(&two);
+    sealed_done(&spoilt);
 }
 
 static void readings_are_served_as_corrections_make_them(void **state)
