@@ -149,7 +149,8 @@ typedef bool store_readings_each(void *ctx, const struct store_told_reading *t);
 enum st store_readings_open(struct store_readings **out, struct store_reader *r,
                             const struct store_readings_ask *ask, struct err *e) ST_MUST_CHECK;
 /* Tells those of one batch at most, up to where each() has enough: the next call goes on behind it.
- * Holds no transaction between two calls, and unpacks one batch (1 MiB), or as much of the journal.
+ * Holds no transaction between two calls, and unpacks one batch (1 MiB), or as much of the journal;
+ * of that the blobs that touch the time are copied, packed (all with !part: up to 128 MiB).
  * ST_NOT_FOUND: that was all. ST_CORRUPT, ST_BAD: a batch is damaged; it says which. */
 enum st store_readings_step(struct store_readings *x, store_readings_each *each, void *ctx,
                             struct err *e) ST_MUST_CHECK;

@@ -197,22 +197,37 @@ bool web_admit(void *web, const struct http_request *q, struct http_answer *a)
 
 /* ---- open and close ---- */
 
+void web_trouble(struct web *w, enum web_trouble which, const char *text)
+{
+    static const char *const code[WEB_TROUBLES] = {[WEB_TROUBLE_MAKE] = "page.certificate",
+                                                   [WEB_TROUBLE_USE] = "page.certificate",
+                                                   [WEB_TROUBLE_ASK] = "page.certificate",
+                                                   [WEB_TROUBLE_TELL] = "page.certificate",
+                                                   [WEB_TROUBLE_CHANGE] = "change.untold"};
+    char *said = w->door->troubles[which];
+    if (text && strncmp(said, text, WEB_TROUBLE_TEXT - 1) != 0)
+        store_event(w->store, STORE_WARNING, code[which], NULL, "%s", text);
+    (void)snprintf(said, WEB_TROUBLE_TEXT, "%s", text ? text : "");
+}
+
 static void renew(struct web *w)
 {
     struct err e;
     bool made;
-    if (web_tls_ready(w, &made, &e) != ST_OK)
-        store_event(w->store, STORE_WARNING, "page.certificate", NULL, "%s", e.text);
-    enum st st = web_change_settle(store_path(w->store), &e);
-    if (st != ST_OK && st != ST_BUSY) /* whoever has the lock settles it */
-        store_event(w->store, STORE_WARNING, "change.untold", NULL, "%s", e.text);
+    enum st st = web_tls_ready(w, &made, &e);
+    web_trouble(w, WEB_TROUBLE_MAKE, st == ST_OK ? NULL : e.text);
+    st = web_change_settle(store_path(w->store), &e);
+    if (st != ST_BUSY) /* whoever has the lock settles it */
+        web_trouble(w, WEB_TROUBLE_CHANGE, st == ST_OK ? NULL : e.text);
 }
 
-/* Each minute, and at once when the city has answered or its certificate is due. */
+/* Each minute, and at once when the server took up other files, the city has answered or its
+ * certificate is due. */
 static void often(void *web)
 {
     struct web *w = web;
-    if (w->door->turn++ % TURNS == 0 || web_vouched_waits(w))
+    bool taken = atomic_exchange(&w->door->taken_up, false);
+    if (w->door->turn++ % TURNS == 0 || taken || web_vouched_waits(w))
         renew(w);
 }
 

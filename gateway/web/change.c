@@ -120,7 +120,10 @@ static enum st read_note(const char *store, struct note *n, struct err *e)
                 web_kept_number(field[4], &n->c.now.utc_ms) && web_kept_number(field[5], &grade) &&
                 grade >= 0 && grade <= CLK_UNKNOWN;
     if (!good)
-        return err_set(e, ST_CORRUPT, "%s" NOTE ": not written by fieldpost", store);
+        return err_set(e, ST_CORRUPT,
+                       "%s" NOTE ": damaged, or not written by fieldpost. Look at it, then remove "
+                       "it: the change of rights that it was to tell is lost",
+                       store);
     n->suffix = field[1];
     n->hash = field[2];
     n->c.now.grade = (enum clk_grade)grade;
@@ -209,7 +212,7 @@ enum st web_change(const char *store, const char *suffix, const struct buf *afte
 void web_change_locked(struct web *w, const char *name, int64_t delay_ms)
 {
     struct mono now = clk_mono(w->clk);
-    struct web_locked *oldest = w->door->locked;
+    struct web_locked *room = NULL;
     char is[64];
     struct err e;
     for (size_t i = 0; i < WEB_LOCKED; i++) {
@@ -218,12 +221,12 @@ void web_change_locked(struct web *w, const char *name, int64_t delay_ms)
             l->name[0] = '\0';
         if (strcmp(l->name, name) == 0 && name[0])
             return;
-        oldest = !l->name[0] ? l : oldest;
+        room = !l->name[0] ? l : room;
     }
-    if (oldest->name[0] || !web_user_is(store_path(w->store), name))
+    if (!room || !web_user_is(store_path(w->store), name))
         return;
-    (void)snprintf(oldest->name, sizeof oldest->name, "%s", name);
-    oldest->at = now;
+    (void)snprintf(room->name, sizeof room->name, "%s", name);
+    room->at = now;
     (void)snprintf(is, sizeof is, "many wrong passwords: locked out, at first for %" PRId64 " s",
                    delay_ms / 1000);
     const struct web_change c = {.code = "user.locked",

@@ -62,7 +62,8 @@ enum st web_claim_check(const char *store, const char *text, struct err *e)
     enum st st = web_kept_read(store, WEB_CLAIM, kept, sizeof kept, e);
     if (st == ST_NOT_FOUND)
         return err_set(e, st, "there is no code, or it was used: `fieldpost user claim` makes one");
-    ERR_TRY(st);
+    if (st != ST_OK)
+        return st == ST_CORRUPT ? ST_IO : st; /* the file is no good, whatever the code */
     size_t head = strlen(HEAD), n = strlen(kept);
     if (n != FILE_MAX - 1 || strncmp(kept, HEAD, head) != 0 || kept[n - 1] != '\n')
         return err_set(e, ST_IO, "%s" WEB_CLAIM ": not written by fieldpost", store);

@@ -148,8 +148,12 @@ static int64_t fill(void *ctx, char *to, size_t max)
     if (x->sent == x->rows.n) {
         x->sent = x->rows.n = 0;
         if (x->st == ST_OK) {
-            enum st st = store_readings_step(x->readings, take, x, NULL);
+            struct err e = {.text = "a row is too long"};
+            enum st st = store_readings_step(x->readings, take, x, &e);
             x->st = st != ST_OK ? st : x->st;
+            if (x->st != ST_OK && x->st != ST_NOT_FOUND)
+                store_event(x->web->store, STORE_WARNING, "readings.broken", x->series[0],
+                            "a table breaks off: %s", e.text);
         }
         if (x->st != ST_OK && x->st != ST_NOT_FOUND)
             return HTTP_STREAM_BROKEN;
@@ -199,7 +203,7 @@ static bool read_ask(struct web_csv *x, const struct http_request *q,
     const char *language = http_query(q, "lang");
     if (names_of(x, http_query(q, "series")) && from && to && clk_parse(from, &ask->from_ms) &&
         clk_parse(to, &ask->to_ms) && ask->from_ms >= WEB_FIRST_MS && ask->from_ms < ask->to_ms &&
-        ask->to_ms - ask->from_ms <= RANGE_MAX_MS) {
+        ask->to_ms - ask->from_ms <= RANGE_MAX_MS && ask->to_ms <= WEB_LAST_MS) {
         x->words = web_language_open(language ? language : x->web->site.language);
         if (x->words)
             return true;

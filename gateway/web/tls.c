@@ -165,6 +165,8 @@ static enum st ready(struct web *w, bool *made, struct fault *f, struct err *e)
     buf_init(&pem, PEM_MAX);
     bool there = wire_file_get(cert, &pem, NULL) == ST_OK;
     enum st st = load_key(&k, key, f, e);
+    if (f->key && !f->text[0] && there)
+        (void)snprintf(f->text, sizeof f->text, "the key of the one before is gone");
     bool whole = k && there && wire_self_is_of(pem.p, pem.n, wire_key_pub(k));
     if (k && there)
         judge(w->door, &pem, whole, known, f);

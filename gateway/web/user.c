@@ -215,7 +215,10 @@ static enum st put(const char *store, const struct web_user_put *p, const char *
         ERR_TRY(web_change_can(store, e));
         ERR_TRY(web_kept_remove(store, WEB_CLAIM, e));
     }
-    return change_users(store, &all, &c, false, e);
+    enum st st = change_users(store, &all, &c, false, e);
+    return st == ST_OK || !p->claim
+               ? st
+               : err_wrap(e, st, "the code is used up, make another (fieldpost user claim)");
 }
 
 enum st web_user_put(const char *store, const struct web_user_put *p, const char *by,
@@ -225,8 +228,11 @@ enum st web_user_put(const char *store, const struct web_user_put *p, const char
     if (!id_is_text(p->name))
         return err_set(e, ST_BAD, "a name has 1 to 64 letters, digits, dots, _ and -");
     enum st st = web_kept_lock(store, &fd, e);
-    if (st == ST_OK && p->claim && web_claim_check(store, p->claim, e) != ST_OK)
-        st = ST_NOT_FOUND;
+    if (st == ST_OK && p->claim) {
+        st = web_claim_check(store, p->claim, e);
+        if (st == ST_BAD || st == ST_CORRUPT) /* a code, but not this gateway's */
+            st = ST_NOT_FOUND;
+    }
     if (st == ST_OK)
         st = put(store, p, by, now, e);
     if (fd >= 0)

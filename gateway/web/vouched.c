@@ -19,9 +19,8 @@
 
 /* What the page asks for: it holds nothing that the city would have to trust it in. */
 struct names {
-    char text[WEB_NAMES_MAX][WIRE_NAME_TEXT];
+    struct web_names all;
     const char *list[WEB_NAMES_MAX];
-    size_t n;
     char line[WEB_NAMES_MAX * WIRE_NAME_TEXT];
     bool fits;  /* web.names has none that the city does not sign */
     bool needs; /* somebody in the network can reach the page */
@@ -48,39 +47,24 @@ static bool is_local(const char *text)
     return inet_pton(AF_INET6, text, a) == 1 && (a[0] & 0xfe) == 0xfc;
 }
 
-static void add(struct names *x, const char *name)
-{
-    size_t at = strlen(x->line);
-    if (x->n == WEB_NAMES_MAX)
-        return;
-    (void)snprintf(x->text[x->n], sizeof x->text[0], "%s", name);
-    x->list[x->n] = x->text[x->n];
-    (void)snprintf(x->line + at, sizeof x->line - at, "%s%s", x->n ? "," : "", name);
-    x->n++;
-}
-
-static bool has(const struct names *x, const char *name)
-{
-    for (size_t i = 0; i < x->n; i++)
-        if (strcasecmp(x->text[i], name) == 0)
-            return true;
-    return false;
-}
-
 static void names_of(const struct web *w, struct names *x)
 {
     char local[80];
-    *x = (struct names){.n = 0};
-    add(x, w->site.id);
+    *x = (struct names){.fits = true};
+    web_names_add(&x->all, w->site.id);
     (void)snprintf(local, sizeof local, "%s.local", w->site.id);
-    add(x, local);
+    web_names_add(&x->all, local);
+    size_t always = x->all.n;
     for (size_t i = 0; i < w->door->names.n; i++)
         if (is_local(w->door->names.text[i]))
-            add(x, w->door->names.text[i]);
-    x->needs = x->n > 2;
-    x->fits = true;
+            web_names_add(&x->all, w->door->names.text[i]);
+    x->needs = x->all.n > always;
+    for (size_t i = 0, at = 0; i < x->all.n; i++) {
+        x->list[i] = x->all.text[i];
+        at += (size_t)snprintf(x->line + at, sizeof x->line - at, "%s%s", i ? "," : "", x->list[i]);
+    }
     for (size_t i = 0; i < w->door->cfg.names.n; i++)
-        x->fits = x->fits && has(x, w->door->cfg.names.v[i]);
+        x->fits = x->fits && web_names_have(&x->all, w->door->cfg.names.v[i]);
 }
 
 /* ---- whether one is good ---- */
@@ -101,7 +85,7 @@ static enum st check(const struct names *x, const char *id, const struct wire_pu
     enum st st = wire_certs_pem(all, pem->p, pem->n, e);
     if (st == ST_OK && all->n < 2)
         st = err_set(e, ST_BAD, "the city's answer has no CA");
-    for (size_t i = 0; st == ST_OK && i < x->n; i++)
+    for (size_t i = 0; st == ST_OK && i < x->all.n; i++)
         if (!wire_cert_names(pem->p, pem->n, x->list[i]))
             st = err_set(e, ST_CONFLICT, "the city's certificate lacks the name %s", x->list[i]);
     if (st != ST_OK)
@@ -195,7 +179,7 @@ static enum st ask(const struct web *w, const struct names *x, const char *key, 
                  memcmp(was.p, x->line, n) == 0;
     enum st st = there ? ST_OK : buf_printf(&out, "%s\n", x->line);
     if (st == ST_OK && !there)
-        st = wire_csr_names(key, w->site.id, x->list, x->n, &out, &pub, e);
+        st = wire_csr_names(key, w->site.id, x->list, x->all.n, &out, &pub, e);
     if (st == ST_OK && !there)
         st = buf_put(&out, "\n", 1);
     if (st == ST_OK && !there)
@@ -256,10 +240,10 @@ static void use_own(const struct web *w, const char *cert)
     buf_done(&was);
 }
 
-/* Whose answer was of no use asks again, but more and more seldom. */
-static bool may_ask(struct web_door *d, bool answered, bool good, struct mono now)
+/* Whose answer was of no use asks again, but more and more seldom. served: nothing is wanted. */
+static bool may_ask(struct web_door *d, bool answered, bool served, struct mono now)
 {
-    if (good) {
+    if (served) {
         d->vouched_pause_ms = 0;
     } else if (answered) {
         int64_t pause_ms = d->vouched_pause_ms > 0 ? 2 * d->vouched_pause_ms : PAUSE_MS;
@@ -291,16 +275,19 @@ bool web_vouched_ready(struct web *w, const char *cert, const char *key, bool kn
     buf_init(&pem, STORE_PAGE_BYTES);
     names_of(w, x);
     bool answered = take(w, x, key);
-    bool good = x->fits && read_good(w, x, key, known, &pem, &c, &e) == ST_OK;
-    if (good && !same_file(cert, &pem))
+    /* held: the city gave one that is good; another is no help when it cannot be put to use */
+    bool held = x->fits && read_good(w, x, key, known, &pem, &c, &e) == ST_OK, good = held;
+    if (held && !same_file(cert, &pem)) {
         good = use_city(w, cert, &pem, &e) == ST_OK;
+        web_trouble(w, WEB_TROUBLE_USE, good ? NULL : e.text);
+    }
     if (!good)
         use_own(w, cert);
-    int64_t now_ms = clk_now(w->clk).utc_ms, renew_ms = good ? renew_at(&c) : 0;
-    w->door->vouched_due_ms = !good ? INT64_MAX : now_ms < renew_ms ? renew_ms : c.to_ms;
-    bool may = may_ask(w->door, answered, good, clk_mono(w->clk));
-    if (known && x->fits && x->needs && may && now_ms >= renew_ms && ask(w, x, key, &e) != ST_OK)
-        store_event(w->store, STORE_WARNING, "page.certificate", NULL, "%s", e.text);
+    int64_t now_ms = clk_now(w->clk).utc_ms, renew_ms = held ? renew_at(&c) : 0;
+    w->door->vouched_due_ms = !held ? INT64_MAX : now_ms < renew_ms ? renew_ms : c.to_ms;
+    bool may = may_ask(w->door, answered, held && now_ms < renew_ms, clk_mono(w->clk));
+    if (known && x->fits && x->needs && may && now_ms >= renew_ms)
+        web_trouble(w, WEB_TROUBLE_ASK, ask(w, x, key, &e) == ST_OK ? NULL : e.text);
     buf_done(&pem);
     free(x);
     return good;
@@ -369,8 +356,8 @@ void web_certificate_tell(struct web *w, const char *why, bool lost)
             st = web_kept_write(store, SAID, &b, &e);
     }
     if (st != ST_OK)
-        store_event(w->store, STORE_WARNING, "page.certificate", NULL,
-                    "which one is in use cannot be told: %s", e.text);
+        (void)err_wrap(&e, st, "which one is in use cannot be told");
+    web_trouble(w, WEB_TROUBLE_TELL, st == ST_OK ? NULL : e.text);
     buf_done(&all);
     buf_done(&b);
 }

@@ -104,15 +104,15 @@ bool web_is_page(const struct http_route *r)
     return r->handle == web_page;
 }
 
-/* Of a certificate that the gateway made there is an event already (tls.c). */
+/* Which one is in use, whoever made it, is told by the hasher's thread (web_certificate_tell). */
 static void renewed(void *web, enum st st, const char *text)
 {
     struct web *w = web;
     if (st != ST_OK)
         store_event(w->store, STORE_WARNING, "page.certificate", NULL,
                     "the files before stay in use: %s", text);
-    else if (w->door->cfg.cert)
-        store_event(w->store, STORE_INFO, "page.renewed", NULL, "%s", text);
+    else
+        atomic_store(&w->door->taken_up, true);
 }
 
 static enum st serve(struct web *w, const struct web_cfg *cfg, struct err *e)

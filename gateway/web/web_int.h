@@ -101,6 +101,7 @@ bool web_query_int(const struct http_request *q, const char *key, int64_t min, i
 
 #define WEB_TABLES 2                           /* at a time, each with a reader of its own */
 #define WEB_FIRST_MS (2 * CLK_UNKNOWN_BASE_MS) /* earlier times count from a boot */
+#define WEB_LAST_MS (INT64_C(1) << 52)         /* and no sum with a later one is looked for */
 /* A cell without the comma behind it: RFC 4180, and what a spreadsheet might take for a formula
  * stays a text. */
 enum st web_csv_text(struct buf *b, const char *text, size_t n) ST_MUST_CHECK;
@@ -245,8 +246,8 @@ struct web_change {
     const char *is;               /* what holds from now on, in at most 160 bytes */
     const char *by;               /* who did it */
     const char *from;             /* his address, for the event alone; "": not known */
-    const char *more;             /* a word more, for the event alone; NULL: none */
-    enum store_severity severity; /* of the event */
+    const char *more;             /* for the event of web_change_tell alone; NULL: none */
+    enum store_severity severity; /* of that event; a change of rights is an INFO */
     struct clk_time now;
 };
 #define WEB_GATEWAY "the gateway" /* as an author: no id, so nobody has that name */
@@ -376,6 +377,20 @@ const struct web_job *web_hash(struct web_hasher *h, const struct http_request *
 
 /* ---- the door: all of these (access.c) ------------------------------------------------------- */
 
+/* What is tried again each minute, and may fail each time. */
+enum web_trouble {
+    WEB_TROUBLE_MAKE,
+    WEB_TROUBLE_USE,
+    WEB_TROUBLE_ASK,
+    WEB_TROUBLE_TELL,
+    WEB_TROUBLE_CHANGE,
+    WEB_TROUBLES
+};
+#define WEB_TROUBLE_TEXT 200
+/* Tells an event where the text is another than was told last; NULL: it is over. The start, then
+ * the hasher's thread. */
+void web_trouble(struct web *w, enum web_trouble which, const char *text);
+
 #define WEB_LOCKED 4
 struct web_door {
     struct web_locked {
@@ -390,10 +405,12 @@ struct web_door {
     int64_t vouched_due_ms;   /* UTC: when the city's certificate is to be looked at */
     int64_t vouched_pause_ms; /* between questions, as the last answer was of no use; 0: none */
     struct mono vouched_again;
+    atomic_bool taken_up; /* the server serves another certificate */
+    char troubles[WEB_TROUBLES][WEB_TROUBLE_TEXT];
     uint8_t console[WIRE_HASH_BYTES];
     uint8_t nobody[WEB_SALT_BYTES]; /* of the password of those who are not there */
     struct web_cfg cfg;
-    struct web_names names; /* of today: all are in the certificate */
+    struct web_names names; /* of today: what a request may name as its host */
     pthread_mutex_t lock;   /* of names */
 };
 enum st web_door_open(struct web *w, const struct web_cfg *cfg, struct err *e) ST_MUST_CHECK;

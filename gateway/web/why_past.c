@@ -79,6 +79,7 @@ static enum st search(struct web *w, struct store_reader *r, struct found *f, in
     ask.from_ms = from_ms < WEB_FIRST_MS ? WEB_FIRST_MS : from_ms;
     if (ask.from_ms >= to_ms || f->cut)
         return ST_OK;
+    f->steps--; /* the entries of time and what waits for its seal are read for each search */
     ERR_TRY(store_readings_open(&all, r, &ask, e));
     enum st st = ST_OK;
     while (st == ST_OK && f->steps > 0 && !is_there(f)) {
@@ -225,7 +226,7 @@ void web_api_why_past(void *web, const struct http_request *q, struct http_answe
     const char *series = http_query(q, "series"), *at = http_query(q, "at");
     struct found f = {.series = series, .steps = STEPS_MAX};
     if (!series || !at || !clk_parse(at, &f.at_ms) || f.at_ms < WEB_FIRST_MS ||
-        f.at_ms > INT64_C(1) << 52 ||
+        f.at_ms > WEB_LAST_MS ||
         !web_query_int(q, "within_ms", 0, WITHIN_MAX_MS, WITHIN_DEFAULT_MS, &within_ms)) {
         http_problem(a, 400, "bad_query",
                      "series is device/point, at a time (2026-11-22T03:05:10Z, or milliseconds "

@@ -103,6 +103,7 @@ static bool has(const char *name)
 struct last {
     const char *code;
     struct store_event event;
+    int n;
 };
 
 static bool keep_last(void *ctx, const struct store_event *v)
@@ -124,6 +125,24 @@ static struct store_event last_of(const char *code)
     SITE_TRY(store_each_event(r, 0, 100, keep_last, &last, e));
     store_reader_close(r);
     return last.event;
+}
+
+static bool count_event(void *ctx, const struct store_event *v)
+{
+    struct last *last = ctx;
+    last->n += strcmp(v->code, last->code) == 0;
+    return true;
+}
+
+static int count_of(const char *code)
+{
+    struct last last = {.code = code};
+    struct store_reader *r = NULL;
+    (void)last_of(code); /* takes in what was told */
+    SITE_TRY(store_reader_open(&r, site.path, e));
+    SITE_TRY(store_each_event(r, 0, 1000, count_event, &last, e));
+    store_reader_close(r);
+    return last.n;
 }
 
 static void told(enum store_severity severity, const char *part)
@@ -250,7 +269,7 @@ static void the_names_have_a_bound(void **state)
 static void a_configured_pair_that_does_not_fit_is_told(void **state)
 {
     (void)state;
-    struct buf k, c;
+    struct buf k, c, k2, c2;
     char own[160];
     struct web *w = NULL;
     makes();
@@ -268,14 +287,57 @@ static void a_configured_pair_that_does_not_fit_is_told(void **state)
     struct store_event bad = last_of("page.certificate");
     assert_int_equal(bad.severity, STORE_WARNING);
     assert_non_null(strstr(bad.text, own));
-    put(own, k.p, k.n);
-    for (int i = 0; i < 500 && !strstr(last_of("page.renewed").text, "is in use"); i++)
+    /* another one that fits: what is in use is told, within a minute, and once */
+    char name[] = "page.example", *names[] = {name};
+    struct wire_cert is;
+    char print[WEB_PRINT_TEXT];
+    door.cfg.names = (struct cfg_strings){.v = names, .n = 1};
+    assert_true(makes());
+    get(key, &k2);
+    get(cert, &c2);
+    SITE_TRY(wire_cert_read_pem(&is, c2.p, c2.n, e));
+    web_print(is.sha256, print);
+    SITE_TRY(buf_put(&k2, c2.p, c2.n));
+    name[0] = 'P'; /* the page's own moves on: it was told just now */
+    name[1] = 'l';
+    assert_true(makes());
+    int before = count_of("page.renewed");
+    put(own, k2.p, k2.n);
+    for (int i = 0; i < 500 && count_of("page.renewed") == before; i++)
         (void)poll(NULL, 0, 20);
-    told(STORE_INFO, own);
+    told(STORE_INFO, print);
+    assert_non_null(strstr(last_of("page.renewed").text, "that of web.cert"));
+    assert_int_equal(count_of("page.renewed"), before + 1);
     web_close(w);
     assert_int_equal(unlink(own), 0);
     buf_done(&k);
     buf_done(&c);
+    buf_done(&k2);
+    buf_done(&c2);
+}
+
+static void whoever_pinned_a_key_that_is_gone_is_warned(void **state)
+{
+    (void)state;
+    makes();
+    assert_int_equal(unlink(key), 0);
+    assert_true(makes());
+    told(STORE_WARNING, "the key of the one before is gone");
+    good();
+}
+
+static void a_trouble_is_told_when_it_is_another(void **state)
+{
+    (void)state;
+    int before = count_of("change.untold");
+    for (int i = 0; i < 3; i++)
+        web_trouble(&web, WEB_TROUBLE_CHANGE, "the disk is full");
+    assert_int_equal(count_of("change.untold"), before + 1);
+    web_trouble(&web, WEB_TROUBLE_CHANGE, "the disk cannot be written");
+    assert_int_equal(count_of("change.untold"), before + 2);
+    web_trouble(&web, WEB_TROUBLE_CHANGE, NULL); /* over, and once more */
+    web_trouble(&web, WEB_TROUBLE_CHANGE, "the disk cannot be written");
+    assert_int_equal(count_of("change.untold"), before + 3);
 }
 
 /* ---- interfaces ---- */
@@ -340,6 +402,8 @@ int main(void)
         cmocka_unit_test_setup(a_damaged_key_is_made_anew, fresh),
         cmocka_unit_test_setup(a_name_that_was_good_once_stays_good, fresh),
         cmocka_unit_test_setup(a_configured_pair_that_does_not_fit_is_told, fresh),
+        cmocka_unit_test_setup(whoever_pinned_a_key_that_is_gone_is_warned, fresh),
+        cmocka_unit_test_setup(a_trouble_is_told_when_it_is_another, fresh),
         cmocka_unit_test_setup(a_point_to_point_address_is_no_name, fresh),
         cmocka_unit_test_setup(of_ipv6_only_what_lasts_is_a_name, fresh),
         cmocka_unit_test_setup(the_names_have_a_bound, fresh),
