@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { accessible, BIN, DESKTOP, end, FIRST_LOAD_BYTES, fitsScreen, go, nothingAmiss, open, PHONE, program, shot, signIn, trust } from "./lib.mjs";
 
 const SCREENS = { overview: "", devices: "devices", device: "device/meter-1", charts: "charts?s=meter-1/voltage_l1,air-1/pm25&r=1h",
-  city: "city", events: "events", about: "about", why: "why/air-1/pm25" };
+  city: "city", network: "network", events: "events", about: "about", why: "why/air-1/pm25" };
 const HOSTILE = '<img src=x onerror=alert(1)>" & </script>';
 let site, url;
 
@@ -116,6 +116,22 @@ test("the line doctor's words stand at its bus", async () => {
   await line.waitFor();
   assert.match(await text(line.locator("b")), /^Chỉ vài thiết bị trả lời hỏng/);
   assert.match(await text(line.locator("[lang=en]")), /^Only these/);
+});
+
+test("what a modem says by number stands there in words, each cell by itself", async () => {
+  const { page, seen } = await visit(PHONE, "vi");
+  await go(page, "network");
+  const said = async (series) => text(point(page, `modem/${series}`).locator(".value"));
+  await point(page, "modem/technology").waitFor();
+  assert.equal(await said("state"), "đã vào mạng");
+  assert.equal(await said("registration"), "mạng nhà");
+  assert.equal(await said("technology"), "4G và 5G (EN-DC)");
+  assert.equal(await said("operator"), "Viettel (452 04)");
+  assert.equal(await said("nr_rsrp"), "-104,0 dBm");
+  assert.equal(await point(page, "modem/nr_cell").count(), 0, "what the modem does not say is left out");
+  assert.deepEqual(await page.locator("#screen h3").allTextContents(), ["Trạm gốc LTE (4G)", "Trạm gốc 5G", "Ra internet", "Nơi nhận city"]);
+  assert.match(await text(page.locator("#screen .banner.good")), /^Thành phố nhận được/);
+  nothingAmiss(seen);
 });
 
 test("all can be reached by keyboard alone, and one sees where one is", async () => {

@@ -18,7 +18,7 @@ const matches = (d) => plain([d.id, d.name, d.place, d.serial, d.model, d.addres
 const serial = (d) => d.serial && t("device.serial_of", { serial: d.serial });
 const identity = (d) => [devicePlace(d), d.name && d.id, serial(d), deviceAddress(d)].filter(Boolean).join(" · ");
 
-function card(d) {
+export function card(d) {
   const points = pointsOf(d.id);
   return h("article", { key: d.id, class: "card", id: `device-${d.id}` },
     h("a", { href: `#/device/${d.id}`, class: "head" }, h("span", { class: "names" }, h("h3", {}, deviceName(d)),

@@ -7,7 +7,7 @@ import { full, since, t } from "./words.js";
 const PAGE = 50, EVERY_MS = 5000, LEVEL = { info: "wait", warning: "look", error: "act" };
 let pages = [0], only = "all"; // pages: `before` of each that is open; 0: the newest
 
-function row(e) {
+export function row(e) {
   const what = whatHappened(e.code), time = since(e.t_ms, now());
   return h("li", { key: e.id, class: `event ${e.severity}` },
     h("p", { class: "when" }, h("time", { datetime: new Date(e.t_ms).toISOString(), title: full(e.t_ms) }, time),

@@ -7,19 +7,21 @@ import { overview } from "./overview.js";
 import { device, devices } from "./devices.js";
 import { charts } from "./charts.js";
 import { city } from "./city.js";
+import { network } from "./network.js";
 import { events } from "./events.js";
 import { about } from "./about.js";
 import { why } from "./why.js";
 
 const TICK_MS = 1000;
-const SCREENS = { "": overview, devices, device, charts, city, events, about, why };
+const SCREENS = { "": overview, devices, device, charts, city, network, events, about, why };
 // For the bar: where to, its word, the strokes of its sign.
 const BAR = [["", "nav.overview", "M3 11 12 3l9 8M6 9v11h12V9"],
   ["devices", "nav.devices", "M4 5h16v5H4zM4 14h16v5H4zM8 7.5h.1M8 16.5h.1"],
   ["charts", "nav.charts", "M4 4v16h16M7 15l4-5 3 3 5-7"],
   ["city", "nav.city", "M4 20V8l6-3v15M10 20V10l10-3v13M2 20h20"],
+  ["network", "nav.network", "M4 10a11 11 0 0 1 16 0M7 13.5a7 7 0 0 1 10 0M10 17a3 3 0 0 1 4 0M12 20h.1"],
   ["events", "nav.events", "M5 6h14M5 12h14M5 18h9"]];
-const WATCHED = { devices: () => "all", device: (rest) => rest }; // whose readings it shows
+const WATCHED = { devices: () => "all", network: () => "all", device: (rest) => rest }; // whose readings it shows
 const UNDER = { device: "devices", why: "devices", about: "" }; // which of them a deeper screen is under
 
 // "#/device/meter-1?r=24h" is [device, "meter-1", r=24h].

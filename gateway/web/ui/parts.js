@@ -19,9 +19,12 @@ export const deviceFull = (d) => [deviceName(d), devicePlace(d)].filter(Boolean)
 export const pointsOf = (id) => state.points.filter((p) => p.device === id);
 export const seriesOf = (p) => `${p.device}/${p.point}`;
 
+// A number that stands for a word: a state, a technology, an operator.
+const coded = (p) => has(`value.${p.quantity}.${p.value}`);
+
 // The quantity's label; with the point's own name where a device has two of them.
 export function pointName(p) {
-  const label = state.labels[p.quantity]?.[language] ?? p.point;
+  const label = (state.labels[p.quantity]?.[language] ?? p.point).replace(coded(p) ? / \([^)]*\)$/ : "", ""); // it is no number here
   const twins = pointsOf(p.device).filter((o) => o.quantity === p.quantity).length > 1;
   return twins || p.quantity === "number" ? `${label} (${p.point})` : label;
 }
@@ -35,7 +38,7 @@ export function qualityText(p) {
 
 export function valueText(p) {
   if (p.value === null) return "–";
-  if (p.quantity === "link_up") return t(p.value ? "value.link_up" : "value.link_down");
+  if (coded(p)) return t(`value.${p.quantity}.${p.value}`);
   // A bare number may be a count: no decimals that it does not have.
   return number(p.value, p.decimals, p.unit === null ? 0 : p.decimals);
 }

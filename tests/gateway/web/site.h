@@ -103,7 +103,23 @@ static void site_health(struct site *s, uint32_t device, enum store_state state,
     store_health_set(s->store, device, &h);
 }
 
-enum { SITE_METER, SITE_AIR, SITE_BIN, SITE_HOSTILE_DEVICE, SITE_PING, SITE_DEVICES };
+enum { SITE_METER, SITE_AIR, SITE_BIN, SITE_HOSTILE_DEVICE, SITE_PING, SITE_MODEM, SITE_DEVICES };
+
+/* With EN-DC both cells serve; the 5G cell's number is not said. */
+static const struct {
+    const char *point, *quantity;
+    int64_t v;
+    bool none;
+} site_modem[] = {{"state", "modem_state", 0, false},
+                  {"registration", "registration", 1, false},
+                  {"technology", "radio_technology", 13, false},
+                  {"operator", "radio_operator", 45204, false},
+                  {"rsrp", "rsrp", -97, false},
+                  {"sinr", "sinr", 11, false},
+                  {"nr_rsrp", "rsrp", -104, false},
+                  {"nr_cell", "radio_cell", 0, true}};
+#define SITE_MODEM_POINTS (sizeof site_modem / sizeof *site_modem)
+#define SITE_MODEM_SERIES 9 /* of the first */
 
 static void site_declare(struct site *s)
 {
@@ -125,6 +141,9 @@ static void site_declare(struct site *s)
     site_device(s, "internet", "Ra internet", NULL, "connectivity", "203.0.113.1", "ping", 60000);
     site_series(s, SITE_PING, "latency", "latency");
     site_series(s, SITE_PING, "loss", "packet_loss");
+    site_device(s, "modem", "Modem 5G", NULL, "connectivity", "/dev/ttyUSB2", "modem", 60000);
+    for (size_t i = 0; i < SITE_MODEM_POINTS; i++)
+        site_series(s, SITE_MODEM, site_modem[i].point, site_modem[i].quantity);
 }
 
 /* Ten minutes ago the bin spoke for the last time; then everybody else did, just now. */
@@ -150,6 +169,13 @@ static void site_fill(struct site *s)
              1);
     site_put(s, SITE_PING,
              (struct store_value[]){{num_dec(12345, -3), 7, 0}, {num_dec(333, -1), 8, 0}}, 2);
+    struct store_value radio[SITE_MODEM_POINTS];
+    for (uint32_t i = 0; i < SITE_MODEM_POINTS; i++) {
+        radio[i] = (struct store_value){.series = SITE_MODEM_SERIES + i};
+        if (!site_modem[i].none)
+            radio[i].v = num_dec(site_modem[i].v, 0);
+    }
+    site_put(s, SITE_MODEM, radio, SITE_MODEM_POINTS);
     site_health(s, SITE_METER, STORE_GOOD, "");
     SITE_TRY(store_findings_set(
         s->store, SITE_METER,
@@ -164,6 +190,7 @@ static void site_fill(struct site *s)
     site_health(s, SITE_AIR, STORE_GOOD, "");
     site_health(s, SITE_HOSTILE_DEVICE, STORE_LATE, SITE_HOSTILE);
     site_health(s, SITE_PING, STORE_GOOD, "");
+    site_health(s, SITE_MODEM, STORE_GOOD, "the SIM card's number ends in 4321");
     store_event(s->store, STORE_WARNING, "device.silent", "bin-1", "no answer: \"%s\"",
                 SITE_HOSTILE);
     store_event(s->store, STORE_INFO, "start", "", "started");

@@ -147,7 +147,7 @@ static void every_value_has_time_age_and_quality(void **state)
 {
     (void)state;
     json_t *j = get_json("/api/v1/series", 200), *p = point(j, 0);
-    assert_int_equal(json_array_size(json_object_get(j, "series")), 9);
+    assert_int_equal(json_array_size(json_object_get(j, "series")), 17);
     assert_string_equal(text(p, "device"), "meter-1");
     assert_string_equal(text(p, "point"), "voltage_l1");
     assert_string_equal(text(p, "unit"), "V");
