@@ -92,8 +92,8 @@ json_t *cli_page_ask(const struct cli_config *c, const char *path, struct err *w
         err_set(why, ST_NOT_FOUND, "the gateway has no page: web.listen is off");
         return NULL;
     }
-    if (cli_page_url(page, path, url, sizeof(url)) && pin_of(c, pin, &e) == ST_OK &&
-        web_console_read(c->store.path, token, &e) == ST_OK) {
+    if (cli_page_url(page, path, url, sizeof(url)) &&
+        web_console_read(c->store.path, token, &e) == ST_OK && pin_of(c, pin, &e) == ST_OK) {
         v = ask(url, pin, token);
     }
     explicit_bzero(token, sizeof(token));

@@ -68,7 +68,9 @@ static bool check_entry(const struct uplink_cfg *u, struct cfg *c)
         cfg_complain(c, &u->url, "%s", e.text);
     }
     if (access(u->ca, R_OK) != 0) {
-        cfg_complain(c, &u->ca, "ca: %s cannot be read: copy the city's CA certificate there",
+        cfg_complain(c, &u->ca,
+                     "ca: %s cannot be read: copy the city's CA certificate there, or have "
+                     "`fieldpost enroll` bring it",
                      u->ca);
         good = false;
     }

@@ -28,7 +28,10 @@ enum st web_console_read(const char *store, char text[WEB_TOKEN_TEXT], struct er
     char kept[WEB_TOKEN_TEXT + 1];
     enum st st = web_kept_read(store, WEB_CONSOLE, kept, sizeof kept, e);
     if (st == ST_NOT_FOUND)
-        return err_set(e, st, "no gateway has run on this store with a page");
+        return err_set(e, st,
+                       "no gateway with a page runs on the store %s: start `fieldpost run` with "
+                       "web.listen, in the folder of this call when store.path is a relative one",
+                       store);
     ERR_TRY(st);
     (void)snprintf(text, WEB_TOKEN_TEXT, "%s", kept);
     return ST_OK;

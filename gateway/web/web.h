@@ -246,7 +246,8 @@ enum st web_tls_read(const struct web_cfg *cfg, const char *store, struct wire_c
 void web_print(const uint8_t hash[WIRE_HASH_BYTES], char out[WEB_PRINT_TEXT]);
 
 /* With which a tool on this machine reads the API: a token of the scope read that the gateway makes
- * anew at each start, in the store's path and ".console", mode 0600. */
+ * anew at each start, in the store's path and ".console", mode 0600, and removes when it stops.
+ * ST_NOT_FOUND: no gateway with a page runs on that store. */
 #define WEB_CONSOLE ".console"
 enum st web_console_read(const char *store, char text[WEB_TOKEN_TEXT], struct err *e) ST_MUST_CHECK;
 

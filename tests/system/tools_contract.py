@@ -159,6 +159,7 @@ class Status(ToolsCase):
         r = self.cli("status")
         self.assertIn("does not answer", r.stderr)
         self.assertIn("running: false", r.stdout)
+        self.assertIn(f"no gateway with a page runs on the store {self.gw.db}: start `fieldpost run`", r.stderr)
 
 
 if __name__ == "__main__":

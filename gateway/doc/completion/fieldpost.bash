@@ -25,7 +25,7 @@ _fieldpost() {
             case $program.$command in
             fieldpost.digest) offer='text json svg pbm' ;;
             fieldpost.*) offer='csv jsonl senml' ;;
-            fieldpost-city.report | fieldpost-city.retired) offer='csv json' ;;
+            fieldpost-city.report | fieldpost-city.retired | fieldpost-city.changes) offer='csv json' ;;
             esac
             ;;
         --baud) offer=auto ;;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # examples.sh BIN: the configurations that README and manual print are good as printed, once the
-# files that they name are there.
+# files that they name are there, and the series of README's commands are among them.
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 root=$(cd "$(dirname "$0")/../../.." && pwd)
@@ -31,6 +31,21 @@ literal fieldpost.yaml.5 extends >own.yaml
 sed 's|profile: renke-weather|profile: ./own.yaml|' readme.yaml >with-own.yaml
 grep -q own.yaml with-own.yaml
 "$bin/fieldpost" check --config with-own.yaml
+
+# Paths count from the folder of the call, those of profiles from the file's own, as the manual says.
+mkdir here nothing
+cp device.key city-ca.pem city-sign.pub here
+(cd here && "$bin/fieldpost" check --config ../with-own.yaml)
+if (cd nothing && "$bin/fieldpost" check --config ../with-own.yaml) 2>nothing.log; then exit 1; fi
+grep -q 'city-ca.pem cannot be read' nothing.log
+
+"$bin/fieldpost" check --config readme.yaml --plan >plan
+series=$(grep -oE 'fieldpost (correct|maintain) [a-z0-9-]+/[a-z0-9_]+' "$root/README.md" | sed 's/.* //' | sort -u)
+[ "$(wc -w <<<"$series")" -ge 2 ]
+for s in $series; do
+    awk -v device="${s%/*}:" -v point="${s#*/}" '/^  [^ ]/ { on = $1 == device } on { for (i = 1; i <= NF; i++)
+        is = is || $i == point } END { exit !is }' plan || { echo "README: no series $s in its configuration" && exit 1; }
+done
 
 literal fieldpost.yaml.5 points 2 >bin.yaml
 cat >sent.yaml <<'END'
