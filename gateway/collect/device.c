@@ -355,7 +355,8 @@ static void explain(struct round *r, char *text, size_t n)
                                                      [COLLECT_LOST] = "line_port"};
     const struct collect_bus_cfg *bus = r->b->cfg;
     long long unit = (long long)r->d->cfg->unit;
-    bool slow = r->fault == COLLECT_SILENT && r->d->unit->late_ms > 0;
+    bool unproven = r->fault == COLLECT_GARBAGE && r->d->unit->unproven;
+    bool slow = unproven || (r->fault == COLLECT_SILENT && r->d->unit->late_ms > 0);
     r->d->health.why = slow ? "device_slow" : whys[r->fault];
     switch (r->fault) {
     case COLLECT_EXCEPTION:
@@ -379,6 +380,13 @@ static void explain(struct round *r, char *text, size_t n)
                                                 : " and its unit number");
         break;
     case COLLECT_GARBAGE:
+        if (unproven) {
+            (void)snprintf(text, n,
+                           "Unit %lld on %s answers, but this may be an older answer: not taken "
+                           "until that is certain. If it lasts, raise the bus's `timeout`.",
+                           unit, bus->id);
+            break;
+        }
         (void)snprintf(text, n, "Unit %lld on %s sends damaged or wrong answers. Check %s.", unit,
                        bus->id,
                        bus->type == COLLECT_RTU

@@ -489,6 +489,8 @@ enum collect_fault collect_port_ask(struct collect_port *p, const struct collect
                                                                 .nsent = p->nsent,
                                                                 .room = sizeof p->heard},
                                         call->unit, &call->request, f, out);
+        for (size_t i = 0; i < call->nwatch; i++)
+            out->watched |= collect_answer_has(p->heard, p->nheard, call->unit, &call->watch[i]);
     }
     return f;
 }
