@@ -63,11 +63,6 @@ static int64_t physical_ns(void)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-static int64_t physical_ms(void)
-{
-    return physical_ns() / NS_PER_MS;
-}
-
 static int64_t characters_ms(const struct collect_bus_cfg *cfg, int64_t bits)
 {
     return (bits * 1000 + cfg->baud - 1) / cfg->baud;
@@ -273,7 +268,7 @@ static enum collect_fault wait_readable(const struct collect_port *p, int64_t un
                                         const struct thr_stop *stop)
 {
     for (;;) {
-        int64_t left = until_ms - physical_ms();
+        int64_t left = until_ms - clk_physical_ms();
         struct pollfd f[2] = {{modbus_get_socket(p->ctx), POLLIN, 0}, {stop->fd, POLLIN, 0}};
         int n = poll(f, 2, left > 0 ? (int)left : 0);
         if (n > 0)
@@ -315,7 +310,7 @@ static ssize_t take(struct collect_port *p, size_t room)
 static void listen_for(struct collect_port *p, int64_t ms, const struct collect_call *call,
                        struct collect_answer *out, const struct thr_stop *stop)
 {
-    int64_t now = physical_ms(), end = now + ms, most = end + NOISE_MAX_MS;
+    int64_t now = clk_physical_ms(), end = now + ms, most = end + NOISE_MAX_MS;
     const struct collect_heard h = {
         .p = p->heard, .sent = p->sent, .nsent = p->nsent, .room = sizeof p->heard};
     bool over = false;
@@ -329,7 +324,7 @@ static void listen_for(struct collect_port *p, int64_t ms, const struct collect_
         if (p->nheard == sizeof p->heard)
             p->nheard = 0; /* noise: what came is of no use any more */
         ssize_t got = take(p, sizeof p->heard - p->nheard);
-        now = physical_ms();
+        now = clk_physical_ms();
         if (got < 0)
             return; /* the line is gone: the next request finds out */
         p->stray |= got > 0;
@@ -447,7 +442,7 @@ static enum collect_fault receive(struct collect_port *p, const struct collect_c
         f = collect_answer_find(&h, call->unit, &call->request, out, &over);
         if (!begun && f != COLLECT_SILENT) {
             begun = true;
-            int64_t rest = physical_ms() + p->rest_ms;
+            int64_t rest = clk_physical_ms() + p->rest_ms;
             until = rest > until ? rest : until;
         }
     }
@@ -477,11 +472,11 @@ enum collect_fault collect_port_ask(struct collect_port *p, const struct collect
     enum collect_fault f = COLLECT_STOPPED;
     *out = (struct collect_answer){0};
     if (rest(p, call->pause_ms, stop)) {
-        int64_t sent_ms = physical_ms();
+        int64_t sent_ms = clk_physical_ms();
         f = send_request(p, call) ? receive(p, call, sent_ms, stop, out) : COLLECT_LOST;
         p->last_ns = physical_ns();
         recover(p, f, call, clk, stop, out);
-        out->took_ms = physical_ms() - sent_ms;
+        out->took_ms = clk_physical_ms() - sent_ms;
         out->sign = collect_answer_sign(&(struct collect_heard){.tcp = p->cfg->type == COLLECT_TCP,
                                                                 .p = p->heard,
                                                                 .sent = p->sent,

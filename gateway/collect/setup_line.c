@@ -12,7 +12,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/collect/direction.h"
@@ -25,13 +24,6 @@
 #define MBAP_BYTES 6
 #define CHARACTER_BITS 11
 #define NOISE_MAX_MS 3000
-
-static int64_t physical_ms(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
@@ -184,7 +176,7 @@ static bool send_all(struct collect_setup_line *l, int unit, const uint8_t *pdu,
  * is stopped. */
 static ssize_t listen_all(const struct collect_setup_line *l, bool to_the_end, uint8_t *heard)
 {
-    int64_t start = physical_ms(), until = start + l->timeout_ms, now = start;
+    int64_t start = clk_physical_ms(), until = start + l->timeout_ms, now = start;
     int64_t quiet =
         QUIET_MS +
         (l->bus->type == COLLECT_RTU ? CHARACTER_BITS * 7 * 1000 / 2 / l->as.baud + 1 : 0);
@@ -192,7 +184,7 @@ static ssize_t listen_all(const struct collect_setup_line *l, bool to_the_end, u
     while (now < until && now - start < l->timeout_ms + NOISE_MAX_MS && n < HEARD_BYTES) {
         struct pollfd f[2] = {{modbus_get_socket(l->ctx), POLLIN, 0}, {l->stop->fd, POLLIN, 0}};
         int rc = poll(f, 2, (int)(until - now));
-        now = physical_ms();
+        now = clk_physical_ms();
         if (rc <= 0)
             continue;
         if (f[1].revents)
