@@ -192,8 +192,10 @@ enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct conn
     ERR_TRY(send_all(d, q->command, until, stop));
     ERR_TRY(send_all(d, "\r", until, stop));
     while (!done || q->quiet_ms > 0) {
-        enum st st = line_read(d, &heard, done ? clk_physical_ms() + q->quiet_ms : until, stop);
-        if (done && st == ST_TIMEOUT)
+        int64_t quiet = clk_physical_ms() + q->quiet_ms;
+        bool rests = done && quiet <= until; /* a port that talks without end never does */
+        enum st st = line_read(d, &heard, rests ? quiet : until, stop);
+        if (rests && st == ST_TIMEOUT)
             break;
         d->late |= st == ST_TIMEOUT;
         if (st != ST_OK)

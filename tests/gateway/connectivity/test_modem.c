@@ -261,6 +261,21 @@ static void noise_without_end_ends(void **state)
     bench_close(&b);
 }
 
+/* Its answer is there, but never the quiet behind it. */
+static void a_port_that_talks_on_costs_its_bound_and_no_more(void **state)
+{
+    (void)state;
+    static struct bench b;
+    bench_open(&b, good);
+    atomic_store(&b.pty.talks, true);
+    assert_int_equal(connectivity_dialog_open(&b.m.dialog, b.pty.link, &b.e), ST_OK);
+    const struct connectivity_ask q = {.command = "AT", .ms = 1000, .quiet_ms = 1000};
+    assert_int_equal(connectivity_dialog_ask(&b.m.dialog, &q, &b.stop), ST_TIMEOUT);
+    assert_true(b.m.dialog.late); /* what is late may still come */
+    atomic_store(&b.pty.talks, false);
+    bench_close(&b);
+}
+
 static void a_line_without_end_is_dropped_whole(void **state)
 {
     (void)state;
@@ -665,6 +680,7 @@ int main(void)
         cmocka_unit_test_teardown(a_silent_port_costs_its_bound_and_no_more, end),
         cmocka_unit_test_teardown(an_answer_that_breaks_off_is_silence, end),
         cmocka_unit_test_teardown(noise_without_end_ends, end),
+        cmocka_unit_test_teardown(a_port_that_talks_on_costs_its_bound_and_no_more, end),
         cmocka_unit_test_teardown(a_line_without_end_is_dropped_whole, end),
         cmocka_unit_test_teardown(a_modem_that_is_renumbered_is_found_again, end),
         cmocka_unit_test_teardown(no_port_says_so, end),
