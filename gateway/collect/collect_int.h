@@ -61,6 +61,7 @@ void collect_check_foreign(struct cfg *c, const struct collect_foreign *f, size_
 /* Checks bus i against its kind and the buses before it, and sets what the kind decides. */
 void collect_check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i);
 extern const struct cfg_word collect_stream_words[]; /* waste streams: the closed set */
+extern const struct cfg_word collect_parity_words[];
 
 /* ---- the port: one serial line or TCP connection ------------------------------------------- */
 
@@ -266,7 +267,6 @@ static inline bool collect_unit_sick(const struct collect_unit *u)
 
 struct collect_evidence; /* doctor_int.h, like what else belongs to the line doctor */
 struct collect_bus;
-struct collect_device;
 /* One request of the device and its answer; before it whatever the unit owes is settled.
  * COLLECT_LOST: `why` says why. COLLECT_GARBAGE with unit->unproven: it was answered, but without a
  * fence, by a unit that owes; a person who asks gets that answer. */
@@ -316,9 +316,7 @@ struct collect_who {
     char read[STORE_NOTE_BYTES], known[STORE_NOTE_BYTES]; /* written under a lock; "": none */
     bool *apart; /* per point of the profile: its readings are flagged */
 };
-struct collect_bus;
 struct collect_bus_job;
-struct collect_device;
 enum st collect_who_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_who_done(struct collect_device *d);
 /* Takes a note of before the restart: the serial number. */
@@ -404,7 +402,6 @@ struct collect_says {
     size_t next; /* the text to be read next; n: all were */
     struct mono read_at;
 };
-struct collect_device;
 enum st collect_says_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 /* After a new plan of the same points. */
 void collect_says_plan(struct collect_device *d);
@@ -474,7 +471,6 @@ struct collect_teller {
 /* Whether the state is news that may be told now; then it counts as told. */
 bool collect_is_news(struct collect_teller *t, enum store_state state, struct mono now);
 
-struct collect_bus;
 /* Whether another word order would make sense of values that cannot be. A plain value. */
 #define COLLECT_ORDERS 4 /* COLLECT_ORDER_WORDS and _BYTES against the profile's */
 struct collect_order {

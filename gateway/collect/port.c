@@ -6,13 +6,11 @@
  * 12 bytes are written to its socket instead.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/serial.h>
 #include <modbus.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -146,22 +144,10 @@ static bool set_direction(struct collect_port *p, struct err *e)
     return false;
 }
 
-/* The line is ours alone, gateway or tool, before its settings are touched. EBUSY: it is not. */
-static bool lock_line(struct collect_port *p)
-{
-    p->lock = open(p->cfg->port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (p->lock < 0)
-        return false;
-    if (flock(p->lock, LOCK_EX | LOCK_NB) == 0)
-        return collect_direction_rest(p->lock, p->cfg->rs485);
-    if (errno == EWOULDBLOCK)
-        errno = EBUSY;
-    return false;
-}
-
 static bool open_rtu(struct collect_port *p, struct err *e)
 {
-    if (lock_line(p) && modbus_connect(p->ctx) == 0) {
+    p->lock = collect_direction_lock(p->cfg->port, p->cfg->rs485);
+    if (p->lock >= 0 && modbus_connect(p->ctx) == 0) {
         if (set_direction(p, e))
             return true;
         modbus_close(p->ctx);

@@ -4,12 +4,10 @@
  * that nothing else is on the line: two new devices with one number answer at once. So all is
  * listened to until the line is quiet, and only one whole answer counts. */
 #include <errno.h>
-#include <fcntl.h>
 #include <modbus.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -40,14 +38,13 @@ void collect_setup_close(struct collect_setup_line *l)
 
 static enum st open_rtu(struct collect_setup_line *l, struct err *e)
 {
-    l->lock = open(l->bus->port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (l->lock < 0)
-        return err_set(e, ST_IO, "cannot open %s: %s", l->bus->port, strerror(errno));
-    if (flock(l->lock, LOCK_EX | LOCK_NB) != 0)
+    l->lock = collect_direction_lock(l->bus->port, l->bus->rs485);
+    if (l->lock < 0 && errno == EBUSY)
         return err_set(e, ST_BUSY, "%s is in use by another program, a gateway or a tool",
                        l->bus->port);
-    if (!collect_direction_rest(l->lock, l->bus->rs485) || modbus_connect(l->ctx) != 0 ||
-        !collect_direction_set(l->ctx, l->bus->rs485))
+    if (l->lock < 0)
+        return err_set(e, ST_IO, "cannot open %s: %s", l->bus->port, strerror(errno));
+    if (modbus_connect(l->ctx) != 0 || !collect_direction_set(l->ctx, l->bus->rs485))
         return err_set(e, ST_IO, "cannot use %s: %s", l->bus->port, modbus_strerror(errno));
     return ST_OK;
 }
