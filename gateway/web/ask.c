@@ -3,7 +3,6 @@
 #include "gateway/web/web_int.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,18 +11,11 @@
 #define DEPTH_MAX 2 /* an object, and `details` in it */
 
 /* The parser copies texts as it goes, and a password is one. */
-static void wipe_free(void *p)
-{
-    if (p)
-        explicit_bzero(p, malloc_usable_size(p));
-    free(p);
-}
-
 void web_json_wipes(void)
 {
     static atomic_flag done = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&done))
-        json_set_alloc_funcs(malloc, wipe_free);
+        json_set_alloc_funcs(malloc, buf_wipe_free);
 }
 
 /* jansson goes down for each bracket, and a thread of the server has a small stack. */
