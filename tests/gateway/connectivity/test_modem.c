@@ -12,6 +12,7 @@
 #include "gateway/connectivity/modem_int.h"
 #include "tests/gateway/connectivity/pty.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp.h"
 
 #define WAIT_MS 20000
 #define EVERY_MS 2000 /* the bound of a whole poll, too */
@@ -55,8 +56,7 @@ static struct bench *opened; /* NULL: none; static, see pty.h */
 static void bench_open(struct bench *b, const struct pty_answer *script)
 {
     memset(b, 0, sizeof *b);
-    strcpy(b->dir, "/tmp/fp-modem-XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
+    assert_non_null(mkdtemp(temp_name(b->dir, sizeof b->dir)));
     assert_int_equal(thr_stop_open(&b->stop, NULL), ST_OK);
     pty_start(&b->pty, b->dir, script);
     opened = b;
