@@ -143,6 +143,8 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         mood = joined ? SLAVE_REFUSE : SLAVE_GOOD;
     else if (mood == SLAVE_MUTE_JOINED)
         mood = joined ? SLAVE_MUTE : SLAVE_GOOD;
+    else if (mood == SLAVE_MUTE_LONG)
+        mood = req[4] != 0 || req[5] > 2 ? SLAVE_MUTE : SLAVE_GOOD;
     if (req[1] == atomic_load(&s->mute_function))
         mood = SLAVE_MUTE;
     const struct slave_words *w = atomic_load(&s->words[req[0]]);

@@ -31,6 +31,7 @@ enum slave_mood {
     SLAVE_HANG_UP,        /* TCP: closes the connection */
     SLAVE_REFUSE_JOINED,  /* exception 2 to more than one register, else good */
     SLAVE_MUTE_JOINED,    /* the same, silent */
+    SLAVE_MUTE_LONG,      /* silent to more than two registers, else good */
     SLAVE_MOODS
 };
 

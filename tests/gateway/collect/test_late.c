@@ -30,7 +30,8 @@ static int begin(void **state)
     assert_int_equal(slave_open_serial(&slave), 0);
     (void)snprintf(text, sizeof text,
                    "buses:\n  line: {type: modbus-rtu, port: %s, baud: 115200, timeout: 150ms}\n"
-                   "devices:\n  a: {bus: line, unit: 1, profile: one, every: 100ms}\n",
+                   "devices:\n  a: {bus: line, unit: 1, profile: one, every: 100ms}\n"
+                   "  m: {bus: line, unit: 2, profile: meter, every: 100ms}\n",
                    slave.address);
     rig_open(&rig, text);
     bus = &rig.room->buses[0];
@@ -138,6 +139,28 @@ static void a_unit_that_leaves_fences_unanswered_is_read_when_that_is_certain(vo
         reads_again();
 }
 
+/* Trials are no sign that it does not tell its serial number. */
+static void a_unit_that_leaves_fences_unanswered_tells_who_it_is(void **state)
+{
+    (void)state;
+    char serial[STORE_NOTE_BYTES];
+    struct collect_device *m = bus->devices[1];
+    atomic_store(&slave.mood[2], SLAVE_MUTE_LONG);
+    atomic_store(&slave.set[2][7], 4711);
+    bool good = false;
+    for (int i = 0; i < AGAIN && !good; i++) {
+        if (i == 1) /* it was sick after its first poll */
+            collect_device_probe(&rig.job, bus, m);
+        collect_unit_good(m->unit);
+        collect_device_poll(&rig.job, bus, m);
+        good = fake_count() > 0 && fake_at(fake_count() - 1).v[0].v.kind != NUM_NONE;
+    }
+    assert_true(good);
+    fake_note("serial", "m", serial);
+    assert_string_equal(serial, "4711");
+    assert_int_equal(fake_events("device.no_serial"), 0);
+}
+
 static void a_poll_whose_answer_may_be_older_says_so_and_stores_nothing(void **state)
 {
     (void)state;
@@ -163,6 +186,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_refusal_one_request_late_proves_nothing, begin, end),
         cmocka_unit_test_setup_teardown(
             a_unit_that_leaves_fences_unanswered_is_read_when_that_is_certain, begin, end),
+        cmocka_unit_test_setup_teardown(a_unit_that_leaves_fences_unanswered_tells_who_it_is, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_poll_whose_answer_may_be_older_says_so_and_stores_nothing,
                                         begin, end),
     };
