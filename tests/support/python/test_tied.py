@@ -9,7 +9,7 @@ import unittest
 import fp_tied
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WAIT_S = 60
+WAIT_S = 20
 TEST = f"""
 import sys, threading
 sys.path.insert(0, {HERE!r})
