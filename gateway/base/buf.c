@@ -1,5 +1,6 @@
 #include "gateway/base/buf.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,22 @@ void buf_done(struct buf *b)
     free(b->p);
     b->p = NULL;
     b->n = b->cap = 0;
+}
+
+void buf_wipe(struct buf *b)
+{
+    if (b->p) {
+        explicit_bzero(b->p, b->cap);
+    }
+    buf_done(b);
+}
+
+void buf_wipe_free(void *p)
+{
+    if (p) {
+        explicit_bzero(p, malloc_usable_size(p));
+    }
+    free(p);
 }
 
 enum st buf_reserve(struct buf *b, size_t more)

@@ -79,6 +79,10 @@ struct clk_time clk_judge(struct clk_judge *j, const struct clk_look *x);
  * is put before the paths: "" for the machine's own. */
 bool clk_vouched(const char *root, int64_t utc_ms);
 
+/* Of CLOCK_MONOTONIC, for time-outs of the kernel's waits: no test's clock moves it, and it stands
+ * while the machine sleeps. Any thread. */
+int64_t clk_physical_ms(void);
+
 static inline struct clk_time clk_now(const struct clk *c)
 {
     return c->now(c->ctx);

@@ -121,8 +121,13 @@ static void real_boot(void *ctx, char id[CLK_BOOT_BYTES])
 static int64_t read_ms(clockid_t id)
 {
     struct timespec t = {0};
-    (void)clock_gettime(id, &t); /* cannot fail for these two clocks */
+    (void)clock_gettime(id, &t); /* cannot fail for these clocks */
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t clk_physical_ms(void)
+{
+    return read_ms(CLOCK_MONOTONIC);
 }
 
 static struct mono real_mono(void *ctx)

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/base/clk.h"
+
 /* Sanitizers make frames several times larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_FACTOR 8
@@ -20,13 +22,6 @@
 #ifndef STACK_FACTOR
 #define STACK_FACTOR 1
 #endif
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 enum st thr_stop_open(struct thr_stop *s, struct err *e)
 {
@@ -58,9 +53,9 @@ void thr_stop_now(struct thr_stop *s)
 
 bool thr_stop_wait(struct thr_stop *s, int64_t ms)
 {
-    int64_t until = ms < 0 ? -1 : monotonic_ms() + ms;
+    int64_t until = ms < 0 ? -1 : clk_physical_ms() + ms;
     while (!atomic_load(&s->set)) {
-        int64_t left = until < 0 ? -1 : until - monotonic_ms();
+        int64_t left = until < 0 ? -1 : until - clk_physical_ms();
         if (until >= 0 && left <= 0) {
             break;
         }

@@ -154,6 +154,23 @@ enum collect_fault collect_answer_find(const struct collect_heard *h, uint8_t un
 #define GATEWAY_TARGET 11
 #define STUB_BYTES 2 /* that a line brings where nobody answers */
 
+/* Bytes of the whole answer to any read that begins at p; 0: none does. */
+static size_t whole_any(const uint8_t *p, size_t n)
+{
+    unsigned of = n > 1 ? p[1] & 0x7fU : 0;
+    return of >= 1 && of <= 4 ? whole_rtu(p, n, of) : 0;
+}
+
+bool collect_answer_has(const uint8_t *p, size_t n, uint8_t unit, const struct collect_request *r)
+{
+    for (size_t at = 0, size; at<n; at += size> 0 ? size : 1) {
+        size = whole_any(p + at, n - at);
+        if (size > 0 && p[at] == unit && p[at + 1] == r->function && p[at + 2] == data_bytes(r))
+            return true;
+    }
+    return false;
+}
+
 /* Whole answers to reads, and loose bytes, among what was heard. */
 struct pieces {
     unsigned own, earlier; /* own: could be to the request; earlier: the unit's, to another one */
@@ -166,10 +183,9 @@ static struct pieces take_apart(const uint8_t *p, size_t n, uint8_t unit, unsign
 {
     struct pieces all = {.unit = -1, .stranger = -1};
     for (size_t at = 0, size; at<n; at += size> 0 ? size : 1) {
-        unsigned of = n - at > 1 ? p[at + 1] & 0x7fU : 0;
-        size = of >= 1 && of <= 4 ? whole_rtu(p + at, n - at, of) : 0;
+        size = whole_any(p + at, n - at);
         bool own = size > 0 && p[at] == unit;
-        bool right = own && of == function && (size == wanted || p[at + 1] & 0x80);
+        bool right = own && (p[at + 1] & 0x7fU) == function && (size == wanted || p[at + 1] & 0x80);
         all.own += right;
         all.earlier += own && !right;
         all.loose += size == 0;

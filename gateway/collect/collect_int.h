@@ -61,6 +61,7 @@ void collect_check_foreign(struct cfg *c, const struct collect_foreign *f, size_
 /* Checks bus i against its kind and the buses before it, and sets what the kind decides. */
 void collect_check_bus(struct cfg *c, const struct collect_cfg *cfg, size_t i);
 extern const struct cfg_word collect_stream_words[]; /* waste streams: the closed set */
+extern const struct cfg_word collect_parity_words[];
 
 /* ---- the port: one serial line or TCP connection ------------------------------------------- */
 
@@ -97,6 +98,7 @@ struct collect_answer {
     bool echo;       /* the line gave our own request back before it */
     bool more;       /* bytes followed that nobody asked for */
     bool late;       /* RTU: no answer in time, but it came while the line was listened to */
+    bool watched;    /* RTU: the unit's answer to one of call.watch was heard */
     int64_t took_ms; /* from the request to the end of the answer, late or not */
 };
 
@@ -107,6 +109,8 @@ struct collect_call {
     int64_t pause_ms;   /* what the device wants between two requests */
     int64_t timeout_ms; /* until its answer begins */
     int64_t listen_ms;  /* RTU: after a silence, how long a late answer is waited for */
+    const struct collect_request *watch; /* earlier requests whose late answers are of interest */
+    size_t nwatch;
 };
 
 struct collect_port;
@@ -169,6 +173,9 @@ struct collect_sign collect_answer_sign(const struct collect_heard *h, uint8_t u
                                         const struct collect_answer *a);
 /* The unit whose whole answer to a read is the first among the n bytes; -1: none. Pure. */
 int collect_answer_within(const uint8_t *p, size_t n);
+/* RTU: whether a whole answer of the unit that is one to r by function and length is among the n
+ * bytes. Pure. */
+bool collect_answer_has(const uint8_t *p, size_t n, uint8_t unit, const struct collect_request *r);
 
 /* Of a good answer over TCP. And how many of these are to be read when its first n are there. Pure.
  */
@@ -232,19 +239,23 @@ const char *collect_split_news(struct collect_device *d, char *text, size_t n);
 /* ---- units ---------------------------------------------------------------------------------- */
 
 #define COLLECT_SICK_FAILURES 2 /* so many in a row make a unit sick: it is probed, not polled */
+#define COLLECT_FENCES 4        /* lengths that a unit's fences take turns with */
 /* The number of a unit is the device's whole address: devices of the configuration that share it
  * share this. Bus thread alone. */
 struct collect_unit {
     uint8_t number;
-    bool owes;                 /* RTU: an answer to an earlier request may still come */
-    bool answered;             /* ever */
-    bool alive;                /* it answered a probe; no device polled it since */
-    bool plain;                /* the fence was not answered: the next trial does without */
-    unsigned mute;             /* fences without an answer, where another request had one */
-    unsigned failures, probes; /* in a row */
-    int64_t answer_ms;         /* the slowest of late */
-    int64_t late_ms;           /* how late its last answer was, 0: in time */
-    unsigned errand_function, errand_bytes; /* of the answer that a person asked for last */
+    bool owes;     /* RTU: an answer to an earlier request may still come */
+    bool answered; /* ever */
+    bool alive;    /* it answered a probe; no device polled it since */
+    bool plain;    /* the fence was not answered: the next trial does without */
+    unsigned mute; /* fences without an answer, where another request had one */
+    bool unproven; /* its last answer may be an older one's: it is not taken */
+    struct collect_request vain[COLLECT_FENCES]; /* fences without an answer, each once, … */
+    size_t nvain;                                /* the last one last */
+    unsigned failures, probes;                   /* in a row */
+    int64_t answer_ms;                           /* the slowest of late */
+    int64_t late_ms;                             /* how late its last answer was, 0: in time */
+    unsigned errand_function, errand_bytes;      /* of the answer that a person asked for last */
     int64_t back_off_ms;
     struct mono probe_at;
     struct collect_evidence *evidence;
@@ -256,14 +267,14 @@ static inline bool collect_unit_sick(const struct collect_unit *u)
 
 struct collect_evidence; /* doctor_int.h, like what else belongs to the line doctor */
 struct collect_bus;
-struct collect_device;
 /* One request of the device and its answer; before it whatever the unit owes is settled.
- * COLLECT_LOST: `why` says why. */
+ * COLLECT_LOST: `why` says why. COLLECT_GARBAGE with unit->unproven: it was answered, but without a
+ * fence, by a unit that owes; a person who asks gets that answer. */
 enum collect_fault collect_unit_ask(const struct collect_bus_job *job, struct collect_bus *b,
                                     struct collect_device *d, const struct collect_request *q,
                                     struct collect_answer *a, struct err *why);
 /* Settles, on a ready port, what the unit owes. GOOD: no answer to an earlier request can come any
- * more. */
+ * more, unless it still owes: then what comes next is a trial. */
 enum collect_fault collect_unit_settle(const struct collect_bus_job *job, struct collect_bus *b,
                                        struct collect_device *d, struct collect_answer *a);
 /* Asks a sick unit for a short sign of life, which may also be an exception. */
@@ -284,9 +295,9 @@ void collect_unit_hurry(struct collect_unit *u, struct mono now); /* its next pr
  * that found no such time for as long as it was to wait takes it. NULL: none. */
 struct collect_unit *collect_unit_due(const struct collect_bus *b, struct mono now,
                                       int64_t slack_ms);
-/* A read that the unit is likely to have, of a length that no request of its devices has. false:
- * there is none.
- */
+/* A read that the unit is likely to have, of a length that no request of its devices has. Of the
+ * first COLLECT_FENCES that are such: the first that was not in vain, or the one that was so
+ * longest ago. false: there is none. */
 bool collect_unit_fence(const struct collect_bus *b, const struct collect_device *d,
                         struct collect_request *out);
 
@@ -305,9 +316,7 @@ struct collect_who {
     char read[STORE_NOTE_BYTES], known[STORE_NOTE_BYTES]; /* written under a lock; "": none */
     bool *apart; /* per point of the profile: its readings are flagged */
 };
-struct collect_bus;
 struct collect_bus_job;
-struct collect_device;
 enum st collect_who_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 void collect_who_done(struct collect_device *d);
 /* Takes a note of before the restart: the serial number. */
@@ -393,7 +402,6 @@ struct collect_says {
     size_t next; /* the text to be read next; n: all were */
     struct mono read_at;
 };
-struct collect_device;
 enum st collect_says_open(struct collect_device *d, struct err *e) ST_MUST_CHECK;
 /* After a new plan of the same points. */
 void collect_says_plan(struct collect_device *d);
@@ -463,7 +471,6 @@ struct collect_teller {
 /* Whether the state is news that may be told now; then it counts as told. */
 bool collect_is_news(struct collect_teller *t, enum store_state state, struct mono now);
 
-struct collect_bus;
 /* Whether another word order would make sense of values that cannot be. A plain value. */
 #define COLLECT_ORDERS 4 /* COLLECT_ORDER_WORDS and _BYTES against the profile's */
 struct collect_order {

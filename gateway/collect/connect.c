@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/collect/collect_int.h"
@@ -22,18 +21,11 @@
 /* Resolver modules of the system run on it; only touched pages count. */
 #define NAME_STACK_BYTES ((size_t)512 * 1024)
 
-static int64_t physical_ms(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Waits for events on fd until the deadline. 0: in time; else ETIMEDOUT or ECANCELED (stop). */
 static int wait_for(int fd, short events, int64_t until_ms, const struct thr_stop *stop)
 {
     for (;;) {
-        int64_t left = until_ms - physical_ms();
+        int64_t left = until_ms - clk_physical_ms();
         struct pollfd p[2] = {{fd, events, 0}, {stop->fd, POLLIN, 0}};
         int n = poll(p, 2, left > 0 ? (int)left : 0);
         if (n > 0)
@@ -138,7 +130,7 @@ static int connect_one(const struct addrinfo *a, int64_t until_ms, struct thr_st
 static int connect_list(const struct addrinfo *list, const char *host, const char *port,
                         int64_t timeout_ms, struct thr_stop *stop, struct err *e)
 {
-    int64_t until = physical_ms() + timeout_ms;
+    int64_t until = clk_physical_ms() + timeout_ms;
     int why = 0;
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
         int fd = connect_one(a, until, stop, &why);
@@ -192,7 +184,7 @@ int collect_tcp_connect(const char *host, const char *port, int64_t timeout_ms,
         err_set(e, ST_MEMORY, "no memory to look up %s", host);
         return -1;
     }
-    int rc = wait_for(l->wake, POLLIN, physical_ms() + NAME_TIMEOUT_MS, stop);
+    int rc = wait_for(l->wake, POLLIN, clk_physical_ms() + NAME_TIMEOUT_MS, stop);
     bool done = rc == 0 && atomic_load(&l->done);
     if (done && l->rc == 0)
         fd = connect_list(l->list, host, port, timeout_ms, stop, e);

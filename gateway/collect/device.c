@@ -160,6 +160,12 @@ void collect_device_paused(const struct collect_bus_job *job, struct collect_bus
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
+/* Whether nothing came that could be the answer: one that may be an older request's is not that. */
+static bool is_missed(const struct round *r, enum collect_fault f)
+{
+    return f == COLLECT_SILENT || (f == COLLECT_GARBAGE && !r->d->unit->unproven);
+}
+
 static enum collect_fault ask(struct round *r, const struct collect_request *q,
                               struct collect_answer *a)
 {
@@ -256,7 +262,7 @@ static void find(struct round *r)
         r->fault = f;
         r->exception = a.exception;
         r->refused = q;
-        if (f != COLLECT_STOPPED && f != COLLECT_LOST)
+        if (f == COLLECT_FOREIGN || is_missed(r, f))
             collect_sunspec_missed(r->d, clk_mono(r->job->clk));
     }
 }
@@ -274,7 +280,7 @@ static void ask_who(struct round *r)
         collect_who_heard(r->job, r->d, f == COLLECT_GOOD ? a.data + 2 * at : NULL);
     else
         r->fault = f;
-    if (f == COLLECT_SILENT || f == COLLECT_GARBAGE)
+    if (is_missed(r, f))
         collect_who_missed(r->d);
 }
 
@@ -325,7 +331,7 @@ static void ask_text(struct round *r)
     enum collect_fault f = ask(r, &q, &a);
     if (f == COLLECT_GOOD || f == COLLECT_EXCEPTION)
         collect_says_heard(r->job, r->d, f == COLLECT_GOOD ? a.data + 2 * at : NULL);
-    else if (f == COLLECT_SILENT || f == COLLECT_GARBAGE)
+    else if (is_missed(r, f))
         collect_says_missed(r->d);
 }
 
@@ -355,7 +361,8 @@ static void explain(struct round *r, char *text, size_t n)
                                                      [COLLECT_LOST] = "line_port"};
     const struct collect_bus_cfg *bus = r->b->cfg;
     long long unit = (long long)r->d->cfg->unit;
-    bool slow = r->fault == COLLECT_SILENT && r->d->unit->late_ms > 0;
+    bool unproven = r->fault == COLLECT_GARBAGE && r->d->unit->unproven;
+    bool slow = unproven || (r->fault == COLLECT_SILENT && r->d->unit->late_ms > 0);
     r->d->health.why = slow ? "device_slow" : whys[r->fault];
     switch (r->fault) {
     case COLLECT_EXCEPTION:
@@ -379,6 +386,13 @@ static void explain(struct round *r, char *text, size_t n)
                                                 : " and its unit number");
         break;
     case COLLECT_GARBAGE:
+        if (unproven) {
+            (void)snprintf(text, n,
+                           "Unit %lld on %s answers, but this may be an older answer: not taken "
+                           "until that is certain. If it lasts, raise the bus's `timeout`.",
+                           unit, bus->id);
+            break;
+        }
         (void)snprintf(text, n, "Unit %lld on %s sends damaged or wrong answers. Check %s.", unit,
                        bus->id,
                        bus->type == COLLECT_RTU

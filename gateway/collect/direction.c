@@ -1,9 +1,13 @@
 #include "gateway/collect/direction.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/serial.h>
 #include <modbus.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include "gateway/collect/collect_int.h"
 
@@ -32,7 +36,7 @@ bool collect_direction_set(modbus_t *line, int mode)
 }
 
 /* libmodbus puts back at its end what it found, so this must be what it finds. */
-bool collect_direction_rest(int fd, int mode)
+static bool rest(int fd, int mode)
 {
     struct termios t;
     if (tcgetattr(fd, &t) != 0)
@@ -41,4 +45,17 @@ bool collect_direction_rest(int fd, int mode)
     if (mode == COLLECT_RS485_RTS_DOWN)
         t.c_cflag &= ~(tcflag_t)HUPCL;
     return tcsetattr(fd, TCSANOW, &t) == 0;
+}
+
+int collect_direction_lock(const char *port, int mode)
+{
+    int fd = open(port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && rest(fd, mode))
+        return fd;
+    int why = errno == EWOULDBLOCK ? EBUSY : errno;
+    (void)close(fd);
+    errno = why;
+    return -1;
 }

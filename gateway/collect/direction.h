@@ -20,10 +20,12 @@ struct _modbus; /* libmodbus' modbus_t */
  * in one thread at a time. */
 bool collect_direction_set(struct _modbus *line, int mode);
 
-/* To be called before libmodbus opens the line, with a descriptor of its own that is closed behind
- * it: a port is a terminal until somebody says otherwise, and sends what it hears back to the line.
- * From here on it is silent, open or closed. With COLLECT_RS485_RTS_DOWN the line that is closed is
- * not driven, though a closed port lets go of RTS otherwise. false with errno. */
-bool collect_direction_rest(int fd, int mode);
+/* To be called before libmodbus opens the line: makes it ours alone, gateway or tool (flock),
+ * before its settings are touched. A port is a terminal until somebody says otherwise, and sends
+ * what it hears back to the line: from here on it is silent, open or closed. With
+ * COLLECT_RS485_RTS_DOWN the line that is closed is not driven, though a closed port lets go of RTS
+ * otherwise. The descriptor, to be closed behind libmodbus' own; -1 with errno, EBUSY: another
+ * program has the line. */
+int collect_direction_lock(const char *port, int mode);
 
 #endif

@@ -39,7 +39,6 @@ struct collect_desk {
     uint8_t asked; /* the unit without device that was asked last */
     uint8_t answered[32], owes[32];
 };
-struct collect_device;
 enum st collect_desk_open(struct collect_desk *k, struct err *e) ST_MUST_CHECK;
 void collect_desk_close(struct collect_desk *k);
 /* Leaves it for the bus. ST_FULL: too many wait there. Any thread. */

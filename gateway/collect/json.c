@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/base/depth.h"
 #include "gateway/collect/push_int.h"
 
 #define MS_FROM 1e11             /* a number of seconds is below it until the year 5138 */
@@ -13,28 +14,10 @@
 #define KEY_MAX 128
 #define DEPTH_MAX 32
 
-/* The parser recurses, and threads have small stacks. */
-static bool is_flat(const char *p, size_t n)
-{
-    unsigned depth = 0;
-    bool text = false;
-    for (size_t i = 0; i < n; i++) {
-        if (text && p[i] == '\\')
-            i++;
-        else if (p[i] == '"')
-            text = !text;
-        else if (!text && (p[i] == '[' || p[i] == '{') && ++depth > DEPTH_MAX)
-            return false;
-        else if (!text && (p[i] == ']' || p[i] == '}') && depth > 0)
-            depth--;
-    }
-    return true;
-}
-
 struct json_t *collect_json_load(const void *p, size_t n, struct err *e)
 {
     json_error_t why;
-    if (!is_flat(p, n)) {
+    if (!depth_fits(p, n, DEPTH_MAX)) {
         (void)err_set(e, ST_BAD, "no JSON that we read: nested deeper than %d", DEPTH_MAX);
         return NULL;
     }

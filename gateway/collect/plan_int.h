@@ -36,7 +36,7 @@ struct collect_type_info {
     uint8_t regs, form; /* enum collect_form */
 };
 extern const struct collect_type_info collect_types[COLLECT_TYPE_COUNT];
-extern const struct cfg_word collect_type_words[], collect_order_words[], collect_parity_words[];
+extern const struct cfg_word collect_type_words[], collect_order_words[];
 
 /* What an order does to a big-endian value, as flags. */
 enum {

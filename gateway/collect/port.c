@@ -6,13 +6,11 @@
  * 12 bytes are written to its socket instead.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/serial.h>
 #include <modbus.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -61,11 +59,6 @@ static int64_t physical_ns(void)
     struct timespec t = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-static int64_t physical_ms(void)
-{
-    return physical_ns() / NS_PER_MS;
 }
 
 static int64_t characters_ms(const struct collect_bus_cfg *cfg, int64_t bits)
@@ -151,22 +144,10 @@ static bool set_direction(struct collect_port *p, struct err *e)
     return false;
 }
 
-/* The line is ours alone, gateway or tool, before its settings are touched. EBUSY: it is not. */
-static bool lock_line(struct collect_port *p)
-{
-    p->lock = open(p->cfg->port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (p->lock < 0)
-        return false;
-    if (flock(p->lock, LOCK_EX | LOCK_NB) == 0)
-        return collect_direction_rest(p->lock, p->cfg->rs485);
-    if (errno == EWOULDBLOCK)
-        errno = EBUSY;
-    return false;
-}
-
 static bool open_rtu(struct collect_port *p, struct err *e)
 {
-    if (lock_line(p) && modbus_connect(p->ctx) == 0) {
+    p->lock = collect_direction_lock(p->cfg->port, p->cfg->rs485);
+    if (p->lock >= 0 && modbus_connect(p->ctx) == 0) {
         if (set_direction(p, e))
             return true;
         modbus_close(p->ctx);
@@ -273,7 +254,7 @@ static enum collect_fault wait_readable(const struct collect_port *p, int64_t un
                                         const struct thr_stop *stop)
 {
     for (;;) {
-        int64_t left = until_ms - physical_ms();
+        int64_t left = until_ms - clk_physical_ms();
         struct pollfd f[2] = {{modbus_get_socket(p->ctx), POLLIN, 0}, {stop->fd, POLLIN, 0}};
         int n = poll(f, 2, left > 0 ? (int)left : 0);
         if (n > 0)
@@ -315,7 +296,7 @@ static ssize_t take(struct collect_port *p, size_t room)
 static void listen_for(struct collect_port *p, int64_t ms, const struct collect_call *call,
                        struct collect_answer *out, const struct thr_stop *stop)
 {
-    int64_t now = physical_ms(), end = now + ms, most = end + NOISE_MAX_MS;
+    int64_t now = clk_physical_ms(), end = now + ms, most = end + NOISE_MAX_MS;
     const struct collect_heard h = {
         .p = p->heard, .sent = p->sent, .nsent = p->nsent, .room = sizeof p->heard};
     bool over = false;
@@ -329,7 +310,7 @@ static void listen_for(struct collect_port *p, int64_t ms, const struct collect_
         if (p->nheard == sizeof p->heard)
             p->nheard = 0; /* noise: what came is of no use any more */
         ssize_t got = take(p, sizeof p->heard - p->nheard);
-        now = physical_ms();
+        now = clk_physical_ms();
         if (got < 0)
             return; /* the line is gone: the next request finds out */
         p->stray |= got > 0;
@@ -447,7 +428,7 @@ static enum collect_fault receive(struct collect_port *p, const struct collect_c
         f = collect_answer_find(&h, call->unit, &call->request, out, &over);
         if (!begun && f != COLLECT_SILENT) {
             begun = true;
-            int64_t rest = physical_ms() + p->rest_ms;
+            int64_t rest = clk_physical_ms() + p->rest_ms;
             until = rest > until ? rest : until;
         }
     }
@@ -477,11 +458,11 @@ enum collect_fault collect_port_ask(struct collect_port *p, const struct collect
     enum collect_fault f = COLLECT_STOPPED;
     *out = (struct collect_answer){0};
     if (rest(p, call->pause_ms, stop)) {
-        int64_t sent_ms = physical_ms();
+        int64_t sent_ms = clk_physical_ms();
         f = send_request(p, call) ? receive(p, call, sent_ms, stop, out) : COLLECT_LOST;
         p->last_ns = physical_ns();
         recover(p, f, call, clk, stop, out);
-        out->took_ms = physical_ms() - sent_ms;
+        out->took_ms = clk_physical_ms() - sent_ms;
         out->sign = collect_answer_sign(&(struct collect_heard){.tcp = p->cfg->type == COLLECT_TCP,
                                                                 .p = p->heard,
                                                                 .sent = p->sent,
@@ -489,6 +470,8 @@ enum collect_fault collect_port_ask(struct collect_port *p, const struct collect
                                                                 .nsent = p->nsent,
                                                                 .room = sizeof p->heard},
                                         call->unit, &call->request, f, out);
+        for (size_t i = 0; i < call->nwatch; i++)
+            out->watched |= collect_answer_has(p->heard, p->nheard, call->unit, &call->watch[i]);
     }
     return f;
 }

@@ -4,15 +4,12 @@
  * that nothing else is on the line: two new devices with one number answer at once. So all is
  * listened to until the line is quiet, and only one whole answer counts. */
 #include <errno.h>
-#include <fcntl.h>
 #include <modbus.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/collect/direction.h"
@@ -25,13 +22,6 @@
 #define MBAP_BYTES 6
 #define CHARACTER_BITS 11
 #define NOISE_MAX_MS 3000
-
-static int64_t physical_ms(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
@@ -48,14 +38,13 @@ void collect_setup_close(struct collect_setup_line *l)
 
 static enum st open_rtu(struct collect_setup_line *l, struct err *e)
 {
-    l->lock = open(l->bus->port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (l->lock < 0)
-        return err_set(e, ST_IO, "cannot open %s: %s", l->bus->port, strerror(errno));
-    if (flock(l->lock, LOCK_EX | LOCK_NB) != 0)
+    l->lock = collect_direction_lock(l->bus->port, l->bus->rs485);
+    if (l->lock < 0 && errno == EBUSY)
         return err_set(e, ST_BUSY, "%s is in use by another program, a gateway or a tool",
                        l->bus->port);
-    if (!collect_direction_rest(l->lock, l->bus->rs485) || modbus_connect(l->ctx) != 0 ||
-        !collect_direction_set(l->ctx, l->bus->rs485))
+    if (l->lock < 0)
+        return err_set(e, ST_IO, "cannot open %s: %s", l->bus->port, strerror(errno));
+    if (modbus_connect(l->ctx) != 0 || !collect_direction_set(l->ctx, l->bus->rs485))
         return err_set(e, ST_IO, "cannot use %s: %s", l->bus->port, modbus_strerror(errno));
     return ST_OK;
 }
@@ -184,7 +173,7 @@ static bool send_all(struct collect_setup_line *l, int unit, const uint8_t *pdu,
  * is stopped. */
 static ssize_t listen_all(const struct collect_setup_line *l, bool to_the_end, uint8_t *heard)
 {
-    int64_t start = physical_ms(), until = start + l->timeout_ms, now = start;
+    int64_t start = clk_physical_ms(), until = start + l->timeout_ms, now = start;
     int64_t quiet =
         QUIET_MS +
         (l->bus->type == COLLECT_RTU ? CHARACTER_BITS * 7 * 1000 / 2 / l->as.baud + 1 : 0);
@@ -192,7 +181,7 @@ static ssize_t listen_all(const struct collect_setup_line *l, bool to_the_end, u
     while (now < until && now - start < l->timeout_ms + NOISE_MAX_MS && n < HEARD_BYTES) {
         struct pollfd f[2] = {{modbus_get_socket(l->ctx), POLLIN, 0}, {l->stop->fd, POLLIN, 0}};
         int rc = poll(f, 2, (int)(until - now));
-        now = physical_ms();
+        now = clk_physical_ms();
         if (rc <= 0)
             continue;
         if (f[1].revents)

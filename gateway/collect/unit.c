@@ -5,8 +5,11 @@
  * when function and length are the same. But a slave answers in the order in which it was asked. So
  * behind a request that got no answer the next one to this unit is a fence: a short read whose
  * length no other request to the unit has. What has another length is what was owed, however late
- * it comes; once the fence's own answer is there, nothing older can follow. A unit that refuses the
- * fence is listened to for a time-out instead, and that is then the bound: see decision 0031. */
+ * it comes; once the fence's own answer is there, nothing older can follow. The fence behind one in
+ * vain has again another length. A unit that refuses the fence is listened to for a time-out
+ * instead, and that is then the bound: see decision 0031. */
+#include <string.h>
+
 #include "gateway/collect/doctor_int.h"
 
 #define PROBE_FIRST_MS 100 /* the shortest time-out of a probe */
@@ -50,6 +53,25 @@ static bool is_taken(const struct collect_bus *b, const struct collect_unit *u, 
     return false;
 }
 
+/* How long ago that fence was in vain: 0: it was not; 1: longest ago. */
+static size_t vain_turn(const struct collect_unit *u, const struct collect_request *q)
+{
+    for (size_t i = 0; i < u->nvain; i++)
+        if (u->vain[i].function == q->function && u->vain[i].count == q->count)
+            return i + 1;
+    return 0;
+}
+
+static void note_vain(struct collect_unit *u, const struct collect_request *q)
+{
+    size_t turn = vain_turn(u, q);
+    if (turn == 0 && u->nvain == COLLECT_FENCES)
+        turn = 1; /* another device's list of lengths: the oldest makes room */
+    if (turn > 0)
+        memmove(&u->vain[turn - 1], &u->vain[turn], (u->nvain-- - turn) * sizeof *u->vain);
+    u->vain[u->nvain++] = *q;
+}
+
 bool collect_unit_fence(const struct collect_bus *b, const struct collect_device *d,
                         struct collect_request *out)
 {
@@ -59,19 +81,25 @@ bool collect_unit_fence(const struct collect_bus *b, const struct collect_device
             base = &d->plan.requests[i];
     unsigned step = base->function <= 2 ? 8 : 2;
     unsigned most = base->function <= 2 ? COLLECT_BITS_MAX : COLLECT_REGISTERS_MAX;
-    *out = *base;
-    out->n = 0;
+    struct collect_request q = *base;
+    size_t found = 0, best = SIZE_MAX;
+    q.n = 0;
     /* within what the device is known to have, if it can be; whole 32-bit values rather than halves
      */
     for (unsigned first = step; first > 0; first = first == step && step == 2 ? 1 : 0)
-        for (unsigned c = first; c <= most; c += step)
-            if ((c < base->count || first != step || step == 8) &&
-                !is_taken(b, d->unit, base->function, c)) {
-                out->count = (uint16_t)c;
-                if (!collect_plan_forbids(d->profile, out))
-                    return true;
+        for (unsigned c = first; c <= most && found < COLLECT_FENCES && best > 0; c += step) {
+            q.count = (uint16_t)c;
+            if ((c >= base->count && first == step && step != 8) ||
+                is_taken(b, d->unit, base->function, c) || collect_plan_forbids(d->profile, &q))
+                continue;
+            size_t turn = vain_turn(d->unit, &q);
+            found++;
+            if (turn < best) {
+                best = turn;
+                *out = q;
             }
-    return false;
+        }
+    return found > 0;
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -94,6 +122,16 @@ static void note(const struct collect_bus *b, struct collect_device *d, enum col
         d->health.lost_ms += (uint64_t)a->took_ms;
 }
 
+/* A fence of this unit is answered, late: it knows them. */
+static void note_slow(const struct collect_bus *b, int number)
+{
+    for (size_t i = 0; i < b->nunits; i++)
+        if (b->units[i]->number == number) {
+            b->units[i]->mute = 0;
+            b->units[i]->plain = false;
+        }
+}
+
 static enum collect_fault ask(const struct collect_bus_job *job, struct collect_bus *b,
                               struct collect_device *d, const struct collect_request *q,
                               int64_t timeout_ms, struct collect_answer *a)
@@ -104,11 +142,15 @@ static enum collect_fault ask(const struct collect_bus_job *job, struct collect_
                                       .request = *q,
                                       .pause_ms = d->profile->pause_ms,
                                       .timeout_ms = timeout_ms,
-                                      .listen_ms = patient ? b->cfg->timeout_ms : 0};
+                                      .listen_ms = patient ? b->cfg->timeout_ms : 0,
+                                      .watch = d->unit->vain,
+                                      .nwatch = d->unit->nvain};
     b->last = d->unit;
     enum collect_fault f = collect_port_ask(b->port, &call, job->clk, job->stop, a);
     note(b, d, f, a);
     b->echo |= a->echo;
+    if (a->sign.strange) /* it spoke in another's turn: what it was asked is not told by that */
+        note_slow(b, a->sign.stranger);
     if (f < COLLECT_LOST && !b->desk.asks)
         collect_doctor_heard(b, d->unit, &a->sign, clk_mono(job->clk));
     return f;
@@ -121,30 +163,54 @@ static void note_stray(struct collect_bus *b)
     if (!collect_port_stray(b->port, &came) || !b->last)
         return;
     b->last->owes = true; /* it may have answered twice */
+    if (came.unit >= 0)
+        note_slow(b, came.unit);
     collect_doctor_stray(b, &came);
 }
 
 /* A device may leave unanswered what it does not know, rather than refuse it: after a fence in vain
- * comes a trial without. When that is answered, twice in a row, the fence is to blame. */
+ * comes a trial without. When that is answered, twice in a row, and no answer to a fence was heard
+ * meanwhile, the fence is to blame: the answers to two trials cannot both come before that to the
+ * first fence. Until then the answer to a trial may be an older one's, and is no value. */
 static bool has_fence(const struct collect_bus *b, const struct collect_device *d,
                       struct collect_request *q)
 {
     return b->cfg->type == COLLECT_RTU && !d->unit->plain && collect_unit_fence(b, d, q);
 }
 
-static void note_fence(struct collect_unit *u, enum collect_fault f)
+static bool is_answer(enum collect_fault f)
 {
-    if (f == COLLECT_GOOD || f == COLLECT_EXCEPTION)
-        u->mute = 0;
-    else
-        u->plain = true;
+    return f == COLLECT_GOOD || f == COLLECT_EXCEPTION;
 }
 
-static void note_plain(struct collect_unit *u, enum collect_fault f)
+static void note_fence(struct collect_unit *u, const struct collect_request *q,
+                       enum collect_fault f, const struct collect_answer *a)
 {
-    bool answers = f == COLLECT_GOOD || f == COLLECT_EXCEPTION;
-    u->mute += answers && u->mute < MUTE_FENCES;
-    u->plain = answers && u->mute >= MUTE_FENCES;
+    if (!is_answer(f) && !a->late)
+        note_vain(u, q);
+    if (is_answer(f) || a->late || a->watched)
+        u->mute = 0;
+    u->plain =
+        !is_answer(f) && !a->late && !a->watched && f != COLLECT_LOST && f != COLLECT_STOPPED;
+}
+
+static bool is_trial(const struct collect_unit *u)
+{
+    return u->plain && u->mute < MUTE_FENCES;
+}
+
+/* Behind a request without a fence, which was a trial or not. true: its answer is no value. */
+static bool note_plain(struct collect_unit *u, bool trial, enum collect_fault f,
+                       const struct collect_answer *a)
+{
+    if (a->watched)
+        u->mute = 0;
+    else
+        u->mute += f == COLLECT_GOOD && u->mute < MUTE_FENCES; /* a refusal may be a fence's */
+    u->plain = is_answer(f) && u->mute >= MUTE_FENCES;
+    u->owes |= trial; /* its own answer too, if that was an older one's */
+    u->unproven = trial && is_answer(f);
+    return u->unproven;
 }
 
 enum collect_fault collect_unit_settle(const struct collect_bus_job *job, struct collect_bus *b,
@@ -154,12 +220,15 @@ enum collect_fault collect_unit_settle(const struct collect_bus_job *job, struct
     enum collect_fault f = COLLECT_EXCEPTION;
     if (has_fence(b, d, &q)) {
         f = ask(job, b, d, &q, b->cfg->timeout_ms, a);
-        note_fence(d->unit, f);
+        note_fence(d->unit, &q, f, a);
+    }
+    if (f == COLLECT_EXCEPTION && !collect_port_listen(b->port, b->cfg->timeout_ms, job->stop)) {
+        note_slow(b, d->unit->number);
+        return COLLECT_GARBAGE;
     }
     if (f == COLLECT_EXCEPTION)
-        f = collect_port_listen(b->port, b->cfg->timeout_ms, job->stop) ? COLLECT_GOOD
-                                                                        : COLLECT_GARBAGE;
-    if (f == COLLECT_GOOD)
+        f = COLLECT_GOOD;
+    if (f == COLLECT_GOOD && !is_trial(d->unit))
         d->unit->owes = false;
     return f;
 }
@@ -172,15 +241,16 @@ enum collect_fault collect_unit_ask(const struct collect_bus_job *job, struct co
     enum collect_fault f = collect_port_ready(b->port, job->clk, job->stop, why);
     if (f != COLLECT_GOOD)
         return f;
+    d->unit->unproven = false;
     note_stray(b);
-    bool plain = d->unit->plain;
+    bool plain = d->unit->plain, trial = is_trial(d->unit);
     if (d->unit->owes)
         f = collect_unit_settle(job, b, d, a);
     if (f != COLLECT_GOOD)
         return f;
     f = ask(job, b, d, q, b->cfg->timeout_ms, a);
-    if (plain)
-        note_plain(d->unit, f);
+    if (plain && note_plain(d->unit, trial, f, a) && !b->desk.asks)
+        return COLLECT_GARBAGE;
     return f;
 }
 
@@ -205,13 +275,14 @@ enum collect_fault collect_unit_probe(const struct collect_bus_job *job, struct 
     enum collect_fault f = collect_port_ready(b->port, job->clk, job->stop, why);
     if (f != COLLECT_GOOD)
         return f;
+    d->unit->unproven = false;
     note_stray(b);
-    bool fence = has_fence(b, d, &q);
+    bool fence = has_fence(b, d, &q), plain = d->unit->plain, trial = is_trial(d->unit);
     f = ask(job, b, d, fence ? &q : &d->plan.probe, collect_unit_probe_ms(b, d->unit), a);
     if (fence)
-        note_fence(d->unit, f);
-    else
-        note_plain(d->unit, f);
+        note_fence(d->unit, &q, f, a);
+    else if (plain)
+        (void)note_plain(d->unit, trial, f, a); /* it lives, whichever it answers */
     if (f == COLLECT_GOOD && fence)
         d->unit->owes = false;
     return f;

@@ -1,5 +1,6 @@
 /* Connectivity: what the gateway sees of its own links, as readings: ICMP latency and loss, link
- * state and rate, a modem's radio. One thread for all that never waits, and one for the modem. */
+ * state and rate, a modem's radio. One thread for pings and links, which never blocks, and one for
+ * the modem, which does. */
 #ifndef GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 #define GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 
@@ -10,7 +11,7 @@
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
  * `link: {<device id>: {interface, every}}`, each entry a device of the gateway, and
- * `modem: {port | through, every, points}`, which is the device `modem`. */
+ * `modem: {port | through, every, points, interface, check}`, which is the device `modem`. */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
     int through; /* enum connectivity_through */

@@ -1,4 +1,5 @@
-/* The parts of the connectivity room: one thread runs them all, none of them blocks. */
+/* Private to the connectivity room: its parts. One thread runs pings and links, and none of them
+ * blocks; the modem, which does, has its own (modem_int.h). */
 #ifndef GATEWAY_CONNECTIVITY_CONNECTIVITY_INT_H
 #define GATEWAY_CONNECTIVITY_CONNECTIVITY_INT_H
 

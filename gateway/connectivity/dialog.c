@@ -8,17 +8,9 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/connectivity/modem_int.h"
-
-static int64_t physical_ms(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- the port ------------------------------------------------------------------------------ */
 
@@ -117,7 +109,7 @@ static enum st wait_for(const struct connectivity_dialog *d, short what, int64_t
                         const struct thr_stop *stop)
 {
     for (;;) {
-        int64_t left = until_ms - physical_ms();
+        int64_t left = until_ms - clk_physical_ms();
         struct pollfd f[2] = {{.fd = d->fd, .events = what}, {.fd = stop->fd, .events = POLLIN}};
         int n = poll(f, 2, left > 0 ? (int)left : 0);
         if (n > 0)
@@ -192,7 +184,7 @@ static enum st line_read(struct connectivity_dialog *d, size_t *heard, int64_t u
 enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct connectivity_ask *q,
                                 const struct thr_stop *stop)
 {
-    int64_t until = physical_ms() + q->ms;
+    int64_t until = clk_physical_ms() + q->ms;
     size_t heard = 0;
     bool done = false;
     enum st result = ST_TIMEOUT;
@@ -200,8 +192,10 @@ enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct conn
     ERR_TRY(send_all(d, q->command, until, stop));
     ERR_TRY(send_all(d, "\r", until, stop));
     while (!done || q->quiet_ms > 0) {
-        enum st st = line_read(d, &heard, done ? physical_ms() + q->quiet_ms : until, stop);
-        if (done && st == ST_TIMEOUT)
+        int64_t quiet = clk_physical_ms() + q->quiet_ms;
+        bool rests = done && quiet <= until; /* a port that talks without end never does */
+        enum st st = line_read(d, &heard, rests ? quiet : until, stop);
+        if (rests && st == ST_TIMEOUT)
             break;
         d->late |= st == ST_TIMEOUT;
         if (st != ST_OK)

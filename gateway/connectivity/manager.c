@@ -124,9 +124,8 @@ static int signal_read(sd_bus_message *m, struct connectivity_radio *r, bool nr)
 
 static void text_take(struct found *f, const char *interface, const char *key, const char *v)
 {
-    size_t n = strlen(v);
-    if (strcmp(interface, MODEM ".Modem3gpp") == 0 && strcmp(key, "OperatorCode") == 0 && n >= 5)
-        (void)connectivity_plmn_set(f->r->plmn, v, 3, v + 3, n - 3);
+    if (strcmp(interface, MODEM ".Modem3gpp") == 0 && strcmp(key, "OperatorCode") == 0)
+        (void)connectivity_plmn_text(f->r->plmn, v, strlen(v));
 }
 
 static void number_take(struct found *f, const char *interface, const char *key, int64_t v)

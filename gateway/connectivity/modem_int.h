@@ -1,5 +1,5 @@
-/* Private to the connectivity room: a modem that is asked over a serial port, on a thread of its
- * own, so that nothing waits for it. */
+/* Private to the connectivity room: a modem that is asked over a serial port or through
+ * ModemManager, on a thread of its own, so that nothing waits for it. */
 #ifndef GATEWAY_CONNECTIVITY_MODEM_INT_H
 #define GATEWAY_CONNECTIVITY_MODEM_INT_H
 
@@ -28,12 +28,13 @@ enum st connectivity_dialog_open(struct connectivity_dialog *d, const char *port
 void connectivity_dialog_close(struct connectivity_dialog *d);
 /* Sends one command and gives each line that comes to `take` (may be NULL), those that nobody asked
  * for and those of late answers, too, but not the echo, up to the result. ST_REFUSED: ERROR, +CME
- * ERROR, +CMS ERROR (given to `take` before); ST_TIMEOUT; ST_BAD: noise without end; ST_IO: the
- * port is gone; ST_STOPPED. */
+ * ERROR, +CMS ERROR (given to `take` before); ST_TIMEOUT: no result, or no quiet behind it, within
+ * `ms`; ST_BAD: noise without end; ST_IO: the port is gone; ST_STOPPED. */
 struct connectivity_ask {
     const char *command;
     int64_t ms;
-    int64_t quiet_ms; /* behind the result, nothing comes for so long: late answers end here */
+    int64_t quiet_ms; /* behind the result, nothing comes for so long: late answers end here; 0: it
+                       * is not waited for */
     void (*take)(void *ctx, const char *line);
     void *ctx;
 };
@@ -135,8 +136,8 @@ struct connectivity_modem {
 void connectivity_modem_check(struct cfg *c, const struct connectivity_modem_cfg *cfg);
 enum st connectivity_modem_declare(struct connectivity_modem *m, struct store *s,
                                    struct err *e) ST_MUST_CHECK;
-/* One poll: opens the port where it is closed, asks, judges; at most `ms`. e: what the port said.
- */
+/* One poll: opens the port where it is closed, asks, judges; at most `ms`, or as long as
+ * connectivity_manager_ask takes. e: what the port, or the manager, said. */
 enum connectivity_modem_state connectivity_modem_ask(struct connectivity_modem *m, int64_t ms,
                                                      const struct thr_stop *stop,
                                                      struct connectivity_radio *r, struct err *e);

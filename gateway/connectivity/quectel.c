@@ -5,12 +5,9 @@
 
 #include <string.h>
 
-#define CELL_DIGITS 9
-#define TAC_DIGITS 6
 #define LTE_ARFCN_MAX 262143
 #define NR_ARFCN_MAX 3279165
 #define BAND_MAX 1024
-#define PCI_MAX 1007
 
 /* ---- signal -------------------------------------------------------------------------------- */
 
@@ -78,13 +75,10 @@ static void channel_take(struct connectivity_leg *leg, const struct connectivity
 }
 
 static void cell_take(struct connectivity_leg *leg, const struct connectivity_field *cell,
-                      const struct connectivity_field *tac, const struct connectivity_field *pci)
+                      const struct connectivity_field *tac)
 {
-    int64_t v;
-    put(&leg->cell, connectivity_field_hex(cell, CELL_DIGITS), true);
-    put(&leg->tac, connectivity_field_hex(tac, TAC_DIGITS), true);
-    if (connectivity_field_int(pci, 0, PCI_MAX, &v))
-        leg->pci = num_dec(v, 0);
+    put(&leg->cell, connectivity_field_hex(cell, CONNECTIVITY_CELL_DIGITS), true);
+    put(&leg->tac, connectivity_field_hex(tac, CONNECTIVITY_TAC_DIGITS), true);
 }
 
 static void plmn_take(struct connectivity_radio *r, const struct connectivity_field *mcc)
@@ -98,7 +92,7 @@ static void lte_take(struct connectivity_radio *r, const struct connectivity_fie
     if (n < 14) /* cut off before its signal ends */
         return;
     plmn_take(r, &f[2]);
-    cell_take(&r->lte, &f[4], &f[10], &f[5]);
+    cell_take(&r->lte, &f[4], &f[10]);
     channel_take(&r->lte, &f[6], &f[7], false);
     signal_take(&r->lte, (struct signal){&f[11], &f[12], n > 14 ? &f[14] : NULL}, true);
     struct num rssi;
@@ -114,7 +108,7 @@ static void sa_take(struct connectivity_radio *r, const struct connectivity_fiel
         return;
     r->nr_alone = true;
     plmn_take(r, &f[2]);
-    cell_take(&r->nr, &f[4], &f[6], &f[5]);
+    cell_take(&r->nr, &f[4], &f[6]);
     channel_take(&r->nr, &f[7], &f[8], true);
     signal_take(&r->nr, (struct signal){&f[10], &f[11], &f[12]}, true);
 }
@@ -123,12 +117,9 @@ static void sa_take(struct connectivity_radio *r, const struct connectivity_fiel
  * only on offer. */
 static void nsa_take(struct connectivity_radio *r, const struct connectivity_field *f, size_t n)
 {
-    int64_t v;
     if (n < 7)
         return;
     signal_take(&r->nr, (struct signal){&f[4], &f[6], &f[5]}, true);
-    if (connectivity_field_int(&f[3], 0, PCI_MAX, &v))
-        r->nr.pci = num_dec(v, 0);
     if (n > 8)
         channel_take(&r->nr, &f[7], &f[8], true);
     r->nr_beside = r->nr.rsrp.kind != NUM_NONE;
@@ -188,8 +179,8 @@ static void qnwinfo_take(struct connectivity_radio *r, const char *text)
         return;
     bool nr = f[2].n > 4 && memcmp(f[2].p, "NR5G", 4) == 0;
     bool lte = f[2].n > 3 && memcmp(f[2].p, "LTE", 3) == 0;
-    if (r->plmn[0] == '\0' && f[1].n >= 5)
-        (void)connectivity_plmn_set(r->plmn, f[1].p, 3, f[1].p + 3, f[1].n - 3);
+    if (r->plmn[0] == '\0')
+        (void)connectivity_plmn_text(r->plmn, f[1].p, f[1].n);
     if (nr || lte)
         channel_take(nr ? &r->nr : &r->lte, &f[3], &band, nr);
 }

@@ -5,9 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define CELL_DIGITS 9 /* 36 bits (NR); LTE has 28 */
-#define TAC_DIGITS 6  /* 24 bits (NR); LTE has 16 */
-
 void connectivity_radio_init(struct connectivity_radio *r)
 {
     *r = (struct connectivity_radio){.lte_stat = CONNECTIVITY_STAT_NONE,
@@ -126,6 +123,11 @@ bool connectivity_plmn_set(char out[CONNECTIVITY_PLMN_BYTES], const char *mcc, s
     return true;
 }
 
+bool connectivity_plmn_text(char out[CONNECTIVITY_PLMN_BYTES], const char *p, size_t n)
+{
+    return n >= 5 && connectivity_plmn_set(out, p, 3, p + 3, n - 3);
+}
+
 /* ---- CSQ, CESQ ---------------------------------------------------------------------------- */
 
 static void fill(struct num *to, struct num v)
@@ -189,8 +191,8 @@ static void reg_take(struct connectivity_radio *r, const char *text, bool nr)
     struct connectivity_leg *leg =
         v == CONNECTIVITY_ACT_SA || v == CONNECTIVITY_ACT_NGRAN ? &r->nr : &r->lte;
     r->act = (int)v;
-    fill(&leg->tac, connectivity_field_hex(&f[at + 1], TAC_DIGITS));
-    fill(&leg->cell, connectivity_field_hex(&f[at + 2], CELL_DIGITS));
+    fill(&leg->tac, connectivity_field_hex(&f[at + 1], CONNECTIVITY_TAC_DIGITS));
+    fill(&leg->cell, connectivity_field_hex(&f[at + 2], CONNECTIVITY_CELL_DIGITS));
 }
 
 static void cops_take(struct connectivity_radio *r, const char *text)
@@ -198,8 +200,8 @@ static void cops_take(struct connectivity_radio *r, const char *text)
     struct connectivity_field f[CONNECTIVITY_FIELDS_MAX];
     size_t n = connectivity_fields(text, f);
     int64_t v;
-    if (n >= 3 && connectivity_field_is(&f[1], "2") && f[2].n >= 5)
-        (void)connectivity_plmn_set(r->plmn, f[2].p, 3, f[2].p + 3, f[2].n - 3);
+    if (n >= 3 && connectivity_field_is(&f[1], "2"))
+        (void)connectivity_plmn_text(r->plmn, f[2].p, f[2].n);
     if (n >= 4 && r->act == CONNECTIVITY_ACT_NONE &&
         connectivity_field_int(&f[3], 0, CONNECTIVITY_ACT_MAX, &v))
         r->act = (int)v;
@@ -226,7 +228,8 @@ static void cpin_take(struct connectivity_radio *r, const char *text)
         r->sim = CONNECTIVITY_SIM_LOCK;
 }
 
-enum connectivity_sim connectivity_cme_sim(const char *line)
+/* By number or by words; SIM_UNKNOWN: it says nothing of the SIM. */
+static enum connectivity_sim cme_sim(const char *line)
 {
     /* TS 27.007, 9.2: by number with CMEE=1, by words with CMEE=2 */
     static const struct {
@@ -258,7 +261,7 @@ enum connectivity_sim connectivity_cme_sim(const char *line)
 void connectivity_radio_take(struct connectivity_radio *r, const char *line)
 {
     const char *text;
-    enum connectivity_sim sim = connectivity_cme_sim(line);
+    enum connectivity_sim sim = cme_sim(line);
     if (sim != CONNECTIVITY_SIM_UNKNOWN)
         r->sim = sim;
     else if ((text = connectivity_after(line, "+CSQ:")) != NULL)

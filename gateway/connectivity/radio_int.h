@@ -57,7 +57,7 @@ enum connectivity_stat {
 struct connectivity_leg {
     struct num band, arfcn; /* the number of the channel, as this technology counts */
     struct num mhz;         /* of the channel, downlink; exact */
-    struct num cell, tac, pci;
+    struct num cell, tac;
     struct num rsrp, rsrq, sinr; /* dBm, dB, dB */
 };
 #define CONNECTIVITY_PLMN_BYTES 7
@@ -92,9 +92,6 @@ enum connectivity_act connectivity_radio_act(const struct connectivity_radio *r)
 struct num connectivity_nr_mhz(int64_t arfcn);
 struct num connectivity_lte_mhz(int64_t earfcn, int64_t *band);
 
-/* What +CME ERROR says of the SIM, by number or by words; SIM_UNKNOWN: nothing. */
-enum connectivity_sim connectivity_cme_sim(const char *line);
-
 /* ---- for the parsers' own files ------------------------------------------------------------ */
 
 /* One field of a line, without its quotes; a view. */
@@ -110,11 +107,14 @@ bool connectivity_field_is(const struct connectivity_field *f, const char *word)
 /* A whole decimal number within [min, max]. */
 bool connectivity_field_int(const struct connectivity_field *f, int64_t min, int64_t max,
                             int64_t *out);
+#define CONNECTIVITY_CELL_DIGITS 9 /* 36 bits (NR); LTE has 28 */
+#define CONNECTIVITY_TAC_DIGITS 6  /* 24 bits (NR); LTE has 16 */
 /* Hexadecimal, at most `digits` of them. NUM_NONE when it is none, or all ones (not known). */
 struct num connectivity_field_hex(const struct connectivity_field *f, size_t digits);
-/* 3 digits and 2 or 3. */
+/* 3 digits and 2 or 3; else false, and out stays. _text: both as one text. */
 bool connectivity_plmn_set(char out[CONNECTIVITY_PLMN_BYTES], const char *mcc, size_t mcc_n,
                            const char *mnc, size_t mnc_n);
+bool connectivity_plmn_text(char out[CONNECTIVITY_PLMN_BYTES], const char *p, size_t n);
 /* What follows the prefix and blanks; NULL: another line. */
 const char *connectivity_after(const char *line, const char *prefix);
 /* The same for Quectel's lines; false when it is none of them. */

@@ -37,9 +37,9 @@ bool http_answer_headers(struct MHD_Response *resp, const char *policy,
 
 /* From here on GnuTLS wipes what it frees, in this whole process. */
 void http_tls_wipes(void);
-/* As buf_put and buf_done, and nothing of what was in it stays behind in memory. */
+/* As buf_put, and nothing of what was in it stays behind in memory when it grows. Ended by
+ * buf_wipe. */
 enum st http_body_put(struct buf *b, const void *p, size_t n) ST_MUST_CHECK;
-void http_body_wipe(struct buf *b);
 /* A piece of a body where libmicrohttpd handed it out, which has no more use for it. */
 void http_piece_wipe(const char *data, size_t n);
 

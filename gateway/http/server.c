@@ -133,7 +133,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state,
         http_watch_rest(&s->watch, slot);
     if (r == NULL)
         return;
-    http_body_wipe(&r->body);
+    buf_wipe(&r->body);
     if (r->later.drop != NULL)
         r->later.drop(r->later.job);
     free(r);
@@ -294,7 +294,7 @@ static enum MHD_Result finish(struct http_server *s, struct MHD_Connection *c, s
     http_turn_end(s);
     if (r->later.waits)
         return MHD_YES;
-    http_body_wipe(&r->body);
+    buf_wipe(&r->body);
     if (a.status == 0)
         http_problem(&a, 500, "unavailable", "no answer was made", NULL, NULL);
     return send_answer(s, c, &a, false);
@@ -319,7 +319,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         if (r->body_st == ST_OK)
             r->body_st = http_body_put(&r->body, data, *data_n);
         if (r->body_st != ST_OK)
-            http_body_wipe(&r->body);
+            buf_wipe(&r->body);
         http_piece_wipe(data, *data_n);
         *data_n = 0;
         return MHD_YES;

@@ -64,17 +64,6 @@ static enum st copy_pages(struct copy *c, struct err *e)
                    sqlite3_errstr(rc), rc == SQLITE_FULL ? ": free space there" : "");
 }
 
-static enum st epoch_of(struct store_db *d, int64_t *epoch, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(d, SQL_EPOCH, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(d, q, e));
-    *epoch = sqlite3_column_int64(q, 0);
-    sqlite3_reset(q);
-    return ST_OK;
-}
-
 /* A record of the journal's file goes where a seal puts what it leaves over: one file is all. */
 static enum st add_record(void *ctx, struct wire_span payload, struct err *e)
 {
@@ -91,12 +80,12 @@ static enum st copy_journal(struct copy *c, bool *moved, struct err *e)
 {
     struct store_jfile j;
     int64_t epoch = 0, now = 0;
-    ERR_TRY(epoch_of(&c->to, &epoch, e));
+    ERR_TRY(store_db_int(&c->to, SQL_EPOCH, 0, NULL, &epoch, e));
     ERR_TRY(store_jfile_open(&j, c->from.path, true, e));
     enum st st = store_jfile_each(&j, (uint64_t)epoch, add_record, c, e);
     store_jfile_close(&j);
     if (st == ST_OK)
-        st = epoch_of(&c->from, &now, e);
+        st = store_db_int(&c->from, SQL_EPOCH, 0, NULL, &now, e);
     *moved = now != epoch;
     return st;
 }
@@ -136,7 +125,7 @@ static enum st part_ways(struct copy *c, struct err *e)
     ERR_TRY(drop_meta(c, STORE_META_MACHINE, e));
     ERR_TRY(drop_meta(c, "epoch", e)); /* of a store without any chain: it draws another */
     ERR_TRY(wire_random(&leap, sizeof leap, e));
-    ERR_TRY(epoch_of(&c->to, &epoch, e));
+    ERR_TRY(store_db_int(&c->to, SQL_EPOCH, 0, NULL, &epoch, e));
     sqlite3_stmt *q = store_db_use(&c->to, SQL_EPOCH_SET, e);
     if (!q)
         return ST_IO;

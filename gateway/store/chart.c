@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define VIEW_MS 500 /* a transaction is ended and begun again after so long */
 
@@ -30,23 +29,16 @@ struct chart {
     char series[160];
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static enum st view_begin(struct chart *c, struct err *e)
 {
-    c->view_ms = now_ms();
+    c->view_ms = clk_physical_ms();
     return store_reader_begin(c->r, e);
 }
 
 /* Between two batches: a long transaction would keep the WAL from being folded. */
 static enum st view_renew(struct chart *c, struct err *e)
 {
-    if (now_ms() - c->view_ms < VIEW_MS)
+    if (clk_physical_ms() - c->view_ms < VIEW_MS)
         return ST_OK;
     store_reader_end(c->r);
     return view_begin(c, e);

@@ -1,9 +1,11 @@
-/* Private to charts: which batches may have a reading of a time, and a counter's readings in order
- * of time. */
+/* Private to charts and to the readings of a past time: which batches may have one, what they have
+ * of a series, and a counter's readings in order of time. */
 #ifndef GATEWAY_STORE_CHART_INT_H
 #define GATEWAY_STORE_CHART_INT_H
 
 #include "gateway/store/rollup_int.h"
+
+/* ---- chart_range.c: which batches may have a reading of a time ---- */
 
 struct store_range {
     struct store_db *db;
@@ -20,6 +22,15 @@ struct store_range {
 enum st store_range_open(struct store_range *x, struct store_db *d,
                          const struct store_roll_progress *at, int64_t from_ms, int64_t to_ms,
                          struct err *e) ST_MUST_CHECK;
+/* The next batch and where its window begins; *wanted: it may have something to tell. ST_NOT_FOUND
+ * at the end. */
+enum st store_range_next(struct store_range *x, int64_t *id, int64_t *from_ms, bool *wanted,
+                         struct err *e) ST_MUST_CHECK;
+/* All up to this id were looked at, or have nothing to tell. */
+int64_t store_range_passed(const struct store_range *x);
+
+/* ---- chart_order.c: a counter's readings in order of time ---- */
+
 /* A counter's readings, gathered as batches bring them, to be counted in order of time: what grew
  * between two of them is told by neighbours in time alone. */
 struct store_counts {
@@ -30,6 +41,7 @@ struct store_counts {
 enum st store_counts_add(struct store_counts *x, int64_t t_ms, struct num v,
                          struct err *e) ST_MUST_CHECK;
 void store_counts_sort(struct store_counts *x);
+
 /* ---- chart_part.c: what a batch has of a series; chart_kept.c keeps it for the next chart ---- */
 
 /* As sealed: what is added to its time, and corrections, are for whoever uses it. */
@@ -65,12 +77,5 @@ uint32_t store_kept_series(struct store_kept *k, const char *name);
 bool store_kept_find(struct store_kept *k, uint32_t series, int64_t id, struct store_part *out);
 /* Copies *p where there is room. Not one that is kept. */
 void store_kept_add(struct store_kept *k, uint32_t series, int64_t id, const struct store_part *p);
-
-/* The next batch and where its window begins; *wanted: it may have something to tell. ST_NOT_FOUND
- * at the end. */
-enum st store_range_next(struct store_range *x, int64_t *id, int64_t *from_ms, bool *wanted,
-                         struct err *e) ST_MUST_CHECK;
-/* All up to this id were looked at, or have nothing to tell. */
-int64_t store_range_passed(const struct store_range *x);
 
 #endif

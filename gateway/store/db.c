@@ -358,28 +358,54 @@ enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e)
     return st;
 }
 
+sqlite3_stmt *store_db_ask(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
+                           struct err *e)
+{
+    sqlite3_stmt *q = store_db_use(d, id, e);
+    for (size_t i = 0; q && i < n; i++)
+        sqlite3_bind_int64(q, (int)i + 1, v[i]);
+    return q;
+}
+
+enum st store_db_int(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
+                     int64_t *out, struct err *e)
+{
+    sqlite3_stmt *q = store_db_ask(d, id, n, v, e);
+    if (!q)
+        return ST_IO;
+    ERR_TRY(store_db_row(d, q, e));
+    bool is = sqlite3_column_type(q, 0) != SQLITE_NULL;
+    *out = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return is ? ST_OK : ST_NOT_FOUND;
+}
+
+enum st store_db_do(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
+                    struct err *e)
+{
+    sqlite3_stmt *q = store_db_ask(d, id, n, v, e);
+    return q ? store_db_run(d, q, e) : ST_IO;
+}
+
 /* What could not be rolled back when it failed (no memory, say) must not hold up all that follows,
  * nor take it into a transaction that nobody will commit. */
 static enum st roll_back(struct store_db *d, struct err *e)
 {
     if (sqlite3_get_autocommit(d->h))
         return ST_OK;
-    sqlite3_stmt *q = store_db_use(d, SQL_ROLLBACK, e);
-    return q ? store_db_run(d, q, e) : ST_IO;
+    return store_db_do(d, SQL_ROLLBACK, 0, NULL, e);
 }
 
 enum st store_db_begin(struct store_db *d, struct err *e)
 {
     ERR_TRY(roll_back(d, e));
-    sqlite3_stmt *q = store_db_use(d, SQL_BEGIN, e);
-    return q ? store_db_run(d, q, e) : ST_IO;
+    return store_db_do(d, SQL_BEGIN, 0, NULL, e);
 }
 
 enum st store_db_end(struct store_db *d, enum st st, struct err *e)
 {
     if (st == ST_OK) {
-        sqlite3_stmt *q = store_db_use(d, SQL_COMMIT, e);
-        st = q ? store_db_run(d, q, e) : ST_IO;
+        st = store_db_do(d, SQL_COMMIT, 0, NULL, e);
         if (st == ST_OK)
             return ST_OK;
     }

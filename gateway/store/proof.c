@@ -7,12 +7,6 @@
 #include "gateway/store/damage.h"
 #include "gateway/store/rollup_int.h"
 
-static enum st run(struct store_reader *r, enum store_sql id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&r->db, id, e);
-    return q ? store_db_run(&r->db, q, e) : ST_IO;
-}
-
 /* ---- corrections ---- */
 
 struct place {
@@ -128,9 +122,10 @@ enum st store_each_correction(struct store_reader *r, const char *series, int64_
                               void (*each)(void *ctx, const struct store_correction *c), void *ctx,
                               bool *more, struct err *e)
 {
-    ERR_TRY(run(r, SQL_BEGIN_READ, e)); /* so that what is found is still there to be read */
+    /* a view, so that what is found is still there to be read */
+    ERR_TRY(store_db_do(&r->db, SQL_BEGIN_READ, 0, NULL, e));
     enum st st = tell_all(r, series, t_ms, each, ctx, more, e);
-    enum st ended = run(r, SQL_ROLLBACK, e);
+    enum st ended = store_db_do(&r->db, SQL_ROLLBACK, 0, NULL, e);
     return st != ST_OK ? st : ended;
 }
 

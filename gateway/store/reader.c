@@ -56,23 +56,6 @@ void store_reader_close(struct store_reader *r)
     free(r);
 }
 
-static enum st run(struct store_reader *r, enum store_sql id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&r->db, id, e);
-    return q ? store_db_run(&r->db, q, e) : ST_IO;
-}
-
-static enum st epoch(struct store_reader *r, uint64_t *out, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&r->db, SQL_EPOCH, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(&r->db, q, e));
-    *out = (uint64_t)sqlite3_column_int64(q, 0);
-    sqlite3_reset(q);
-    return ST_OK;
-}
-
 static enum st keep_record(void *ctx, struct wire_span payload, struct err *e)
 {
     struct store_reader *r = ctx;
@@ -99,12 +82,12 @@ static enum st read_journal(struct store_reader *r, uint64_t of, struct err *e)
  * read, nothing of them was folded or overwritten. */
 static enum st try_view(struct store_reader *r, bool *moved, struct err *e)
 {
-    uint64_t before = 0, now = 0;
-    ERR_TRY(epoch(r, &before, e));
-    ERR_TRY(read_journal(r, before, e));
-    ERR_TRY(run(r, SQL_BEGIN_READ, e));
+    int64_t before = 0, now = 0;
+    ERR_TRY(store_db_int(&r->db, SQL_EPOCH, 0, NULL, &before, e));
+    ERR_TRY(read_journal(r, (uint64_t)before, e));
+    ERR_TRY(store_db_do(&r->db, SQL_BEGIN_READ, 0, NULL, e));
     r->view = true;
-    ERR_TRY(epoch(r, &now, e)); /* this read fixes the view */
+    ERR_TRY(store_db_int(&r->db, SQL_EPOCH, 0, NULL, &now, e)); /* this read fixes the view */
     *moved = now != before;
     return ST_OK;
 }
@@ -128,7 +111,7 @@ enum st store_reader_begin(struct store_reader *r, struct err *e)
 void store_reader_end(struct store_reader *r)
 {
     if (r->view)
-        (void)run(r, SQL_ROLLBACK, NULL);
+        (void)store_db_do(&r->db, SQL_ROLLBACK, 0, NULL, NULL);
     r->view = false;
     journal_done(r);
 }

@@ -26,21 +26,14 @@ struct store_readings {
     uint64_t told; /* of its readings */
 };
 
-static enum st run(struct store_readings *x, enum store_sql id, struct err *e)
-{
-    struct store_db *d = store_reader_db(x->r);
-    sqlite3_stmt *q = store_db_use(d, id, e);
-    return q ? store_db_run(d, q, e) : ST_IO;
-}
-
 static enum st range_open(struct store_readings *x, struct err *e)
 {
-    ERR_TRY(run(x, SQL_BEGIN_READ, e));
+    ERR_TRY(store_db_do(store_reader_db(x->r), SQL_BEGIN_READ, 0, NULL, e));
     enum st st = store_roll_progress_get(store_reader_db(x->r), &x->at, e);
     if (st == ST_OK)
         st = store_range_open(&x->range, store_reader_db(x->r), &x->at, x->ask.from_ms,
                               x->ask.to_ms, e);
-    enum st ended = run(x, SQL_ROLLBACK, e);
+    enum st ended = store_db_do(store_reader_db(x->r), SQL_ROLLBACK, 0, NULL, e);
     return st != ST_OK ? st : ended;
 }
 
@@ -98,7 +91,8 @@ static enum st range_next(struct store_readings *x, bool *found, struct err *e)
 {
     int64_t id = 0, from_ms = 0;
     bool wanted = false;
-    ERR_TRY(run(x, SQL_BEGIN_READ, e)); /* so that what is found is still there to be read */
+    /* a view, so that what is found is still there to be read */
+    ERR_TRY(store_db_do(store_reader_db(x->r), SQL_BEGIN_READ, 0, NULL, e));
     enum st st = ST_OK;
     for (int i = 0; i < LOOKS_MAX && st == ST_OK && !wanted; i++)
         st = store_range_next(&x->range, &id, &from_ms, &wanted, e);
@@ -106,7 +100,7 @@ static enum st range_next(struct store_readings *x, bool *found, struct err *e)
         st = store_reader_load(x->r, id, &x->row, e);
     *found = st == ST_OK && wanted;
     x->after = store_range_passed(&x->range);
-    enum st ended = run(x, SQL_ROLLBACK, e);
+    enum st ended = store_db_do(store_reader_db(x->r), SQL_ROLLBACK, 0, NULL, e);
     return st != ST_OK ? st : ended;
 }
 

@@ -128,8 +128,7 @@ static enum st copy_tables(struct store_rescue *r, struct err *e)
         if (!whole)
             ERR_TRY(copy_rows(r, tables[i].back, tables[i].to, &whole, e));
     }
-    sqlite3_stmt *q = store_db_use(&r->s->db, SQL_NEW_UNDIGESTED, e);
-    return q ? store_db_run(&r->s->db, q, e) : ST_IO;
+    return store_db_do(&r->s->db, SQL_NEW_UNDIGESTED, 0, NULL, e);
 }
 
 void store_rescue_key(const struct store_rescue *r, char *out, size_t n)

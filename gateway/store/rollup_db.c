@@ -4,35 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-sqlite3_stmt *store_db_ask(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
-                           struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(d, id, e);
-    for (size_t i = 0; q && i < n; i++)
-        sqlite3_bind_int64(q, (int)i + 1, v[i]);
-    return q;
-}
-
-enum st store_db_int(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
-                     int64_t *out, struct err *e)
-{
-    sqlite3_stmt *q = store_db_ask(d, id, n, v, e);
-    if (!q)
-        return ST_IO;
-    ERR_TRY(store_db_row(d, q, e));
-    bool is = sqlite3_column_type(q, 0) != SQLITE_NULL;
-    *out = sqlite3_column_int64(q, 0);
-    sqlite3_reset(q);
-    return is ? ST_OK : ST_NOT_FOUND;
-}
-
-enum st store_db_do(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
-                    struct err *e)
-{
-    sqlite3_stmt *q = store_db_ask(d, id, n, v, e);
-    return q ? store_db_run(d, q, e) : ST_IO;
-}
-
 /* The latest entry that names the batch counts. Our ranges hold batches of one boot only. */
 enum st store_batch_moved(struct store_db *d, int64_t id, int64_t from_ms, struct store_moved *out,
                           struct err *e)

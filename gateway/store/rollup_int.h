@@ -135,15 +135,6 @@ static inline int64_t store_roll_key(int64_t slot, uint32_t group)
 }
 #define STORE_ROLL_GROUPS 65536
 
-/* A statement with integers bound in order; `...` are n int64_t. NULL: e is set. */
-sqlite3_stmt *store_db_ask(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
-                           struct err *e);
-/* The one integer of the first row; ST_NOT_FOUND. */
-enum st store_db_int(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
-                     int64_t *out, struct err *e);
-/* Runs it to its end. */
-enum st store_db_do(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
-                    struct err *e);
 /* The next row of a group from *slot on, before `end`, unpacked into raw; *slot becomes its own.
  * ST_NOT_FOUND, ST_CORRUPT. */
 enum st store_rolls_next(struct store_db *d, enum store_span span, uint32_t group, int64_t *slot,

@@ -78,6 +78,15 @@ sqlite3_stmt *store_db_use(struct store_db *d, enum store_sql id, struct err *e)
 enum st store_db_row(struct store_db *d, sqlite3_stmt *q, struct err *e);
 /* Runs a statement that returns no row; resets it. */
 enum st store_db_run(struct store_db *d, sqlite3_stmt *q, struct err *e);
+/* A statement with the n integers at v bound in order. NULL: e is set. */
+sqlite3_stmt *store_db_ask(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
+                           struct err *e);
+/* The one integer of the first row; ST_NOT_FOUND. */
+enum st store_db_int(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
+                     int64_t *out, struct err *e);
+/* Such a statement that returns no row, run. */
+enum st store_db_do(struct store_db *d, enum store_sql id, size_t n, const int64_t *v,
+                    struct err *e);
 /* Whether the statement has a row for v; ST_NOT_FOUND. */
 enum st store_db_has(struct store_db *d, enum store_sql id, int64_t v, struct err *e) ST_MUST_CHECK;
 enum st store_db_fail(struct store_db *d, const char *doing, struct err *e);

@@ -23,28 +23,23 @@ static enum st id_behind(struct store_reader *r, int64_t after, int64_t from_ms,
     return ST_OK;
 }
 
-static enum st run(struct store_reader *r, enum store_sql id, struct err *e)
-{
-    sqlite3_stmt *q = store_db_use(&r->db, id, e);
-    return q ? store_db_run(&r->db, q, e) : ST_IO;
-}
-
 enum st store_batch_behind(struct store_reader *r, int64_t after, int64_t from_ms, int64_t to_ms,
                            struct store_batch *out, struct err *e)
 {
     int64_t id = 0;
-    ERR_TRY(run(r, SQL_BEGIN_READ, e)); /* so that what is found is still there to be read */
+    /* a view, so that what is found is still there to be read */
+    ERR_TRY(store_db_do(&r->db, SQL_BEGIN_READ, 0, NULL, e));
     enum st st = id_behind(r, after, from_ms, to_ms, &id, e);
     if (st == ST_OK)
         st = store_reader_load(r, id, out, e);
-    enum st ended = run(r, SQL_ROLLBACK, e);
+    enum st ended = store_db_do(&r->db, SQL_ROLLBACK, 0, NULL, e);
     return st != ST_OK ? st : ended;
 }
 
 enum st store_control_before(struct store_reader *r, int64_t before, struct store_batch *out,
                              struct err *e)
 {
-    ERR_TRY(run(r, SQL_BEGIN_READ, e));
+    ERR_TRY(store_db_do(&r->db, SQL_BEGIN_READ, 0, NULL, e));
     sqlite3_stmt *q = store_db_use(&r->db, SQL_CONTROL_BEFORE, e);
     enum st st = q ? ST_OK : ST_IO;
     if (q) {
@@ -56,7 +51,7 @@ enum st store_control_before(struct store_reader *r, int64_t before, struct stor
         sqlite3_reset(q);
         st = store_reader_load(r, id, out, e);
     }
-    enum st ended = run(r, SQL_ROLLBACK, e);
+    enum st ended = store_db_do(&r->db, SQL_ROLLBACK, 0, NULL, e);
     return st != ST_OK ? st : ended;
 }
 

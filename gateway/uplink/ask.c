@@ -11,6 +11,17 @@ uint32_t uplink_draw(struct uplink *u)
     return (uint32_t)(u->random >> 32);
 }
 
+int64_t uplink_again_ms(struct uplink *u, int64_t first_ms, int64_t most_ms, unsigned *failures)
+{
+    int64_t wait = first_ms;
+    for (unsigned i = 0; i < *failures && wait < most_ms; i++) {
+        wait *= 2;
+    }
+    wait = wait < most_ms ? wait : most_ms;
+    *failures += *failures < 32;
+    return wait / 2 + (int64_t)(uplink_draw(u) % (uint64_t)(wait / 2 + 1));
+}
+
 bool uplink_head_due(const struct uplink *u)
 {
     return !u->asked || clk_mono(u->job->clk).ms >= u->head.due.ms;

@@ -15,19 +15,14 @@ void uplink_deposit_heard(struct uplink *u, const struct uplink_city_config *c)
     u->deposit.look = c->keeps;
 }
 
-/* Doubles, with half of it at random; at least what the city asks for, which has a bound. */
+/* At least what the city asks for, which has a bound. */
 static void later(struct uplink *u, long retry_after_s)
 {
     struct uplink_deposit *d = &u->deposit;
-    int64_t wait = FIRST_MS, asked = retry_after_s > 0 ? (int64_t)retry_after_s * 1000 : 0;
-    for (unsigned i = 0; i < d->failures && wait < MOST_MS; i++) {
-        wait *= 2;
-    }
-    wait = wait < MOST_MS ? wait : MOST_MS;
-    wait = wait / 2 + (int64_t)(uplink_draw(u) % (uint64_t)(wait / 2 + 1));
+    int64_t wait = uplink_again_ms(u, FIRST_MS, MOST_MS, &d->failures);
+    int64_t asked = retry_after_s > 0 ? (int64_t)retry_after_s * 1000 : 0;
     asked = asked < UPLINK_RETRY_AFTER_MAX_MS ? asked : UPLINK_RETRY_AFTER_MAX_MS;
     d->due.ms = clk_mono(u->job->clk).ms + (wait > asked ? wait : asked);
-    d->failures += d->failures < 32;
 }
 
 static void failed(struct uplink *u, const char *why)

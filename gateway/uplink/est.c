@@ -119,10 +119,7 @@ static enum st basic(const char *gw, const char *code, char header[AUTH_BYTES], 
         err_set(e, st, "the claim code is too long");
     }
     explicit_bzero(plain, sizeof(plain));
-    if (b.p) {
-        explicit_bzero(b.p, b.cap);
-    }
-    buf_done(&b);
+    buf_wipe(&b);
     return st;
 }
 

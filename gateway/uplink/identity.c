@@ -17,14 +17,6 @@ static enum st next_key(const char *path, char out[PATH_BYTES], struct err *e)
     return n > 0 && n < PATH_BYTES ? ST_OK : err_set(e, ST_BAD, "%s: the path is too long", path);
 }
 
-static void wipe(struct buf *b)
-{
-    if (b->p) {
-        explicit_bzero(b->p, b->cap);
-    }
-    buf_done(b);
-}
-
 enum st uplink_identity_read(const char *path, const char *gw, struct wire_cert *out, struct err *e)
 {
     struct wire_key *key = NULL;
@@ -49,7 +41,7 @@ enum st uplink_identity_read(const char *path, const char *gw, struct wire_cert 
         err_wrap(e, st, "%s", path);
     }
     wire_key_free(key);
-    wipe(&pem);
+    buf_wipe(&pem);
     return st;
 }
 
@@ -100,7 +92,7 @@ enum st uplink_identity_put(const char *path, const char *gw, const struct wire_
     if (st == ST_OK) {
         st = wire_file_put(path, pem.p, pem.n, 0600, true, e);
     }
-    wipe(&pem);
+    buf_wipe(&pem);
     if (st == ST_OK && unlink(next) != 0 && errno != ENOENT) {
         st = err_set(e, ST_IO, "%s: %s", next, strerror(errno));
     }

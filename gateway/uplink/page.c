@@ -87,16 +87,20 @@ static void tell(struct uplink *u, const char *why)
     uplink_event(u, STORE_WARNING, "page.refused", text);
 }
 
-static void try_later(struct uplink *u, int64_t now_ms)
+/* Whether it is the request that was tried last: the page puts each there as a new file. */
+static bool is_same(const struct uplink_page *p, const struct stat *s)
 {
-    struct uplink_page *p = &u->page;
-    int64_t wait = AGAIN_MIN_MS;
-    for (unsigned n = 0; n < p->failures && wait < AGAIN_MAX_MS; n++) {
-        wait *= 2;
+    return s->st_ino == p->ino && s->st_mtim.tv_sec == p->mtime.tv_sec &&
+           s->st_mtim.tv_nsec == p->mtime.tv_nsec;
+}
+
+/* That one is answered; another that came meanwhile is not. */
+static void take_away(const struct uplink_page *p, const char *asked)
+{
+    struct stat s;
+    if (stat(asked, &s) == 0 && is_same(p, &s)) {
+        (void)unlink(asked);
     }
-    wait = wait < AGAIN_MAX_MS ? wait : AGAIN_MAX_MS;
-    p->due.ms = now_ms + wait / 2 + (int64_t)(uplink_draw(u) % (uint64_t)(wait / 2 + 1));
-    p->failures += p->failures < 32;
 }
 
 void uplink_page_step(struct uplink *u)
@@ -115,19 +119,20 @@ void uplink_page_step(struct uplink *u)
         stat(asked, &s) != 0) {
         return;
     }
-    bool same = s.st_mtim.tv_sec == p->mtime.tv_sec && s.st_mtim.tv_nsec == p->mtime.tv_nsec;
+    bool same = is_same(p, &s);
     if (same && now_ms < p->due.ms) {
         return;
     }
     p->failures = same ? p->failures : 0;
+    p->ino = s.st_ino;
     p->mtime = s.st_mtim;
     enum st st = ask(u, asked, given, &e);
     if (st == ST_OK) {
         p->said[0] = '\0';
         p->due.ms = now_ms + AGAIN_MIN_MS; /* should the page not like it */
-        (void)unlink(asked);
+        take_away(p, asked);
     } else if (st != ST_STOPPED) {
         tell(u, e.text);
-        try_later(u, now_ms);
+        p->due.ms = now_ms + uplink_again_ms(u, AGAIN_MIN_MS, AGAIN_MAX_MS, &p->failures);
     }
 }

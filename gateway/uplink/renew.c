@@ -112,18 +112,13 @@ static enum st renew(struct uplink *u, struct err *e)
     return st;
 }
 
-/* Doubles from a hundredth of what is left of the life, with full jitter; at most six hours. */
+/* From a hundredth of what is left of the life on; at most six hours. */
 static void try_later(struct uplink *u, int64_t now_ms)
 {
     struct uplink_identity *i = &u->identity;
     int64_t wait = (i->cert.to_ms - i->cert.from_ms) / 300;
     wait = wait < AGAIN_MIN_MS ? AGAIN_MIN_MS : wait;
-    for (unsigned n = 0; n < i->failures && wait < AGAIN_MAX_MS; n++) {
-        wait *= 2;
-    }
-    wait = wait < AGAIN_MAX_MS ? wait : AGAIN_MAX_MS;
-    i->renew_ms = now_ms + wait / 2 + (int64_t)(uplink_draw(u) % (uint64_t)(wait / 2 + 1));
-    i->failures += i->failures < 32;
+    i->renew_ms = now_ms + uplink_again_ms(u, wait, AGAIN_MAX_MS, &i->failures);
 }
 
 static void renew_when_due(struct uplink *u, int64_t now_ms)

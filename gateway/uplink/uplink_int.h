@@ -253,7 +253,8 @@ struct uplink_identity {
 
 /* What the page asks the city's CA for (page.c). */
 struct uplink_page {
-    struct timespec mtime; /* of the request that was tried last */
+    ino_t ino;             /* of the request that was tried last, … */
+    struct timespec mtime; /* and its time */
     struct mono due, look;
     unsigned failures;
     char said[200]; /* why not, as told */
@@ -334,6 +335,9 @@ void uplink_deposit_heard(struct uplink *u, const struct uplink_city_config *c);
 bool uplink_deposit_step(struct uplink *u);
 
 uint32_t uplink_draw(struct uplink *u); /* 32 random bits */
+/* How long to wait after failure *failures, which counts this one then: `first_ms` doubled for each
+ * before it, at most `most_ms`, half of it at random. For what a city need not see at once. */
+int64_t uplink_again_ms(struct uplink *u, int64_t first_ms, int64_t most_ms, unsigned *failures);
 /* Reads the certificate again when its file has changed, renews it when it is time, and says when
  * it ends; at most once a second. The client is closed (NULL) when another is to be shown. */
 void uplink_renew_step(struct uplink *u);

@@ -1,9 +1,9 @@
 /* The body of a request: a flat JSON object of the words that its kind takes. The rules for words
  * are the store's, the same as for the command line. */
+#include "gateway/base/depth.h"
 #include "gateway/web/web_int.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,36 +12,11 @@
 #define DEPTH_MAX 2 /* an object, and `details` in it */
 
 /* The parser copies texts as it goes, and a password is one. */
-static void wipe_free(void *p)
-{
-    if (p)
-        explicit_bzero(p, malloc_usable_size(p));
-    free(p);
-}
-
 void web_json_wipes(void)
 {
     static atomic_flag done = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&done))
-        json_set_alloc_funcs(malloc, wipe_free);
-}
-
-/* jansson goes down for each bracket, and a thread of the server has a small stack. */
-static bool is_flat(const char *p, size_t n)
-{
-    int depth = 0;
-    bool text = false;
-    for (size_t i = 0; i < n; i++) {
-        if (text && p[i] == '\\')
-            i++;
-        else if (p[i] == '"')
-            text = !text;
-        else if (!text && (p[i] == '{' || p[i] == '[') && ++depth > DEPTH_MAX)
-            return false;
-        else if (!text && (p[i] == '}' || p[i] == ']'))
-            depth--;
-    }
-    return true;
+        json_set_alloc_funcs(malloc, buf_wipe_free);
 }
 
 enum st web_json_read(void **json, const void *body, size_t n, struct err *e)
@@ -49,7 +24,7 @@ enum st web_json_read(void **json, const void *body, size_t n, struct err *e)
     json_error_t why;
     if (n == 0)
         return err_set(e, ST_BAD, "an empty body: an object belongs here");
-    if (!is_flat(body, n))
+    if (!depth_fits(body, n, DEPTH_MAX))
         return err_set(e, ST_BAD, "an object of words and, in it, `details`: nothing deeper");
     *json = json_loadb(body, n, JSON_REJECT_DUPLICATES, &why);
     if (!*json)

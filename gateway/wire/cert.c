@@ -104,9 +104,7 @@ enum st wire_csr_names(const char *key_path, const char *cn, const char *const *
         st = wire_pub_parse(pub, spki + sizeof spki - (size_t)len, (size_t)len, e);
     if (!st && (st = wire_base64(der + CSR_BYTES - n, (size_t)n, out)))
         err_set(e, st, "no room for a request");
-    if (pem.p)
-        explicit_bzero(pem.p, pem.cap);
-    buf_done(&pem);
+    buf_wipe(&pem);
     wire_key_free(checked);
     mbedtls_pk_free(&pk);
     free(der);

@@ -97,14 +97,17 @@ enum st wire_next_time(struct wire_reader *r, int64_t *ms, struct err *e) ST_MUS
 
 enum st wire_put_arguments(struct buf *out, const struct wire_fix *f) ST_MUST_CHECK;
 
-/* ---- names (senml.c) ---- */
+/* ---- senml.c ---- */
+
+bool wire_is_id(struct wire_span s);                /* base/id.h */
+bool wire_is_series(struct wire_span s, bool star); /* device/point; with star also device/STAR */
+
+/* ---- self.c ---- */
 
 /* GeneralNames (RFC 5280 4.2.1.6): iPAddress [7] for what is an address, dNSName [2] for the rest.
  * Bytes written at the end of out, or less than 1. */
 #define WIRE_NAMES_DER 4096
 int wire_names_der(const char *const *names, size_t n, uint8_t *out, size_t size);
-bool wire_is_id(struct wire_span s);                /* base/id.h */
-bool wire_is_series(struct wire_span s, bool star); /* device/point; with star also device/STAR */
 
 /* ---- answer.c ---- */
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "gateway/wire/wire.h"
+#include "tests/support/temp.h"
 
 #define ROUNDS 7
 #define GATEWAY "bench-0001" /* 10 characters */
@@ -236,8 +237,8 @@ int main(int argc, char **argv)
     need(every_ms > 0, "MINUTES is a number above 0");
     cut_windows(every_ms);
 
-    char dir[] = "/tmp/fieldpost-wire-XXXXXX", path[64];
-    need(mkdtemp(dir), "no temporary folder");
+    char dir[48], path[64];
+    need(mkdtemp(temp_name(dir, sizeof dir)), "no temporary folder");
     (void)snprintf(path, sizeof path, "%s/device.key", dir);
     struct wire_key *key = NULL;
     good(wire_key_make(path, &e), &e);

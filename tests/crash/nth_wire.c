@@ -13,6 +13,7 @@
 
 #include "gateway/wire/wire.h"
 #include "tests/crash/nth.h"
+#include "tests/support/temp.h"
 
 static struct wire_key *key;
 static struct buf der, frame, out;
@@ -33,13 +34,13 @@ static enum st read_frame(void)
 static int setup(void **state)
 {
     static const char text[] = "the same again, the same again, the same again, the same again";
-    char dir[] = "/tmp/nth_wire.XXXXXX", path[64];
+    char dir[48], path[64];
     struct wire_zstd *z;
     (void)state;
     buf_init(&der, 1 << 10);
     buf_init(&frame, 1 << 10);
     buf_init(&out, 1 << 10);
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(temp_name(dir, sizeof dir)));
     (void)snprintf(path, sizeof path, "%s/key", dir);
     assert_int_equal(wire_key_make(path, NULL), ST_OK);
     assert_int_equal(wire_key_load(&key, path, NULL), ST_OK);

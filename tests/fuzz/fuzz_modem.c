@@ -33,7 +33,6 @@ static void check_leg(const struct connectivity_leg *leg)
     whole(leg->arfcn, 3279165);
     whole(leg->cell, (INT64_C(1) << 36) - 1);
     whole(leg->tac, (1 << 24) - 1);
-    whole(leg->pci, 1007);
     demand((leg->arfcn.kind == NUM_NONE) == (leg->mhz.kind == NUM_NONE));
     demand(leg->mhz.kind == NUM_NONE || num_cmp(leg->mhz, num_dec(100000, 0)) < 0);
 }

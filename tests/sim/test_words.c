@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "tests/sim/words.h"
+#include "tests/support/temp.h"
 
 static const struct sim_profile plain = {.most = {0, 2000, 2000, 125, 125}, .joined = true};
 
 static enum st load(struct sim_device *d, const char *text, struct err *e)
 {
-    char path[] = "/tmp/fp-words-XXXXXX";
-    int fd = mkstemp(path);
+    char path[128];
+    int fd = mkstemp(temp_name(path, sizeof path));
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     (void)close(fd);

@@ -1,4 +1,4 @@
-/* A folder of the test's own, removed at the end. */
+/* Folders and files of the test's own, below TMPDIR. */
 #ifndef TESTS_SUPPORT_TEMP_H
 #define TESTS_SUPPORT_TEMP_H
 
@@ -14,18 +14,32 @@ static inline int temp_remove_one(const char *path, const struct stat *sb, int t
     return remove(path);
 }
 
+static inline const char *temp_base(void)
+{
+    const char *base = getenv("TMPDIR");
+    return base && *base ? base : "/tmp";
+}
+
 /* NULL when it cannot be made. Free with temp_done. */
 static inline char *temp_make(void)
 {
-    const char *base = getenv("TMPDIR");
     char *path = NULL;
-    if (asprintf(&path, "%s/fieldpost-test-XXXXXX", base ? base : "/tmp") < 0)
+    if (asprintf(&path, "%s/fieldpost-test-XXXXXX", temp_base()) < 0)
         return NULL;
     if (!mkdtemp(path)) {
         free(path);
         return NULL;
     }
     return path;
+}
+
+/* A name for mkdtemp and mkstemp in n bytes; where TMPDIR is too long for these, below /tmp. */
+static inline char *temp_name(char *out, size_t n)
+{
+    int len = snprintf(out, n, "%s/fp-XXXXXX", temp_base());
+    if (len < 0 || (size_t)len >= n)
+        (void)snprintf(out, n, "/tmp/fp-XXXXXX");
+    return out;
 }
 
 static inline void temp_done(char *path)

@@ -10,6 +10,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
+import fp_tied  # noqa: E402
 from fp_proc import Gateway, main, run, until, write  # noqa: E402
 from fp_site import PROFILE, Sim, SiteCase  # noqa: E402
 
@@ -143,9 +144,9 @@ class Scan(Asked):
         before = self.device("air")["polls"]
         until(lambda: self.device("air")["polls"] > before + 2, 10, "polls again")
         # a scan that is killed ends its pause
-        p = subprocess.Popen([self.gw.exe, "scan", "--config", self.gw.conf, "--bus", "line",
-                              "--baud", "auto", "--pause", "--all"], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
+        p = fp_tied.popen([self.gw.exe, "scan", "--config", self.gw.conf, "--bus", "line",
+                           "--baud", "auto", "--pause", "--all"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
         until(lambda: len(self.events("bus.paused")) == 2, 10, "a pause")
         p.send_signal(signal.SIGKILL)
         p.wait()

@@ -8,6 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_contract as fp  # noqa: E402
+import fp_tied  # noqa: E402
 from fp_cbor import decode, encode  # noqa: E402
 from fp_enrol import EnrolCase  # noqa: E402
 from fp_proc import Gateway, main, run, until, write  # noqa: E402
@@ -39,9 +40,9 @@ class Sim:
         write(os.path.join(folder, "site.yaml"), SITE)
         write(os.path.join(folder, "own.yaml"), OWN)
         write(os.path.join(folder, "base.yaml"), BASE)
-        self.p = subprocess.Popen([os.path.join(case.args.bin, "fieldpost-sim"), "--config",
-                                   os.path.join(folder, "site.yaml")], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
+        self.p = fp_tied.popen([os.path.join(case.args.bin, "fieldpost-sim"), "--config",
+                                os.path.join(folder, "site.yaml")], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
         case.stack.callback(self.stop)
         where = {}
         while (line := self.p.stdout.readline().strip()) != "ready":

@@ -10,6 +10,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_contract as fp  # noqa: E402
+import fp_tied  # noqa: E402
 from fp_proc import Case, Gateway, main, run, until, write  # noqa: E402
 from fp_sim import Sim  # noqa: E402
 
@@ -84,8 +85,8 @@ devices:
         return r
 
     def client(self, *options, **which):
-        p = subprocess.Popen(self.args_of(*options, **which), stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        p = fp_tied.popen(self.args_of(*options, **which), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.stack.callback(p.kill)
         return p
 

@@ -1,7 +1,7 @@
 // What several screens show in the same way: a device's name, a value with unit, age and quality.
 import { h } from "./dom.js";
 import { ageOf, state } from "./state.js";
-import { has, language, number, span, t, unitText } from "./words.js";
+import { full, has, language, number, span, t, unitText } from "./words.js";
 
 export const STALE_PERIODS = 3;
 const LONG = 12, DOUBT = 1 | 2 | 4;
@@ -29,11 +29,11 @@ export function pointName(p) {
   return twins || p.quantity === "number" ? `${label} (${p.point})` : label;
 }
 
+export const flagsSaid = (q) => FLAGS.filter((f) => q & f).map((f) => t(`quality.${f}`)).join(", ") || t("quality.good");
 export function qualityText(p) {
   if (p.missing) return t(`cause.${p.missing}`);
   if (p.value === null) return t("quality.none");
-  const flags = FLAGS.filter((f) => p.q & f);
-  return flags.length ? flags.map((f) => t(`quality.${f}`)).join(", ") : t("quality.good");
+  return flagsSaid(p.q);
 }
 
 export function valueText(p) {
@@ -77,6 +77,7 @@ export const deviceBadge = (d) => badge(LEVELS[d.state], t(`state.${d.state}`));
 export const facts = (list) => h("dl", { class: "facts" }, list.filter((f) => f && f[1] !== null).map(
   ([name, ...what]) => h("div", {}, h("dt", {}, name), h("dd", {}, what))));
 
+export const calibration = (c) => (c ? [full(c.from_ms), " – ", c.to_ms ? full(c.to_ms) : t("why.still")] : t("why.never_noted"));
 export const section = (title, ...kids) => h("section", {}, h("h2", {}, title), kids);
 export const english = (text) => text && h("span", { lang: "en", class: "own-words" }, text);
 export const whatHappened = (code) => (has(`event.${code}`) ? t(`event.${code}`) : null);

@@ -1,15 +1,13 @@
 // Why this number of the past: what the gateway and the sealed batch can prove, and what is not kept.
 import { h } from "./dom.js";
 import { ask, now, state } from "./state.js";
-import { deviceFull, deviceName, deviceOf, facts, pointName, section, seriesOf } from "./parts.js";
+import { calibration, deviceFull, deviceName, deviceOf, facts, flagsSaid, pointName, section, seriesOf } from "./parts.js";
 import { profileFacts } from "./raw.js";
 import { full, number, since, span, t, unitText } from "./words.js";
 
 const BOOT_MS = 268435456e3, KNOWN_MS = 2 * BOOT_MS; // earlier times count from the machine's start
 
 const when = (ms) => (ms < KNOWN_MS ? t("past.no_clock", { span: span(ms - BOOT_MS) }) : full(ms));
-const quality = (q) => (q ? [1, 2, 4, 8, 16, 32, 64, 128].filter((f) => q & f).map((f) => t(`quality.${f}`)).join(", ")
-  : t("quality.good"));
 // A value is shown as it is, with all of its digits: it is what was signed.
 const exact = (v, w) => `${number(v, 20, w.unit === null ? 0 : w.decimals)} ${unitText(w.unit)}`;
 
@@ -31,19 +29,19 @@ function sealed(b) {
 }
 
 function found(w, d) {
-  const r = w.reading, c = w.calibration;
+  const r = w.reading;
   return [
     h("div", { class: "big" }, h("span", { class: "value" }, h(r.state === "taken_back" ? "s" : "span", { class: "figure" },
       exact(r.value ?? r.value_read, w))), h("p", { class: "age" }, when(r.t_ms))),
     h("h2", {}, t("why.title")),
     facts([[t("past.state"), t(`reading.${r.state}`)], [t("past.read"), exact(r.value_read, w)],
       r.state === "corrected" && [t("past.now"), exact(r.value, w)], r.series_read !== r.series && [t("past.series_read"), r.series_read],
-      [t("why.quality"), quality(r.q)], [t("why.measured"), when(r.t_ms)],
+      [t("why.quality"), flagsSaid(r.q)], [t("why.measured"), when(r.t_ms)],
       r.t_read_ms !== r.t_ms && [t("past.time_read"), when(r.t_read_ms)],
       r.t_error_ms !== null && [t("quality.128"), t("past.time_error", { span: span(r.t_error_ms) })],
       [t("device.place"), d.place], [t("device.serial"), w.serial && [w.serial, " ", h("span", { class: "quiet" },
         t(w.serial_noted ? "past.serial_noted" : "past.serial_now"))]],
-      [t("why.calibration"), c ? [full(c.from_ms), " – ", c.to_ms ? full(c.to_ms) : t("why.still")] : t("why.never_noted")],
+      [t("why.calibration"), calibration(w.calibration)],
       [t("why.series"), r.series]]),
     section(t("past.corrections"), w.corrections.length ? h("ul", { class: "corrections" }, w.corrections.map(correction))
       : h("p", {}, t("past.no_corrections")), w.corrections_cut && h("p", { class: "quiet" }, t("past.more"))),

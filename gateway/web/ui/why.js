@@ -1,7 +1,7 @@
 // Why this number: all that stands behind one value, for a technician, and on paper for a citizen.
 import { h } from "./dom.js";
 import { ask, now, state } from "./state.js";
-import { deviceAddress, deviceFull, deviceName, deviceOf, facts, freshness, pointName, qualityText, section, seriesOf, value, valueText } from "./parts.js";
+import { calibration, deviceAddress, deviceFull, deviceName, deviceOf, facts, freshness, pointName, qualityText, section, seriesOf, value, valueText } from "./parts.js";
 import { find, lately, pictures } from "./charts.js";
 import { past } from "./past.js";
 import { place, profileFacts, reading, words } from "./raw.js";
@@ -17,8 +17,6 @@ const path = (raw, p, stale) => section(t("why.path"), facts([
 
 const humidity = (x, stale) => x && [t("why.humidity"), [plainly(x, stale),
   x.t_ms && ` (${since(x.t_ms, now())})`, h("br"), h("span", { class: "quiet" }, t("why.humidity_matters"))]];
-
-const calibration = (c) => (c ? [full(c.from_ms), " – ", c.to_ms ? full(c.to_ms) : t("why.still")] : t("why.never_noted"));
 
 function sealed(b, last) {
   const is = b ?? last;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/base/cfg.h"
+#include "tests/support/temp.h"
 
 enum { PARITY_NONE, PARITY_EVEN };
 struct place {
@@ -82,8 +83,7 @@ struct loaded {
 
 static void write_file(struct loaded *l, const void *p, size_t n)
 {
-    (void)snprintf(l->dir, sizeof(l->dir), "/tmp/fp-cfg-XXXXXX");
-    assert_non_null(mkdtemp(l->dir));
+    assert_non_null(mkdtemp(temp_name(l->dir, sizeof l->dir)));
     (void)snprintf(l->path, sizeof(l->path), "%s/f", l->dir);
     FILE *f = fopen(l->path, "w");
     assert_non_null(f);

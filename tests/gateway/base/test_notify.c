@@ -1,5 +1,6 @@
 /* What the service manager is told. */
 #include "gateway/base/notify.h"
+#include "tests/support/temp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,8 +38,8 @@ static void hears(int fd, const char *state)
 static void a_state_reaches_the_manager_at_a_path_or_an_abstract_name(void **unused)
 {
     (void)unused;
-    char dir[] = "/tmp/fieldpost-notify-XXXXXX", name[64];
-    assert_non_null(mkdtemp(dir));
+    char dir[48], name[64];
+    assert_non_null(mkdtemp(temp_name(dir, sizeof dir)));
     snprintf(name, sizeof name, "%s/socket", dir);
     int fd = listen_at(name);
     setenv("NOTIFY_SOCKET", name, 1);

@@ -18,6 +18,7 @@
 #include "gateway/http/http.h"
 #include "gateway/wire/wire.h"
 #include "tests/support/cert.h"
+#include "tests/support/temp.h"
 
 #define T0 INT64_C(1795000000000) /* a Monday in 2026 */
 #define WINDOW_MS 300000
@@ -57,8 +58,7 @@ static inline struct site *site_open(void)
     struct site *s = calloc(1, sizeof *s);
     char kid[17];
 
-    snprintf(s->dir, sizeof s->dir, "/tmp/fp-city-XXXXXX");
-    assert_non_null(mkdtemp(s->dir));
+    assert_non_null(mkdtemp(temp_name(s->dir, sizeof s->dir)));
     snprintf(s->cert, sizeof s->cert, "%s/cert.pem", s->dir);
     snprintf(s->tls_key, sizeof s->tls_key, "%s/tls.key", s->dir);
     snprintf(s->sign_key, sizeof s->sign_key, "%s/sign.key", s->dir);

@@ -22,6 +22,10 @@ struct slave_late {
     uint8_t frame[FRAME_MAX];
     size_t n;
     int64_t at_ms; /* 0: nothing to come */
+    struct {
+        uint8_t frame[FRAME_MAX];
+        size_t n;
+    } held[SLAVE_BEHIND_MAX + 1];
 };
 
 static int64_t now_ms(void)
@@ -51,6 +55,19 @@ static void say(const struct slave *s, const uint8_t *p, size_t n)
 {
     if (s->line >= 0)
         (void)!write(s->line, p, n); /* the master may be gone; the test sees what it got */
+}
+
+/* Puts an answer behind those that are held, and gives those whose turn it is. */
+static void hold(struct slave *s, const uint8_t *p, size_t n, unsigned behind)
+{
+    unsigned held = atomic_load(&s->held);
+    memcpy(s->late->held[held].frame, p, n);
+    s->late->held[held++].n = n;
+    while (held > behind) {
+        say(s, s->late->held[0].frame, s->late->held[0].n);
+        memmove(&s->late->held[0], &s->late->held[1], --held * sizeof s->late->held[0]);
+    }
+    atomic_store(&s->held, held);
 }
 
 /* Unit and PDU framed for the line; returns the frame's length. */
@@ -126,6 +143,8 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         mood = joined ? SLAVE_REFUSE : SLAVE_GOOD;
     else if (mood == SLAVE_MUTE_JOINED)
         mood = joined ? SLAVE_MUTE : SLAVE_GOOD;
+    else if (mood == SLAVE_MUTE_LONG)
+        mood = req[4] != 0 || req[5] > 2 ? SLAVE_MUTE : SLAVE_GOOD;
     if (req[1] == atomic_load(&s->mute_function))
         mood = SLAVE_MUTE;
     const struct slave_words *w = atomic_load(&s->words[req[0]]);
@@ -164,7 +183,7 @@ static void answer(struct slave *s, const uint8_t *mbap, const uint8_t *req)
         s->line = -1;
         break;
     default:
-        say(s, out, n);
+        hold(s, out, n, atomic_load(&s->behind[req[0]]));
         break;
     }
 }

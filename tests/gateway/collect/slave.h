@@ -13,6 +13,7 @@
 #define SLAVE_PIECES_MS 20
 #define SLAVE_SET 300
 #define SLAVE_SETS 8
+#define SLAVE_BEHIND_MAX 4
 
 enum slave_mood {
     SLAVE_GOOD,
@@ -30,6 +31,7 @@ enum slave_mood {
     SLAVE_HANG_UP,        /* TCP: closes the connection */
     SLAVE_REFUSE_JOINED,  /* exception 2 to more than one register, else good */
     SLAVE_MUTE_JOINED,    /* the same, silent */
+    SLAVE_MUTE_LONG,      /* silent to more than two registers, else good */
     SLAVE_MOODS
 };
 
@@ -44,6 +46,8 @@ struct slave_words {
 struct slave {
     atomic_int mood[256];
     atomic_uint requests[256];
+    atomic_uint behind[256]; /* serial: a converter gives each answer so many requests later */
+    atomic_uint held;        /* answers that it has not given yet; of one such unit at a time */
     atomic_uint set[256][SLAVE_SETS];
     atomic_int mute_function;                       /* which it never answers; 0: none */
     _Atomic(const struct slave_words *) words[256]; /* NULL: as above; swapped as one */

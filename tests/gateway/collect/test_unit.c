@@ -79,6 +79,32 @@ static void a_fence_minds_every_device_of_the_unit(void **state)
     assert_int_equal(fence(), 4);
 }
 
+/* What the bus does of a fence that nobody answers. */
+static void in_vain(unsigned count)
+{
+    struct collect_unit *u = device.unit;
+    size_t at = 0;
+    while (at < u->nvain && u->vain[at].count != count)
+        at++;
+    if (at < u->nvain)
+        memmove(&u->vain[at], &u->vain[at + 1], (--u->nvain - at) * sizeof *u->vain);
+    u->vain[u->nvain++] =
+        (struct collect_request){.function = 3, .address = 10, .count = (uint16_t)count};
+}
+
+static void a_fence_behind_one_in_vain_has_another_length(void **state)
+{
+    static const unsigned turn[] = {4, 6, 8, 10, 4, 6, 8, 10};
+    (void)state;
+    requests[0] = (struct collect_request){.function = 3, .address = 10, .count = 20};
+    for (size_t i = 0; i < sizeof turn / sizeof *turn; i++) {
+        assert_int_equal(fence(), turn[i]);
+        in_vain(turn[i]);
+    }
+    assert_int_equal(fence(), 4); /* answered, it stays */
+    assert_int_equal(fence(), 4);
+}
+
 static void the_sick_share_a_twentieth_of_the_time(void **state)
 {
     struct mono now = {1000000};
@@ -156,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_fence_has_a_length_that_nothing_else_has, begin),
         cmocka_unit_test_setup(a_fence_minds_every_device_of_the_unit, begin),
+        cmocka_unit_test_setup(a_fence_behind_one_in_vain_has_another_length, begin),
         cmocka_unit_test_setup(the_sick_share_a_twentieth_of_the_time, begin),
         cmocka_unit_test_setup(who_never_answered_is_sick_at_once, begin),
         cmocka_unit_test_setup(where_nobody_answers_nobody_waits, begin),

@@ -25,6 +25,7 @@ struct pty {
     char name[64], link[96];
     const struct pty_answer *_Atomic script;
     atomic_bool echo, mute, noise, stop;
+    atomic_bool talks;  /* a short line after the other, that nobody asked for */
     atomic_bool broken; /* it could not come back; asserted by the test's own thread */
     atomic_int asked;   /* commands */
     atomic_int reborn;  /* this many more commands, then the modem goes and comes back elsewhere */
@@ -104,6 +105,8 @@ static void *pty_main(void *arg)
         struct pollfd f = {.fd = p->master, .events = POLLIN};
         if (atomic_load(&p->noise))
             pty_say(p->master, "\xf0\x9f zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\r\n");
+        if (atomic_load(&p->talks))
+            pty_say(p->master, "$GP\r\n");
         if (poll(&f, 1, 5) <= 0 || read(p->master, &c, 1) != 1)
             continue;
         if (c != '\r') {

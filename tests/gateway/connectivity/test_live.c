@@ -14,6 +14,7 @@
 
 #include "gateway/connectivity/connectivity_int.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp.h"
 
 #define NOBODY 65534
 #define WAIT_MS 15000
@@ -34,8 +35,7 @@ static void site_open(struct site *s, const char *host)
 {
     struct err e = {.text = ""};
     memset(s, 0, sizeof *s);
-    strcpy(s->dir, "/tmp/fp-live-XXXXXX");
-    assert_non_null(mkdtemp(s->dir));
+    assert_non_null(mkdtemp(temp_name(s->dir, sizeof s->dir)));
     snprintf(s->path, sizeof s->path, "%s/store.db", s->dir);
     static char a[] = "there", b[] = "gone", c[] = "lo", d[] = "none0";
     s->ping[0] = (struct connectivity_ping_cfg){

@@ -17,6 +17,7 @@
 
 #include "gateway/connectivity/modem_int.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp.h"
 
 /* A socket that takes connections and what is written, as that of a stopped daemon does. */
 struct hung {
@@ -28,8 +29,8 @@ struct hung {
 static void hung_open(struct hung *h)
 {
     char address[160];
-    *h = (struct hung){.dir = "/tmp/fp-bus-XXXXXX", .at.sun_family = AF_UNIX};
-    assert_non_null(mkdtemp(h->dir));
+    *h = (struct hung){.at.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(temp_name(h->dir, sizeof h->dir)));
     (void)snprintf(h->at.sun_path, sizeof h->at.sun_path, "%s/bus", h->dir);
     h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(h->fd, (struct sockaddr *)&h->at, sizeof h->at), 0);

@@ -12,6 +12,7 @@
 #include "gateway/connectivity/modem_int.h"
 #include "tests/gateway/connectivity/pty.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp.h"
 
 #define WAIT_MS 20000
 #define EVERY_MS 2000 /* the bound of a whole poll, too */
@@ -55,8 +56,7 @@ static struct bench *opened; /* NULL: none; static, see pty.h */
 static void bench_open(struct bench *b, const struct pty_answer *script)
 {
     memset(b, 0, sizeof *b);
-    strcpy(b->dir, "/tmp/fp-modem-XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
+    assert_non_null(mkdtemp(temp_name(b->dir, sizeof b->dir)));
     assert_int_equal(thr_stop_open(&b->stop, NULL), ST_OK);
     pty_start(&b->pty, b->dir, script);
     opened = b;
@@ -258,6 +258,21 @@ static void noise_without_end_ends(void **state)
     assert_int_equal(connectivity_dialog_open(&b.m.dialog, b.pty.link, &b.e), ST_OK);
     assert_int_equal(one(&b, "AT", WAIT_MS), ST_BAD);
     atomic_store(&b.pty.noise, false);
+    bench_close(&b);
+}
+
+/* Its answer is there, but never the quiet behind it. */
+static void a_port_that_talks_on_costs_its_bound_and_no_more(void **state)
+{
+    (void)state;
+    static struct bench b;
+    bench_open(&b, good);
+    atomic_store(&b.pty.talks, true);
+    assert_int_equal(connectivity_dialog_open(&b.m.dialog, b.pty.link, &b.e), ST_OK);
+    const struct connectivity_ask q = {.command = "AT", .ms = 1000, .quiet_ms = 1000};
+    assert_int_equal(connectivity_dialog_ask(&b.m.dialog, &q, &b.stop), ST_TIMEOUT);
+    assert_true(b.m.dialog.late); /* what is late may still come */
+    atomic_store(&b.pty.talks, false);
     bench_close(&b);
 }
 
@@ -665,6 +680,7 @@ int main(void)
         cmocka_unit_test_teardown(a_silent_port_costs_its_bound_and_no_more, end),
         cmocka_unit_test_teardown(an_answer_that_breaks_off_is_silence, end),
         cmocka_unit_test_teardown(noise_without_end_ends, end),
+        cmocka_unit_test_teardown(a_port_that_talks_on_costs_its_bound_and_no_more, end),
         cmocka_unit_test_teardown(a_line_without_end_is_dropped_whole, end),
         cmocka_unit_test_teardown(a_modem_that_is_renumbered_is_found_again, end),
         cmocka_unit_test_teardown(no_port_says_so, end),

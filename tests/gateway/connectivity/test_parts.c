@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/connectivity/connectivity_int.h"
+#include "tests/support/temp.h"
 
 /* The reply that a host makes of our request: type 0, checksum mended (RFC 1071, incremental). */
 static void reply_of(uint8_t *p, const struct connectivity_echo *q)
@@ -152,9 +153,9 @@ static void put_file(const char *dir, const char *name, const char *text)
 static void a_link_is_read_as_the_kernel_tells_it(void **state)
 {
     (void)state;
-    char root[] = "/tmp/fp-link-XXXXXX", dir[128], device[160];
+    char root[64], dir[128], device[160];
     struct connectivity_link_state l;
-    assert_non_null(mkdtemp(root));
+    assert_non_null(mkdtemp(temp_name(root, sizeof root)));
     snprintf(dir, sizeof dir, "%s/eth0", root);
     snprintf(device, sizeof device, "%s/device", dir);
     assert_int_equal(connectivity_link_read(root, "eth0", &l), ST_NOT_FOUND);
@@ -187,8 +188,8 @@ static void a_link_is_read_as_the_kernel_tells_it(void **state)
 
 static size_t mistakes(const char *yaml, char *text, size_t size)
 {
-    char path[] = "/tmp/fp-cfg-XXXXXX";
-    int fd = mkstemp(path);
+    char path[128];
+    int fd = mkstemp(temp_name(path, sizeof path));
     assert_true(fd >= 0);
     assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
     close(fd);

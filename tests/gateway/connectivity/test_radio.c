@@ -188,7 +188,6 @@ static void qeng_tells_5g_standing_alone(void **state)
     signal_is(r.lte, "", "", "");
     is(r.nr.cell, "6549827887");
     is(r.nr.tac, "7949824");
-    is(r.nr.pci, "335");
     is(r.nr.arfcn, "516270");
     is(r.nr.mhz, "2581.35");
     is(r.nr.band, "41");

@@ -19,6 +19,7 @@
 
 #include "gateway/http/http.h"
 #include "tests/support/cert.h"
+#include "tests/support/temp.h"
 
 static char dir[64], cert[96], key[96], other[96], other_key[96];
 
@@ -61,8 +62,7 @@ static int start(void **state)
 {
     struct err e = {0};
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/fp-http-XXXXXX");
-    if (mkdtemp(dir) == NULL)
+    if (mkdtemp(temp_name(dir, sizeof dir)) == NULL)
         return -1;
     snprintf(cert, sizeof cert, "%s/cert.pem", dir);
     snprintf(key, sizeof key, "%s/key.pem", dir);

@@ -281,14 +281,14 @@ static void each_word_is_of_the_kinds_that_take_it(void **state)
 static void what_became_of_it_is_told_from_the_folder(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/fp-requests-XXXXXX", path[64], folder[80], name[300], refused[300];
+    char dir[48], path[64], folder[80], name[300], refused[300];
     struct store_request q;
     struct store_fate f;
     struct store *s = NULL;
     struct store_reader *r = NULL;
     const struct store_ask a = {
         .kind = STORE_RETIRE, .series = "bin-1/*", .reason = "sold\nin spring"};
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(temp_name(dir, sizeof dir)));
     snprintf(path, sizeof path, "%s/store.db", dir);
     snprintf(folder, sizeof folder, "%s" STORE_REQUESTS, path);
     const struct store_cfg cfg = {

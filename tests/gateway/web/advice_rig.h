@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gateway/web/advice_int.h"
+#include "tests/support/temp.h"
 
 #define NOW_MS INT64_C(1785555555000) /* 2026-08-01 10:39:15 in Viet Nam */
 #define MIN_MS INT64_C(60000)
@@ -91,8 +92,7 @@ static void reset(void)
 static int open_rig(void **state)
 {
     (void)state;
-    strcpy(rig.dir, "/tmp/fp-advice-XXXXXX");
-    assert_non_null(mkdtemp(rig.dir));
+    assert_non_null(mkdtemp(temp_name(rig.dir, sizeof rig.dir)));
     snprintf(rig.path, sizeof rig.path, "%s/store.db", rig.dir);
     rig.clk = (struct clk){rig_now, rig_mono, NULL, NULL};
     const struct store_cfg c = {

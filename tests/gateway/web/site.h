@@ -238,8 +238,7 @@ static void site_seal(struct site *s)
 __attribute__((unused)) static void site_open(struct site *s, const char *listen)
 {
     memset(s, 0, sizeof *s);
-    strcpy(s->dir, "/tmp/fp-web-XXXXXX");
-    SITE_TRY(mkdtemp(s->dir) ? ST_OK : ST_IO);
+    SITE_TRY(mkdtemp(temp_name(s->dir, sizeof s->dir)) ? ST_OK : ST_IO);
     snprintf(s->path, sizeof s->path, "%s/store.db", s->dir);
     s->clk = (struct clk){site_now, site_mono, NULL, s};
     s->uplink = (struct web_uplink){.id = "city",

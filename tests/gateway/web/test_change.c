@@ -27,8 +27,7 @@ static char dir[64], store[96];
 static int start(void **state)
 {
     (void)state;
-    strcpy(dir, "/tmp/fp-change-XXXXXX");
-    if (!mkdtemp(dir))
+    if (!mkdtemp(temp_name(dir, sizeof dir)))
         return -1;
     snprintf(store, sizeof store, "%s/store.db", dir);
     return 0;

@@ -17,6 +17,7 @@
 
 #include "gateway/web/web_int.h"
 #include "tests/gateway/web/site.h"
+#include "tests/support/temp.h"
 #include "tests/support/tls.h"
 
 #define DEVICES 40
@@ -37,8 +38,7 @@ static int start(void **state)
     (void)state;
     char id[16], point[16];
     uint32_t i;
-    strcpy(site.dir, "/tmp/fp-live-XXXXXX");
-    SITE_TRY(mkdtemp(site.dir) ? ST_OK : ST_IO);
+    SITE_TRY(mkdtemp(temp_name(site.dir, sizeof site.dir)) ? ST_OK : ST_IO);
     snprintf(site.path, sizeof site.path, "%s/store.db", site.dir);
     site.clk = (struct clk){site_now, site_mono, NULL, &site};
     const struct store_cfg sc = {.path = site.path,

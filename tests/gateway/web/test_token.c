@@ -26,8 +26,7 @@ static struct web_tokens all;
 static int start(void **state)
 {
     (void)state;
-    strcpy(dir, "/tmp/fp-token-XXXXXX");
-    if (!mkdtemp(dir))
+    if (!mkdtemp(temp_name(dir, sizeof dir)))
         return -1;
     snprintf(store, sizeof store, "%s/store.db", dir);
     snprintf(path, sizeof path, "%s" WEB_TOKENS, store);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gateway/wire/wire.h"
+#include "tests/support/temp.h"
 
 struct fixture {
     char folder[64], path[80];
@@ -33,8 +34,7 @@ static inline int setup(void **state)
     static struct fixture f;
     struct err e = {0};
 
-    (void)snprintf(f.folder, sizeof(f.folder), "/tmp/fieldpost-wire-XXXXXX");
-    if (!mkdtemp(f.folder))
+    if (!mkdtemp(temp_name(f.folder, sizeof f.folder)))
         return -1;
     (void)snprintf(f.path, sizeof(f.path), "%s/device.key", f.folder);
     if (wire_key_make(f.path, &e) || wire_key_load(&f.key, f.path, &e)) {

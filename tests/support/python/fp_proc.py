@@ -21,6 +21,7 @@ import time
 import unittest
 
 import fp_contract as fp
+import fp_tied
 
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
@@ -51,9 +52,9 @@ class Proc:
 
     def __init__(self, args, stdout=subprocess.DEVNULL, env=None):
         self.args, self.lines, self.cond = args, [], threading.Condition()
-        self.p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=stdout,
-                                  stderr=subprocess.PIPE, text=True, errors="replace",
-                                  env={**os.environ, **(env or {})}, start_new_session=True)
+        self.p = fp_tied.popen(args, stdin=subprocess.DEVNULL, stdout=stdout,
+                               stderr=subprocess.PIPE, text=True, errors="replace",
+                               env={**os.environ, **(env or {})}, start_new_session=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

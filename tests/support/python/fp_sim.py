@@ -4,13 +4,15 @@ import select
 import signal
 import subprocess
 
+import fp_tied
+
 WAIT_S = 20
 
 
 class Sim:
     def __init__(self, binary, folder, *more):
-        self.p = subprocess.Popen([binary, "--config", os.path.join(folder, "site.yaml"), *more],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.p = fp_tied.popen([binary, "--config", os.path.join(folder, "site.yaml"), *more],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.text, self.bus = b"", {}
         while (line := self.line()) != "ready":
             _, name, where = line.split()

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import tty
 
+import fp_tied
 from fp_proc import Case, Gateway, until, write
 
 PROFILE = """model: fault counter
@@ -27,9 +28,9 @@ class Sim:
 
     def __init__(self, bindir, site, log):
         self.log, self.where = log, {}
-        self.p = subprocess.Popen([os.path.join(bindir, "fieldpost-sim"), "--config", site,
-                                   "--log", log], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  text=True)
+        self.p = fp_tied.popen([os.path.join(bindir, "fieldpost-sim"), "--config", site,
+                                "--log", log], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               text=True)
         while (line := self.p.stdout.readline().strip()) != "ready":
             if not line:
                 raise AssertionError("the simulator ended")
