@@ -22,7 +22,7 @@ function cell(points, title, prefix) {
 function modem(d) {
   const points = pointsOf(d.id), rest = points.filter((p) => !CELL.some((c) => p.point === c || p.point === `nr_${c}`));
   return section(deviceName(d), h("p", {}, deviceBadge(d)), d.text && h("p", { class: d.state === "good" ? "quiet" : "banner look" }, english(d.text)),
-    h("ul", { class: "points card", id: `device-${d.id}` }, rest.map(pointRow)), cell(points, t("network.lte"), ""), cell(points, t("network.nr"), "nr_"),
+    d.says && h("p", { class: "quiet" }, english(d.says)), h("ul", { class: "points card", id: `device-${d.id}` }, rest.map(pointRow)), cell(points, t("network.lte"), ""), cell(points, t("network.nr"), "nr_"),
     h("p", {}, h("a", { class: "go", href: `#/device/${d.id}` }, t("network.more"))));
 }
 
