@@ -326,12 +326,12 @@ static void open_control(struct line *l)
 }
 
 /* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
- * a device up, one for connectivity, one for the modem, one per uplink. */
+ * a device up, one for connectivity, one for the modem, one for the walk, one per uplink. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
     size_t buses = collect_bus_count(c->collect_room), ups = uplinks_count(c->uplinks_room);
-    l->threads = calloc(buses + ups + 4, sizeof *l->threads);
+    l->threads = calloc(buses + ups + 5, sizeof *l->threads);
     l->bus_jobs = calloc(buses + 1, sizeof *l->bus_jobs);
     l->uplink_jobs = calloc(ups + 1, sizeof *l->uplink_jobs);
     if (!l->threads || !l->bus_jobs || !l->uplink_jobs)
@@ -351,6 +351,8 @@ static enum st start_threads(struct line *l, struct err *e)
         st = start_thread(l, "connectivity", connectivity_main, &l->connectivity_job, e);
     if (st == ST_OK && connectivity_has_modem(c->connectivity_room))
         st = start_thread(l, "modem", connectivity_modem_main, &l->connectivity_job, e);
+    if (st == ST_OK && connectivity_walks(c->connectivity_room))
+        st = start_thread(l, "walk", connectivity_walk_main, &l->connectivity_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);

@@ -55,6 +55,23 @@ static bool options_of(int argc, char **argv, struct asked *a, int *code)
     return true;
 }
 
+/* The outline is for `survey` alone: the gateway collects without it, and so starts without it. */
+static bool area_is_good(const struct connectivity_survey_cfg *cfg, struct err *e)
+{
+    struct connectivity_area *area = NULL;
+    struct connectivity_grid *grid = NULL;
+    enum st st = ST_OK;
+    if (cfg->area) {
+        st = connectivity_area_load(&area, cfg->area, e);
+    }
+    if (st == ST_OK && area) {
+        st = connectivity_grid_open(&grid, area, cfg->cell_m, e);
+    }
+    connectivity_grid_close(grid);
+    connectivity_area_free(area);
+    return st == ST_OK;
+}
+
 int cli_check(int argc, char **argv)
 {
     int code = CLI_DONE;
@@ -70,6 +87,9 @@ int cli_check(int argc, char **argv)
         log_error("%s", e.text);
     }
     if (st != ST_OK || n > 0) {
+        code = CLI_USAGE;
+    } else if (!area_is_good(&c.connectivity.survey, &e)) {
+        log_error("%s", e.text);
         code = CLI_USAGE;
     } else if (a.plan && !check_plan_print(c.collect_room, a.path, a.json)) {
         code = CLI_FAILED;

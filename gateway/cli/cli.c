@@ -35,6 +35,7 @@ static const struct cli_command commands[] = {
     {"maintain", cli_maintain, "note a calibration, a new sensor or a new meter"},
     {"enter", cli_enter, "enter a reading by hand, such as that of a weighing slip"},
     {"retire", cli_retire, "end a series that is not configured any more"},
+    {"survey", cli_survey, "import a survey app's file; tell where 5G covers the ward"},
     {"page", cli_page, "show where the page is, and the certificate that it has"},
     {"user", cli_people, "say who may sign in at the page; print the code of the first"},
     {"token", cli_token, "make, list and remove the tokens of the API"},

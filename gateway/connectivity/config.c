@@ -1,5 +1,6 @@
 /* The configuration section `connectivity` and what it declares. */
 #include "gateway/connectivity/modem_int.h"
+#include "gateway/connectivity/survey_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,12 +70,18 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, modem),
      .sub = &modem_table,
      .help = "the modem whose radio is measured"},
+    {.key = "survey",
+     .kind = CFG_STRUCT,
+     .offset = offsetof(struct connectivity_cfg, survey),
+     .sub = &connectivity_survey_table,
+     .help = "where in the ward which operator's 5G is measured"},
     {.key = NULL}};
 const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
 
 static void id_check(struct cfg *c, char *const *id)
 {
-    if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, CONNECTIVITY_MODEM_ID) == 0)
+    if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, CONNECTIVITY_MODEM_ID) == 0 ||
+        strcmp(*id, CONNECTIVITY_SURVEY_ID) == 0)
         cfg_complain(c, id, "the device id %s is the gateway's own: choose another", *id);
 }
 
@@ -117,6 +124,8 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
                              "the device id %s is used for a ping, too: choose another", l[i].id);
     }
     connectivity_modem_check(c, &cfg->modem);
+    connectivity_survey_check(c, &cfg->survey,
+                              cfg->modem.port || cfg->modem.through != CONNECTIVITY_NO_MODEM);
 }
 
 static bool modem_open(struct connectivity *k, const struct connectivity_modem_cfg *cfg)
@@ -160,8 +169,17 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     }
     for (size_t i = 0; i < k->nlinks; i++)
         k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
-    *out = k;
-    return ST_OK;
+    enum st st = cfg->survey.gpsd ? connectivity_walk_open(&k->walk, &cfg->survey, e) : ST_OK;
+    if (st != ST_OK)
+        connectivity_close(k);
+    else
+        *out = k;
+    return st;
+}
+
+bool connectivity_walks(const struct connectivity *k)
+{
+    return k->walk != NULL;
 }
 
 void connectivity_close(struct connectivity *k)
@@ -175,6 +193,7 @@ void connectivity_close(struct connectivity *k)
     free(k->ping);
     free(k->link);
     free(k->modem);
+    connectivity_walk_close(k->walk);
     free(k);
 }
 
@@ -244,5 +263,7 @@ enum st connectivity_declare(struct connectivity *k, struct store *s, struct err
         st = link_declare(&k->link[i], s, e);
     if (st == ST_OK && k->modem)
         st = connectivity_modem_declare(k->modem, s, e);
+    if (st == ST_OK && k->walk)
+        st = connectivity_walk_declare(k->walk, s, e);
     return st;
 }

@@ -7,6 +7,7 @@
 #include "gateway/base/cfg.h"
 #include "gateway/base/clk.h"
 #include "gateway/base/thr.h"
+#include "gateway/connectivity/survey.h"
 #include "gateway/store/store.h"
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
@@ -24,6 +25,7 @@ enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY
 struct connectivity_cfg {
     struct cfg_items ping, link;
     struct connectivity_modem_cfg modem;
+    struct connectivity_survey_cfg survey;
 };
 extern const struct cfg_table connectivity_cfg_table;
 
@@ -46,5 +48,8 @@ void connectivity_main(void *connectivity_job);
 /* The modem's own thread, where connectivity_has_modem says so: its answers take seconds. */
 bool connectivity_has_modem(const struct connectivity *k);
 void connectivity_modem_main(void *connectivity_job);
+/* The walk's own thread, where connectivity_walks says so: it waits for transfers. */
+bool connectivity_walks(const struct connectivity *k);
+void connectivity_walk_main(void *connectivity_job);
 
 #endif

@@ -119,10 +119,12 @@ enum st connectivity_link_read(const char *root, const char *interface,
 /* ---- the room ----------------------------------------------------------------------------- */
 
 struct connectivity_modem; /* modem_int.h */
+struct connectivity_walk;  /* survey_int.h */
 struct connectivity {
     struct connectivity_ping *ping;
     struct connectivity_link *link;
     struct connectivity_modem *modem; /* NULL: none is configured */
+    struct connectivity_walk *walk;   /* as well */
     size_t npings, nlinks;
     struct connectivity_socket socket[2]; /* IPv4, IPv6; opened when first needed */
     uint16_t seq;
@@ -137,7 +139,8 @@ struct connectivity_result {
     struct store_value v[CONNECTIVITY_VALUES_MAX];
     uint32_t n;
     enum store_state state;
-    bool bus; /* the cause of what is missing: the way to the device, not the device */
+    bool bus;    /* the cause of what is missing: the way to the device, not the device */
+    bool paused; /* or that nobody wanted it */
     uint32_t answer_ms;
     const char *text;
     /* Static; NULL: the usual ones. Another `event` is a change of its own. */

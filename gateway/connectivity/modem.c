@@ -1,11 +1,13 @@
 /* A modem: what it is asked, what becomes a series, and its thread. */
 #include "gateway/connectivity/modem_int.h"
+#include "gateway/connectivity/survey_int.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #define STEP_MS 1000  /* longest sleep: a stepped UTC clock is noticed within it */
+#define WALK_MS 100   /* as well, where the walk may want it */
 #define POLL_MS 30000 /* all commands of one poll */
 #define SILENT_MAX 2  /* commands without an answer, one behind the other: it is silent */
 #define ANSWER_MS 3000
@@ -312,10 +314,13 @@ void connectivity_modem_main(void *connectivity_job)
 {
     const struct connectivity_job *job = connectivity_job;
     struct connectivity_modem *m = job->connectivity->modem;
+    struct connectivity_walk *walk = job->connectivity->walk;
+    int64_t longest = walk ? WALK_MS : STEP_MS;
     while (!atomic_load(&job->stop->set)) {
         step(m, job);
+        connectivity_walk_answer(walk, m, job);
         int64_t wait = m->next_ms - clk_now(job->clk).utc_ms;
-        (void)thr_stop_wait(job->stop, wait < 0 ? 0 : wait < STEP_MS ? wait : STEP_MS);
+        (void)thr_stop_wait(job->stop, wait < 0 ? 0 : wait < longest ? wait : longest);
     }
     connectivity_dialog_close(&m->dialog);
 }

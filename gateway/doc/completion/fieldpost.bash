@@ -14,7 +14,7 @@ _fieldpost() {
         *)
             offer='run check profiles keygen key enroll status doctor probe setup read scan export
                 receipts trust resend backup digest verify correct maintain enter retire page
-                user token
+                user token survey
                 --help --version'
             ;;
         esac
@@ -24,6 +24,7 @@ _fieldpost() {
             offer=csv
             case $program.$command in
             fieldpost.digest) offer='text json svg pbm' ;;
+            fieldpost.survey) offer='text geojson' ;;
             fieldpost.*) offer='csv jsonl senml' ;;
             fieldpost-city.report | fieldpost-city.retired | fieldpost-city.changes) offer='csv json' ;;
             esac
@@ -37,6 +38,7 @@ _fieldpost() {
             offer='hour day total'
             ;;
         --to-parity) offer='none even odd' ;;
+        --technology) offer='lte en-dc sa nr other' ;;
         --config | --code-file | --ca | -c | --key | -k | --out | -o | --sealed | --receipts | \
             --next-ca | --restore) return ;; # files
         --file) # of notices; or the name of a profile
@@ -45,7 +47,8 @@ _fieldpost() {
             ;;
         --unit | --to-unit | --to-baud | --from | --to | --at | --series | --note | --bus | -b | \
             --units | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
-            --reassign | --valid | --city | --code | --pin | --name | --expires | --after | --both)
+            --reassign | --valid | --city | --code | --pin | --name | --expires | --after | --both | \
+            --operator | --time | --utc-offset)
             compopt +o default && return
             ;;
         *)
@@ -81,6 +84,9 @@ _fieldpost() {
             fieldpost.enter) offer='--config --unit --at --by --note --force' ;;
             fieldpost.retire) offer='--config --reason --by --at' ;;
             fieldpost.page) offer='--config --pem' ;;
+            fieldpost.survey)
+                offer='import report --config --operator --technology --time --utc-offset --format --from --to'
+                ;;
             fieldpost.user) offer='claim list add reset remove --config --name --role' ;;
             fieldpost.token) offer='add list remove --config --name --scope --expires' ;;
             fieldpost-city.serve) offer='--config' ;;
