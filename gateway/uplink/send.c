@@ -226,8 +226,8 @@ static void step(struct uplink *u)
     unsigned before = u->failures;
     enum st st = ST_BUSY;
     u->reply.retry_after_s = -1;
-    enum uplink_spend spend = uplink_may_spend(u);
-    if (spend == UPLINK_SPEND_NOTHING) {
+    enum store_spend spend = uplink_may_spend(u);
+    if (spend == STORE_SPEND_NOTHING) {
         settle(u);
         pause_for(u, IDLE_MS);
         return;
@@ -237,11 +237,11 @@ static void step(struct uplink *u)
         uplink_ask_head(u);
     }
     if (u->asked) {
-        st = uplink_pick(u, spend == UPLINK_SPEND_ALL, &b, &backfill, &e);
+        st = uplink_pick(u, spend == STORE_SPEND_ALL, &b, &backfill, &e);
     }
     if (st == ST_OK) {
         send_one(u, &b, backfill);
-    } else if (st == ST_NOT_FOUND && spend == UPLINK_SPEND_ALL && uplink_deposit_step(u)) {
+    } else if (st == ST_NOT_FOUND && spend == STORE_SPEND_ALL && uplink_deposit_step(u)) {
         st = ST_OK; /* and look again at once */
     } else if (st == ST_NOT_FOUND) {
         store_wait_sealed(u->job->store, IDLE_MS);
@@ -259,7 +259,7 @@ static void step(struct uplink *u)
     }
     if (take_carried(u) && u->run.count == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
         uplink_set_store_good(u);
-        if (st == ST_NOT_FOUND && spend == UPLINK_SPEND_ALL && u->nheld == 0 && u->again_id == 0) {
+        if (st == ST_NOT_FOUND && spend == STORE_SPEND_ALL && u->nheld == 0 && u->again_id == 0) {
             uplink_set_settled(u);
         }
     }
@@ -281,7 +281,7 @@ static enum st open_thread(struct uplink *u, struct err *e)
     if (!u->reader) {
         st = store_reader_open_in(&u->reader, u->job->store, e);
         if (st == ST_OK) {
-            st = uplink_budget_load(&u->budget, u->reader, u->id, e);
+            st = store_budget_load(&u->budget, u->reader, u->id, e);
         }
     }
     if (st == ST_OK && !u->client) {
