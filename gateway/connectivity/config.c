@@ -1,5 +1,6 @@
 /* The configuration section `connectivity` and what it declares. */
 #include "gateway/connectivity/modem_int.h"
+#include "gateway/connectivity/throughput_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, modem),
      .sub = &modem_table,
      .help = "the modem whose radio is measured"},
+    {.key = "throughput",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, throughput),
+     .sub = &connectivity_throughput_table,
+     .help = "servers against which the line's throughput is measured"},
     {.key = NULL}};
 const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
 
@@ -117,6 +123,7 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
                              "the device id %s is used for a ping, too: choose another", l[i].id);
     }
     connectivity_modem_check(c, &cfg->modem);
+    connectivity_throughput_check(c, cfg);
 }
 
 static bool modem_open(struct connectivity *k, const struct connectivity_modem_cfg *cfg)
@@ -160,6 +167,10 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     }
     for (size_t i = 0; i < k->nlinks; i++)
         k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
+    if (connectivity_throughput_open(k, &cfg->throughput, e) != ST_OK) {
+        connectivity_close(k);
+        return ST_MEMORY;
+    }
     *out = k;
     return ST_OK;
 }
@@ -175,6 +186,7 @@ void connectivity_close(struct connectivity *k)
     free(k->ping);
     free(k->link);
     free(k->modem);
+    connectivity_throughput_close(k);
     free(k);
 }
 
@@ -244,5 +256,7 @@ enum st connectivity_declare(struct connectivity *k, struct store *s, struct err
         st = link_declare(&k->link[i], s, e);
     if (st == ST_OK && k->modem)
         st = connectivity_modem_declare(k->modem, s, e);
+    for (size_t i = 0; i < k->nthroughputs && st == ST_OK; i++)
+        st = connectivity_throughput_declare(&k->throughput[i], s, e);
     return st;
 }

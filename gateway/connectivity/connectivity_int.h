@@ -117,7 +117,8 @@ enum st connectivity_link_read(const char *root, const char *interface,
 
 /* ---- the room ----------------------------------------------------------------------------- */
 
-struct connectivity_modem; /* modem_int.h */
+struct connectivity_modem;      /* modem_int.h */
+struct connectivity_throughput; /* throughput_int.h */
 struct connectivity {
     struct connectivity_ping *ping;
     struct connectivity_link *link;
@@ -125,6 +126,8 @@ struct connectivity {
     size_t npings, nlinks;
     struct connectivity_socket socket[2]; /* IPv4, IPv6; opened when first needed */
     uint16_t seq;
+    struct connectivity_throughput *throughput;
+    size_t nthroughputs;
 };
 
 /* What all kinds do with a result: put it, and tell health and its change. `text` "" is good. */
@@ -136,7 +139,8 @@ struct connectivity_result {
     struct store_value v[CONNECTIVITY_VALUES_MAX];
     uint32_t n;
     enum store_state state;
-    bool bus; /* the cause of what is missing: the way to the device, not the device */
+    bool bus;    /* the cause of what is missing: the way to the device, not the device */
+    bool paused; /* or: it was not the time to measure */
     uint32_t answer_ms;
     const char *text;
     /* Static; NULL: the usual ones. Another `event` is a change of its own. */

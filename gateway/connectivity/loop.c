@@ -58,7 +58,9 @@ void connectivity_put(const struct connectivity_job *job, struct connectivity_he
                                     .due_ms = r->tick_ms,
                                     .t_ms = near ? r->tick_ms : now.utc_ms,
                                     .grade = now.grade,
-                                    .cause = r->bus ? STORE_BUS : STORE_DEVICE,
+                                    .cause = r->paused ? STORE_PAUSED
+                                             : r->bus  ? STORE_BUS
+                                                       : STORE_DEVICE,
                                     .n = r->n};
     health_tell(job, r, h, now.utc_ms);
     /* ST_FULL: the store has written the gap; ST_STOPPED: so is this thread, soon */

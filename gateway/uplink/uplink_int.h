@@ -264,6 +264,7 @@ struct uplink {
     enum uplink_metered metered;
     pthread_mutex_t lock;
     struct uplink_status status; /* under lock */
+    atomic_bool busy;            /* see uplinks_busy */
 
     /* The thread's own. */
     struct uplink_job *job;
