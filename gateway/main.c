@@ -228,6 +228,19 @@ static bool city_lost(void *ctx)
     return lost;
 }
 
+/* For what measures the line: not now. */
+static bool line_used(void *ctx)
+{
+    const struct line *l = ctx;
+    return uplinks_busy(l->c.uplinks_room);
+}
+
+static void uploaded(void *ctx, const char *interface, int64_t bytes, int64_t us)
+{
+    const struct line *l = ctx;
+    connectivity_uploaded(l->c.connectivity_room, interface, bytes, us);
+}
+
 /* Where the page is, for `fieldpost status`, when the system chose its port. */
 static void note_page(struct line *l)
 {
@@ -326,7 +339,8 @@ static void open_control(struct line *l)
 }
 
 /* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
- * a device up, one for connectivity, one for the modem, one for the walk, one per uplink. */
+ * a device up, one for connectivity, one for the modem, one for the walk, one for throughput, one per
+ * uplink. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
@@ -338,7 +352,8 @@ static enum st start_threads(struct line *l, struct err *e)
         return err_set(e, ST_MEMORY, "no memory for threads");
     enum st st = thr_start(&l->writer, "writer", writer_main, l, e);
     for (size_t i = 0; i < ups && st == ST_OK; i++) {
-        l->uplink_jobs[i] = (struct uplink_job){c->uplinks_room, i, l->store, l->clk, &l->stop};
+        l->uplink_jobs[i] =
+            (struct uplink_job){c->uplinks_room, i, l->store, l->clk, &l->stop, uploaded, l};
         st = start_thread(l, "uplink", uplink_main, &l->uplink_jobs[i], e);
     }
     l->connectivity_job = (struct connectivity_job){.connectivity = c->connectivity_room,
@@ -346,13 +361,17 @@ static enum st start_threads(struct line *l, struct err *e)
                                                     .clk = l->clk,
                                                     .stop = &l->stop,
                                                     .city_lost = city_lost,
-                                                    .city_ctx = l};
+                                                    .city_ctx = l,
+                                                    .line_used = line_used,
+                                                    .line_ctx = l};
     if (st == ST_OK)
         st = start_thread(l, "connectivity", connectivity_main, &l->connectivity_job, e);
     if (st == ST_OK && connectivity_has_modem(c->connectivity_room))
         st = start_thread(l, "modem", connectivity_modem_main, &l->connectivity_job, e);
     if (st == ST_OK && connectivity_walks(c->connectivity_room))
         st = start_thread(l, "walk", connectivity_walk_main, &l->connectivity_job, e);
+    if (st == ST_OK && connectivity_has_throughput(c->connectivity_room))
+        st = start_thread(l, "throughput", connectivity_throughput_main, &l->connectivity_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);

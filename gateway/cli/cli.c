@@ -24,6 +24,7 @@ static const struct cli_command commands[] = {
     {"setup", cli_setup, "give a new device its number, speed and parity"},
     {"read", cli_read, "read registers of a device, in every type and order"},
     {"scan", cli_scan, "find the devices on a bus, and which profiles fit them"},
+    {"throughput", cli_throughput, "measure the line's throughput once, now"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
     {"trust", cli_trust, "show the city's keys that count here, or take their change from a file"},
@@ -44,9 +45,9 @@ static const struct cli_command commands[] = {
 static void usage(FILE *to)
 {
     (void)fputs("usage: fieldpost COMMAND [options]\n\n", to);
-    (void)fprintf(to, "  %-8s %s\n", "run", "run the gateway in the foreground");
+    (void)fprintf(to, "  %-10s %s\n", "run", "run the gateway in the foreground");
     for (const struct cli_command *c = commands; c->name; c++) {
-        (void)fprintf(to, "  %-8s %s\n", c->name, c->help);
+        (void)fprintf(to, "  %-10s %s\n", c->name, c->help);
     }
     (void)fputs("\nfieldpost help COMMAND says more. Exit codes: 0 done, 1 failed at run time,\n"
                 "2 wrong usage or configuration.\n",

@@ -1,6 +1,7 @@
 /* The configuration section `connectivity` and what it declares. */
 #include "gateway/connectivity/modem_int.h"
 #include "gateway/connectivity/survey_int.h"
+#include "gateway/connectivity/throughput_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, survey),
      .sub = &connectivity_survey_table,
      .help = "where in the ward which operator's 5G is measured"},
+    {.key = "throughput",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, throughput),
+     .sub = &connectivity_throughput_table,
+     .help = "servers against which the line's throughput is measured"},
     {.key = NULL}};
 const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
 
@@ -126,6 +132,7 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
     connectivity_modem_check(c, &cfg->modem);
     connectivity_survey_check(c, &cfg->survey,
                               cfg->modem.port || cfg->modem.through != CONNECTIVITY_NO_MODEM);
+    connectivity_throughput_check(c, cfg);
 }
 
 static bool modem_open(struct connectivity *k, const struct connectivity_modem_cfg *cfg)
@@ -170,6 +177,8 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     for (size_t i = 0; i < k->nlinks; i++)
         k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
     enum st st = cfg->survey.gpsd ? connectivity_walk_open(&k->walk, &cfg->survey, e) : ST_OK;
+    if (st == ST_OK)
+        st = connectivity_throughput_open(k, &cfg->throughput, e);
     if (st != ST_OK)
         connectivity_close(k);
     else
@@ -194,6 +203,7 @@ void connectivity_close(struct connectivity *k)
     free(k->link);
     free(k->modem);
     connectivity_walk_close(k->walk);
+    connectivity_throughput_close(k);
     free(k);
 }
 
@@ -265,5 +275,7 @@ enum st connectivity_declare(struct connectivity *k, struct store *s, struct err
         st = connectivity_modem_declare(k->modem, s, e);
     if (st == ST_OK && k->walk)
         st = connectivity_walk_declare(k->walk, s, e);
+    for (size_t i = 0; i < k->nthroughputs && st == ST_OK; i++)
+        st = connectivity_throughput_declare(&k->throughput[i], s, e);
     return st;
 }

@@ -12,7 +12,8 @@
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
  * `link: {<device id>: {interface, every}}`, each entry a device of the gateway, and
- * `modem: {port | through, every, points, interface, check}`, which is the device `modem`. */
+ * `modem: {port | through, every, points, interface, check}`, which is the device `modem`;
+ * `throughput: {<device id>: {down, up, every, budget, …}}`. */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
     int through; /* enum connectivity_through */
@@ -26,6 +27,7 @@ struct connectivity_cfg {
     struct cfg_items ping, link;
     struct connectivity_modem_cfg modem;
     struct connectivity_survey_cfg survey;
+    struct cfg_items throughput; /* throughput_int.h */
 };
 extern const struct cfg_table connectivity_cfg_table;
 
@@ -43,6 +45,10 @@ struct connectivity_job {
     /* Whether nothing can be sent to the city now; any thread. NULL: there is no city. */
     bool (*city_lost)(void *ctx);
     void *city_ctx;
+    /* Whether an uplink sends, or drains its backlog, now: nothing is transferred then for the sake
+     * of measuring. Any thread; NULL: there is none. */
+    bool (*line_used)(void *ctx);
+    void *line_ctx;
 };
 void connectivity_main(void *connectivity_job);
 /* The modem's own thread, where connectivity_has_modem says so: its answers take seconds. */
@@ -51,5 +57,34 @@ void connectivity_modem_main(void *connectivity_job);
 /* The walk's own thread, where connectivity_walks says so: it waits for transfers. */
 bool connectivity_walks(const struct connectivity *k);
 void connectivity_walk_main(void *connectivity_job);
+
+/* ---- throughput (decision 0050) ----------------------------------------------------------- */
+
+/* The thread that measures, where anything is configured: a transfer takes half a minute. */
+bool connectivity_has_throughput(const struct connectivity *k);
+void connectivity_throughput_main(void *connectivity_job);
+/* An upload of our own went out over this interface ("": not known): so many bytes in so many us,
+ * from the first that could be sent to the end of the answer. Any thread. */
+void connectivity_uploaded(struct connectivity *k, const char *interface, int64_t bytes,
+                           int64_t us);
+/* What one measurement of this device takes at most. */
+struct connectivity_cost {
+    const char *id;
+    int64_t bytes, wait_ms; /* of all directions; and how long until its answer is there */
+    int64_t budget_bytes, left_bytes; /* of this month, as the store has it; budget 0: none */
+    bool down, up;
+};
+/* i counts what is configured from 0. ST_NOT_FOUND: there are no more; ST_IO and the like: the
+ * store. reader may be NULL: left_bytes is the whole budget then. */
+enum st connectivity_throughput_cost(const struct connectivity *k, size_t i,
+                                     struct store_reader *reader, const struct clk *clk,
+                                     struct connectivity_cost *out, struct err *e) ST_MUST_CHECK;
+/* Asks the gateway that runs on this store to measure once, now, through the folder
+ * STORE.throughput, and waits for its answer: one JSON object, appended. ST_NOT_FOUND: no gateway
+ * takes the request; ST_TIMEOUT: it took it and has not answered within wait_ms. Another process.
+ */
+#define CONNECTIVITY_ASKED ".throughput"
+enum st connectivity_throughput_ask(const char *store_path, const char *id, int64_t wait_ms,
+                                    struct buf *answer, struct err *e) ST_MUST_CHECK;
 
 #endif

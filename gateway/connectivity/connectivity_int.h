@@ -120,6 +120,8 @@ enum st connectivity_link_read(const char *root, const char *interface,
 
 struct connectivity_modem; /* modem_int.h */
 struct connectivity_walk;  /* survey_int.h */
+struct connectivity_modem;      /* modem_int.h */
+struct connectivity_throughput; /* throughput_int.h */
 struct connectivity {
     struct connectivity_ping *ping;
     struct connectivity_link *link;
@@ -128,6 +130,8 @@ struct connectivity {
     size_t npings, nlinks;
     struct connectivity_socket socket[2]; /* IPv4, IPv6; opened when first needed */
     uint16_t seq;
+    struct connectivity_throughput *throughput;
+    size_t nthroughputs;
 };
 
 /* What all kinds do with a result: put it, and tell health and its change. `text` "" is good. */
@@ -140,7 +144,7 @@ struct connectivity_result {
     uint32_t n;
     enum store_state state;
     bool bus;    /* the cause of what is missing: the way to the device, not the device */
-    bool paused; /* or that nobody wanted it */
+    bool paused; /* or: it was not the time to measure */
     uint32_t answer_ms;
     const char *text;
     /* Static; NULL: the usual ones. Another `event` is a change of its own. */

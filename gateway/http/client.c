@@ -287,7 +287,7 @@ static enum st failure(struct http_client *c, const struct http_call *call, CURL
 
 static void read_reply(CURL *h, struct http_reply *r)
 {
-    curl_off_t up = 0, down = 0, retry = 0;
+    curl_off_t up = 0, down = 0, retry = 0, ready = 0, last = 0;
     long status = 0, head_up = 0, head_down = 0;
     const char *type = NULL, *to = NULL;
 
@@ -297,6 +297,8 @@ static void read_reply(CURL *h, struct http_reply *r)
     curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &retry);
     curl_easy_getinfo(h, CURLINFO_SIZE_UPLOAD_T, &up);
     curl_easy_getinfo(h, CURLINFO_SIZE_DOWNLOAD_T, &down);
+    curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &ready);
+    curl_easy_getinfo(h, CURLINFO_TOTAL_TIME_T, &last);
     curl_easy_getinfo(h, CURLINFO_REQUEST_SIZE, &head_up);
     curl_easy_getinfo(h, CURLINFO_HEADER_SIZE, &head_down);
     r->status = (int)status;
@@ -305,6 +307,7 @@ static void read_reply(CURL *h, struct http_reply *r)
     r->retry_after_s = retry > 0 ? (long)retry : -1;
     r->sent_bytes = (int64_t)up + head_up;
     r->received_bytes = (int64_t)down + head_down;
+    r->call_us = last > ready ? (int64_t)(last - ready) : 0;
 }
 
 static void read_meter(struct http_client *c, const struct http_reply *r)
@@ -328,7 +331,7 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     reply->status = 0;
     reply->content_type[0] = reply->redirect[0] = '\0';
     reply->retry_after_s = -1;
-    reply->sent_bytes = reply->received_bytes = 0;
+    reply->sent_bytes = reply->received_bytes = reply->call_us = 0;
     memset(&reply->cert, 0, sizeof reply->cert);
     reply->body.n = 0;
     reply->body.max = call->max_answer > 0 ? call->max_answer : c->cfg.max_answer;

@@ -166,6 +166,7 @@ struct http_reply {
     long retry_after_s; /* -1: absent */
     struct buf body;    /* reused between calls; buf_done at the end */
     int64_t sent_bytes, received_bytes;
+    int64_t call_us; /* from when the request could be sent, connected, to the answer's end */
     /* After ST_CORRUPT: the certificate whose dates do not hold by this machine's clock, and what
      * that said; all 0 when the dates are not the reason. */
     struct {
@@ -186,5 +187,58 @@ enum st http_server_cert(const char *url, int64_t connect_ms, struct buf *pem,
  * -1): becomes readable to abort the call. The text of e is fit for a technician. */
 enum st http_client_do(struct http_client *c, const struct http_call *call, int stop_fd,
                        struct http_reply *reply, struct err *e) ST_MUST_CHECK;
+
+/* ---- timed transfer (transfer.c) ---------------------------------------------------------- */
+
+#define HTTP_TRANSFER_CONNECTIONS 8
+#define HTTP_TRANSFER_LEAST_BYTES 262144 /* an answer below it tells nothing of a line */
+#define HTTP_TRANSFER_LEAST_MS 1000      /* nor does a shorter window */
+/* Why there is no rate. */
+enum http_transfer_fault {
+    HTTP_TRANSFER_GOOD,
+    HTTP_TRANSFER_CONNECT,   /* no name, no way, nobody there */
+    HTTP_TRANSFER_STRANGER,  /* the certificate does not hold, or the CA file cannot be read */
+    HTTP_TRANSFER_INTERFACE, /* not to be had, or without an address */
+    HTTP_TRANSFER_REDIRECT,  /* it sends elsewhere; nobody goes there */
+    HTTP_TRANSFER_PAGE,      /* a page for people instead of data */
+    HTTP_TRANSFER_STATUS,    /* another status than 2xx: `status` */
+    HTTP_TRANSFER_CUT,       /* the connection ended within an answer or a request */
+    HTTP_TRANSFER_SMALL,     /* a download below HTTP_TRANSFER_LEAST_BYTES */
+    HTTP_TRANSFER_SILENT,    /* connected, but nothing comes, or is taken */
+    HTTP_TRANSFER_SHORT,     /* max_bytes were gone before a window of HTTP_TRANSFER_LEAST_MS */
+    HTTP_TRANSFER_ENDED,     /* go_on() said so */
+    HTTP_TRANSFER_STOPPED,   /* stop_fd */
+    HTTP_TRANSFER_BROKEN     /* no memory here */
+};
+struct http_transfer_cfg {
+    const char *url; /* http:// or https:// */
+    bool upload;     /* POST of random bytes; else GET, again where the answer ends in good order */
+    const char *ca;  /* PEM file; required for https */
+    const char *interface; /* through which; NULL: as the machine routes */
+    unsigned connections;  /* 1 to HTTP_TRANSFER_CONNECTIONS, each with HTTP/1.1 */
+    int64_t connect_ms;    /* until all of them are going; later those count that are */
+    int64_t ramp_ms;       /* from then on, before the window */
+    int64_t window_ms;     /* what is measured */
+    int64_t max_bytes; /* payload of all connections together: the end, of the window too. What is
+                          on its way then, at most the buffers of the connections, comes on top */
+    /* At least five times a second; false ends it. May be NULL, as may be: */
+    bool (*go_on)(void *ctx);
+    void (*window)(void *ctx, bool begins); /* the window begins, ends */
+    void *ctx;
+    int stop_fd; /* or -1: becomes readable to abort */
+};
+struct http_transfer {
+    enum http_transfer_fault fault;
+    int64_t bytes, us;     /* within the window: payload received; or sent and acknowledged by the
+                              peer's kernel, TLS in it, where the kernel tells. 0 without a rate */
+    unsigned connections;  /* that were going as the window began */
+    int status;            /* of the answer that was wrong; 0: none was */
+    char text[200];        /* what was wrong, for a technician */
+    struct http_wire wire; /* what all of it took, on the wire */
+};
+/* Returns within connect_ms + ramp_ms + window_ms and a second; holds 128 KiB a connection
+ * meanwhile. TLS is verified as by a client; redirects are not followed; nothing is decompressed.
+ * The caller's thread. */
+void http_transfer(const struct http_transfer_cfg *cfg, struct http_transfer *out);
 
 #endif

@@ -45,7 +45,7 @@ void http_piece_wipe(const char *data, size_t n);
 
 /* ---- meter.c: what the client's connection takes on the wire ------------------------------ */
 
-#define HTTP_METERED 4 /* connections at a time: one is kept, others are on their way */
+#define HTTP_METERED 16 /* connections at a time: one is kept, others are on their way */
 struct http_meter {
     struct http_wire *wire; /* NULL: nobody wants to know */
     struct {
@@ -60,6 +60,8 @@ bool http_meter_read(struct http_meter *m, int fd);
 /* Instead, from the bytes of a call as libcurl counts them, above TLS; fresh: it connected. */
 void http_meter_guess(struct http_meter *m, int fd, int64_t sent, int64_t received, bool fresh);
 void http_meter_end(struct http_meter *m, int fd);
+/* Payload that the peer's kernel has acknowledged; false: not connected, or it is not told. */
+bool http_meter_acked(int fd, int64_t *acked);
 
 /* ---- client.c ---------------------------------------------------------------------------- */
 

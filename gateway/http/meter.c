@@ -16,9 +16,10 @@
 #define TCP_STAMPS 12 /* the option that nearly every connection carries in each segment */
 #define IPV4_HEAD 20
 #define IPV6_HEAD 40
-#define HANDSHAKE 3000 /* of TLS, about, each way */
-#define CALL 130       /* a TLS record and its segment, and one that acknowledges */
-#define OVERHEAD 25    /* a guess adds one byte to so many: heads of the other segments */
+#define HANDSHAKE 3000       /* of TLS, about, each way */
+#define TCP_SYN_SENT_STATE 2 /* as the kernel numbers states (tcp_states.h) */
+#define CALL 130             /* a TLS record and its segment, and one that acknowledges */
+#define OVERHEAD 25          /* a guess adds one byte to so many: heads of the other segments */
 
 static bool is_v4(const struct sockaddr_storage *a)
 {
@@ -49,6 +50,19 @@ static bool totals(int fd, int64_t *sent, int64_t *received, int64_t *head)
             (is_v4(&a) ? IPV4_HEAD : IPV6_HEAD);
     *sent = (int64_t)t.tcpi_bytes_sent + t.tcpi_segs_out * *head;
     *received = (int64_t)t.tcpi_bytes_received + t.tcpi_segs_in * *head;
+    return true;
+}
+
+bool http_meter_acked(int fd, int64_t *acked)
+{
+    struct tcp_info t;
+    socklen_t n = sizeof t;
+    memset(&t, 0, sizeof t);
+    *acked = 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &t, &n) != 0 || t.tcpi_state == TCP_SYN_SENT_STATE ||
+        n < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof t.tcpi_bytes_acked)
+        return false;
+    *acked = (int64_t)t.tcpi_bytes_acked;
     return true;
 }
 

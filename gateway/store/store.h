@@ -694,6 +694,7 @@ enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e) ST
 /* Waits until a batch may be there that has not been sent, or ms passed. */
 void store_wait_sealed(struct store *s, int64_t ms);
 
+#include "gateway/store/budget.h"
 #include "gateway/store/read.h" /* what readers see */
 
 #endif

@@ -47,6 +47,7 @@ static enum st put(struct uplink *u, const struct store_deposit *k, struct err *
                                    .body = k->packed.p,
                                    .body_n = k->packed.n,
                                    .headers = headers};
+    atomic_store(&u->busy, true);
     enum st st = http_client_do(u->client, &call, u->job->stop->fd, &u->reply, e);
     uplink_count(u, false);
     (void)pthread_mutex_lock(&u->lock);

@@ -162,12 +162,16 @@ static void send_one(struct uplink *u, const struct store_batch *b, bool backfil
     if (b->id <= u->again_id) {
         u->again_due.ms = clk_mono(u->job->clk).ms + UPLINK_AGAIN_MS;
     }
+    atomic_store(&u->busy, true);
     enum st st =
         uplink_city_put(u->client, u->url, u->gw, b, backfill, u->job->stop->fd, &u->reply, &e);
     uplink_count(u, false);
     (void)pthread_mutex_lock(&u->lock);
     u->status.bytes += (uint64_t)u->reply.sent_bytes;
     (void)pthread_mutex_unlock(&u->lock);
+    if (st == ST_OK && u->job->uploaded) {
+        u->job->uploaded(u->job->ctx, u->wire.interface, u->reply.sent_bytes, u->reply.call_us);
+    }
     if (st == ST_OK) {
         judge(u, b);
     } else {
@@ -211,6 +215,7 @@ static bool take_carried(struct uplink *u)
 /* Sleeps, but not past a file of receipts; a stop wakes it. */
 static void pause_for(struct uplink *u, int64_t ms)
 {
+    atomic_store(&u->busy, false);
     for (int64_t part; ms > 0 && !thr_stop_wait(u->job->stop, 0); ms -= part) {
         part = ms < IDLE_MS ? ms : IDLE_MS;
         (void)thr_stop_wait(u->job->stop, part);
@@ -226,24 +231,26 @@ static void step(struct uplink *u)
     unsigned before = u->failures;
     enum st st = ST_BUSY;
     u->reply.retry_after_s = -1;
-    enum uplink_spend spend = uplink_may_spend(u);
-    if (spend == UPLINK_SPEND_NOTHING) {
+    enum store_spend spend = uplink_may_spend(u);
+    if (spend == STORE_SPEND_NOTHING) {
         settle(u);
         pause_for(u, IDLE_MS);
         return;
     }
     if (uplink_head_due(u)) {
         settle(u); /* what was accepted is not missing */
+        atomic_store(&u->busy, true);
         uplink_ask_head(u);
     }
     if (u->asked) {
-        st = uplink_pick(u, spend == UPLINK_SPEND_ALL, &b, &backfill, &e);
+        st = uplink_pick(u, spend == STORE_SPEND_ALL, &b, &backfill, &e);
     }
     if (st == ST_OK) {
         send_one(u, &b, backfill);
-    } else if (st == ST_NOT_FOUND && spend == UPLINK_SPEND_ALL && uplink_deposit_step(u)) {
+    } else if (st == ST_NOT_FOUND && spend == STORE_SPEND_ALL && uplink_deposit_step(u)) {
         st = ST_OK; /* and look again at once */
     } else if (st == ST_NOT_FOUND) {
+        atomic_store(&u->busy, false);
         store_wait_sealed(u->job->store, IDLE_MS);
     } else if (u->asked) {
         if (st == ST_CORRUPT) { /* a damaged batch does not keep the others back */
@@ -259,7 +266,7 @@ static void step(struct uplink *u)
     }
     if (take_carried(u) && u->run.count == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
         uplink_set_store_good(u);
-        if (st == ST_NOT_FOUND && spend == UPLINK_SPEND_ALL && u->nheld == 0 && u->again_id == 0) {
+        if (st == ST_NOT_FOUND && spend == STORE_SPEND_ALL && u->nheld == 0 && u->again_id == 0) {
             uplink_set_settled(u);
         }
     }
@@ -281,7 +288,7 @@ static enum st open_thread(struct uplink *u, struct err *e)
     if (!u->reader) {
         st = store_reader_open_in(&u->reader, u->job->store, e);
         if (st == ST_OK) {
-            st = uplink_budget_load(&u->budget, u->reader, u->id, e);
+            st = store_budget_load(&u->budget, u->reader, u->id, e);
         }
     }
     if (st == ST_OK && !u->client) {
@@ -323,6 +330,7 @@ void uplink_main(void *uplink_job)
     }
     settle(u); /* what the city has acknowledged need not be sent again */
 out:
+    atomic_store(&u->busy, false);
     http_client_close(u->client);
     uplink_count(u, true);
     store_reader_close(u->reader);

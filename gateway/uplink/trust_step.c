@@ -142,6 +142,7 @@ static enum st fetch(struct uplink *u, struct http_reply *r, struct err *e)
     char url[UPLINK_URL_BYTES];
     ERR_TRY(uplink_url_put(url, u->url, e, "/v1/trust"));
     const struct http_call call = {.method = "GET", .url = url, .max_answer = NOTICES_MAX_BYTES};
+    atomic_store(&u->busy, true);
     enum st st = http_client_do(u->client, &call, u->job->stop->fd, r, e);
     uplink_count(u, false);
     if (st == ST_OK && r->status != 200) {

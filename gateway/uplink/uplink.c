@@ -204,6 +204,15 @@ const char *uplinks_identity(const struct uplinks *us, size_t i)
     return us->v[i].identity.path;
 }
 
+bool uplinks_busy(const struct uplinks *us)
+{
+    bool busy = false;
+    for (size_t i = 0; i < us->n; i++) {
+        busy |= atomic_load(&us->v[i].busy);
+    }
+    return busy;
+}
+
 void uplinks_status(const struct uplinks *us, size_t i, struct uplink_status *out)
 {
     struct uplink *u = &us->v[i];

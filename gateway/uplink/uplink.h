@@ -132,7 +132,13 @@ struct uplink_job {
     struct store *store;
     const struct clk *clk;
     struct thr_stop *stop;
+    /* May be NULL. A batch was answered for: so many bytes in so many us (http_reply.call_us), over
+     * this interface, "": not known. On the uplink's thread. */
+    void (*uploaded)(void *ctx, const char *interface, int64_t bytes, int64_t us);
+    void *ctx;
 };
+/* Whether one of them talks to its city now, or goes on with its backlog at once. Any thread. */
+bool uplinks_busy(const struct uplinks *u);
 void uplink_main(void *uplink_job);
 
 #endif

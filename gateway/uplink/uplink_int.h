@@ -59,35 +59,6 @@ int64_t uplink_backoff_ms(unsigned failures, uint32_t random, long retry_after_s
 /* ---- what a month may cost (budget.c) ---- */
 
 enum uplink_metered { UPLINK_METERED_AUTO, UPLINK_METERED_ALWAYS, UPLINK_METERED_NEVER };
-/* What may go out over a link that costs by the byte. */
-enum uplink_spend {
-    UPLINK_SPEND_ALL,
-    UPLINK_SPEND_NEWEST,  /* from 80 % of the budget on: control and the newest, no backlog */
-    UPLINK_SPEND_NOTHING, /* it is used up */
-};
-struct uplink_budget {
-    int64_t limit;                 /* bytes a month; 0: none */
-    int64_t month;                 /* as uplink_month_of; 0: the date was never known */
-    int64_t used, undated;         /* in that month; while the date was not known */
-    int64_t last_month, last_used; /* of the one before the clock came into this: it may go back */
-    enum uplink_spend told;        /* by an event in this month */
-    int64_t unsaved;               /* bytes that the store does not know of */
-    struct mono saved_at;
-};
-/* Calendar months of Viet Nam, counted: year * 12 + month - 1. And where one begins, in UTC. */
-int64_t uplink_month_of(int64_t utc_ms);
-int64_t uplink_month_start_ms(int64_t month);
-void uplink_budget_add(struct uplink_budget *b, struct clk_time now, int64_t bytes);
-enum uplink_spend uplink_budget_spend(struct uplink_budget *b, struct clk_time now);
-/* As the store keeps it. */
-void uplink_budget_text(const struct uplink_budget *b, char *out, size_t n);
-bool uplink_budget_parse(struct uplink_budget *b, const char *text); /* false: b is unchanged */
-enum st uplink_budget_load(struct uplink_budget *b, struct store_reader *r, const char *uplink,
-                           struct err *e) ST_MUST_CHECK;
-/* Now and then, or at once: a power cut costs at most an hour and 256 KiB of the count. */
-enum st uplink_budget_save(struct uplink_budget *b, struct store *s, const char *uplink,
-                           struct mono now, bool at_once, struct err *e) ST_MUST_CHECK;
-
 /* Whether what goes over this interface costs by the byte: a modem does (wwan, ppp, modems on USB);
  * what has no device of its own, and "", is judged by the default route's. `root` is put before the
  * paths: "" for the machine's own (link.c). */
@@ -294,6 +265,7 @@ struct uplink {
     enum uplink_metered metered;
     pthread_mutex_t lock;
     struct uplink_status status; /* under lock */
+    atomic_bool busy;            /* see uplinks_busy */
 
     /* The thread's own. */
     struct uplink_job *job;
@@ -318,7 +290,7 @@ struct uplink {
     uint8_t ended[WIRE_ID_BYTES]; /* the chain whose conflict was told last */
     struct http_wire wire;
     int64_t counted; /* of the wire */
-    struct uplink_budget budget;
+    struct store_budget budget;
     bool stopped; /* status.text tells of the budget */
     unsigned failures;
     uint64_t random;
@@ -392,7 +364,7 @@ void uplink_hold_for(struct uplink *u, int64_t id, int64_t ms);
 
 /* budget.c: counts what the last call took (at_end: and saves it), and says what may go out now. */
 void uplink_count(struct uplink *u, bool at_end);
-enum uplink_spend uplink_may_spend(struct uplink *u);
+enum store_spend uplink_may_spend(struct uplink *u);
 
 /* ask.c */
 bool uplink_head_due(const struct uplink *u);

@@ -321,7 +321,7 @@ static void script(const struct nth_case *c)
     fill(&r);
     open_uplinks(&r);
     assert_int_equal(thr_stop_open(&r.stop, &e), ST_OK);
-    r.job = (struct uplink_job){r.uplinks, 0, r.l.store, &r.l.clk, &r.stop};
+    r.job = (struct uplink_job){r.uplinks, 0, r.l.store, &r.l.clk, &r.stop, NULL, NULL};
     nth_begin(c);
     nth_pause();
     assert_int_equal(thr_start(&r.thread, "uplink", rig_main, &r, &e), ST_OK);

@@ -368,7 +368,7 @@ static void rig_open(struct rig *r, int batches)
         seal_one(r, i == 0 ? WIRE_CONTROL : WIRE_DATA);
     }
     ok(thr_stop_open(&r->stop, &e), &e);
-    r->job = (struct uplink_job){r->uplinks, 0, r->store, &r->clk, &r->stop};
+    r->job = (struct uplink_job){r->uplinks, 0, r->store, &r->clk, &r->stop, NULL, NULL};
 }
 
 static void rig_go(struct rig *r)

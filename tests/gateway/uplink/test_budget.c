@@ -40,75 +40,75 @@ static void months_are_those_of_viet_nam(void **state)
         {"2100-02-28T17:00:00.000Z", 2100 * 12 + 2}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_int_equal(uplink_month_of(at(cases[i].utc)), cases[i].month);
+        assert_int_equal(store_month_of(at(cases[i].utc)), cases[i].month);
     for (int64_t m = 1970 * 12 + 1; m < 2200 * 12; m++) {
-        int64_t start_ms = uplink_month_start_ms(m);
-        assert_int_equal(uplink_month_of(start_ms), m);
-        assert_int_equal(uplink_month_of(start_ms - 1), m - 1);
+        int64_t start_ms = store_month_start_ms(m);
+        assert_int_equal(store_month_of(start_ms), m);
+        assert_int_equal(store_month_of(start_ms - 1), m - 1);
     }
-    assert_int_equal(uplink_month_start_ms(2026 * 12 + 11), at("2026-11-30T17:00:00Z"));
+    assert_int_equal(store_month_start_ms(2026 * 12 + 11), at("2026-11-30T17:00:00Z"));
 }
 
 static void at_80_and_100_percent_less_goes_out_until_the_next_month(void **state)
 {
-    struct uplink_budget b = {.limit = 10 * MB};
+    struct store_budget b = {.limit = 10 * MB};
     struct clk_time now = known("2026-11-26T01:00:00Z");
     (void)state;
-    uplink_budget_add(&b, now, 8 * MB - 1);
-    assert_int_equal(uplink_budget_spend(&b, now), UPLINK_SPEND_ALL);
-    uplink_budget_add(&b, now, 1);
-    assert_int_equal(uplink_budget_spend(&b, now), UPLINK_SPEND_NEWEST);
-    uplink_budget_add(&b, now, 2 * MB - 1);
-    assert_int_equal(uplink_budget_spend(&b, now), UPLINK_SPEND_NEWEST);
-    uplink_budget_add(&b, now, 1);
-    assert_int_equal(uplink_budget_spend(&b, now), UPLINK_SPEND_NOTHING);
-    b.told = UPLINK_SPEND_NOTHING;
-    assert_int_equal(uplink_budget_spend(&b, known("2026-11-30T16:59:59Z")), UPLINK_SPEND_NOTHING);
-    assert_int_equal(uplink_budget_spend(&b, known("2026-11-30T17:00:00Z")), UPLINK_SPEND_ALL);
+    store_budget_add(&b, now, 8 * MB - 1);
+    assert_int_equal(store_budget_spend(&b, now), STORE_SPEND_ALL);
+    store_budget_add(&b, now, 1);
+    assert_int_equal(store_budget_spend(&b, now), STORE_SPEND_NEWEST);
+    store_budget_add(&b, now, 2 * MB - 1);
+    assert_int_equal(store_budget_spend(&b, now), STORE_SPEND_NEWEST);
+    store_budget_add(&b, now, 1);
+    assert_int_equal(store_budget_spend(&b, now), STORE_SPEND_NOTHING);
+    b.told = STORE_SPEND_NOTHING;
+    assert_int_equal(store_budget_spend(&b, known("2026-11-30T16:59:59Z")), STORE_SPEND_NOTHING);
+    assert_int_equal(store_budget_spend(&b, known("2026-11-30T17:00:00Z")), STORE_SPEND_ALL);
     assert_int_equal(b.used, 0);
-    assert_int_equal(b.told, UPLINK_SPEND_ALL);
-    struct uplink_budget none = {.limit = 0};
-    uplink_budget_add(&none, now, 1000 * MB);
-    assert_int_equal(uplink_budget_spend(&none, now), UPLINK_SPEND_ALL);
+    assert_int_equal(b.told, STORE_SPEND_ALL);
+    struct store_budget none = {.limit = 0};
+    store_budget_add(&none, now, 1000 * MB);
+    assert_int_equal(store_budget_spend(&none, now), STORE_SPEND_ALL);
     assert_int_equal(none.used, 1000 * MB);
 }
 
 static void
 what_is_sent_without_a_date_counts_at_once_and_for_the_month_that_turns_out(void **state)
 {
-    struct uplink_budget b = {.limit = 10 * MB};
+    struct store_budget b = {.limit = 10 * MB};
     struct clk_time unknown = {CLK_UNKNOWN_BASE_MS + 5000, CLK_UNKNOWN, 0};
     (void)state;
-    uplink_budget_add(&b, unknown, 9 * MB);
-    assert_int_equal(uplink_budget_spend(&b, unknown), UPLINK_SPEND_NEWEST);
+    store_budget_add(&b, unknown, 9 * MB);
+    assert_int_equal(store_budget_spend(&b, unknown), STORE_SPEND_NEWEST);
     assert_int_equal(b.undated, 9 * MB);
-    assert_int_equal(uplink_budget_spend(&b, known("2026-11-26T01:00:00Z")), UPLINK_SPEND_NEWEST);
+    assert_int_equal(store_budget_spend(&b, known("2026-11-26T01:00:00Z")), STORE_SPEND_NEWEST);
     assert_int_equal(b.used, 9 * MB);
     assert_int_equal(b.undated, 0);
     /* another month begins while the date is not known */
-    uplink_budget_add(&b, unknown, 2 * MB);
-    assert_int_equal(uplink_budget_spend(&b, unknown), UPLINK_SPEND_NOTHING);
-    assert_int_equal(uplink_budget_spend(&b, known("2026-12-02T01:00:00Z")), UPLINK_SPEND_ALL);
+    store_budget_add(&b, unknown, 2 * MB);
+    assert_int_equal(store_budget_spend(&b, unknown), STORE_SPEND_NOTHING);
+    assert_int_equal(store_budget_spend(&b, known("2026-12-02T01:00:00Z")), STORE_SPEND_ALL);
     assert_int_equal(b.used, 2 * MB);
 }
 
 static void a_clock_that_jumps_over_the_end_of_a_month_and_back_begins_nothing_anew(void **state)
 {
-    struct uplink_budget b = {.limit = 10 * MB}, back = {.limit = 10 * MB};
+    struct store_budget b = {.limit = 10 * MB}, back = {.limit = 10 * MB};
     struct clk_time now = known("2026-11-30T10:00:00Z"), ahead = known("2026-12-01T10:00:00Z");
     char text[128];
     (void)state;
-    uplink_budget_add(&b, now, 10 * MB);
-    assert_int_equal(uplink_budget_spend(&b, now), UPLINK_SPEND_NOTHING);
-    assert_int_equal(uplink_budget_spend(&b, ahead), UPLINK_SPEND_ALL);
-    uplink_budget_add(&b, ahead, 3 * MB);
-    uplink_budget_text(&b, text, sizeof text); /* over a restart, too */
-    assert_true(uplink_budget_parse(&back, text));
-    assert_int_equal(uplink_budget_spend(&back, now), UPLINK_SPEND_NOTHING);
+    store_budget_add(&b, now, 10 * MB);
+    assert_int_equal(store_budget_spend(&b, now), STORE_SPEND_NOTHING);
+    assert_int_equal(store_budget_spend(&b, ahead), STORE_SPEND_ALL);
+    store_budget_add(&b, ahead, 3 * MB);
+    store_budget_text(&b, text, sizeof text); /* over a restart, too */
+    assert_true(store_budget_parse(&back, text));
+    assert_int_equal(store_budget_spend(&back, now), STORE_SPEND_NOTHING);
     assert_int_equal(back.used, 10 * MB);
-    assert_int_equal(uplink_budget_spend(&back, ahead), UPLINK_SPEND_ALL);
+    assert_int_equal(store_budget_spend(&back, ahead), STORE_SPEND_ALL);
     assert_int_equal(back.used, 3 * MB);
-    assert_true(uplink_budget_parse(&back, "24322 5 7 1")); /* as a store from before has it */
+    assert_true(store_budget_parse(&back, "24322 5 7 1")); /* as a store from before has it */
     assert_int_equal(back.last_used, 0);
 }
 
@@ -117,19 +117,19 @@ static void the_count_is_kept_as_text_and_damaged_text_is_refused(void **state)
     static const char *const bad[] = {
         "",         "1 2 3",   "1 -2 3 0",  "1 2 -3 0",     "1 2 3 3",
         "1 2 3 -1", "x 2 3 0", "1 2 3 0 4", "1 2 3 0 4 -5", "1 2 3 0 4 5 6"};
-    struct uplink_budget b = {.month = 24322, .used = 5, .undated = 7, .told = UPLINK_SPEND_NEWEST};
-    struct uplink_budget back = {.limit = 9};
+    struct store_budget b = {.month = 24322, .used = 5, .undated = 7, .told = STORE_SPEND_NEWEST};
+    struct store_budget back = {.limit = 9};
     char text[128];
     (void)state;
-    uplink_budget_text(&b, text, sizeof text);
-    assert_true(uplink_budget_parse(&back, text));
+    store_budget_text(&b, text, sizeof text);
+    assert_true(store_budget_parse(&back, text));
     assert_int_equal(back.month, 24322);
     assert_int_equal(back.used, 5);
     assert_int_equal(back.undated, 7);
-    assert_int_equal(back.told, UPLINK_SPEND_NEWEST);
+    assert_int_equal(back.told, STORE_SPEND_NEWEST);
     assert_int_equal(back.limit, 9);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_false(uplink_budget_parse(&back, bad[i]));
+        assert_false(store_budget_parse(&back, bad[i]));
         assert_int_equal(back.used, 5);
     }
 }

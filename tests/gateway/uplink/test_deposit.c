@@ -135,11 +135,11 @@ static void it_waits_while_little_of_the_budget_is_left(void **state)
     struct rig r;
     struct err e = {0};
     char text[128];
-    const struct uplink_budget used = {.month = uplink_month_of(T0), .used = 850000};
+    const struct store_budget used = {.month = store_month_of(T0), .used = 850000};
     open_city(&r, true);
     r.uplinks->v[0].metered = UPLINK_METERED_ALWAYS;
     r.uplinks->v[0].budget.limit = 1000000;
-    uplink_budget_text(&used, text, sizeof(text));
+    store_budget_text(&used, text, sizeof(text));
     ok(store_meta_set(r.store, "budget:city", text, strlen(text), &e), &e);
     keep(&r, 9);
     rig_go(&r);

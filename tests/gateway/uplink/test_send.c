@@ -358,6 +358,47 @@ static void a_signed_head_does_not_end_the_fault_of_a_batch(void **state)
     rig_close(&r);
 }
 
+struct told {
+    struct rig *r;
+    atomic_uint n, idle; /* idle: told while nobody was said to be busy */
+    atomic_int_fast64_t bytes, least_us;
+};
+
+static void told(void *ctx, const char *interface, int64_t bytes, int64_t us)
+{
+    struct told *t = ctx;
+    atomic_fetch_add(&t->n, 1);
+    atomic_fetch_add(&t->bytes, bytes);
+    if (us < atomic_load(&t->least_us))
+        atomic_store(&t->least_us, us);
+    if (!uplinks_busy(t->r->uplinks) || strcmp(interface, "lo") != 0)
+        atomic_fetch_add(&t->idle, 1);
+}
+
+static void what_goes_out_is_told_with_its_bytes_and_time_and_the_line_is_busy_so_long(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct told t = {.r = &r, .least_us = INT64_MAX};
+    rig_open(&r, 3);
+    r.job.uploaded = told;
+    r.job.ctx = &t;
+    assert_false(uplinks_busy(r.uplinks));
+    rig_go(&r);
+    rig_until_sent(&r, 3);
+    for (int i = 0; uplinks_busy(r.uplinks); i++) { /* nothing is left to go */
+        assert_true(i < STEPS_MAX);
+        rig_step(&r);
+    }
+    rig_stop(&r);
+    assert_int_equal(atomic_load(&t.n), 3);
+    assert_int_equal(atomic_load(&t.idle), 0);
+    assert_true(atomic_load(&t.bytes) > 3 * 100);
+    assert_true(atomic_load(&t.least_us) > 0);
+    assert_int_equal((uint64_t)atomic_load(&t.bytes), status_of(&r).bytes);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +416,8 @@ int main(void)
         cmocka_unit_test(the_head_is_asked_for_again_when_the_certificate_is_right),
         cmocka_unit_test(a_signed_head_that_has_all_ends_the_fault),
         cmocka_unit_test(a_signed_head_does_not_end_the_fault_of_a_batch),
+        cmocka_unit_test(
+            what_goes_out_is_told_with_its_bytes_and_time_and_the_line_is_busy_so_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
