@@ -60,6 +60,8 @@ bool http_meter_read(struct http_meter *m, int fd);
 /* Instead, from the bytes of a call as libcurl counts them, above TLS; fresh: it connected. */
 void http_meter_guess(struct http_meter *m, int fd, int64_t sent, int64_t received, bool fresh);
 void http_meter_end(struct http_meter *m, int fd);
+/* As http_reply.packet_bytes. */
+int64_t http_meter_packet(int fd);
 
 /* ---- client.c ---------------------------------------------------------------------------- */
 
