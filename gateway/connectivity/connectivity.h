@@ -9,7 +9,8 @@
 #include "gateway/store/store.h"
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
- * `link: {<device id>: {interface, every}}`, each entry a device of the gateway, and
+ * `link: {<device id>: {interface, every}}` and `path: {<device id>: {uplink | url and ca, every,
+ * timeout, interface, check}}`, each entry a device of the gateway, and
  * `modem: {port | through, every, points}`, which is the device `modem`. */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
@@ -21,7 +22,7 @@ struct connectivity_modem_cfg {
 };
 enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
 struct connectivity_cfg {
-    struct cfg_items ping, link;
+    struct cfg_items ping, link, path;
     struct connectivity_modem_cfg modem;
 };
 extern const struct cfg_table connectivity_cfg_table;
@@ -31,6 +32,18 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
                           struct cfg *c, struct err *e) ST_MUST_CHECK;
 enum st connectivity_declare(struct connectivity *k, struct store *s, struct err *e) ST_MUST_CHECK;
 void connectivity_close(struct connectivity *k);
+/* Complains about paths to the city of an uplink that is none of these. */
+void connectivity_uplinks_check(const struct connectivity_cfg *cfg, const char *const *ids,
+                                size_t n, struct cfg *c);
+
+/* How a city is reached, and what an uplink's own traffic shows of it. */
+#define CONNECTIVITY_CA_BYTES 1280
+struct connectivity_city {
+    const char *url, *identity; /* identity: a PEM file, which need not be there; or NULL */
+    char ca[CONNECTIVITY_CA_BYTES];
+    bool online;   /* its last call went well */
+    int64_t ok_ms; /* UTC of the last one that did; 0: none since start */
+};
 
 struct connectivity_job {
     struct connectivity *connectivity;
@@ -40,10 +53,19 @@ struct connectivity_job {
     /* Whether nothing can be sent to the city now; any thread. NULL: there is no city. */
     bool (*city_lost)(void *ctx);
     void *city_ctx;
+    /* The city of that uplink (NULL: of the first); false: there is none. Any thread. */
+    bool (*city)(void *ctx, const char *uplink, struct connectivity_city *out);
 };
 void connectivity_main(void *connectivity_job);
 /* The modem's own thread, where connectivity_has_modem says so: its answers take seconds. */
 bool connectivity_has_modem(const struct connectivity *k);
 void connectivity_modem_main(void *connectivity_job);
+/* Each path has a thread of its own: it waits for others. */
+size_t connectivity_path_count(const struct connectivity *k);
+struct connectivity_path_job {
+    const struct connectivity_job *job;
+    size_t i;
+};
+void connectivity_path_main(void *connectivity_path_job);
 
 #endif
