@@ -50,6 +50,7 @@ struct line {
     struct collect_ctl *ctl;
     struct uplink_job *uplink_jobs;
     struct connectivity_job connectivity_job;
+    struct connectivity_path_job *path_jobs;
     bool same_boot; /* the machine has not booted since the run before */
 };
 
@@ -241,6 +242,26 @@ static void uploaded(void *ctx, const char *interface, int64_t bytes, int64_t us
     connectivity_uploaded(l->c.connectivity_room, interface, bytes, us);
 }
 
+/* For paths. */
+static bool city_reach(void *ctx, const char *uplink, struct connectivity_city *out)
+{
+    const struct line *l = ctx;
+    const struct uplinks *u = l->c.uplinks_room;
+    struct uplink_reach reach;
+    struct uplink_status s;
+    size_t i = 0;
+    while (i < uplinks_count(u) && uplink && strcmp(uplinks_id(u, i), uplink) != 0)
+        i++;
+    if (i == uplinks_count(u))
+        return false;
+    uplinks_reach(u, i, &reach);
+    uplinks_status(u, i, &s);
+    *out = (struct connectivity_city){
+        .url = reach.url, .identity = reach.identity, .online = s.online, .ok_ms = s.last_ok_ms};
+    (void)snprintf(out->ca, sizeof out->ca, "%s", reach.ca);
+    return true;
+}
+
 /* Where the page is, for `fieldpost status`, when the system chose its port. */
 static void note_page(struct line *l)
 {
@@ -339,16 +360,18 @@ static void open_control(struct line *l)
 }
 
 /* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
- * a device up, one for connectivity, one for the modem, one for the walk, one for throughput, one per
- * uplink. */
+ * a device up, one for connectivity, one for the modem, one for the walk, one for throughput, one
+ * per path, one per uplink. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
     size_t buses = collect_bus_count(c->collect_room), ups = uplinks_count(c->uplinks_room);
-    l->threads = calloc(buses + ups + 5, sizeof *l->threads);
+    size_t paths = connectivity_path_count(c->connectivity_room);
+    l->threads = calloc(buses + ups + paths + 6, sizeof *l->threads);
+    l->path_jobs = calloc(paths + 1, sizeof *l->path_jobs);
     l->bus_jobs = calloc(buses + 1, sizeof *l->bus_jobs);
     l->uplink_jobs = calloc(ups + 1, sizeof *l->uplink_jobs);
-    if (!l->threads || !l->bus_jobs || !l->uplink_jobs)
+    if (!l->threads || !l->bus_jobs || !l->uplink_jobs || !l->path_jobs)
         return err_set(e, ST_MEMORY, "no memory for threads");
     enum st st = thr_start(&l->writer, "writer", writer_main, l, e);
     for (size_t i = 0; i < ups && st == ST_OK; i++) {
@@ -363,7 +386,8 @@ static enum st start_threads(struct line *l, struct err *e)
                                                     .city_lost = city_lost,
                                                     .city_ctx = l,
                                                     .line_used = line_used,
-                                                    .line_ctx = l};
+                                                    .line_ctx = l,
+                                                    .city = city_reach};
     if (st == ST_OK)
         st = start_thread(l, "connectivity", connectivity_main, &l->connectivity_job, e);
     if (st == ST_OK && connectivity_has_modem(c->connectivity_room))
@@ -372,6 +396,10 @@ static enum st start_threads(struct line *l, struct err *e)
         st = start_thread(l, "walk", connectivity_walk_main, &l->connectivity_job, e);
     if (st == ST_OK && connectivity_has_throughput(c->connectivity_room))
         st = start_thread(l, "throughput", connectivity_throughput_main, &l->connectivity_job, e);
+    for (size_t i = 0; i < paths && st == ST_OK; i++) {
+        l->path_jobs[i] = (struct connectivity_path_job){&l->connectivity_job, i};
+        st = start_thread(l, "path", connectivity_path_main, &l->path_jobs[i], e);
+    }
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
@@ -404,6 +432,7 @@ static void close_line(struct line *l)
     free(l->threads);
     free(l->bus_jobs);
     free(l->uplink_jobs);
+    free(l->path_jobs);
     cli_site_done(&l->site);
     cli_config_done(&l->c);
     thr_stop_close(&l->stop);

@@ -2,6 +2,7 @@
 
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,6 +115,24 @@ const char *cli_identity_beside(const struct cli_config *c)
     return signer_is_token(c->seal.key) ? c->store.path : c->seal.key;
 }
 
+/* Which uplinks there are the room of connectivity cannot know. */
+static enum st check_paths(struct cli_config *c, struct err *e)
+{
+    size_t n = uplinks_count(c->uplinks_room), before = cfg_complaints(c->cfg, NULL);
+    const char **ids = calloc(n + 1, sizeof(*ids));
+    if (!ids) {
+        return err_set(e, ST_MEMORY, "no memory for the configuration");
+    }
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = uplinks_id(c->uplinks_room, i);
+    }
+    connectivity_uplinks_check(&c->connectivity, ids, n, c->cfg);
+    free(ids);
+    return cfg_complaints(c->cfg, NULL) == before
+               ? ST_OK
+               : err_set(e, ST_BAD, "the section connectivity has mistakes");
+}
+
 static enum st open_rooms(struct cli_config *c, struct err *e)
 {
     char dir[512];
@@ -125,6 +144,9 @@ static enum st open_rooms(struct cli_config *c, struct err *e)
     st[2] = uplinks_open(&c->uplinks_room, &c->uplinks_cfg, c->gateway.id, c->cfg, e);
     if (st[2] == ST_OK) {
         st[2] = uplinks_beside(c->uplinks_room, cli_identity_beside(c), e);
+    }
+    if (c->uplinks_room && c->connectivity_room) {
+        st[1] = check_paths(c, e);
     }
     struct err why;
     st[3] = web_check(&c->web, &why);

@@ -1,5 +1,6 @@
 /* The configuration section `connectivity` and what it declares. */
 #include "gateway/connectivity/modem_int.h"
+#include "gateway/connectivity/path_int.h"
 #include "gateway/connectivity/survey_int.h"
 #include "gateway/connectivity/throughput_int.h"
 
@@ -66,6 +67,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, link),
      .sub = &link_table,
      .help = "network interfaces whose state and rate are read"},
+    {.key = "path",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, path),
+     .sub = &connectivity_path_table,
+     .help = "ways to the city that are measured"},
     {.key = "modem",
      .kind = CFG_STRUCT,
      .offset = offsetof(struct connectivity_cfg, modem),
@@ -116,6 +122,26 @@ static void link_check(struct cfg *c, const struct connectivity_link_cfg *l)
     connectivity_interface_check(c, &l->interface);
 }
 
+static void paths_check(const struct connectivity_cfg *cfg, struct cfg *c)
+{
+    const struct connectivity_path_cfg *w = cfg->path.v;
+    const struct connectivity_ping_cfg *p = cfg->ping.v;
+    const struct connectivity_link_cfg *l = cfg->link.v;
+    for (size_t i = 0; i < cfg->path.n; i++) {
+        bool used = false;
+        id_check(c, &w[i].id);
+        connectivity_path_check(c, &w[i]);
+        for (size_t j = 0; j < cfg->ping.n; j++)
+            used |= strcmp(w[i].id, p[j].id) == 0;
+        for (size_t j = 0; j < cfg->link.n; j++)
+            used |= strcmp(w[i].id, l[j].id) == 0;
+        if (used)
+            cfg_complain(c, &w[i].id,
+                         "the device id %s is used for a ping or a link, too: choose another",
+                         w[i].id);
+    }
+}
+
 static void check(const struct connectivity_cfg *cfg, struct cfg *c)
 {
     const struct connectivity_ping_cfg *p = cfg->ping.v;
@@ -129,6 +155,7 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
                 cfg_complain(c, &l[i].id,
                              "the device id %s is used for a ping, too: choose another", l[i].id);
     }
+    paths_check(cfg, c);
     connectivity_modem_check(c, &cfg->modem);
     connectivity_survey_check(c, &cfg->survey,
                               cfg->modem.port || cfg->modem.through != CONNECTIVITY_NO_MODEM);
@@ -164,7 +191,9 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     k->socket[0].fd = k->socket[1].fd = -1;
     k->ping = calloc(cfg->ping.n + 1, sizeof *k->ping);
     k->link = calloc(cfg->link.n + 1, sizeof *k->link);
-    if (!k->ping || !k->link || !modem_open(k, &cfg->modem)) {
+    k->path = calloc(cfg->path.n + 1, sizeof *k->path);
+    k->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    if (!k->ping || !k->link || !k->path || !modem_open(k, &cfg->modem)) {
         connectivity_close(k);
         return err_set(e, ST_MEMORY, "connectivity: no memory");
     }
@@ -176,6 +205,13 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     }
     for (size_t i = 0; i < k->nlinks; i++)
         k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
+    for (size_t i = 0; i < k->npings; i++)
+        k->ping[i].told = k->ping[i].to;
+    k->npaths = cfg->path.n;
+    for (size_t i = 0; i < k->npaths; i++) {
+        k->path[i].cfg = (const struct connectivity_path_cfg *)cfg->path.v + i;
+        k->path[i].room = k;
+    }
     enum st st = cfg->survey.gpsd ? connectivity_walk_open(&k->walk, &cfg->survey, e) : ST_OK;
     if (st == ST_OK)
         st = connectivity_throughput_open(k, &cfg->throughput, e);
@@ -201,6 +237,8 @@ void connectivity_close(struct connectivity *k)
         connectivity_socket_close(&k->socket[i]);
     free(k->ping);
     free(k->link);
+    free(k->path);
+    (void)pthread_mutex_destroy(&k->lock);
     free(k->modem);
     connectivity_walk_close(k->walk);
     connectivity_throughput_close(k);
@@ -271,6 +309,8 @@ enum st connectivity_declare(struct connectivity *k, struct store *s, struct err
         st = ping_declare(&k->ping[i], s, e);
     for (size_t i = 0; i < k->nlinks && st == ST_OK; i++)
         st = link_declare(&k->link[i], s, e);
+    for (size_t i = 0; i < k->npaths && st == ST_OK; i++)
+        st = connectivity_path_declare(&k->path[i], s, e);
     if (st == ST_OK && k->modem)
         st = connectivity_modem_declare(k->modem, s, e);
     if (st == ST_OK && k->walk)

@@ -11,9 +11,10 @@
 #include "gateway/store/store.h"
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
- * `link: {<device id>: {interface, every}}`, each entry a device of the gateway, and
- * `modem: {port | through, every, points, interface, check}`, which is the device `modem`;
- * `throughput: {<device id>: {down, up, every, budget, …}}`. */
+ * `link: {<device id>: {interface, every}}`, `path: {<device id>: {uplink | url and ca, every,
+ * timeout, interface, check}}` and `throughput: {<device id>: {down, up, every, budget, …}}`, each
+ * entry a device of the gateway, and `modem: {port | through, every, points, interface, check}`,
+ * which is the device `modem`. */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
     int through; /* enum connectivity_through */
@@ -24,7 +25,7 @@ struct connectivity_modem_cfg {
 };
 enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
 struct connectivity_cfg {
-    struct cfg_items ping, link;
+    struct cfg_items ping, link, path;
     struct connectivity_modem_cfg modem;
     struct connectivity_survey_cfg survey;
     struct cfg_items throughput; /* throughput_int.h */
@@ -36,6 +37,18 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
                           struct cfg *c, struct err *e) ST_MUST_CHECK;
 enum st connectivity_declare(struct connectivity *k, struct store *s, struct err *e) ST_MUST_CHECK;
 void connectivity_close(struct connectivity *k);
+/* Complains about paths to the city of an uplink that is none of these. */
+void connectivity_uplinks_check(const struct connectivity_cfg *cfg, const char *const *ids,
+                                size_t n, struct cfg *c);
+
+/* How a city is reached, and what an uplink's own traffic shows of it. */
+#define CONNECTIVITY_CA_BYTES 1280
+struct connectivity_city {
+    const char *url, *identity; /* identity: a PEM file, which need not be there; or NULL */
+    char ca[CONNECTIVITY_CA_BYTES];
+    bool online;   /* its last call went well */
+    int64_t ok_ms; /* UTC of the last one that did; 0: none since start */
+};
 
 struct connectivity_job {
     struct connectivity *connectivity;
@@ -49,6 +62,8 @@ struct connectivity_job {
      * of measuring. Any thread; NULL: there is none. */
     bool (*line_used)(void *ctx);
     void *line_ctx;
+    /* The city of that uplink (NULL: of the first); false: there is none. Any thread. */
+    bool (*city)(void *ctx, const char *uplink, struct connectivity_city *out);
 };
 void connectivity_main(void *connectivity_job);
 /* The modem's own thread, where connectivity_has_modem says so: its answers take seconds. */
@@ -86,5 +101,12 @@ enum st connectivity_throughput_cost(const struct connectivity *k, size_t i,
 #define CONNECTIVITY_ASKED ".throughput"
 enum st connectivity_throughput_ask(const char *store_path, const char *id, int64_t wait_ms,
                                     struct buf *answer, struct err *e) ST_MUST_CHECK;
+/* Each path has a thread of its own: it waits for others. */
+size_t connectivity_path_count(const struct connectivity *k);
+struct connectivity_path_job {
+    const struct connectivity_job *job;
+    size_t i;
+};
+void connectivity_path_main(void *connectivity_path_job);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_CONNECTIVITY_CONNECTIVITY_INT_H
 #define GATEWAY_CONNECTIVITY_CONNECTIVITY_INT_H
 
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "gateway/connectivity/connectivity.h"
@@ -48,6 +49,11 @@ struct connectivity_lookup;
 struct connectivity_lookup *connectivity_lookup_start(const char *host); /* NULL: no memory */
 /* ST_BUSY while it runs, ST_OK with *out, ST_NOT_FOUND. */
 enum st connectivity_lookup_poll(struct connectivity_lookup *l, struct connectivity_address *out);
+/* Of one that has found something: its time in us, and all addresses with commas, IPv6 in brackets,
+ * as far as they fit. */
+int64_t connectivity_lookup_said(const struct connectivity_lookup *l, char *all, size_t n);
+/* Of one that has found nothing: whether there was an answer that says so. */
+bool connectivity_lookup_answered(const struct connectivity_lookup *l);
 void connectivity_lookup_drop(struct connectivity_lookup *l); /* takes NULL, and a running one */
 
 /* ---- health -------------------------------------------------------------------------------- */
@@ -82,6 +88,7 @@ struct connectivity_ping {
     int64_t named_ms;    /* monotonic: when `to` was looked up */
     bool numeric, again; /* again: the last round failed, look the name up anew */
     struct connectivity_address to;
+    struct connectivity_address told; /* the same, under the room's lock */
     struct connectivity_lookup *lookup;
     struct connectivity_sent sent[CONNECTIVITY_COUNT_MAX];
     int64_t nsent, refused; /* refused: of them, not even sent */
@@ -118,10 +125,10 @@ enum st connectivity_link_read(const char *root, const char *interface,
 
 /* ---- the room ----------------------------------------------------------------------------- */
 
-struct connectivity_modem; /* modem_int.h */
-struct connectivity_walk;  /* survey_int.h */
 struct connectivity_modem;      /* modem_int.h */
+struct connectivity_walk;       /* survey_int.h */
 struct connectivity_throughput; /* throughput_int.h */
+struct connectivity_path;       /* path_int.h */
 struct connectivity {
     struct connectivity_ping *ping;
     struct connectivity_link *link;
@@ -132,7 +139,12 @@ struct connectivity {
     uint16_t seq;
     struct connectivity_throughput *throughput;
     size_t nthroughputs;
+    struct connectivity_path *path;
+    size_t npaths;
+    pthread_mutex_t lock; /* of each ping's `told` */
 };
+/* The addresses of up to n pings, for another thread; the rest have none. */
+void connectivity_pings_copy(struct connectivity *k, struct connectivity_address *out, size_t n);
 
 /* What all kinds do with a result: put it, and tell health and its change. `text` "" is good. */
 #define CONNECTIVITY_VALUES_MAX 24

@@ -307,6 +307,7 @@ static void step(struct connectivity_modem *m, const struct connectivity_job *jo
     if (atomic_load(&job->stop->set)) /* a poll that the stop cut short says nothing */
         return;
     refused_tell(m, job->store);
+    atomic_store(&m->seen, (int)state + 1);
     tell(m, job, due, state, &r, e.text);
 }
 

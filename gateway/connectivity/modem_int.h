@@ -80,6 +80,12 @@ enum connectivity_modem_state connectivity_modem_judge(const struct connectivity
 #define CONNECTIVITY_HOST_BYTES 256 /* a name has 253 at most */
 bool connectivity_portal_is(const char *url, int status, const char *redirect,
                             char host[CONNECTIVITY_HOST_BYTES]);
+/* The host of an address, in brackets where it is IPv6's; "" when there is none. */
+void connectivity_host_of(const char *url, char host[CONNECTIVITY_HOST_BYTES]);
+/* Asks `check` and says so of its answer; only of one that came over `interface`, unless that is
+ * NULL. At most 10 s. */
+bool connectivity_portal_ask(const char *check, const char *interface,
+                             char host[CONNECTIVITY_HOST_BYTES], const struct thr_stop *stop);
 /* Whether the interface has an address that others may answer to; not a link-local one. */
 bool connectivity_has_address(const char *interface);
 struct connectivity_portal {
@@ -131,6 +137,7 @@ struct connectivity_modem {
     struct connectivity_portal portal;
     struct connectivity_setup setup;
     struct connectivity_health health;
+    atomic_int seen; /* its state at the last poll, and 1; 0: none yet. For paths */
 };
 /* Complains about points that there are not. */
 void connectivity_modem_check(struct cfg *c, const struct connectivity_modem_cfg *cfg);

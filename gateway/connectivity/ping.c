@@ -124,8 +124,16 @@ static void echo_send(struct connectivity *k, struct connectivity_ping *p,
         now_ms + (p->nsent < p->cfg->count ? CONNECTIVITY_SPACING_MS : p->cfg->timeout_ms);
 }
 
-static void name_step(struct connectivity_ping *p, const struct connectivity_job *job,
-                      int64_t now_ms)
+void connectivity_pings_copy(struct connectivity *k, struct connectivity_address *out, size_t n)
+{
+    (void)pthread_mutex_lock(&k->lock);
+    for (size_t i = 0; i < n; i++)
+        out[i] = i < k->npings ? k->ping[i].told : (struct connectivity_address){.n = 0};
+    (void)pthread_mutex_unlock(&k->lock);
+}
+
+static void name_step(struct connectivity *k, struct connectivity_ping *p,
+                      const struct connectivity_job *job, int64_t now_ms)
 {
     char text[sizeof p->health.now.text];
     struct connectivity_address found;
@@ -135,6 +143,9 @@ static void name_step(struct connectivity_ping *p, const struct connectivity_job
     if (st == ST_OK) {
         p->to = found;
         p->named_ms = now_ms;
+        (void)pthread_mutex_lock(&k->lock);
+        p->told = found;
+        (void)pthread_mutex_unlock(&k->lock);
     } else if (p->to.n == 0) { /* else the address it had may still do */
         snprintf(text, sizeof text,
                  "%.60s: the name is not found: check the name, the link and the "
@@ -180,7 +191,7 @@ void connectivity_ping_step(struct connectivity *k, struct connectivity_ping *p,
         begin(p, now_ms);
     }
     if (p->state == CONNECTIVITY_NAME)
-        name_step(p, job, now_ms);
+        name_step(k, p, job, now_ms);
     if (p->state != CONNECTIVITY_ECHO)
         return;
     if (all_answered(p) || (p->nsent == p->cfg->count && now_ms >= p->deadline_ms)) {

@@ -17,7 +17,7 @@
 
 /* "http://user@Host:80/…" -> "Host"; "" when there is none. A longer one than names may be is cut.
  */
-static void host_of(const char *url, char host[CONNECTIVITY_HOST_BYTES])
+void connectivity_host_of(const char *url, char host[CONNECTIVITY_HOST_BYTES])
 {
     const char *from = strstr(url, "://");
     host[0] = '\0';
@@ -48,8 +48,8 @@ bool connectivity_portal_is(const char *url, int status, const char *redirect,
                             char host[CONNECTIVITY_HOST_BYTES])
 {
     char ours[CONNECTIVITY_HOST_BYTES];
-    host_of(url, ours);
-    host_of(redirect, host);
+    connectivity_host_of(url, ours);
+    connectivity_host_of(redirect, host);
     bool away = status >= 300 && status <= 399 && host[0] != '\0' &&
                 strcasecmp(bare(host), bare(ours)) != 0;
     return away || status == 511;
@@ -77,21 +77,21 @@ bool connectivity_has_address(const char *interface)
     return has;
 }
 
-static bool ask(struct connectivity_portal *p, const struct connectivity_modem_cfg *cfg,
-                struct thr_stop *stop)
+bool connectivity_portal_ask(const char *check, const char *interface,
+                             char host[CONNECTIVITY_HOST_BYTES], const struct thr_stop *stop)
 {
     struct http_wire wire = {.sent_bytes = 0};
     const struct http_client_cfg as = {
         .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .max_answer = ANSWER_BYTES, .wire = &wire};
-    const struct http_call call = {.method = "GET", .url = cfg->check};
+    const struct http_call call = {.method = "GET", .url = check};
     struct http_reply r = {.status = 0};
     struct http_client *c;
     if (http_client_open(&c, &as, NULL) != ST_OK)
         return false;
     /* what was not answered says nothing: nor does a page that is too long */
     bool is = http_client_do(c, &call, stop->fd, &r, NULL) == ST_OK &&
-              strcmp(wire.interface, cfg->interface) == 0 &&
-              connectivity_portal_is(cfg->check, r.status, r.redirect, p->host);
+              (!interface || strcmp(wire.interface, interface) == 0) &&
+              connectivity_portal_is(check, r.status, r.redirect, host);
     buf_done(&r.body);
     http_client_close(c);
     return is;
@@ -112,6 +112,7 @@ bool connectivity_portal_look(struct connectivity_portal *p,
     if (p->wait_ms > WAIT_MAX_MS)
         p->wait_ms = WAIT_MAX_MS;
     p->next.ms = now.ms + p->wait_ms;
-    p->seen = connectivity_has_address(cfg->interface) && ask(p, cfg, job->stop);
+    p->seen = connectivity_has_address(cfg->interface) &&
+              connectivity_portal_ask(cfg->check, cfg->interface, p->host, job->stop);
     return p->seen;
 }

@@ -16,9 +16,12 @@
 struct http_client {
     struct http_client_cfg cfg;
     char *ca, *pin, *cert, *agent, *auth; /* auth: "Authorization: Bearer …" */
+    char *interface;                      /* "if!NAME" */
+    struct curl_slist *resolved;
     CURLM *multi;
     CURL *easy;
     struct http_meter meter;
+    int64_t packet_bytes; /* of a connection that ended with the call */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -95,9 +98,12 @@ enum st http_client_open(struct http_client **out, const struct http_client_cfg 
     c->cert = cfg->cert != NULL ? copy("", cfg->cert) : NULL;
     c->auth = cfg->bearer != NULL ? copy("Authorization: Bearer ", cfg->bearer) : NULL;
     c->agent = copy("", cfg->user_agent != NULL ? cfg->user_agent : "fieldpost");
-    if ((cfg->ca != NULL && c->ca == NULL) || (cfg->pin != NULL && c->pin == NULL) ||
-        (cfg->cert != NULL && c->cert == NULL) || (cfg->bearer != NULL && c->auth == NULL) ||
-        c->agent == NULL || !make_handles(c)) {
+    c->interface = cfg->interface != NULL ? copy("if!", cfg->interface) : NULL;
+    c->resolved = cfg->resolved != NULL ? curl_slist_append(NULL, cfg->resolved) : NULL;
+    if ((cfg->interface != NULL && c->interface == NULL) ||
+        (cfg->resolved != NULL && c->resolved == NULL) || (cfg->ca != NULL && c->ca == NULL) ||
+        (cfg->pin != NULL && c->pin == NULL) || (cfg->cert != NULL && c->cert == NULL) ||
+        (cfg->bearer != NULL && c->auth == NULL) || c->agent == NULL || !make_handles(c)) {
         http_client_close(c);
         return err_set(e, ST_MEMORY, "no memory for a client");
     }
@@ -114,6 +120,8 @@ void http_client_close(struct http_client *c)
         explicit_bzero(c->auth, strlen(c->auth));
     free(c->auth);
     free(c->agent);
+    free(c->interface);
+    curl_slist_free_all(c->resolved);
     free(c->cert);
     free(c->pin);
     free(c->ca);
@@ -143,6 +151,7 @@ static int on_close(void *ctx, curl_socket_t fd)
 {
     struct http_client *c = ctx;
     http_meter_end(&c->meter, fd);
+    c->packet_bytes = http_meter_packet(fd);
     return close(fd);
 }
 
@@ -166,9 +175,11 @@ static bool set_options(struct http_client *c, const struct http_call *call,
            SET(USERAGENT, c->agent) && SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
            SET(TIMEOUT_MS, (long)(call->total_ms > 0 ? call->total_ms : c->cfg.total_ms)) &&
            SET(BUFFERSIZE, IO_BUFFER_BYTES) && SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) &&
-           SET(TCP_KEEPALIVE, 1L) && SET(CLOSESOCKETFUNCTION, on_close) &&
-           SET(CLOSESOCKETDATA, c) && SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) &&
-           SET(WRITEDATA, &r->body) && set_body(h, call);
+           (c->interface == NULL || SET(INTERFACE, c->interface)) &&
+           (c->resolved == NULL || SET(RESOLVE, c->resolved)) && SET(TCP_KEEPALIVE, 1L) &&
+           SET(CLOSESOCKETFUNCTION, on_close) && SET(CLOSESOCKETDATA, c) &&
+           SET(HTTPHEADER, headers) && SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, &r->body) &&
+           set_body(h, call);
 #undef SET
 }
 
@@ -285,6 +296,28 @@ static enum st failure(struct http_client *c, const struct http_call *call, CURL
     return err_set(e, st, "%s: %s", call->url, why);
 }
 
+/* The times of libcurl are since the call began, and 0 where it did not come so far. */
+static void read_times(CURL *h, struct http_reply *r)
+{
+    curl_off_t name = 0, connect = 0, tls = 0, request = 0, first = 0;
+    long fresh = 0, error = 0;
+
+    curl_easy_getinfo(h, CURLINFO_NAMELOOKUP_TIME_T, &name);
+    curl_easy_getinfo(h, CURLINFO_CONNECT_TIME_T, &connect);
+    curl_easy_getinfo(h, CURLINFO_APPCONNECT_TIME_T, &tls);
+    curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &request);
+    curl_easy_getinfo(h, CURLINFO_STARTTRANSFER_TIME_T, &first);
+    curl_easy_getinfo(h, CURLINFO_NUM_CONNECTS, &fresh);
+    curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &error);
+    r->os_errno = (int)error;
+    if (connect > 0)
+        r->took.connect_us = fresh > 0 ? connect - name : 0;
+    if (tls > 0)
+        r->took.tls_us = fresh > 0 ? tls - connect : 0;
+    if (first > 0)
+        r->took.first_us = first - request;
+}
+
 static void read_reply(CURL *h, struct http_reply *r)
 {
     curl_off_t up = 0, down = 0, retry = 0, ready = 0, last = 0;
@@ -308,14 +341,17 @@ static void read_reply(CURL *h, struct http_reply *r)
     r->sent_bytes = (int64_t)up + head_up;
     r->received_bytes = (int64_t)down + head_down;
     r->call_us = last > ready ? (int64_t)(last - ready) : 0;
+    read_times(h, r);
 }
 
-static void read_meter(struct http_client *c, const struct http_reply *r)
+static void read_meter(struct http_client *c, struct http_reply *r)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
     long fresh = 0;
-    if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
-        http_meter_read(&c->meter, fd))
+    if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
+        return;
+    r->packet_bytes = fd != CURL_SOCKET_BAD ? http_meter_packet(fd) : c->packet_bytes;
+    if (http_meter_read(&c->meter, fd))
         return;
     (void)curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &fresh);
     http_meter_guess(&c->meter, fd, r->sent_bytes, r->received_bytes, fresh > 0);
@@ -332,6 +368,9 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
     reply->content_type[0] = reply->redirect[0] = '\0';
     reply->retry_after_s = -1;
     reply->sent_bytes = reply->received_bytes = reply->call_us = 0;
+    reply->packet_bytes = c->packet_bytes = 0;
+    reply->took = (struct http_took){-1, -1, -1};
+    reply->os_errno = 0;
     memset(&reply->cert, 0, sizeof reply->cert);
     reply->body.n = 0;
     reply->body.max = call->max_answer > 0 ? call->max_answer : c->cfg.max_answer;

@@ -150,6 +150,9 @@ struct http_client_cfg {
     size_t max_answer; /* bytes of an answer that are accepted */
     const char *user_agent;
     struct http_wire *wire; /* counts what all calls take, up to the close; may be NULL */
+    const char *interface;  /* connections leave by it alone; NULL: by whichever the kernel takes */
+    /* "HOST:PORT:ADDRESS[,ADDRESS]": this host is looked up already; IPv6 in brackets. NULL. */
+    const char *resolved;
 };
 struct http_call {
     const char *method, *url;
@@ -159,6 +162,13 @@ struct http_call {
     size_t max_answer;          /* of this call; 0: the client's */
     int64_t total_ms;           /* as well */
 };
+/* How long each part of a call took, by libcurl; -1: it did not come so far. With a connection that
+ * was there already the first two are 0. */
+struct http_took {
+    int64_t connect_us; /* of TCP, without looking the name up */
+    int64_t tls_us;
+    int64_t first_us; /* from the request to the first byte of its answer */
+};
 struct http_reply {
     int status; /* 0: no answer */
     char content_type[96];
@@ -166,7 +176,12 @@ struct http_reply {
     long retry_after_s; /* -1: absent */
     struct buf body;    /* reused between calls; buf_done at the end */
     int64_t sent_bytes, received_bytes;
-    int64_t call_us; /* from when the request could be sent, connected, to the answer's end */
+    int64_t call_us;       /* from when the request could be sent, connected, to the answer's end */
+    struct http_took took; /* also of a call that failed */
+    int os_errno;          /* of a connection that could not be made; 0: not known */
+    /* The largest IP packet that the connection sends, as the kernel knows by now: of the
+     * interface, the other end, and routers that had none larger through; 0: not known. */
+    int64_t packet_bytes;
     /* After ST_CORRUPT: the certificate whose dates do not hold by this machine's clock, and what
      * that said; all 0 when the dates are not the reason. */
     struct {

@@ -62,6 +62,8 @@ void http_meter_guess(struct http_meter *m, int fd, int64_t sent, int64_t receiv
 void http_meter_end(struct http_meter *m, int fd);
 /* Payload that the peer's kernel has acknowledged; false: not connected, or it is not told. */
 bool http_meter_acked(int fd, int64_t *acked);
+/* As http_reply.packet_bytes. */
+int64_t http_meter_packet(int fd);
 
 /* ---- client.c ---------------------------------------------------------------------------- */
 

@@ -149,3 +149,16 @@ void http_meter_end(struct http_meter *m, int fd)
     add(m->wire, 2 * head, 2 * head);
     m->seen[place_of(m, fd)].is = false;
 }
+
+int64_t http_meter_packet(int fd)
+{
+    struct tcp_info t;
+    struct sockaddr_storage a;
+    socklen_t n = sizeof t;
+    memset(&t, 0, sizeof t);
+    if (fd < 0 || !local_address(fd, &a) || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &t, &n) != 0)
+        return 0;
+    return (int64_t)t.tcpi_snd_mss + TCP_HEAD +
+           (t.tcpi_options & TCPI_OPT_TIMESTAMPS ? TCP_STAMPS : 0) +
+           (is_v4(&a) ? IPV4_HEAD : IPV6_HEAD);
+}

@@ -31,8 +31,12 @@ static void set_status(struct uplink *u, const char *text)
 static enum st use(struct uplink *u, int64_t now_ms, struct err *e)
 {
     struct uplink_trusting *t = &u->t;
-    ERR_TRY(uplink_trust_ca(&t->trust, store_path(u->job->store), u->id, u->ca, now_ms, t->ca,
-                            sizeof(t->ca), e));
+    char ca[sizeof(t->ca)];
+    ERR_TRY(uplink_trust_ca(&t->trust, store_path(u->job->store), u->id, u->ca, now_ms, ca,
+                            sizeof(ca), e));
+    (void)pthread_mutex_lock(&u->lock); /* uplinks_reach reads it */
+    memcpy(t->ca, ca, sizeof(t->ca));
+    (void)pthread_mutex_unlock(&u->lock);
     t->at_ms = now_ms;
     t->ends_ms = uplink_trust_next_end(&t->trust, now_ms);
     t->reopen = t->reopen || t->trust.ncas > 0; /* the next connection is under the CAs of now */

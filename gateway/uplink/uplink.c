@@ -207,10 +207,20 @@ const char *uplinks_identity(const struct uplinks *us, size_t i)
 bool uplinks_busy(const struct uplinks *us)
 {
     bool busy = false;
-    for (size_t i = 0; i < us->n; i++) {
+    for (size_t i = 0; i < us->n; i++)
         busy |= atomic_load(&us->v[i].busy);
-    }
     return busy;
+}
+
+void uplinks_reach(const struct uplinks *us, size_t i, struct uplink_reach *out)
+{
+    struct uplink *u = &us->v[i];
+    _Static_assert(sizeof(out->ca) >= sizeof(u->t.ca), "it fits");
+    out->url = u->url;
+    out->identity = u->identity.path;
+    (void)pthread_mutex_lock(&u->lock);
+    (void)snprintf(out->ca, sizeof(out->ca), "%s", u->t.ca[0] ? u->t.ca : u->ca);
+    (void)pthread_mutex_unlock(&u->lock);
 }
 
 void uplinks_status(const struct uplinks *us, size_t i, struct uplink_status *out)

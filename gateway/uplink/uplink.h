@@ -26,6 +26,14 @@ size_t uplinks_count(const struct uplinks *u);
 const char *uplinks_id(const struct uplinks *u, size_t i);
 /* Where its TLS key and certificate are. */
 const char *uplinks_identity(const struct uplinks *u, size_t i);
+/* How its city is reached: borrowed, but for the CA, whose file may be another with the city's next
+ * notice. Any thread. */
+#define UPLINK_CA_BYTES 1280
+struct uplink_reach {
+    const char *url, *identity;
+    char ca[UPLINK_CA_BYTES]; /* PEM file */
+};
+void uplinks_reach(const struct uplinks *u, size_t i, struct uplink_reach *out);
 /* What the page shows of an uplink. Any thread. */
 struct uplink_status {
     bool online, required;

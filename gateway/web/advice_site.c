@@ -88,21 +88,24 @@ static void look_at_certificate(const struct web_known *k, struct web_advices *a
         web_param_since(a, u->cert_to_ms, k->now);
 }
 
-/* Where the SIM card has no data it is the operator who answers, or nobody: that is no other cause.
- */
-static bool is_of_sim(const struct web_advices *all, enum web_advice_code code)
+/* Where the SIM card has no data it is the operator who answers, or nobody; and where the way to
+ * the city is broken that is why nothing can be sent: neither is another cause. */
+static bool is_explained(const struct web_advices *all, enum web_advice_code code)
 {
-    bool no_data = false;
-    for (size_t i = 0; i < all->n; i++)
+    bool no_data = false, path = false;
+    for (size_t i = 0; i < all->n; i++) {
         no_data |= all->v[i].code == WEB_ADVICE_sim_no_data;
-    return no_data && strncmp(web_advice_kinds[code].code, "city_", 5) == 0;
+        path |= strncmp(web_advice_kinds[all->v[i].code].code, "path_", 5) == 0;
+    }
+    return (no_data && strncmp(web_advice_kinds[code].code, "city_", 5) == 0) ||
+           (path && (code == WEB_ADVICE_city_down || code == WEB_ADVICE_city_portal));
 }
 
 static void look_at_uplink(const struct web_known *k, struct web_advices *all,
                            const struct web_uplink *u)
 {
     enum web_advice_code code = web_advice_code_of(u->why, WEB_ADVICE_city_trouble);
-    if (u->why && code != WEB_ADVICE_clock_wrong && !is_of_sim(all, code)) {
+    if (u->why && code != WEB_ADVICE_clock_wrong && !is_explained(all, code)) {
         struct web_advice *a = about_uplink(all, code, u);
         web_param_text(a, "text", u->text);
         web_param_since(a, code == WEB_ADVICE_budget_used ? u->renews_ms : u->last_ok_ms, k->now);

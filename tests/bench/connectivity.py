@@ -1,23 +1,21 @@
 #!/usr/bin/python3
-"""Connectivity: what its probes take and how well they measure; each part is a file parts/connectivity_*.py."""
+"""Connectivity: what its probes take and how well they measure; each part is a program parts/connectivity_*.py."""
 import argparse
-import importlib
 import pathlib
+import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE / 'parts'), str(HERE.parent / 'support/python')]
-PREFIX = 'connectivity_'
+PARTS, PREFIX = pathlib.Path(__file__).resolve().parent / 'parts', 'connectivity_'
 
 
 def main():
-    names = sorted(p.stem.removeprefix(PREFIX) for p in (HERE / 'parts').glob(PREFIX + '*.py'))
-    parser = argparse.ArgumentParser()
+    names = sorted(p.stem.removeprefix(PREFIX) for p in PARTS.glob(PREFIX + '*.py'))
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--bin', type=pathlib.Path, required=True)
     parser.add_argument('--only', choices=names, action='append', help='this part alone')
     options = parser.parse_args()
     for name in options.only or names:
-        importlib.import_module(PREFIX + name).bench(options.bin.resolve())
+        subprocess.run([sys.executable, PARTS / f'{PREFIX}{name}.py', '--bin', options.bin.resolve()], check=True)
 
 
 if __name__ == '__main__':

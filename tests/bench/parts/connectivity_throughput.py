@@ -116,5 +116,8 @@ def bench(binaries):
 
 
 if __name__ == '__main__':
-    sh('mount', '-t', 'sysfs', 'sysfs', '/sys')
-    inside(os.path.abspath(sys.argv[1]))
+    if sys.argv[1] == '--bin':
+        bench(os.path.abspath(sys.argv[2]))
+    else:
+        sh('mount', '-t', 'sysfs', 'sysfs', '/sys')
+        inside(os.path.abspath(sys.argv[1]))

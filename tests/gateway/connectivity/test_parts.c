@@ -250,6 +250,28 @@ static void mistakes_are_named_with_their_place(void **state)
                                  "\"nr_rsrp\"?"));
 }
 
+static void paths_that_cannot_be_are_named(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_int_equal(mistakes("connectivity: {path: {city: {}}}\n", text, sizeof text), 0);
+    assert_int_equal(mistakes("connectivity:\n  ping: {vn: {host: a.example}}\n  path:\n"
+                              "    vn: {every: 10s, timeout: 2s}\n"
+                              "    a: {url: \"https://a.example\"}\n"
+                              "    b: {url: \"https://u:zq17@a\", ca: /nonexistent, uplink: x}\n"
+                              "    c: {every: 5s, timeout: 2s, check: \"https://a.example\"}\n",
+                              text, sizeof text),
+                     7);
+    assert_non_null(strstr(text, ":4:5: the device id vn is used for a ping"));
+    assert_non_null(strstr(text, "path a: url and ca are given together"));
+    assert_non_null(strstr(text, "path b: write uplink, or url and ca, not both"));
+    assert_non_null(strstr(text, "path b: url must be https://"));
+    assert_null(strstr(text, "zq17"));
+    assert_non_null(strstr(text, "path b: ca /nonexistent cannot be read"));
+    assert_non_null(strstr(text, "path c: check must be an address"));
+    assert_non_null(strstr(text, "path c: name, connection and answer may take 6000 ms"));
+}
+
 static void a_name_without_address_is_told_so(void **state)
 {
     (void)state;
@@ -281,6 +303,7 @@ int main(void)
         cmocka_unit_test(ticks_fall_on_utc_multiples_and_survive_clock_steps),
         cmocka_unit_test(a_link_is_read_as_the_kernel_tells_it),
         cmocka_unit_test(mistakes_are_named_with_their_place),
+        cmocka_unit_test(paths_that_cannot_be_are_named),
         cmocka_unit_test(a_name_without_address_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

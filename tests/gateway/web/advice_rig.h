@@ -338,6 +338,24 @@ static void make(enum web_advice_code code)
     case WEB_ADVICE_modem_silent:
         health(PING, STORE_SILENT, "modem_silent");
         return;
+    case WEB_ADVICE_path_link:
+        health(PING, STORE_SILENT, "path_link");
+        return;
+    case WEB_ADVICE_path_radio:
+        health(PING, STORE_SILENT, "path_radio");
+        return;
+    case WEB_ADVICE_path_operator:
+        health(PING, STORE_SILENT, "path_operator");
+        return;
+    case WEB_ADVICE_path_portal:
+        health(PING, STORE_SILENT, "path_portal");
+        return;
+    case WEB_ADVICE_path_dns:
+        health(PING, STORE_SILENT, "path_dns");
+        return;
+    case WEB_ADVICE_path_city:
+        health(PING, STORE_SILENT, "path_city");
+        return;
     case WEB_ADVICE_sim_no_data:
         health(PING, STORE_FAULTY, "sim_no_data");
         return;

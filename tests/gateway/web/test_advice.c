@@ -195,6 +195,16 @@ static void a_sim_card_without_data_is_why_the_city_is_not_reached(void **state)
         assert_int_equal(rig.out.n, 1);
     }
     reset();
+    make(WEB_ADVICE_path_dns); /* so is a way that is broken, of a silence */
+    make(WEB_ADVICE_city_down);
+    assert_string_equal(first(), "path_dns");
+    assert_int_equal(rig.out.n, 1);
+    reset();
+    make(WEB_ADVICE_path_city);
+    make(WEB_ADVICE_city_certificate);
+    (void)first();
+    assert_int_equal(rig.out.n, 2);
+    reset();
     make(WEB_ADVICE_sim_no_data);
     make(WEB_ADVICE_enrol_missing); /* that is another matter */
     (void)first();

@@ -1,0 +1,217 @@
+/* The way to the city, its pure parts: how causes are told apart, when outages are told, what the
+ * routes say, and who is a witness. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/connectivity/path_int.h"
+
+#define UTC INT64_C(1785555555000)
+#define LATER(ms) ((struct mono){1000 + (ms)})
+#define AT(ms) ((struct clk_time){UTC + (ms), CLK_SYNCED, 0})
+
+static void what_is_nearer_to_the_box_is_the_cause(void **state)
+{
+    (void)state;
+    static const struct {
+        struct connectivity_seen s;
+        enum connectivity_cause cause;
+    } rows[] = {
+        {{.stage = CONNECTIVITY_STAGE_DONE, .link_down = true}, CONNECTIVITY_PATH_UP},
+        {{.stage = CONNECTIVITY_STAGE_NAME}, CONNECTIVITY_PATH_DNS},
+        {{.stage = CONNECTIVITY_STAGE_CONNECT}, CONNECTIVITY_PATH_CITY},
+        {{.stage = CONNECTIVITY_STAGE_TLS}, CONNECTIVITY_PATH_CITY},
+        {{.stage = CONNECTIVITY_STAGE_ANSWER}, CONNECTIVITY_PATH_CITY},
+        {{.stage = CONNECTIVITY_STAGE_TLS, .stranger = true}, CONNECTIVITY_PATH_PORTAL},
+        {{.stage = CONNECTIVITY_STAGE_CONNECT, .portal = true}, CONNECTIVITY_PATH_PORTAL},
+        {{.stage = CONNECTIVITY_STAGE_CONNECT, .no_data = true, .radio_lost = true},
+         CONNECTIVITY_PATH_PORTAL},
+        {{.stage = CONNECTIVITY_STAGE_NAME, .link_down = true, .no_address = true},
+         CONNECTIVITY_PATH_LINK},
+        {{.stage = CONNECTIVITY_STAGE_NAME, .link_down = true, .radio_lost = true},
+         CONNECTIVITY_PATH_RADIO},
+        {{.stage = CONNECTIVITY_STAGE_NAME, .no_address = true}, CONNECTIVITY_PATH_OPERATOR},
+        {{.stage = CONNECTIVITY_STAGE_NAME, .beyond = CONNECTIVITY_BEYOND_DEAD},
+         CONNECTIVITY_PATH_OPERATOR},
+        {{.stage = CONNECTIVITY_STAGE_CONNECT, .beyond = CONNECTIVITY_BEYOND_DEAD},
+         CONNECTIVITY_PATH_OPERATOR},
+        {{.stage = CONNECTIVITY_STAGE_NAME, .beyond = CONNECTIVITY_BEYOND_ALIVE},
+         CONNECTIVITY_PATH_DNS},
+        /* it took the connection: the net works, whoever does not answer pings */
+        {{.stage = CONNECTIVITY_STAGE_ANSWER, .beyond = CONNECTIVITY_BEYOND_DEAD},
+         CONNECTIVITY_PATH_CITY},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (connectivity_path_judge(&rows[i].s) != rows[i].cause)
+            fail_msg("row %zu: %d", i, connectivity_path_judge(&rows[i].s));
+}
+
+static enum connectivity_turn note(struct connectivity_outage *o, enum connectivity_cause cause,
+                                   int64_t ms, char text[200])
+{
+    return connectivity_outage_note(o, cause, LATER(ms), AT(ms), text, 200);
+}
+
+static void an_outage_is_told_with_its_duration_and_its_longest_cause(void **state)
+{
+    (void)state;
+    struct connectivity_outage o = {.known = false};
+    char text[200];
+    assert_int_equal(note(&o, CONNECTIVITY_PATH_UP, 0, text), CONNECTIVITY_STAYS);
+    assert_int_equal(note(&o, CONNECTIVITY_PATH_OPERATOR, 60000, text), CONNECTIVITY_WENT);
+    assert_int_equal(note(&o, CONNECTIVITY_PATH_DNS, 75000, text), CONNECTIVITY_STAYS);
+    assert_int_equal(note(&o, CONNECTIVITY_PATH_CITY, 245000, text), CONNECTIVITY_STAYS);
+    assert_int_equal(note(&o, CONNECTIVITY_PATH_UP, 252999, text), CONNECTIVITY_CAME);
+    assert_string_equal(text, "back after 3 min 12 s; cause: DNS");
+    /* 60 s of 252.999 s were good */
+    assert_int_equal(num_cmp(connectivity_outage_share(&o), num_dec(237, -1)), 0);
+    (void)note(&o, CONNECTIVITY_PATH_UP, 300000, text);
+    assert_int_equal(num_cmp(connectivity_outage_share(&o), num_dec(100, 0)), 0);
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } rows[] = {{999, "0 s"}, {59999, "59 s"}, {3600000, "1 h 0 min"}, {90061000, "1 d 1 h"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        connectivity_duration(rows[i].ms, text, sizeof text);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
+/* A line that fails each 20 s for a day: what is told is bounded, and nothing is left out. */
+static void a_line_that_flaps_fills_no_log(void **state)
+{
+    (void)state;
+    struct connectivity_outage o = {.known = false};
+    char text[200];
+    int64_t ms = 0, went = 0, came = 0, counted = 0, n;
+    for (; ms < 86400000; ms += 20000) {
+        went += note(&o, CONNECTIVITY_PATH_LINK, ms, text) == CONNECTIVITY_WENT;
+        if (sscanf(text, "; %" SCNd64 " outages", &n) == 1)
+            counted += n;
+        came += note(&o, CONNECTIVITY_PATH_UP, ms + 10000, text) == CONNECTIVITY_CAME;
+        if (strstr(text, "; cause: ") && sscanf(strstr(text, "link") + 4, "; %" SCNd64, &n) == 1)
+            counted += n;
+    }
+    assert_int_equal(went, came);
+    assert_in_range(went, CONNECTIVITY_TOLD_MAX,
+                    CONNECTIVITY_TOLD_MAX + 86400000 / CONNECTIVITY_TOLD_MS + 1);
+    assert_int_equal(went + counted + o.quiet, 86400000 / 20000);
+}
+
+static void an_outage_outlives_a_restart(void **state)
+{
+    (void)state;
+    struct connectivity_outage o = {.known = false}, then;
+    char text[200], kept[48];
+    (void)note(&o, CONNECTIVITY_PATH_CITY, 0, text);
+    connectivity_outage_write(&o, kept, sizeof kept);
+    assert_true(connectivity_outage_read(&then, kept, (struct mono){5}));
+    assert_int_equal(connectivity_outage_note(&then, CONNECTIVITY_PATH_CITY, (struct mono){9},
+                                              AT(3600000), text, sizeof text),
+                     CONNECTIVITY_STAYS);
+    assert_int_equal(connectivity_outage_note(&then, CONNECTIVITY_PATH_UP, (struct mono){10009},
+                                              AT(7260000), text, sizeof text),
+                     CONNECTIVITY_CAME);
+    assert_string_equal(
+        text, "back after 2 h 1 min; cause: city; the gateway was started anew meanwhile");
+    /* without a date nothing is invented */
+    assert_true(connectivity_outage_read(&then, "0 5", (struct mono){5}));
+    (void)connectivity_outage_note(&then, CONNECTIVITY_PATH_UP, (struct mono){10009}, AT(0), text,
+                                   sizeof text);
+    assert_string_equal(text, "back; for how long it was down is not known; cause: city");
+    static const char *const bad[] = {"", "x", "5", "5 ", "-1 5", "5 0", "5 7", "5 5 5", "5 x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(connectivity_outage_read(&then, bad[i], (struct mono){5}));
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/proc/net/%s", dir, name);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void the_default_route_is_the_one_with_the_least_metric(void **state)
+{
+    (void)state;
+    static const char head[] =
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+    char dir[] = "/tmp/fp-route-XXXXXX", path[160], interface[CONNECTIVITY_IF_BYTES], text[1024];
+    struct connectivity_address hop;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/proc", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/proc/net", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(connectivity_route_read(dir, interface, &hop)); /* no files */
+    (void)snprintf(text, sizeof text, "%s%s", head,
+                   "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+                   "wwan0\t00000000\t00000000\t0001\t0\t0\t700\t00000000\t0\t0\t0\n"
+                   "eth1\t00000000\t0101A8C0\t0002\t0\t0\t5\t00000000\t0\t0\t0\n"
+                   "eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
+                   "cut\t00000000\t01\n");
+    write_file(dir, "route", text);
+    assert_true(connectivity_route_read(dir, interface, &hop));
+    assert_string_equal(interface, "eth0");
+    const struct sockaddr_in *a = (const void *)&hop.a;
+    assert_int_equal(a->sin_addr.s_addr, (in_addr_t)0x0101A8C0);
+    /* none over IPv4: that of IPv6, but not the kernel's own that refuses */
+    write_file(dir, "route", head);
+    write_file(dir, "ipv6_route",
+               "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+               "00000000000000000000000000000000 ffffffff 00000001 00000000 00200201       lo\n"
+               "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+               "fe800000000000000000000000000001 00000400 00000001 00000000 00000003    wwan0\n");
+    assert_true(connectivity_route_read(dir, interface, &hop));
+    assert_string_equal(interface, "wwan0");
+    assert_int_equal(hop.n, 0);
+    (void)snprintf(text, sizeof text, "rm -r %s", dir);
+    assert_int_equal(system(text), 0);
+}
+
+static void a_host_that_never_answered_is_no_witness(void **state)
+{
+    (void)state;
+    struct connectivity_witness w = {.at[0].n = 1, .at[1].n = 1, .at[2].n = 1};
+    /* before the city was ever reached, who is configured counts, and the router does not */
+    assert_int_equal(connectivity_witness_judge(&w, 0), CONNECTIVITY_BEYOND_DEAD);
+    assert_int_equal(connectivity_witness_judge(&w, 1 << 2), CONNECTIVITY_BEYOND_ALIVE);
+    w.asked = true;
+    assert_int_equal(connectivity_witness_judge(&w, 0), CONNECTIVITY_BEYOND_UNKNOWN);
+    w.answers[1] = true;
+    assert_int_equal(connectivity_witness_judge(&w, 0), CONNECTIVITY_BEYOND_DEAD);
+    assert_int_equal(connectivity_witness_judge(&w, 1 << 1), CONNECTIVITY_BEYOND_ALIVE);
+    assert_int_equal(connectivity_witness_judge(&w, 1), CONNECTIVITY_BEYOND_DEAD);
+    w.answers[1] = false;
+    w.answers[0] = true; /* the router alone: its silence says something, its answer nothing */
+    assert_int_equal(connectivity_witness_judge(&w, 0), CONNECTIVITY_BEYOND_DEAD);
+    assert_int_equal(connectivity_witness_judge(&w, 1), CONNECTIVITY_BEYOND_UNKNOWN);
+    assert_int_equal(connectivity_witness_judge(&w, -1), CONNECTIVITY_BEYOND_UNKNOWN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_nearer_to_the_box_is_the_cause),
+        cmocka_unit_test(an_outage_is_told_with_its_duration_and_its_longest_cause),
+        cmocka_unit_test(a_line_that_flaps_fills_no_log),
+        cmocka_unit_test(an_outage_outlives_a_restart),
+        cmocka_unit_test(the_default_route_is_the_one_with_the_least_metric),
+        cmocka_unit_test(a_host_that_never_answered_is_no_witness),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
