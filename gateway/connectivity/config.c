@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYSFS_NET "/sys/class/net"
-
 #define PING_FIELD(k, m) .key = (k), .offset = offsetof(struct connectivity_ping_cfg, m)
 static const struct cfg_field ping_fields[] = {
     {PING_FIELD("host", host), .kind = CFG_STRING, .required = true,
@@ -64,6 +62,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, link),
      .sub = &link_table,
      .help = "network interfaces whose state and rate are read"},
+    {.key = "board",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, board),
+     .sub = &connectivity_board_table,
+     .help = "supply, battery and temperature of this box"},
     {.key = "modem",
      .kind = CFG_STRUCT,
      .offset = offsetof(struct connectivity_cfg, modem),
@@ -103,6 +106,23 @@ static void link_check(struct cfg *c, const struct connectivity_link_cfg *l)
     connectivity_interface_check(c, &l->interface);
 }
 
+static void board_check(const struct connectivity_cfg *cfg, struct cfg *c,
+                        const struct connectivity_board_cfg *b)
+{
+    const struct connectivity_ping_cfg *p = cfg->ping.v;
+    const struct connectivity_link_cfg *l = cfg->link.v;
+    bool taken = false;
+    for (size_t i = 0; i < cfg->ping.n; i++)
+        taken |= strcmp(b->id, p[i].id) == 0;
+    for (size_t i = 0; i < cfg->link.n; i++)
+        taken |= strcmp(b->id, l[i].id) == 0;
+    id_check(c, &b->id);
+    if (taken)
+        cfg_complain(c, &b->id,
+                     "the device id %s is used for a ping or a link, too: choose another", b->id);
+    connectivity_board_check(c, b);
+}
+
 static void check(const struct connectivity_cfg *cfg, struct cfg *c)
 {
     const struct connectivity_ping_cfg *p = cfg->ping.v;
@@ -116,6 +136,8 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
                 cfg_complain(c, &l[i].id,
                              "the device id %s is used for a ping, too: choose another", l[i].id);
     }
+    for (size_t i = 0; i < cfg->board.n; i++)
+        board_check(cfg, c, (const struct connectivity_board_cfg *)cfg->board.v + i);
     connectivity_modem_check(c, &cfg->modem);
 }
 
@@ -148,18 +170,22 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     k->socket[0].fd = k->socket[1].fd = -1;
     k->ping = calloc(cfg->ping.n + 1, sizeof *k->ping);
     k->link = calloc(cfg->link.n + 1, sizeof *k->link);
-    if (!k->ping || !k->link || !modem_open(k, &cfg->modem)) {
+    k->board = calloc(cfg->board.n + 1, sizeof *k->board);
+    if (!k->ping || !k->link || !k->board || !modem_open(k, &cfg->modem)) {
         connectivity_close(k);
         return err_set(e, ST_MEMORY, "connectivity: no memory");
     }
     k->npings = cfg->ping.n;
     k->nlinks = cfg->link.n;
+    k->nboards = cfg->board.n;
     for (size_t i = 0; i < k->npings; i++) {
         k->ping[i].cfg = (const struct connectivity_ping_cfg *)cfg->ping.v + i;
         k->ping[i].numeric = connectivity_address_parse(k->ping[i].cfg->host, &k->ping[i].to);
     }
     for (size_t i = 0; i < k->nlinks; i++)
         k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
+    for (size_t i = 0; i < k->nboards; i++)
+        k->board[i].cfg = (const struct connectivity_board_cfg *)cfg->board.v + i;
     *out = k;
     return ST_OK;
 }
@@ -174,6 +200,7 @@ void connectivity_close(struct connectivity *k)
         connectivity_socket_close(&k->socket[i]);
     free(k->ping);
     free(k->link);
+    free(k->board);
     free(k->modem);
     free(k);
 }
@@ -213,35 +240,15 @@ static enum st ping_declare(struct connectivity_ping *p, struct store *s, struct
     return st;
 }
 
-static enum st link_declare(struct connectivity_link *l, struct store *s, struct err *e)
-{
-    const struct connectivity_link_cfg *c = l->cfg;
-    struct connectivity_link_state now;
-    const struct store_device d = {.id = c->id,
-                                   .name = c->name,
-                                   .place = c->place,
-                                   .source = "connectivity",
-                                   .address = c->interface,
-                                   .model = "link",
-                                   .period_ms = c->every_ms};
-    l->rate = UINT32_MAX;
-    enum st st = store_add_device(s, &d, &l->device, e);
-    if (st == ST_OK)
-        st = connectivity_series_add(s, l->device, "up", "link_up", c->every_ms, &l->up, e);
-    /* An interface that never tells a rate (Wi-Fi, tunnels) must not owe one for ever. */
-    if (st == ST_OK && connectivity_link_read(SYSFS_NET, c->interface, &now) == ST_OK &&
-        now.has_rate)
-        st = connectivity_series_add(s, l->device, "rate", "link_rate", c->every_ms, &l->rate, e);
-    return st;
-}
-
 enum st connectivity_declare(struct connectivity *k, struct store *s, struct err *e)
 {
     enum st st = ST_OK;
     for (size_t i = 0; i < k->npings && st == ST_OK; i++)
         st = ping_declare(&k->ping[i], s, e);
     for (size_t i = 0; i < k->nlinks && st == ST_OK; i++)
-        st = link_declare(&k->link[i], s, e);
+        st = connectivity_link_declare(&k->link[i], s, e);
+    for (size_t i = 0; i < k->nboards && st == ST_OK; i++)
+        st = connectivity_board_declare(&k->board[i], s, e);
     if (st == ST_OK && k->modem)
         st = connectivity_modem_declare(k->modem, s, e);
     return st;

@@ -1,5 +1,6 @@
 /* Connectivity: what the gateway sees of its own links, as readings: ICMP latency and loss, link
- * state and rate, a modem's radio. One thread for all that never waits, and one for the modem. */
+ * state and rate, a modem's radio, supply and temperature of the box. One thread for all that never
+ * waits, and one for the modem. */
 #ifndef GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 #define GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 
@@ -9,8 +10,9 @@
 #include "gateway/store/store.h"
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
- * `link: {<device id>: {interface, every}}`, each entry a device of the gateway, and
- * `modem: {port | through, every, points}`, which is the device `modem`. */
+ * `link: {<device id>: {interface, every}}`, `board: {<device id>: {sensor, every, hot}}`, each
+ * entry a device of the gateway, and `modem: {port | through, every, points}`, which is the device
+ * `modem`. */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
     int through; /* enum connectivity_through */
@@ -21,7 +23,7 @@ struct connectivity_modem_cfg {
 };
 enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
 struct connectivity_cfg {
-    struct cfg_items ping, link;
+    struct cfg_items ping, link, board;
     struct connectivity_modem_cfg modem;
 };
 extern const struct cfg_table connectivity_cfg_table;

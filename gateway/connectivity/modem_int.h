@@ -60,14 +60,7 @@ enum connectivity_modem_state {
     CONNECTIVITY_MODEM_NO_DATA = 13, /* registered, but the operator's page answers */
     CONNECTIVITY_MODEM_STATES
 };
-struct connectivity_modem_kind {
-    enum store_state health;
-    bool bus;          /* the port is what is wrong: the cause of its gaps */
-    const char *event; /* its code */
-    const char *why;   /* a code of gateway/web/advice.def */
-    const char *text;  /* what is wrong and what to do; "" when good */
-};
-extern const struct connectivity_modem_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES];
+extern const struct connectivity_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES];
 /* Of one that answered. */
 enum connectivity_modem_state connectivity_modem_judge(const struct connectivity_radio *r);
 
