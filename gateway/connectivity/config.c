@@ -146,9 +146,11 @@ static bool modem_open(struct connectivity *k, const struct connectivity_modem_c
     if (!cfg->port && cfg->through == CONNECTIVITY_NO_MODEM)
         return true;
     k->modem = calloc(1, sizeof *k->modem);
-    if (k->modem)
-        *k->modem = (struct connectivity_modem){.cfg = cfg, .dialog.fd = -1};
-    return k->modem != NULL;
+    if (!k->modem)
+        return false;
+    *k->modem = (struct connectivity_modem){.cfg = cfg, .dialog.fd = -1};
+    (void)pthread_mutex_init(&k->modem->lock, NULL); /* cannot fail with the default kind */
+    return true;
 }
 
 bool connectivity_has_modem(const struct connectivity *k)
@@ -201,6 +203,8 @@ void connectivity_close(struct connectivity *k)
     free(k->ping);
     free(k->link);
     free(k->board);
+    if (k->modem)
+        (void)pthread_mutex_destroy(&k->modem->lock);
     free(k->modem);
     free(k);
 }

@@ -34,6 +34,19 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
 enum st connectivity_declare(struct connectivity *k, struct store *s, struct err *e) ST_MUST_CHECK;
 void connectivity_close(struct connectivity *k);
 
+/* What operators sent to the SIM card by SMS, for the page of this box and nobody else: it is in no
+ * reading, event or log. */
+#define CONNECTIVITY_MESSAGES_MAX 5
+#define CONNECTIVITY_MESSAGE_FROM 24
+#define CONNECTIVITY_MESSAGE_TEXT 1024
+struct connectivity_message {
+    char from[CONNECTIVITY_MESSAGE_FROM], text[CONNECTIVITY_MESSAGE_TEXT]; /* UTF-8 */
+    int64_t at_ms; /* UTC, as the network stamped it; 0: it did not */
+};
+/* The newest first; returns how many. Any thread; waits for nothing. */
+size_t connectivity_messages(struct connectivity *k,
+                             struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX]);
+
 struct connectivity_job {
     struct connectivity *connectivity;
     struct store *store;

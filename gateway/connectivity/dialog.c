@@ -172,7 +172,7 @@ static void line_take(struct connectivity_dialog *d, const struct connectivity_a
 
 /* Reads what is there, a byte at a time as the kernel has it ready. ST_OK: a line is whole;
  * ST_TIMEOUT: none is by then. */
-static enum st line_read(struct connectivity_dialog *d, size_t *heard, int64_t until_ms,
+static enum st line_read(struct connectivity_dialog *d, size_t *left, int64_t until_ms,
                          const struct thr_stop *stop)
 {
     for (;;) {
@@ -182,7 +182,7 @@ static enum st line_read(struct connectivity_dialog *d, size_t *heard, int64_t u
             ERR_TRY(wait_for(d, POLLIN, until_ms, stop));
         else if (n == 0 || (n < 0 && errno != EINTR)) /* 0: hung up */
             return ST_IO;
-        else if (n > 0 && ++*heard > CONNECTIVITY_ANSWER_BYTES)
+        else if (n > 0 && (*left)-- == 0)
             return ST_BAD;
         else if (n > 0 && line_add(d, c))
             return ST_OK;
@@ -193,14 +193,14 @@ enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct conn
                                 const struct thr_stop *stop)
 {
     int64_t until = physical_ms() + q->ms;
-    size_t heard = 0;
+    size_t left = q->most > 0 ? q->most : CONNECTIVITY_ANSWER_BYTES;
     bool done = false;
     enum st result = ST_TIMEOUT;
     ERR_TRY(drain(d));
     ERR_TRY(send_all(d, q->command, until, stop));
     ERR_TRY(send_all(d, "\r", until, stop));
     while (!done || q->quiet_ms > 0) {
-        enum st st = line_read(d, &heard, done ? physical_ms() + q->quiet_ms : until, stop);
+        enum st st = line_read(d, &left, done ? physical_ms() + q->quiet_ms : until, stop);
         if (done && st == ST_TIMEOUT)
             break;
         d->late |= st == ST_TIMEOUT;

@@ -306,6 +306,7 @@ static void step(struct connectivity_modem *m, const struct connectivity_job *jo
         return;
     refused_tell(m, job->store);
     tell(m, job, due, state, &r, e.text);
+    connectivity_messages_look(m, state, job->stop);
 }
 
 void connectivity_modem_main(void *connectivity_job)
