@@ -117,7 +117,7 @@ enum st connectivity_link_declare(struct connectivity_link *l, struct store *s, 
                                    .period_ms = c->every_ms};
     bool there = connectivity_link_read(SYSFS_NET, c->interface, &now) == ST_OK;
     enum st st = store_add_device(s, &d, &l->device, e);
-    for (size_t i = 0; i < CONNECTIVITY_LINK_POINTS; i++) {
+    for (enum connectivity_link_point i = 0; i < CONNECTIVITY_LINK_POINTS; i++) {
         l->series[i] = UINT32_MAX;
         bool owed = there ? is_owed(&now, i) : i == CONNECTIVITY_LINK_UP;
         if (st == ST_OK && owed)
@@ -173,7 +173,7 @@ void connectivity_link_step(struct connectivity_link *l, const struct connectivi
                        interface);
         r.state = STORE_SILENT;
     }
-    for (size_t i = 0; i < CONNECTIVITY_LINK_POINTS; i++) {
+    for (enum connectivity_link_point i = 0; i < CONNECTIVITY_LINK_POINTS; i++) {
         if (l->series[i] == UINT32_MAX)
             continue;
         r.v[r.n].series = l->series[i];

@@ -148,9 +148,10 @@ uplinks:
         events, said = str(self.gw.get("/api/v1/events")), self.gw.proc.text()
         said = (said + events + str(self.gw.get("/api/v1/status"))).encode()
         self.gw.stop()
-        for name in os.listdir(self.gw.folder):
-            with open(os.path.join(self.gw.folder, name), "rb") as f:
-                said += f.read()
+        for folder, _, names in os.walk(self.gw.folder):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    said += f.read()
         for secret in (SAYS, "VIETTEL", "18005551212", SMS[0], SMS[1]):
             self.assertNotIn(secret.encode(), said)
         self.assertNotIn("VIETTEL", str(self.city.rows("--raw")))
