@@ -65,5 +65,8 @@ struct connectivity_found {
 /* Reads all that ModemManager has. ST_BAD: not what it should be. */
 enum st connectivity_manager_find(sd_bus *b, struct connectivity_found *f,
                                   struct err *e) ST_MUST_CHECK;
+/* Band, channel, cell and area of the cells that serve, where it tells them (manager_cell.c); what
+ * it does not stays as it was. One call of 1 s at most. */
+void connectivity_manager_cells(sd_bus *b, const char *modem, struct connectivity_radio *r);
 
 #endif

@@ -269,6 +269,8 @@ static enum connectivity_modem_state look(sd_bus *b, int64_t every_ms, const str
         *setup = (struct connectivity_setup){.refused = 0};
     else if (state != CONNECTIVITY_MODEM_SILENT)
         measure(b, f, every_ms, stop, setup);
+    if (state == CONNECTIVITY_MODEM_READY && !atomic_load(&stop->set))
+        connectivity_manager_cells(b, f->path, f->r);
     return state;
 }
 

@@ -142,7 +142,7 @@ struct connectivity_setup {
 bool connectivity_manager_messages(const struct thr_stop *stop, struct connectivity_inbox *in);
 /* One poll over the system bus: the first modem that ModemManager knows of; its signal is measured
  * at the pace of `every_ms` from then on, and *setup is how that went. The modem's thread alone. 2
- * s at most until the bus lets us in, then two calls of 1 s; a stop waits for one call. GONE: no
+ * s at most until the bus lets us in, then three calls of 1 s; a stop waits for one call. GONE: no
  * bus, no ModemManager, or it knows of no modem; SILENT: one of them does not answer; e says which.
  */
 enum connectivity_modem_state connectivity_manager_ask(int64_t every_ms,

@@ -1,8 +1,10 @@
 """A modem that ModemManager owns: Debian's real ModemManager on a real D-Bus daemon of its own, driven by a
 modem that plays on a socket (its Test interface), and asked by a real gateway as in the field."""
+import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import uuid
@@ -208,6 +210,60 @@ class Managed(Case):
         self.assertNotIn("VIETTEL", said)
         self.manager.kill()  # with the modem they go, too
         until(lambda: self.gw.get_as(cookie, "/api/v1/messages")[1]["messages"] == [], 30, "none")
+
+    def play(self, *cells):
+        """A ModemManager of dbusmock's, whose GetCellInfo answers these."""
+        def value(v):
+            kind = ("dbus.Boolean" if isinstance(v, bool) else "dbus.UInt32" if isinstance(v, int)
+                    else "dbus.Double" if isinstance(v, float) else "dbus.String")
+            return f"{kind}({v!r}, variant_level=1)"
+        said = ", ".join("dbus.Dictionary({" + ", ".join(f"{k!r}: {value(v)}" for k, v in c.items()) + "}, signature='sv')"
+                         for c in cells)
+        template = os.path.join(HERE, "..", "support", "python", "fp_mm_template.py")
+        self.manager = Proc(["/usr/bin/python3", "-m", "dbusmock", "--session", "--template", template, "--parameters",
+                             json.dumps({"cells": f"dbus.Array([{said}], signature='a{{sv}}')"})],
+                            env=self.env | {"PATH": "/usr/bin:/bin"})
+        until(lambda: "Modem/0" in self.ask(ROOT, "org.freedesktop.DBus.ObjectManager.GetManagedObjects", ok=(0, 1)),
+              20, "the played ModemManager", 0.1)
+
+    LTE = {"cell-type": 5, "serving": True, "operator-id": "45204", "tac": "BE3", "ci": "328261F", "physical-ci": "118",
+           "earfcn": 1300, "rsrp": -99.0, "rsrq": -14.0}
+    NR = {"cell-type": 6, "serving": True, "operator-id": "45204", "tac": "BE3", "ci": "18666712F", "physical-ci": "398",
+          "nrarfcn": 627264, "rsrp": -96.0, "sinr": 18.0}
+
+    def test_cells_are_read_as_modemmanager_tells_them(self):
+        if subprocess.run(["/usr/bin/python3", "-c", "import dbusmock"], stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest("python3-dbusmock is not installed")
+        self.gw.start()
+        near = self.LTE | {"serving": False, "ci": "1", "earfcn": 100}
+        second = self.LTE | {"ci": "2", "earfcn": 2850}  # a carrier beside: the first is the one
+        self.play(near, self.LTE, second, self.NR)
+        # Debian's own client reads the same answer
+        cells = run(["env", "DBUS_SYSTEM_BUS_ADDRESS=" + self.address, "mmcli", "-m", "0", "--get-cell-info"]).stdout
+        for part in ("earfcn: 1300", "ci: 328261F", "nrarfcn: 627264", "ci: 18666712F"):
+            self.assertIn(part, cells)
+        self.becomes(state=10, technology=13)  # nothing says that it is registered: no cell is believed
+        self.assertIsNone(self.values()["cell"])
+        self.registered()
+        self.becomes(state=0, band=3, channel=1300, frequency=1815, cell=0x328261F, area=0xBE3, nr_channel=627264,
+                     nr_frequency=3408.96, nr_cell=0x18666712F, nr_area=0xBE3)
+        self.assertIsNone(self.values()["nr_band"])  # it is not told
+
+    def test_cells_that_are_ill_are_none(self):
+        if subprocess.run(["/usr/bin/python3", "-c", "import dbusmock"], stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest("python3-dbusmock is not installed")
+        self.gw.start()
+        self.play({"serving": True, "cell-type": 9, "ci": "1"}, {"cell-type": 5, "serving": 1, "ci": "7"},
+                  self.NR | {"tac": "FFFFFF", "ci": "xyz", "nrarfcn": 4294967295, "physical-ci": "-1"},
+                  {"cell-type": 5, "serving": True, "tac": "123456789", "ci": -5.0, "earfcn": "1300"})
+        self.registered()
+        self.becomes(state=0, technology=13)
+        gaps = ("band", "channel", "frequency", "cell", "area", "nr_channel", "nr_frequency", "nr_cell", "nr_area")
+        self.assertEqual([k for k in gaps if self.values()[k] is not None], [])
+
+    def registered(self):
+        self.ask(ROOT + "/Modem/0", "org.freedesktop.DBus.Properties.Set", "string:" + SERVICE + ".Modem.Modem3gpp",
+                 "string:RegistrationState", "variant:uint32:1")
 
     def test_a_modem_without_a_sim_card(self):
         self.gw.start()
