@@ -385,6 +385,23 @@ static void a_broken_message_is_read_no_further(void **state)
         }
 }
 
+/* An attribute that claims more than its message has: what lies behind is not its. */
+static void what_lies_behind_a_message_is_not_its(void **state)
+{
+    (void)state;
+    struct message m;
+    struct connectivity_wifi w = {.stations = 0};
+    const uint32_t rate = 1000;
+    const uint16_t claimed = 64;
+    station(&m, NL80211_CMD_NEW_STATION, -57, 0, 0);
+    size_t n = m.n;
+    memcpy(m.p + n - sizeof(struct nlattr), &claimed, sizeof claimed);
+    attr(&m, NL80211_RATE_INFO_BITRATE32, &rate, sizeof rate);
+    connectivity_wifi_take(m.p, n, &w);
+    assert_int_equal(w.stations, 1);
+    assert_int_equal(w.rate_mbit, 0);
+}
+
 static void the_kernel_of_this_machine_answers(void **state)
 {
     (void)state;
@@ -412,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_station_tells_signal_and_rate),
         cmocka_unit_test(a_broken_message_is_read_no_further),
         cmocka_unit_test_prestate(a_broken_message_is_read_no_further, root),
+        cmocka_unit_test(what_lies_behind_a_message_is_not_its),
         cmocka_unit_test(the_kernel_of_this_machine_answers),
     };
     return skip_result(cmocka_run_group_tests(tests, NULL, NULL));
