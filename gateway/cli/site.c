@@ -64,6 +64,21 @@ static bool alive(void *ctx)
            collect_stands_ms(x->c->collect_room, x->clk) < STANDS_MAX_MS;
 }
 
+_Static_assert(WEB_MESSAGES_MAX >= CONNECTIVITY_MESSAGES_MAX, "the page has room for all");
+
+static size_t messages(void *ctx, struct web_message out[WEB_MESSAGES_MAX])
+{
+    const struct cli_site *x = ctx;
+    struct connectivity_message all[CONNECTIVITY_MESSAGES_MAX];
+    size_t n = connectivity_messages(x->c->connectivity_room, all);
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(out[i].from, sizeof out[i].from, "%s", all[i].from);
+        (void)snprintf(out[i].text, sizeof out[i].text, "%s", all[i].text);
+        out[i].at_ms = all[i].at_ms;
+    }
+    return n;
+}
+
 enum st cli_site_picture(struct wire_span text, struct buf *out, struct err *e)
 {
     char *p = NULL;
@@ -106,6 +121,7 @@ enum st cli_site_open(struct cli_site *x, const struct cli_config *c, const stru
                               .raw = raw,
                               .profile = profile,
                               .probe = probe,
+                              .messages = messages,
                               .alive = alive,
                               .proof = qr_proof_put,
                               .picture = cli_site_picture};

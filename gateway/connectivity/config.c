@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYSFS_NET "/sys/class/net"
-
 #define PING_FIELD(k, m) .key = (k), .offset = offsetof(struct connectivity_ping_cfg, m)
 static const struct cfg_field ping_fields[] = {
     {PING_FIELD("host", host), .kind = CFG_STRING, .required = true,
@@ -72,6 +70,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, path),
      .sub = &connectivity_path_table,
      .help = "ways to the city that are measured"},
+    {.key = "board",
+     .kind = CFG_MAP,
+     .offset = offsetof(struct connectivity_cfg, board),
+     .sub = &connectivity_board_table,
+     .help = "supply, battery and temperature of this box"},
     {.key = "modem",
      .kind = CFG_STRUCT,
      .offset = offsetof(struct connectivity_cfg, modem),
@@ -122,23 +125,44 @@ static void link_check(struct cfg *c, const struct connectivity_link_cfg *l)
     connectivity_interface_check(c, &l->interface);
 }
 
+/* Which of the other kinds has this device id; NULL: none. */
+static const char *used_by(const struct connectivity_cfg *cfg, const char *id)
+{
+    for (size_t i = 0; i < cfg->ping.n; i++)
+        if (strcmp(id, ((const struct connectivity_ping_cfg *)cfg->ping.v)[i].id) == 0)
+            return "a ping";
+    for (size_t i = 0; i < cfg->link.n; i++)
+        if (strcmp(id, ((const struct connectivity_link_cfg *)cfg->link.v)[i].id) == 0)
+            return "a link";
+    return NULL;
+}
+
 static void paths_check(const struct connectivity_cfg *cfg, struct cfg *c)
 {
     const struct connectivity_path_cfg *w = cfg->path.v;
-    const struct connectivity_ping_cfg *p = cfg->ping.v;
-    const struct connectivity_link_cfg *l = cfg->link.v;
     for (size_t i = 0; i < cfg->path.n; i++) {
-        bool used = false;
+        const char *other = used_by(cfg, w[i].id);
         id_check(c, &w[i].id);
         connectivity_path_check(c, &w[i]);
-        for (size_t j = 0; j < cfg->ping.n; j++)
-            used |= strcmp(w[i].id, p[j].id) == 0;
-        for (size_t j = 0; j < cfg->link.n; j++)
-            used |= strcmp(w[i].id, l[j].id) == 0;
-        if (used)
-            cfg_complain(c, &w[i].id,
-                         "the device id %s is used for a ping or a link, too: choose another",
-                         w[i].id);
+        if (other)
+            cfg_complain(c, &w[i].id, "the device id %s is used for %s, too: choose another",
+                         w[i].id, other);
+    }
+}
+
+static void boards_check(const struct connectivity_cfg *cfg, struct cfg *c)
+{
+    const struct connectivity_board_cfg *b = cfg->board.v;
+    const struct connectivity_path_cfg *w = cfg->path.v;
+    for (size_t i = 0; i < cfg->board.n; i++) {
+        const char *other = used_by(cfg, b[i].id);
+        for (size_t j = 0; j < cfg->path.n && !other; j++)
+            other = strcmp(b[i].id, w[j].id) == 0 ? "a path" : NULL;
+        id_check(c, &b[i].id);
+        connectivity_board_check(c, &b[i]);
+        if (other)
+            cfg_complain(c, &b[i].id, "the device id %s is used for %s, too: choose another",
+                         b[i].id, other);
     }
 }
 
@@ -156,6 +180,7 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
                              "the device id %s is used for a ping, too: choose another", l[i].id);
     }
     paths_check(cfg, c);
+    boards_check(cfg, c);
     connectivity_modem_check(c, &cfg->modem);
     connectivity_survey_check(c, &cfg->survey,
                               cfg->modem.port || cfg->modem.through != CONNECTIVITY_NO_MODEM);
@@ -167,9 +192,11 @@ static bool modem_open(struct connectivity *k, const struct connectivity_modem_c
     if (!cfg->port && cfg->through == CONNECTIVITY_NO_MODEM)
         return true;
     k->modem = calloc(1, sizeof *k->modem);
-    if (k->modem)
-        *k->modem = (struct connectivity_modem){.cfg = cfg, .dialog.fd = -1};
-    return k->modem != NULL;
+    if (!k->modem)
+        return false;
+    *k->modem = (struct connectivity_modem){.cfg = cfg, .dialog.fd = -1};
+    (void)pthread_mutex_init(&k->modem->lock, NULL); /* cannot fail with the default kind */
+    return true;
 }
 
 bool connectivity_has_modem(const struct connectivity *k)
@@ -191,14 +218,16 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
     k->socket[0].fd = k->socket[1].fd = -1;
     k->ping = calloc(cfg->ping.n + 1, sizeof *k->ping);
     k->link = calloc(cfg->link.n + 1, sizeof *k->link);
+    k->board = calloc(cfg->board.n + 1, sizeof *k->board);
     k->path = calloc(cfg->path.n + 1, sizeof *k->path);
     k->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    if (!k->ping || !k->link || !k->path || !modem_open(k, &cfg->modem)) {
+    if (!k->ping || !k->link || !k->board || !k->path || !modem_open(k, &cfg->modem)) {
         connectivity_close(k);
         return err_set(e, ST_MEMORY, "connectivity: no memory");
     }
     k->npings = cfg->ping.n;
     k->nlinks = cfg->link.n;
+    k->nboards = cfg->board.n;
     for (size_t i = 0; i < k->npings; i++) {
         k->ping[i].cfg = (const struct connectivity_ping_cfg *)cfg->ping.v + i;
         k->ping[i].numeric = connectivity_address_parse(k->ping[i].cfg->host, &k->ping[i].to);
@@ -207,6 +236,8 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
         k->link[i].cfg = (const struct connectivity_link_cfg *)cfg->link.v + i;
     for (size_t i = 0; i < k->npings; i++)
         k->ping[i].told = k->ping[i].to;
+    for (size_t i = 0; i < k->nboards; i++)
+        k->board[i].cfg = (const struct connectivity_board_cfg *)cfg->board.v + i;
     k->npaths = cfg->path.n;
     for (size_t i = 0; i < k->npaths; i++) {
         k->path[i].cfg = (const struct connectivity_path_cfg *)cfg->path.v + i;
@@ -239,6 +270,9 @@ void connectivity_close(struct connectivity *k)
     free(k->link);
     free(k->path);
     (void)pthread_mutex_destroy(&k->lock);
+    free(k->board);
+    if (k->modem)
+        (void)pthread_mutex_destroy(&k->modem->lock);
     free(k->modem);
     connectivity_walk_close(k->walk);
     connectivity_throughput_close(k);
@@ -280,35 +314,15 @@ static enum st ping_declare(struct connectivity_ping *p, struct store *s, struct
     return st;
 }
 
-static enum st link_declare(struct connectivity_link *l, struct store *s, struct err *e)
-{
-    const struct connectivity_link_cfg *c = l->cfg;
-    struct connectivity_link_state now;
-    const struct store_device d = {.id = c->id,
-                                   .name = c->name,
-                                   .place = c->place,
-                                   .source = "connectivity",
-                                   .address = c->interface,
-                                   .model = "link",
-                                   .period_ms = c->every_ms};
-    l->rate = UINT32_MAX;
-    enum st st = store_add_device(s, &d, &l->device, e);
-    if (st == ST_OK)
-        st = connectivity_series_add(s, l->device, "up", "link_up", c->every_ms, &l->up, e);
-    /* An interface that never tells a rate (Wi-Fi, tunnels) must not owe one for ever. */
-    if (st == ST_OK && connectivity_link_read(SYSFS_NET, c->interface, &now) == ST_OK &&
-        now.has_rate)
-        st = connectivity_series_add(s, l->device, "rate", "link_rate", c->every_ms, &l->rate, e);
-    return st;
-}
-
 enum st connectivity_declare(struct connectivity *k, struct store *s, struct err *e)
 {
     enum st st = ST_OK;
     for (size_t i = 0; i < k->npings && st == ST_OK; i++)
         st = ping_declare(&k->ping[i], s, e);
     for (size_t i = 0; i < k->nlinks && st == ST_OK; i++)
-        st = link_declare(&k->link[i], s, e);
+        st = connectivity_link_declare(&k->link[i], s, e);
+    for (size_t i = 0; i < k->nboards && st == ST_OK; i++)
+        st = connectivity_board_declare(&k->board[i], s, e);
     for (size_t i = 0; i < k->npaths && st == ST_OK; i++)
         st = connectivity_path_declare(&k->path[i], s, e);
     if (st == ST_OK && k->modem)

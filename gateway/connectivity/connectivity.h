@@ -1,6 +1,7 @@
 /* Connectivity: what the gateway sees of its own links, as readings: ICMP latency and loss, link
- * state and rate, a modem's radio. One thread for pings and links, which never blocks, and one for
- * the modem, which does. */
+ * state and rate, a modem's radio, supply and temperature of the box, the way to the city, its
+ * throughput, coverage on a walk. One thread for all that never waits, and one for each that does.
+ */
 #ifndef GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 #define GATEWAY_CONNECTIVITY_CONNECTIVITY_H
 
@@ -11,10 +12,11 @@
 #include "gateway/store/store.h"
 
 /* Section `connectivity`: `ping: {<device id>: {host, every, count, timeout}}`,
- * `link: {<device id>: {interface, every}}`, `path: {<device id>: {uplink | url and ca, every,
- * timeout, interface, check}}` and `throughput: {<device id>: {down, up, every, budget, …}}`, each
- * entry a device of the gateway, and `modem: {port | through, every, points, interface, check}`,
- * which is the device `modem`. */
+ * `link: {<device id>: {interface, every}}`, `board: {<device id>: {sensor, every, hot}}`,
+ * `path: {<device id>: {uplink | url and ca, every, timeout, interface, check}}` and
+ * `throughput: {<device id>: {down, up, every, budget, …}}`, each entry a device of the gateway,
+ * `modem: {port | through, every, points, interface, check}`, which is the device `modem`, and
+ * `survey`, which is the device `survey` (survey.h). */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
     int through; /* enum connectivity_through */
@@ -25,7 +27,7 @@ struct connectivity_modem_cfg {
 };
 enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
 struct connectivity_cfg {
-    struct cfg_items ping, link, path;
+    struct cfg_items ping, link, path, board;
     struct connectivity_modem_cfg modem;
     struct connectivity_survey_cfg survey;
     struct cfg_items throughput; /* throughput_int.h */
@@ -49,6 +51,19 @@ struct connectivity_city {
     bool online;   /* its last call went well */
     int64_t ok_ms; /* UTC of the last one that did; 0: none since start */
 };
+
+/* What operators sent to the SIM card by SMS, for the page of this box and nobody else: it is in no
+ * reading, event or log. */
+#define CONNECTIVITY_MESSAGES_MAX 5
+#define CONNECTIVITY_MESSAGE_FROM 24
+#define CONNECTIVITY_MESSAGE_TEXT 1024
+struct connectivity_message {
+    char from[CONNECTIVITY_MESSAGE_FROM], text[CONNECTIVITY_MESSAGE_TEXT]; /* UTF-8 */
+    int64_t at_ms; /* UTC, as the network stamped it; 0: it did not */
+};
+/* The newest first; returns how many. Any thread; waits for nothing. */
+size_t connectivity_messages(struct connectivity *k,
+                             struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX]);
 
 struct connectivity_job {
     struct connectivity *connectivity;

@@ -58,6 +58,14 @@ void connectivity_lookup_drop(struct connectivity_lookup *l); /* takes NULL, and
 
 /* ---- health -------------------------------------------------------------------------------- */
 
+/* A state of a modem or of the box: one row of a table of them. */
+struct connectivity_kind {
+    enum store_state health;
+    bool bus;          /* the way to it is what is wrong: the cause of its gaps */
+    const char *event; /* its code */
+    const char *why;   /* a code of gateway/web/advice.def */
+    const char *text;  /* what is wrong and what to do; "" when good */
+};
 struct connectivity_health {
     struct store_health now;
     const char *event; /* the last one's code, see connectivity_result */
@@ -102,26 +110,105 @@ struct connectivity_figures {
 void connectivity_figures(const struct connectivity_sent *sent, int64_t n,
                           struct connectivity_figures *out);
 
+/* ---- files of the kernel (sysfs.c) --------------------------------------------------------- */
+
+/* One short line of `dir`/`name`, without its end; false when it cannot be read, or is empty. */
+bool connectivity_sysfs_line(const char *dir, const char *name, char *out, size_t size);
+/* A whole decimal number within [min, max]. */
+bool connectivity_sysfs_int(const char *dir, const char *name, int64_t min, int64_t max,
+                            int64_t *out);
+bool connectivity_sysfs_has(const char *dir, const char *name);
+
 /* ---- link --------------------------------------------------------------------------------- */
 
 struct connectivity_link_cfg {
     char *id, *name, *place, *interface;
     int64_t every_ms;
 };
+struct connectivity_link_state {
+    bool up, wifi;
+    int64_t rate_mbit; /* 0: the kernel tells none now */
+    bool has_rate;     /* a wired interface, or Wi-Fi: it tells one whenever it is up */
+    bool has_duplex;
+    /* NUM_NONE: not told. Counters since the interface was made. */
+    struct num duplex;          /* 1 full, 0 half */
+    struct num changes, errors; /* of the carrier; frames that did not come through, both ways */
+    struct num signal;          /* dBm; Wi-Fi alone */
+};
+/* What becomes a series, in this order; `up` always does. */
+enum connectivity_link_point {
+    CONNECTIVITY_LINK_UP,
+    CONNECTIVITY_LINK_RATE,
+    CONNECTIVITY_LINK_DUPLEX,
+    CONNECTIVITY_LINK_CHANGES,
+    CONNECTIVITY_LINK_ERRORS,
+    CONNECTIVITY_LINK_SIGNAL,
+    CONNECTIVITY_LINK_POINTS
+};
 struct connectivity_link {
     const struct connectivity_link_cfg *cfg;
-    uint32_t device, up, rate; /* rate UINT32_MAX: the kernel tells none */
+    uint32_t device, series[CONNECTIVITY_LINK_POINTS]; /* UINT32_MAX: the kernel tells none */
     int64_t next_ms;
     struct connectivity_health health;
 };
-struct connectivity_link_state {
-    bool up;
-    int64_t rate_mbit; /* 0: the kernel tells none now */
-    bool has_rate;     /* a wired interface: it tells one whenever it is up */
-};
-/* Reads `root`/<interface>/; root is "/sys/class/net". ST_NOT_FOUND: no such interface. */
+/* Reads `root`/<interface>/; root is "/sys/class/net". ST_NOT_FOUND: no such interface. Wi-Fi's
+ * rate and signal come from the kernel of this machine (wifi.c), whatever root is. */
 enum st connectivity_link_read(const char *root, const char *interface,
                                struct connectivity_link_state *out) ST_MUST_CHECK;
+enum st connectivity_link_declare(struct connectivity_link *l, struct store *s,
+                                  struct err *e) ST_MUST_CHECK;
+void connectivity_link_step(struct connectivity_link *l, const struct connectivity_job *job);
+
+/* ---- Wi-Fi by nl80211 (wifi.c): linux/nl80211.h, linux/genetlink.h --------------------------- */
+
+struct connectivity_wifi {
+    int stations; /* that the interface talks with: one where it is a client */
+    struct num signal;
+    int64_t rate_mbit; /* 0: none */
+};
+/* The id of a family of generic netlink, as a message of the kernel says it; 0: it does not. */
+uint16_t connectivity_family_of(const void *message, size_t n);
+uint16_t connectivity_family(const char *name); /* asks this machine's kernel; 0: it has none */
+/* Takes one message of NL80211_CMD_NEW_STATION. Of the station nothing is read but its figures: no
+ * address. */
+void connectivity_wifi_take(const void *message, size_t n, struct connectivity_wifi *out);
+/* ST_NOT_FOUND: the kernel has no nl80211, or the interface no station. Waits 0.5 s at most, and in
+ * fact never: the kernel has its answer ready. */
+enum st connectivity_wifi_read(const char *interface, struct connectivity_wifi *out) ST_MUST_CHECK;
+
+/* ---- supply and temperature of the box (board.c) --------------------------------------------- */
+
+struct connectivity_board_cfg {
+    char *id, *name, *place, *sensor; /* CLASS/NAME, see board.c */
+    int64_t every_ms, hot;            /* degrees Celsius */
+};
+extern const struct cfg_table connectivity_board_table;
+#define CONNECTIVITY_BOARD_POINTS 5 /* of one class at most */
+struct connectivity_board {
+    const struct connectivity_board_cfg *cfg;
+    uint32_t device, series[CONNECTIVITY_BOARD_POINTS]; /* UINT32_MAX: not there */
+    int64_t next_ms;
+    struct connectivity_health health;
+};
+struct connectivity_board_state {
+    bool found;                              /* the box has this sensor */
+    bool has[CONNECTIVITY_BOARD_POINTS];     /* it has this file */
+    struct num v[CONNECTIVITY_BOARD_POINTS]; /* NUM_NONE: its file says nothing usable */
+};
+/* Reads the sensor below root, which is "/sys/class". */
+void connectivity_board_read(const char *root, const char *sensor,
+                             struct connectivity_board_state *out);
+const char *connectivity_board_point(const char *sensor, size_t i); /* NULL: it has no more */
+/* How it is; missing: a point that was there at the start and is not told now. text gets the
+ * sentence. Returns what is told of it. */
+const struct connectivity_kind *connectivity_board_judge(const struct connectivity_board_cfg *cfg,
+                                                         const char *root,
+                                                         const struct connectivity_board_state *now,
+                                                         bool missing, char *text, size_t size);
+void connectivity_board_check(struct cfg *c, const struct connectivity_board_cfg *cfg);
+enum st connectivity_board_declare(struct connectivity_board *b, struct store *s,
+                                   struct err *e) ST_MUST_CHECK;
+void connectivity_board_step(struct connectivity_board *b, const struct connectivity_job *job);
 
 /* ---- the room ----------------------------------------------------------------------------- */
 
@@ -132,9 +219,10 @@ struct connectivity_path;       /* path_int.h */
 struct connectivity {
     struct connectivity_ping *ping;
     struct connectivity_link *link;
+    struct connectivity_board *board;
     struct connectivity_modem *modem; /* NULL: none is configured */
     struct connectivity_walk *walk;   /* as well */
-    size_t npings, nlinks;
+    size_t npings, nlinks, nboards;
     struct connectivity_socket socket[2]; /* IPv4, IPv6; opened when first needed */
     uint16_t seq;
     struct connectivity_throughput *throughput;

@@ -164,7 +164,7 @@ static void line_take(struct connectivity_dialog *d, const struct connectivity_a
 
 /* Reads what is there, a byte at a time as the kernel has it ready. ST_OK: a line is whole;
  * ST_TIMEOUT: none is by then. */
-static enum st line_read(struct connectivity_dialog *d, size_t *heard, int64_t until_ms,
+static enum st line_read(struct connectivity_dialog *d, size_t *left, int64_t until_ms,
                          const struct thr_stop *stop)
 {
     for (;;) {
@@ -174,7 +174,7 @@ static enum st line_read(struct connectivity_dialog *d, size_t *heard, int64_t u
             ERR_TRY(wait_for(d, POLLIN, until_ms, stop));
         else if (n == 0 || (n < 0 && errno != EINTR)) /* 0: hung up */
             return ST_IO;
-        else if (n > 0 && ++*heard > CONNECTIVITY_ANSWER_BYTES)
+        else if (n > 0 && (*left)-- == 0)
             return ST_BAD;
         else if (n > 0 && line_add(d, c))
             return ST_OK;
@@ -185,7 +185,7 @@ enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct conn
                                 const struct thr_stop *stop)
 {
     int64_t until = clk_physical_ms() + q->ms;
-    size_t heard = 0;
+    size_t left = q->most > 0 ? q->most : CONNECTIVITY_ANSWER_BYTES;
     bool done = false;
     enum st result = ST_TIMEOUT;
     ERR_TRY(drain(d));
@@ -194,7 +194,7 @@ enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct conn
     while (!done || q->quiet_ms > 0) {
         int64_t quiet = clk_physical_ms() + q->quiet_ms;
         bool rests = done && quiet <= until; /* a port that talks without end never does */
-        enum st st = line_read(d, &heard, rests ? quiet : until, stop);
+        enum st st = line_read(d, &left, rests ? quiet : until, stop);
         if (rests && st == ST_TIMEOUT)
             break;
         d->late |= st == ST_TIMEOUT;

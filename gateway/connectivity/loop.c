@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SYSFS_NET "/sys/class/net"
 #define STEP_MS 1000 /* longest sleep: a stepped UTC clock is noticed within it */
 #define TICK_MS 1000 /* a result so soon after its tick bears the tick's time */
 #define LOOKUP_MS 20 /* how often a running lookup is asked */
@@ -68,45 +67,6 @@ void connectivity_put(const struct connectivity_job *job, struct connectivity_he
     (void)st;
 }
 
-static void link_step(struct connectivity_link *l, const struct connectivity_job *job)
-{
-    char text[sizeof l->health.now.text];
-    struct connectivity_link_state now;
-    int64_t due = connectivity_tick(&l->next_ms, clk_now(job->clk).utc_ms, l->cfg->every_ms);
-    if (!due)
-        return;
-    struct connectivity_result r = {.device = l->device,
-                                    .id = l->cfg->id,
-                                    .tick_ms = due,
-                                    .n = 1,
-                                    .state = STORE_GOOD,
-                                    .text = ""};
-    r.v[0].series = l->up;
-    if (connectivity_link_read(SYSFS_NET, l->cfg->interface, &now) != ST_OK) {
-        snprintf(text, sizeof text,
-                 "this box has no interface %s: see `ip link`, or plug the "
-                 "adapter in",
-                 l->cfg->interface);
-        r.state = STORE_FAULTY;
-        r.text = text;
-    } else {
-        r.v[0].v = num_dec(now.up, 0);
-    }
-    if (l->rate != UINT32_MAX) {
-        r.v[r.n].series = l->rate;
-        if (r.state == STORE_GOOD && now.up && now.rate_mbit > 0)
-            r.v[r.n].v = num_dec(now.rate_mbit, 0);
-        r.n++;
-    }
-    if (r.state == STORE_GOOD && !now.up) {
-        snprintf(text, sizeof text, "%s has no link: check the cable, the plug and the other end",
-                 l->cfg->interface);
-        r.state = STORE_SILENT;
-        r.text = text;
-    }
-    connectivity_put(job, &l->health, &r);
-}
-
 static int64_t sooner(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -127,6 +87,8 @@ static int wait_ms(const struct connectivity *k, const struct connectivity_job *
     }
     for (size_t i = 0; i < k->nlinks; i++)
         wait = sooner(wait, k->link[i].next_ms - utc);
+    for (size_t i = 0; i < k->nboards; i++)
+        wait = sooner(wait, k->board[i].next_ms - utc);
     return wait < 0 ? 0 : (int)wait;
 }
 
@@ -138,7 +100,9 @@ void connectivity_main(void *connectivity_job)
         for (size_t i = 0; i < k->npings; i++)
             connectivity_ping_step(k, &k->ping[i], job);
         for (size_t i = 0; i < k->nlinks; i++)
-            link_step(&k->link[i], job);
+            connectivity_link_step(&k->link[i], job);
+        for (size_t i = 0; i < k->nboards; i++)
+            connectivity_board_step(&k->board[i], job);
         struct pollfd fds[3] = {{.fd = job->stop->fd, .events = POLLIN},
                                 {.fd = k->socket[0].fd, .events = POLLIN},
                                 {.fd = k->socket[1].fd, .events = POLLIN}};

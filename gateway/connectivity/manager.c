@@ -1,85 +1,19 @@
-/* A modem that ModemManager owns, over D-Bus by sd-bus: its objects are read whole at each poll, so
- * that a restart of ModemManager and a modem under a new number need no memory. Interfaces:
- * ModemManager's introspection, 1.16 to 1.20.
- *
- * libsystemd is opened when the first poll needs it: linked to every gateway it would take memory
- * on all sites without ModemManager. */
-#include <dlfcn.h>
-#include <errno.h>
+/* A modem that ModemManager owns, over D-Bus: its objects are read whole at each poll, so that a
+ * restart of ModemManager and a modem under a new number need no memory. Interfaces: ModemManager's
+ * introspection, 1.16 to 1.20. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
 
-#include "gateway/connectivity/modem_int.h"
+#include "gateway/connectivity/bus_int.h"
 
-#define LIBRARY "libsystemd.so.0"
-#define SERVICE "org.freedesktop.ModemManager1"
-#define ROOT "/org/freedesktop/ModemManager1"
+#define bus connectivity_bus
+#define ROOT CONNECTIVITY_MM_ROOT
 #define MODEMS ROOT "/Modem/"
-#define MODEM SERVICE ".Modem"
-/* A stop waits for one of them at most. */
-#define READY_MS 2000
-#define CALL_US UINT64_C(1000000)
-#define SLICE_MS 100 /* the bus cannot be waited for beside the stop */
-#define NAME_BYTES 96
+#define MODEM CONNECTIVITY_MM_SERVICE ".Modem"
 #define SETUP_MAX_MS 3600000
 
-/* ---- the library --------------------------------------------------------------------------- */
-
-#define CALLS(X)                                                                                   \
-    X(open_system)                                                                                 \
-    X(close_unref)                                                                                 \
-    X(process)                                                                                     \
-    X(wait)                                                                                        \
-    X(is_ready)                                                                                    \
-    X(call)                                                                                        \
-    X(message_new_method_call)                                                                     \
-    X(message_append)                                                                              \
-    X(message_unref)                                                                               \
-    X(message_enter_container)                                                                     \
-    X(message_exit_container)                                                                      \
-    X(message_read_basic)                                                                          \
-    X(message_peek_type)                                                                           \
-    X(message_skip)                                                                                \
-    X(error_free)                                                                                  \
-    X(error_has_name)
-#define MEMBER(name) __typeof__(&sd_bus_##name) name;
-static struct {
-    CALLS(MEMBER)
-    bool ready;
-} bus; /* one thread, the modem's */
-
-static enum st load(struct err *e)
-{
-    if (bus.ready)
-        return ST_OK;
-    void *from = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!from)
-        return err_set(e, ST_UNSUPPORTED, "install the package libsystemd0");
-#define FIND(name)                                                                                 \
-    {                                                                                              \
-        void *at = dlsym(from, "sd_bus_" #name);                                                   \
-        if (!at)                                                                                   \
-            return err_set(e, ST_UNSUPPORTED, "%s lacks sd_bus_%s", LIBRARY, #name);               \
-        memcpy(&bus.name, &at, sizeof at); /* ISO C converts no object pointer to a function's */  \
-    }
-    CALLS(FIND)
-    bus.ready = true;
-    return ST_OK;
-}
-
 /* ---- what is read -------------------------------------------------------------------------- */
-
-struct found {
-    char path[NAME_BYTES]; /* of the first modem; "": none yet */
-    char here[NAME_BYTES]; /* of the object that is read */
-    int32_t state, failed; /* MMModemState, MMModemStateFailedReason */
-    uint32_t unlock, access, rate;
-    bool signal; /* it has that interface */
-    int stat;    /* as 3GPP's <stat> */
-    struct connectivity_radio *r;
-};
 
 /* Doubles of dBm and dB, to a tenth; beyond every range of theirs there is none. */
 static struct num tenths(double v, double min, double max)
@@ -122,13 +56,15 @@ static int signal_read(sd_bus_message *m, struct connectivity_radio *r, bool nr)
     return rc < 0 ? rc : bus.message_exit_container(m);
 }
 
-static void text_take(struct found *f, const char *interface, const char *key, const char *v)
+static void text_take(struct connectivity_found *f, const char *interface, const char *key,
+                      const char *v)
 {
     if (strcmp(interface, MODEM ".Modem3gpp") == 0 && strcmp(key, "OperatorCode") == 0)
         (void)connectivity_plmn_text(f->r->plmn, v, strlen(v));
 }
 
-static void number_take(struct found *f, const char *interface, const char *key, int64_t v)
+static void number_take(struct connectivity_found *f, const char *interface, const char *key,
+                        int64_t v)
 {
     if (strcmp(interface, MODEM) == 0 && strcmp(key, "State") == 0)
         f->state = (int32_t)v;
@@ -145,7 +81,8 @@ static void number_take(struct found *f, const char *interface, const char *key,
 }
 
 /* One property: the variant behind its name. */
-static int property_read(sd_bus_message *m, struct found *f, const char *interface, const char *key)
+static int property_read(sd_bus_message *m, struct connectivity_found *f, const char *interface,
+                         const char *key)
 {
     const char *type = NULL, *text = NULL;
     uint32_t u = 0;
@@ -166,7 +103,7 @@ static int property_read(sd_bus_message *m, struct found *f, const char *interfa
     return rc < 0 ? rc : bus.message_exit_container(m);
 }
 
-static int interface_read(sd_bus_message *m, struct found *f)
+static int interface_read(sd_bus_message *m, struct connectivity_found *f)
 {
     const char *interface = NULL, *key = NULL;
     int rc = bus.message_read_basic(m, 's', &interface);
@@ -175,6 +112,7 @@ static int interface_read(sd_bus_message *m, struct found *f)
     if (f->path[0] == '\0' && strcmp(interface, MODEM) == 0)
         (void)snprintf(f->path, sizeof f->path, "%s", f->here);
     f->signal |= strcmp(interface, MODEM ".Signal") == 0;
+    f->messaging |= strcmp(interface, MODEM ".Messaging") == 0;
     rc = bus.message_enter_container(m, 'a', "{sv}");
     while (rc >= 0 && (rc = bus.message_enter_container(m, 'e', "sv")) > 0) {
         rc = bus.message_read_basic(m, 's', &key);
@@ -187,7 +125,7 @@ static int interface_read(sd_bus_message *m, struct found *f)
 }
 
 /* a{oa{sa{sv}}}: the first object that is a modem; SIM cards and bearers are none. */
-static int objects_read(sd_bus_message *m, struct found *f)
+static int objects_read(sd_bus_message *m, struct connectivity_found *f)
 {
     int rc = bus.message_enter_container(m, 'a', "{oa{sa{sv}}}");
     while (rc >= 0 && (rc = bus.message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
@@ -212,54 +150,16 @@ static int objects_read(sd_bus_message *m, struct found *f)
     return rc;
 }
 
-/* ---- calls --------------------------------------------------------------------------------- */
-
-/* A call on a bus that has not let us in waits for that without the call's own bound. */
-static enum st ready_wait(sd_bus *b, const struct thr_stop *stop, struct err *e)
+enum st connectivity_manager_find(sd_bus *b, struct connectivity_found *f, struct err *e)
 {
-    int64_t until = clk_mono(clk_real()).ms + READY_MS;
-    for (;;) {
-        int rc = bus.process(b, NULL);
-        int64_t left = until - clk_mono(clk_real()).ms;
-        if (rc >= 0 && bus.is_ready(b) > 0)
-            return ST_OK;
-        if (atomic_load(&stop->set))
-            return ST_STOPPED;
-        if (rc == 0 && left > 0)
-            rc = bus.wait(b, (uint64_t)(left < SLICE_MS ? left : SLICE_MS) * 1000);
-        if (rc < 0 && rc != -EINTR)
-            return err_set(e, ST_IO, "no D-Bus: %s", strerror(-rc));
-        if (left <= 0)
-            return err_set(e, ST_TIMEOUT, "D-Bus does not answer");
-    }
-}
-
-/* ST_OK with *reply (to be unreferenced), ST_NOT_FOUND: nobody has that name, ST_TIMEOUT, ST_IO,
- * ST_REFUSED. */
-static enum st call(sd_bus *b, const char *path, const char *interface, const char *method,
-                    const uint32_t *arg, sd_bus_message **reply, struct err *e)
-{
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_message *m = NULL;
-    *reply = NULL;
-    int rc = bus.message_new_method_call(b, &m, SERVICE, path, interface, method);
-    if (rc >= 0 && arg)
-        rc = bus.message_append(m, "u", *arg);
-    if (rc >= 0)
-        rc = bus.call(b, m, CALL_US, &error, reply);
-    enum st st = rc >= 0 ? ST_OK : ST_IO;
-    if (rc < 0 && (bus.error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-                   bus.error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER)))
-        st = ST_NOT_FOUND;
-    else if (rc < 0 && (bus.error_has_name(&error, SD_BUS_ERROR_NO_REPLY) ||
-                        bus.error_has_name(&error, SD_BUS_ERROR_TIMEOUT)))
-        st = ST_TIMEOUT;
-    else if (rc < 0 && error.name)
-        st = ST_REFUSED;
-    if (st != ST_OK)
-        (void)err_set(e, st, "%s: %.200s", method, error.message ? error.message : strerror(-rc));
-    bus.error_free(&error);
-    bus.message_unref(m);
+    const struct connectivity_bus_call q = {.path = ROOT,
+                                            .interface = "org.freedesktop.DBus.ObjectManager",
+                                            .method = "GetManagedObjects"};
+    sd_bus_message *reply = NULL;
+    enum st st = connectivity_bus_ask(b, &q, &reply, e);
+    if (st == ST_OK && objects_read(reply, f) < 0)
+        st = ST_BAD;
+    bus.message_unref(reply);
     return st;
 }
 
@@ -290,7 +190,7 @@ static int act_of(uint32_t mask)
 }
 
 /* MMModemLock, MMModemStateFailedReason. */
-static enum connectivity_sim sim_of(const struct found *f)
+static enum connectivity_sim sim_of(const struct connectivity_found *f)
 {
     if (f->state == -1 && (f->failed == 2 || f->failed == 5))
         return CONNECTIVITY_SIM_MISSING;
@@ -313,8 +213,8 @@ static enum connectivity_sim sim_of(const struct found *f)
 }
 
 /* The signal is measured only once somebody has asked for it. */
-static void measure(sd_bus *b, const struct found *f, int64_t every_ms, const struct thr_stop *stop,
-                    struct connectivity_setup *s)
+static void measure(sd_bus *b, const struct connectivity_found *f, int64_t every_ms,
+                    const struct thr_stop *stop, struct connectivity_setup *s)
 {
     uint32_t every_s = every_ms < 1000 ? 1 : (uint32_t)(every_ms / 1000);
     int64_t now = clk_mono(clk_real()).ms;
@@ -322,8 +222,9 @@ static void measure(sd_bus *b, const struct found *f, int64_t every_ms, const st
     struct err e = {.text = ""};
     if (!f->signal || f->state < 6 || (f->rate == 0 && now < s->next.ms) || atomic_load(&stop->set))
         return;
-    enum st st =
-        f->rate > 0 ? ST_OK : call(b, f->path, MODEM ".Signal", "Setup", &every_s, &reply, &e);
+    const struct connectivity_bus_call q = {
+        .path = f->path, .interface = MODEM ".Signal", .method = "Setup", .number = &every_s};
+    enum st st = f->rate > 0 ? ST_OK : connectivity_bus_ask(b, &q, &reply, &e);
     bus.message_unref(reply);
     if (st == ST_OK)
         *s = (struct connectivity_setup){.refused = 0};
@@ -337,7 +238,7 @@ static void measure(sd_bus *b, const struct found *f, int64_t every_ms, const st
     (void)snprintf(s->why, sizeof s->why, "%s", e.text);
 }
 
-static enum connectivity_modem_state judge(struct found *f, struct err *e)
+static enum connectivity_modem_state judge(struct connectivity_found *f, struct err *e)
 {
     if (f->path[0] == '\0') {
         (void)err_set(e, ST_NOT_FOUND, "ModemManager runs and knows of none");
@@ -351,24 +252,24 @@ static enum connectivity_modem_state judge(struct found *f, struct err *e)
 
 /* Over an open bus. */
 static enum connectivity_modem_state look(sd_bus *b, int64_t every_ms, const struct thr_stop *stop,
-                                          struct connectivity_setup *setup, struct found *f,
-                                          struct err *e)
+                                          struct connectivity_setup *setup,
+                                          struct connectivity_found *f, struct err *e)
 {
-    sd_bus_message *reply = NULL;
     enum connectivity_modem_state state = CONNECTIVITY_MODEM_SILENT;
-    enum st st = ready_wait(b, stop, e);
+    enum st st = connectivity_bus_wait(b, stop, e);
     if (st != ST_OK)
         return st == ST_IO ? CONNECTIVITY_MODEM_GONE : CONNECTIVITY_MODEM_SILENT;
-    st = call(b, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL, &reply, e);
+    st = connectivity_manager_find(b, f, e);
     if (st == ST_NOT_FOUND)
         state = CONNECTIVITY_MODEM_GONE;
-    else if (st == ST_OK && objects_read(reply, f) >= 0)
+    else if (st == ST_OK)
         state = judge(f, e);
-    bus.message_unref(reply);
     if (state == CONNECTIVITY_MODEM_GONE) /* another may come, or another ModemManager */
         *setup = (struct connectivity_setup){.refused = 0};
     else if (state != CONNECTIVITY_MODEM_SILENT)
         measure(b, f, every_ms, stop, setup);
+    if (state == CONNECTIVITY_MODEM_READY && !atomic_load(&stop->set))
+        connectivity_manager_cells(b, f->path, f->r);
     return state;
 }
 
@@ -377,16 +278,11 @@ enum connectivity_modem_state connectivity_manager_ask(int64_t every_ms,
                                                        struct connectivity_setup *setup,
                                                        struct connectivity_radio *r, struct err *e)
 {
-    struct found f = {.stat = CONNECTIVITY_STAT_NONE, .r = r};
+    struct connectivity_found f = {.stat = CONNECTIVITY_STAT_NONE, .r = r};
     sd_bus *b = NULL;
     connectivity_radio_init(r);
-    if (load(e) != ST_OK)
+    if (connectivity_bus_open(&b, e) != ST_OK)
         return CONNECTIVITY_MODEM_GONE;
-    int rc = bus.open_system(&b);
-    if (rc < 0) {
-        (void)err_set(e, ST_IO, "no D-Bus: %s", strerror(-rc));
-        return CONNECTIVITY_MODEM_GONE;
-    }
     enum connectivity_modem_state state = look(b, every_ms, stop, setup, &f, e);
     bus.close_unref(b); /* without a flush, which has no bound; each call had its answer */
     return state;

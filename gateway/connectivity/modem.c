@@ -259,7 +259,7 @@ static void tell(struct connectivity_modem *m, const struct connectivity_job *jo
                  enum connectivity_modem_state state, const struct connectivity_radio *r,
                  const char *detail)
 {
-    const struct connectivity_modem_kind *kind = &connectivity_modem_kinds[state];
+    const struct connectivity_kind *kind = &connectivity_modem_kinds[state];
     char text[sizeof m->health.now.text];
     bool more = kind->text[0] && detail[0];
     (void)snprintf(text, sizeof text, "%s%s%s%s", kind->text, more ? " (" : "", more ? detail : "",
@@ -309,6 +309,7 @@ static void step(struct connectivity_modem *m, const struct connectivity_job *jo
     refused_tell(m, job->store);
     atomic_store(&m->seen, (int)state + 1);
     tell(m, job, due, state, &r, e.text);
+    connectivity_messages_look(m, state, job->stop);
 }
 
 void connectivity_modem_main(void *connectivity_job)

@@ -33,6 +33,7 @@ void connectivity_dialog_close(struct connectivity_dialog *d);
 struct connectivity_ask {
     const char *command;
     int64_t ms;
+    size_t most;      /* bytes of its answer; 0: CONNECTIVITY_ANSWER_BYTES */
     int64_t quiet_ms; /* behind the result, nothing comes for so long: late answers end here; 0: it
                        * is not waited for */
     void (*take)(void *ctx, const char *line);
@@ -40,6 +41,41 @@ struct connectivity_ask {
 };
 enum st connectivity_dialog_ask(struct connectivity_dialog *d, const struct connectivity_ask *q,
                                 const struct thr_stop *stop) ST_MUST_CHECK;
+
+/* ---- the operator's messages (sms.c, inbox.c; decision 0052) ------------------------------- */
+
+/* One SMS, or one part of it. */
+struct connectivity_sms {
+    char from[CONNECTIVITY_MESSAGE_FROM], text[CONNECTIVITY_MESSAGE_TEXT]; /* UTF-8 */
+    int64_t at_ms;    /* UTC, as the network stamped it */
+    uint16_t ref;     /* that its parts share */
+    uint8_t part, of; /* from 1; of 1: it is whole */
+};
+/* Reads an SMS-DELIVER with its service centre, in hexadecimal, as +CMGL gives it in PDU mode (3GPP
+ * TS 27.005, 23.040; alphabets: 23.038). false: it is none, is not whole, or bears no text. Pure.
+ */
+bool connectivity_sms_read(const char *hex, struct connectivity_sms *out);
+/* Whether an operator sends by that name or number: a person has a whole number. Pure. */
+bool connectivity_sms_operator(const char *from);
+/* Copies UTF-8 without what steers a terminal or turns text around, and cuts between characters. */
+void connectivity_text_copy(char *out, size_t size, const char *utf8);
+/* "2026-11-26T20:15:00+07:00", as ModemManager says it; 0: it is none. */
+int64_t connectivity_sms_time(const char *text);
+
+/* What one look finds: the newest parts that operators sent. */
+#define CONNECTIVITY_PARTS_MAX 24
+struct connectivity_inbox {
+    size_t n;
+    bool listed; /* a line of +CMGL came, its PDU is due */
+    struct connectivity_sms part[CONNECTIVITY_PARTS_MAX];
+};
+/* Where full, the newer stays. What no operator sent is not taken. */
+void connectivity_inbox_add(struct connectivity_inbox *in, const struct connectivity_sms *sms);
+/* Takes one line of the answer to AT+CMGL. */
+void connectivity_inbox_take(struct connectivity_inbox *in, const char *line);
+/* Joins the parts; the newest message first. Returns how many. */
+size_t connectivity_inbox_messages(const struct connectivity_inbox *in,
+                                   struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX]);
 
 /* ---- how a modem is (modem_state.c) -------------------------------------------------------- */
 
@@ -61,14 +97,7 @@ enum connectivity_modem_state {
     CONNECTIVITY_MODEM_NO_DATA = 13, /* registered, but the operator's page answers */
     CONNECTIVITY_MODEM_STATES
 };
-struct connectivity_modem_kind {
-    enum store_state health;
-    bool bus;          /* the port is what is wrong: the cause of its gaps */
-    const char *event; /* its code */
-    const char *why;   /* a code of gateway/web/advice.def */
-    const char *text;  /* what is wrong and what to do; "" when good */
-};
-extern const struct connectivity_modem_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES];
+extern const struct connectivity_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES];
 /* Of one that answered. */
 enum connectivity_modem_state connectivity_modem_judge(const struct connectivity_radio *r);
 
@@ -115,9 +144,12 @@ struct connectivity_setup {
 };
 #define CONNECTIVITY_SETUP_TOLD 3 /* so often refused, it is said */
 
+/* The messages of the first modem that ModemManager knows of, by calls of 1 s each; false: one had
+ * no answer. */
+bool connectivity_manager_messages(const struct thr_stop *stop, struct connectivity_inbox *in);
 /* One poll over the system bus: the first modem that ModemManager knows of; its signal is measured
  * at the pace of `every_ms` from then on, and *setup is how that went. The modem's thread alone. 2
- * s at most until the bus lets us in, then two calls of 1 s; a stop waits for one call. GONE: no
+ * s at most until the bus lets us in, then three calls of 1 s; a stop waits for one call. GONE: no
  * bus, no ModemManager, or it knows of no modem; SILENT: one of them does not answer; e says which.
  */
 enum connectivity_modem_state connectivity_manager_ask(int64_t every_ms,
@@ -137,8 +169,17 @@ struct connectivity_modem {
     struct connectivity_portal portal;
     struct connectivity_setup setup;
     struct connectivity_health health;
-    atomic_int seen; /* its state at the last poll, and 1; 0: none yet. For paths */
+    atomic_int seen;          /* its state at the last poll, and 1; 0: none yet. For paths */
+    struct mono messages_due; /* physical; 0: none were looked for */
+    int64_t messages_wait_ms;
+    pthread_mutex_t lock; /* for what follows */
+    size_t messages_n;
+    struct connectivity_message messages[CONNECTIVITY_MESSAGES_MAX];
 };
+/* Looks for messages at once, then ever more seldom up to each 5 min, for a list may be long;
+ * forgets them when the modem is gone, or its SIM card is. 15 s at most, and a stop ends it. */
+void connectivity_messages_look(struct connectivity_modem *m, enum connectivity_modem_state state,
+                                const struct thr_stop *stop);
 /* Complains about points that there are not. */
 void connectivity_modem_check(struct cfg *c, const struct connectivity_modem_cfg *cfg);
 enum st connectivity_modem_declare(struct connectivity_modem *m, struct store *s,

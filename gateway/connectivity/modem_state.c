@@ -1,7 +1,7 @@
 /* The states of a modem: one table. */
 #include "gateway/connectivity/modem_int.h"
 
-const struct connectivity_modem_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES] = {
+const struct connectivity_kind connectivity_modem_kinds[CONNECTIVITY_MODEM_STATES] = {
     [CONNECTIVITY_MODEM_READY] = {STORE_GOOD, false, NULL, NULL, ""},
     [CONNECTIVITY_MODEM_GONE] = {STORE_FAULTY, true, "modem.gone", "modem_silent",
                                  "there is no modem at its port: check its plug and power, and "

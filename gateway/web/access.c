@@ -32,6 +32,7 @@ static const struct row rows[] = {
     {"GET", "/api/v1/requests/{id}", BY_TOKEN, WEB_VIEWER, WEB_SCOPES},
     {"POST", "/api/v1/buses/{bus}/units/{unit}/probe", BY_TOKEN, WEB_TECHNICIAN, WEB_PROBE},
     {"GET", "/metrics", BY_TOKEN, WEB_VIEWER, WEB_METRICS},
+    {"GET", "/api/v1/messages", BY_SESSION, WEB_TECHNICIAN, 0},
     {"GET", "/api/v1/users", BY_SESSION, WEB_ADMINISTRATOR, 0},
     {"GET", "/api/v1/tokens", BY_SESSION, WEB_ADMINISTRATOR, 0},
 };

@@ -187,6 +187,29 @@ void web_api_why(void *web, const struct http_request *q, struct http_answer *a)
     web_answer_end(a, &j, 200);
 }
 
+/* ---- the operator's messages ---------------------------------------------------------------- */
+
+void web_api_messages(void *web, const struct http_request *q, struct http_answer *a)
+{
+    struct web *w = web;
+    const struct web_rooms *m = &w->site.rooms;
+    struct web_message all[WEB_MESSAGES_MAX];
+    struct web_json j;
+    (void)q;
+    size_t n = m->messages ? m->messages(m->ctx, all) : 0;
+    web_answer_begin(a, &j);
+    web_json_open(&j, "messages", '[');
+    for (size_t i = 0; i < n; i++) {
+        web_json_open(&j, NULL, '{');
+        web_json_text(&j, "from", all[i].from);
+        web_json_int(&j, "at_ms", all[i].at_ms);
+        web_json_text(&j, "text", all[i].text);
+        web_json_close(&j, '}');
+    }
+    web_json_close(&j, ']');
+    web_answer_end(a, &j, 200);
+}
+
 /* ---- asking now ----------------------------------------------------------------------------- */
 
 void web_api_probe(void *web, const struct http_request *q, struct http_answer *a)

@@ -75,6 +75,7 @@ static const struct http_route routes[] = {
     {"GET", "/api/v1/chart.csv", 0, web_api_chart_csv},
     {"GET", "/api/v1/readings.csv", 0, web_api_readings_csv},
     {"GET", "/api/v1/devices/{device}", 0, web_api_device},
+    {"GET", "/api/v1/messages", 0, web_api_messages},
     {"GET", "/api/v1/why", 0, web_api_why},
     {"GET", "/api/v1/why/past", 0, web_api_why_past},
     {"POST", "/api/v1/buses/{bus}/units/{unit}/probe", 0, web_api_probe},

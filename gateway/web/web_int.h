@@ -518,6 +518,7 @@ void web_api_token_remove(void *web, const struct http_request *q, struct http_a
 void web_api_health(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_readings_csv(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_chart_csv(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_messages(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_device(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_why(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_why_past(void *web, const struct http_request *q, struct http_answer *a);

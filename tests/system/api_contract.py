@@ -101,6 +101,7 @@ class Contract(api.Api):
         self.metrics(self.get("/metrics", metrics)[2])
         self.assertEqual(self.get("/metrics", prober)[0], 403)
         self.assertEqual(self.get("/metrics", "")[0], 401)
+        self.assertEqual(self.get("/api/v1/messages")[0], 403)  # no token gets them
         self.assertEqual(self.json("/healthz"), {"ok": True})
         self.sealed_value()
         self.probe(prober)
@@ -360,6 +361,9 @@ class Contract(api.Api):
         self.person("GET", "/api/v1/session", 200, **by)
         self.person("POST", "/api/v1/users", 201, {"name": "vy", "role": "viewer", "password": "a long password"}, **by)
         self.person("POST", "/api/v1/session", 200, {"name": "vy", "password": "a long password"})
+        viewer = {"Cookie": self.headers["set-cookie"].split(";")[0]}
+        self.person("GET", "/api/v1/messages", 403, **viewer)
+        self.assertEqual(self.person("GET", "/api/v1/messages", 200, **by), {"messages": []})
         self.person("PUT", "/api/v1/users/vy", 200, {"role": "technician"}, **by)
         self.person("GET", "/api/v1/users", 200, **by)
         self.person("DELETE", "/api/v1/users/vy", 204, **by)

@@ -25,6 +25,12 @@ ANSWERS = {
                              '+QENG: "NR5G-NSA",452,04,920,-96,18,-10,627264,78,10,1\r\n\r\nOK',
     "AT+QCCID": "+QCCID: 8984012345678905678F\r\n\r\nOK",
 }
+# An operator's, by a name and in Vietnamese; a short number's; and a person's.
+SAYS = "Lưu ý"
+SMS = ("00040DD0D664914A2D32010008621162510300820A004C01B00075002000FD",
+       "07913306091093F0040485810000F11160423180518005E8329BFD06",
+       "07912143658709F1040B918100551512F20000111010214365000AE8329BFD4697D9EC37")
+LIST = "".join(f"+CMGL: {i},1,,{len(pdu) // 2 - 8}\r\n{pdu}\r\n" for i, pdu in enumerate(SMS)) + "\r\nOK"
 NUMBER = "84912345678"  # of the subscriber, as operators' pages have it in their addresses
 
 
@@ -127,6 +133,29 @@ uplinks:
         values = {row[3] for row in self.city.rows("--raw") if row[1].startswith("modem/")}
         self.assertFalse([v for v in values if "5678" in v], "the card stays here")
         self.assertFalse(self.modem.asked & {"AT+CIMI", "AT+CGSN", "AT+CNUM", "AT+GSN"})
+
+    def test_the_operators_messages_are_seen_here_and_nowhere_else(self):
+        cookie = self.gw.sign_in()
+        self.assertEqual(self.gw.get_as(cookie, "/api/v1/messages"), (200, {"messages": []}))
+        self.modem.answers.update({"AT+CMGF=0": "OK", "AT+CMGL=4": LIST})
+
+        def there():
+            return self.gw.get_as(cookie, "/api/v1/messages")[1]["messages"]
+        all_ = until(there, 60, "the messages")
+        self.assertEqual([(m["from"], m["at_ms"], m["text"]) for m in all_],
+                         [("VIETTEL", 1795681800000, SAYS), ("1800", 1308913695000, "hello")])
+        until(lambda: self.city.rows(), 20, "something at the city")
+        events, said = str(self.gw.get("/api/v1/events")), self.gw.proc.text()
+        said = (said + events + str(self.gw.get("/api/v1/status"))).encode()
+        self.gw.stop()
+        for folder, _, names in os.walk(self.gw.folder):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    said += f.read()
+        for secret in (SAYS, "VIETTEL", "18005551212", SMS[0], SMS[1]):
+            self.assertNotIn(secret.encode(), said)
+        self.assertNotIn("VIETTEL", str(self.city.rows("--raw")))
+        self.assertFalse([c for c in self.modem.asked if c.startswith(("AT+CMGD", "AT+CMGR", "AT+CPMS", "AT+CMGS"))])
 
     def told(self, code):
         return [e for e in self.gw.get("/api/v1/events")["events"] if e["code"] == code]

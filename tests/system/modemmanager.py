@@ -1,8 +1,10 @@
 """A modem that ModemManager owns: Debian's real ModemManager on a real D-Bus daemon of its own, driven by a
 modem that plays on a socket (its Test interface), and asked by a real gateway as in the field."""
+import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import uuid
@@ -14,6 +16,9 @@ from fp_proc import Case, Gateway, Proc, main, run, until  # noqa: E402
 MANAGER = "/usr/sbin/ModemManager"
 SERVICE, ROOT = "org.freedesktop.ModemManager1", "/org/freedesktop/ModemManager1"
 REG = '2,1,"0BE3","0328261F",7'
+# An operator's, by a name and in Vietnamese, and a person's.
+SMS = ("07919730071111F1040DD0D664914A2D32010008621162510300820A004C01B00075002000FD",
+       "07912143658709F1040B918100551512F20000111010214365000AE8329BFD4697D9EC37")
 ANSWERS = {
     "AT+CPIN?": "+CPIN: READY", "AT+CGMI": "Quectel", "AT+CGMM": "RM520N-GL", "AT+CGMR": "R01",
     "AT+CGSN": "861234567890123", "AT+GCAP": "+GCAP: +CGSM,+CIS707-A", "AT+CIMI": "452040123456789",
@@ -22,10 +27,14 @@ ANSWERS = {
     "AT+CESQ=?": "+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-49,255),(0-34,255),(0-97,255)",
     "AT+CFUN?": "+CFUN: 1", "AT+WS46=?": "+WS46: (12,22,25,28,29,30,31)",
     "AT+CRSM=176,12258,0,0,10": '+CRSM: 144,0,"98481032547698103254"', "AT+CSCS=?": '+CSCS: ("UCS2","IRA")',
+    "AT+CNMI=?": "+CNMI: (0,1,2),(0,1,2,3),(0,1,2,3),(0,1,2),(0,1)", "AT+CMGF=?": "+CMGF: (0,1)",
+    "AT+CPMS=?": '+CPMS: ("SM"),("SM"),("SM")', 'AT+CPMS="SM"': "+CPMS: 2,10,2,10,2,10",
+    'AT+CPMS="SM","SM","SM"': "+CPMS: 2,10,2,10,2,10",
+    "AT+CMGL=4": "+CMGL: 0,1,,23\r\n" + SMS[0] + "\r\n+CMGL: 1,1,,24\r\n" + SMS[1],
     "AT+CSCS?": '+CSCS: "IRA"', "AT+CLCK=?": '+CLCK: ("SC")', 'AT+CLCK="SC",2': "+CLCK: 0",
 }
 SILENT_OK = {"AT", "ATE0", "ATV1", "ATX4", "AT&C1", "AT+CMEE=1", "AT+CFUN=1", "AT+CREG=2", "AT+CGREG=2",
-             "AT+CEREG=2", "AT+CNUM", "AT+COPS=3,2", "AT+COPS=3,0", 'AT+CSCS="UCS2"', 'AT+CSCS="IRA"'}
+             "AT+CEREG=2", "AT+CNUM", "AT+COPS=3,2", "AT+COPS=3,0", "AT+CMGF=0", "AT+CNMI=2,1,2,1,0", 'AT+CSCS="UCS2"', 'AT+CSCS="IRA"'}
 # A bus that lets everybody do everything but what deny.conf takes away.
 BUS = """<busconfig>
   <type>session</type>
@@ -48,7 +57,7 @@ class Player:
 
     def __init__(self):
         self.name = f"abstract:fp-{uuid.uuid4().hex}"
-        self.answers = dict(ANSWERS)
+        self.answers, self.asked = dict(ANSWERS), set()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind("\0" + self.name)
         self.socket.listen(4)
@@ -69,6 +78,7 @@ class Player:
             while b"\r" in held:
                 command, held = held.split(b"\r", 1)
                 command = command.decode(errors="replace").strip()
+                self.asked.add(command)
                 says = self.answers.get(command)
                 text = ("OK" if command in SILENT_OK else "ERROR" if not says
                         else says if "ERROR" in says else f"{says}\r\n\r\nOK")
@@ -185,6 +195,75 @@ class Managed(Case):
         self.becomes(rsrp=-99)
         self.assertEqual(len(told()), 1)
         self.assertNotIn("refuses", self.gw.get("/api/v1/devices/modem")["device"]["says"])
+
+    def test_the_operators_messages(self):
+        self.gw.start()
+        self.manage()
+        player = Player()
+        self.plug(player, "one")
+        self.becomes(state=0, registration=1)
+        cookie = self.gw.sign_in()
+        all_ = until(lambda: self.gw.get_as(cookie, "/api/v1/messages")[1]["messages"], 60, "the messages")
+        self.assertEqual(all_, [{"from": "VIETTEL", "at_ms": 1795681800000, "text": "Lưu ý"}])
+        self.assertFalse([c for c in player.asked if c.startswith("AT+CMGD")])
+        said = self.gw.proc.text() + str(self.gw.get("/api/v1/events")) + str(self.gw.get("/api/v1/devices/modem"))
+        self.assertNotIn("VIETTEL", said)
+        self.manager.kill()  # with the modem they go, too
+        until(lambda: self.gw.get_as(cookie, "/api/v1/messages")[1]["messages"] == [], 30, "none")
+
+    def play(self, *cells):
+        """A ModemManager of dbusmock's, whose GetCellInfo answers these."""
+        def value(v):
+            kind = ("dbus.Boolean" if isinstance(v, bool) else "dbus.UInt32" if isinstance(v, int)
+                    else "dbus.Double" if isinstance(v, float) else "dbus.String")
+            return f"{kind}({v!r}, variant_level=1)"
+        said = ", ".join("dbus.Dictionary({" + ", ".join(f"{k!r}: {value(v)}" for k, v in c.items()) + "}, signature='sv')"
+                         for c in cells)
+        template = os.path.join(HERE, "..", "support", "python", "fp_mm_template.py")
+        self.manager = Proc(["/usr/bin/python3", "-m", "dbusmock", "--session", "--template", template, "--parameters",
+                             json.dumps({"cells": f"dbus.Array([{said}], signature='a{{sv}}')"})],
+                            env=self.env | {"PATH": "/usr/bin:/bin"})
+        until(lambda: "Modem/0" in self.ask(ROOT, "org.freedesktop.DBus.ObjectManager.GetManagedObjects", ok=(0, 1)),
+              20, "the played ModemManager", 0.1)
+
+    LTE = {"cell-type": 5, "serving": True, "operator-id": "45204", "tac": "BE3", "ci": "328261F", "physical-ci": "118",
+           "earfcn": 1300, "rsrp": -99.0, "rsrq": -14.0}
+    NR = {"cell-type": 6, "serving": True, "operator-id": "45204", "tac": "BE3", "ci": "18666712F", "physical-ci": "398",
+          "nrarfcn": 627264, "rsrp": -96.0, "sinr": 18.0}
+
+    def test_cells_are_read_as_modemmanager_tells_them(self):
+        if subprocess.run(["/usr/bin/python3", "-c", "import dbusmock"], stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest("python3-dbusmock is not installed")
+        self.gw.start()
+        near = self.LTE | {"serving": False, "ci": "1", "earfcn": 100}
+        second = self.LTE | {"ci": "2", "earfcn": 2850}  # a carrier beside: the first is the one
+        self.play(near, self.LTE, second, self.NR)
+        # Debian's own client reads the same answer
+        cells = run(["env", "DBUS_SYSTEM_BUS_ADDRESS=" + self.address, "mmcli", "-m", "0", "--get-cell-info"]).stdout
+        for part in ("earfcn: 1300", "ci: 328261F", "nrarfcn: 627264", "ci: 18666712F"):
+            self.assertIn(part, cells)
+        self.becomes(state=10, technology=13)  # nothing says that it is registered: no cell is believed
+        self.assertIsNone(self.values()["cell"])
+        self.registered()
+        self.becomes(state=0, band=3, channel=1300, frequency=1815, cell=0x328261F, area=0xBE3, nr_channel=627264,
+                     nr_frequency=3408.96, nr_cell=0x18666712F, nr_area=0xBE3)
+        self.assertIsNone(self.values()["nr_band"])  # it is not told
+
+    def test_cells_that_are_ill_are_none(self):
+        if subprocess.run(["/usr/bin/python3", "-c", "import dbusmock"], stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest("python3-dbusmock is not installed")
+        self.gw.start()
+        self.play({"serving": True, "cell-type": 9, "ci": "1"}, {"cell-type": 5, "serving": 1, "ci": "7"},
+                  self.NR | {"tac": "FFFFFF", "ci": "xyz", "nrarfcn": 4294967295, "physical-ci": "-1"},
+                  {"cell-type": 5, "serving": True, "tac": "123456789", "ci": -5.0, "earfcn": "1300"})
+        self.registered()
+        self.becomes(state=0, technology=13)
+        gaps = ("band", "channel", "frequency", "cell", "area", "nr_channel", "nr_frequency", "nr_cell", "nr_area")
+        self.assertEqual([k for k in gaps if self.values()[k] is not None], [])
+
+    def registered(self):
+        self.ask(ROOT + "/Modem/0", "org.freedesktop.DBus.Properties.Set", "string:" + SERVICE + ".Modem.Modem3gpp",
+                 "string:RegistrationState", "variant:uint32:1")
 
     def test_a_modem_without_a_sim_card(self):
         self.gw.start()

@@ -3,10 +3,10 @@ import { h } from "./dom.js";
 import { call, Refusal } from "./api.js";
 import { profileFacts, registers } from "./raw.js";
 import { ask, state } from "./state.js";
-import { deviceAddress, deviceBadge, deviceName, deviceOf, devicePlace, english, facts, pointRow, pointsOf, pointName, section,
+import { deviceAddress, deviceBadge, deviceName, deviceOf, devicePlace, english, facts, loading, pointRow, pointsOf, pointName, section,
   seriesOf, unitsSaid } from "./parts.js";
 import { lately, pictures } from "./charts.js";
-import { number, span, t } from "./words.js";
+import { full, number, span, t } from "./words.js";
 
 const FIRST = 4, MANY = 8, EVERY_MS = 5000, DAY = 86400e3;
 let sought = "", drawn = "";
@@ -100,6 +100,15 @@ const about = (d) => facts([[t("device.place"), d.place], [t("device.serial"), d
   [t("device.polls"), t("device.failed", { n: number(d.failures), all: number(d.polls) })],
   [t("bus.lost"), d.lost_ms ? span(d.lost_ms) : t("bus.nothing")], d.says && [t("device.says"), english(d.says)]]);
 
+// What the operator sent to the SIM card: it says best why there is no data. Not for viewers.
+function messages(d) {
+  if (d.model !== "modem" || d.id !== "modem" || !may()) return false;
+  const { data } = ask("messages", EVERY_MS);
+  return section(t("sms.title"), !data ? loading() : !data.messages.length ? h("p", { class: "quiet" }, t("sms.none"))
+    : h("ul", { class: "card", id: "messages" }, data.messages.map((m) => h("li", {}, h("b", {}, m.from), " ",
+      h("span", { class: "quiet" }, m.at_ms ? full(m.at_ms) : ""), h("p", {}, m.text)))), h("p", { class: "quiet" }, t("sms.here")));
+}
+
 export function device(at, draw) {
   const d = deviceOf(at.rest);
   if (!d) return h("div", {}, h("h1", { tabindex: "-1" }, t("nav.devices")), h("p", {}, t("device.gone", { id: at.rest })));
@@ -114,5 +123,5 @@ export function device(at, draw) {
     } }, points.map((p) => h("option", { key: seriesOf(p), value: seriesOf(p), selected: seriesOf(p) === series }, pointName(p))))),
     pictures("device", [series], ...lately(DAY), (a, b) => { location.hash = `#/charts?s=${series}&from=${a}&to=${b}`; }),
     h("p", {}, h("a", { class: "go", href: `#/charts?s=${series}` }, t("chart.open")))),
-    section(t("device.about"), about(d)), more?.profile && section(t("raw.profile"), facts(profileFacts(more.profile)), registers(more.points, pointName)));
+    messages(d), section(t("device.about"), about(d)), more?.profile && section(t("raw.profile"), facts(profileFacts(more.profile)), registers(more.points, pointName)));
 }

@@ -134,6 +134,9 @@ static void loopback_answers_and_links_are_told(void **state)
     store_board(s.store, 5, 2, now);
     assert_int_equal(h.state, STORE_GOOD);
     assert_int_equal(num_cmp(now[0].v, num_dec(1, 0)), 0);
+    assert_string_equal(store_series_at(s.store, 6)->point, "changes"); /* it tells no rate */
+    store_board(s.store, 6, 2, now);
+    assert_true(!now[0].missing && !now[1].missing && now[1].v.i >= 0);
     polls_wait(&s, 3, 1, &h);
     assert_int_equal(h.state, STORE_FAULTY);
     assert_non_null(strstr(h.text, "no interface none0"));

@@ -272,6 +272,27 @@ static void paths_that_cannot_be_are_named(void **state)
     assert_non_null(strstr(text, "path c: name, connection and answer may take 6000 ms"));
 }
 
+static void a_sensor_is_one_of_the_kernels_and_its_id_its_own(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_int_equal(mistakes("connectivity:\n  board:\n    ups: {sensor: power_supply/BAT0}\n"
+                              "    pi: {sensor: hwmon/rpi_volt, every: 10s, hot: 70}\n",
+                              text, sizeof text),
+                     0);
+    assert_int_equal(mistakes("connectivity:\n  link:\n    lan: {interface: eth0}\n"
+                              "  board:\n"
+                              "    lan: {sensor: thermal/cpu-thermal}\n"
+                              "    a: {sensor: battery}\n"
+                              "    b: {sensor: hwmon/../net/eth0}\n"
+                              "    c: {sensor: hwmon/}\n",
+                              text, sizeof text),
+                     4);
+    assert_non_null(strstr(text, ":5:5: the device id lan is used for a link"));
+    assert_non_null(strstr(text, ":6:17: sensor battery: write power_supply/NAME"));
+    assert_non_null(strstr(text, "this box has "));
+}
+
 static void a_name_without_address_is_told_so(void **state)
 {
     (void)state;
@@ -304,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_link_is_read_as_the_kernel_tells_it),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(paths_that_cannot_be_are_named),
+        cmocka_unit_test(a_sensor_is_one_of_the_kernels_and_its_id_its_own),
         cmocka_unit_test(a_name_without_address_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

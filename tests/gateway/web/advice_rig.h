@@ -359,6 +359,21 @@ static void make(enum web_advice_code code)
     case WEB_ADVICE_sim_no_data:
         health(PING, STORE_FAULTY, "sim_no_data");
         return;
+    case WEB_ADVICE_board_under_voltage:
+        health(PING, STORE_FAULTY, "board_under_voltage");
+        return;
+    case WEB_ADVICE_board_on_battery:
+        health(PING, STORE_FAULTY, "board_on_battery");
+        return;
+    case WEB_ADVICE_board_hot:
+        health(PING, STORE_FAULTY, "board_hot");
+        return;
+    case WEB_ADVICE_board_gone:
+        health(PING, STORE_FAULTY, "board_gone");
+        return;
+    case WEB_ADVICE_board_odd:
+        health(PING, STORE_FAULTY, "board_odd");
+        return;
     case WEB_ADVICE_sim_missing:
         health(PING, STORE_FAULTY, "sim_missing");
         return;

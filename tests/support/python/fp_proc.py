@@ -296,6 +296,23 @@ web: {{listen: "{listen}"}}
             raise AssertionError(f"{path}: {status} {body!r}")
         return json.loads(body)
 
+    def sign_in(self):
+        """The cookie of the first administrator, whom this makes."""
+        code = run([self.exe, "user", "claim", "--config", self.conf]).stdout.strip()
+        with contextlib.closing(self.page()) as page:
+            status, headers, body = page.request(
+                "POST", "/api/v1/first", json.dumps({"code": code, "name": "lan", "password": "a long password"}),
+                headers={"Content-Type": "application/json"})
+        if status != 200:
+            raise AssertionError(f"first: {status} {body!r}")
+        return {k.lower(): v for k, v in dict(headers).items()}["set-cookie"].split(";")[0]
+
+    def get_as(self, cookie, path):
+        """(status, JSON) for whoever is signed in."""
+        with contextlib.closing(self.page()) as page:
+            status, _, body = page.request("GET", path, headers={"Cookie": cookie})
+        return status, json.loads(body)
+
     def leave(self):
         """Ends the connection that get() keeps."""
         kept, self.kept = self.kept, None
