@@ -99,7 +99,7 @@ test("a name that is HTML is shown as what it is, on every screen", async () => 
   const { page, seen } = await visit(PHONE, "vi");
   await go(page, "devices");
   assert.equal(await text(page.locator("#device-odd-1 h3")), HOSTILE);
-  for (const hash of ["", "devices", "device/odd-1", "why/odd-1/raw", "charts?s=odd-1/raw", "events", `device/${encodeURIComponent(HOSTILE)}`]) {
+  for (const hash of ["", "devices", "network", "device/odd-1", "why/odd-1/raw", "charts?s=odd-1/raw", "events", `device/${encodeURIComponent(HOSTILE)}`]) {
     await go(page, hash);
     await page.waitForFunction((h) => document.querySelector(".screen")?.textContent.length > 0 && location.hash === h, `#/${hash}`);
     assert.equal(await page.locator("#screen img:not(.code), #screen script, #screen iframe").count(), 0, hash);

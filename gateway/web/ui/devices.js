@@ -101,12 +101,12 @@ const about = (d) => facts([[t("device.place"), d.place], [t("device.serial"), d
   [t("bus.lost"), d.lost_ms ? span(d.lost_ms) : t("bus.nothing")], d.says && [t("device.says"), english(d.says)]]);
 
 // What the operator sent to the SIM card: it says best why there is no data. Not for viewers.
-function messages(d) {
+export function messages(d) {
   if (d.model !== "modem" || d.id !== "modem" || !may()) return false;
   const { data } = ask("messages", EVERY_MS);
   return section(t("sms.title"), !data ? loading() : !data.messages.length ? h("p", { class: "quiet" }, t("sms.none"))
-    : h("ul", { class: "card", id: "messages" }, data.messages.map((m) => h("li", {}, h("b", {}, m.from), " ",
-      h("span", { class: "quiet" }, m.at_ms ? full(m.at_ms) : ""), h("p", {}, m.text)))), h("p", { class: "quiet" }, t("sms.here")));
+    : h("ul", { class: "list", id: "messages" }, data.messages.map((m) => h("li", { class: "event" }, h("p", { class: "when" }, m.at_ms ? full(m.at_ms) : ""),
+      h("p", {}, h("b", {}, m.from)), h("p", {}, m.text)))), h("p", { class: "quiet" }, t("sms.here")));
 }
 
 export function device(at, draw) {

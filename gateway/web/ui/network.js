@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { ask, state } from "./state.js";
 import { deviceBadge, deviceName, english, facts, loading, pointRow, pointsOf, section } from "./parts.js";
-import { card } from "./devices.js";
+import { card, messages } from "./devices.js";
 import { linkOf } from "./overview.js";
 import { row } from "./events.js";
 import { bytes, full, t } from "./words.js";
@@ -23,7 +23,7 @@ function modem(d) {
   const points = pointsOf(d.id), rest = points.filter((p) => !CELL.some((c) => p.point === c || p.point === `nr_${c}`));
   return section(deviceName(d), h("p", {}, deviceBadge(d)), d.text && h("p", { class: d.state === "good" ? "quiet" : "banner look" }, english(d.text)),
     d.says && h("p", { class: "quiet" }, english(d.says)), h("ul", { class: "points card", id: `device-${d.id}` }, rest.map(pointRow)), cell(points, t("network.lte"), ""), cell(points, t("network.nr"), "nr_"),
-    h("p", {}, h("a", { class: "go", href: `#/device/${d.id}` }, t("network.more"))));
+    h("p", {}, h("a", { class: "go", href: `#/device/${d.id}` }, t("network.more"))), messages(d));
 }
 
 const way = (u) => [h("h3", {}, t("city.uplink", { id: u.id })), facts([[t("city.link"), [linkOf(u), u.text && [h("br"), english(u.text)]]],

@@ -58,6 +58,14 @@ static size_t site_uplinks(void *ctx, struct web_uplink *out, size_t max)
     return max > 0;
 }
 
+static size_t site_messages(void *ctx, struct web_message out[WEB_MESSAGES_MAX])
+{
+    (void)ctx;
+    out[0] = (struct web_message){.from = "Viettel", .at_ms = INT64_C(1795000000000)};
+    snprintf(out[0].text, sizeof out[0].text, "Gói data đã hết. %s", SITE_HOSTILE);
+    return 1;
+}
+
 static uint32_t site_device(struct site *s, const char *id, const char *name, const char *place,
                             const char *source, const char *address, const char *model,
                             int64_t period_ms)
@@ -270,6 +278,7 @@ __attribute__((unused)) static void site_open(struct site *s, const char *listen
                                 .lat = 14.82,
                                 .lon = 108.95,
                                 .located = true,
+                                .rooms = {.messages = site_messages},
                                 .uplinks = site_uplinks,
                                 .uplinks_ctx = s};
     SITE_TRY(web_open(&s->web, &wc, &ws, s->store, &s->clk, e));
