@@ -65,8 +65,8 @@ devices:
         write(os.path.join(self.gw.folder, "probe.yaml"), PROBE)
         host, port = self.sim.bus["net"].rsplit(":", 1)
         self.gw.config(f"""buses:
-  line: {{type: modbus-rtu, port: {self.sim.bus['line']}, baud: 9600, timeout: 500ms}}
-  wet: {{type: modbus-rtu, port: {self.sim.bus['wet']}, baud: 9600, timeout: 500ms}}
+  line: {{type: modbus-rtu, port: {self.sim.bus['line']}, baud: 9600, timeout: 300ms}}
+  wet: {{type: modbus-rtu, port: {self.sim.bus['wet']}, baud: 9600, timeout: 300ms}}
   net: {{type: modbus-tcp, host: {host}, port: {port}, timeout: 500ms}}
 devices:
   ma: {{bus: line, unit: 11, profile: ./meter.yaml, every: 500ms}}
@@ -182,7 +182,7 @@ devices:
         """Readings come that were not there when this was called."""
         before = len(self.gw.export("--series", series))
         until(lambda: len(self.gw.export("--series", series)) > before and
-              self.value_of(series) == [value], 20, series, 0.2)
+              self.value_of(series) == [value], 90, series, 0.2)  # who was silent is tried seldom
 
     def entry(self, n):
         """The n-th entry; no more than these ever come: the gateway starts once more in between."""
