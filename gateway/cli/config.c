@@ -133,10 +133,30 @@ static enum st check_paths(struct cli_config *c, struct err *e)
                : err_set(e, ST_BAD, "the section connectivity has mistakes");
 }
 
+/* No room sees another's devices, and all of them are series of one gateway. */
+static enum st check_ids(struct cli_config *c, struct err *e)
+{
+    const struct cfg_items *d = &c->collect.devices;
+    size_t before = cfg_complaints(c->cfg, NULL);
+    for (size_t i = 0; i < d->n; i++) {
+        const void *item = (const char *)d->v + i * collect_device_table.struct_size;
+        char *const *id = (char *const *)item; /* cfg.h: its first member */
+        const char *kind = connectivity_id_used(&c->connectivity, *id);
+        if (kind) {
+            cfg_complain(c->cfg, id,
+                         "the device id %s is used under connectivity.%s, too: choose another", *id,
+                         kind);
+        }
+    }
+    return cfg_complaints(c->cfg, NULL) == before
+               ? ST_OK
+               : err_set(e, ST_BAD, "the section devices has mistakes");
+}
+
 static enum st open_rooms(struct cli_config *c, struct err *e)
 {
     char dir[512];
-    enum st worst = ST_OK, st[4];
+    enum st worst = ST_OK, st[5];
     /* every room has its say, whatever the others found */
     st[0] =
         collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
@@ -153,6 +173,7 @@ static enum st open_rooms(struct cli_config *c, struct err *e)
     if (st[3] != ST_OK) {
         cfg_complain(c->cfg, &c->web.names, "%s", why.text);
     }
+    st[4] = check_ids(c, e);
     for (size_t i = 0; i < sizeof(st) / sizeof(st[0]); i++) {
         worst = worst == ST_OK ? st[i] : worst;
     }

@@ -220,7 +220,8 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
 {
     const struct collect_device_cfg *cfg = d->cfg;
     struct collect_bus *b = *cfg->bus ? find_bus(k, c, cfg) : NULL;
-    if (strcmp(cfg->id, "fieldpost") == 0 || strcmp(cfg->id, "modem") == 0)
+    if (strcmp(cfg->id, "fieldpost") == 0 || strcmp(cfg->id, "modem") == 0 ||
+        strcmp(cfg->id, "survey") == 0)
         cfg_complain(c, &cfg->id, "the device id %s is the gateway's own: choose another", cfg->id);
     bool sent = b && collect_is_sent(b->cfg->type);
     if (b) {

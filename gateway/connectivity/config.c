@@ -93,16 +93,57 @@ static const struct cfg_field fields[] = {
     {.key = NULL}};
 const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
 
-static void id_check(struct cfg *c, char *const *id)
+/* The maps of this section, whose ids are devices': all but the two that are one device each. */
+static bool is_map(const struct cfg_field *f)
 {
-    if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, CONNECTIVITY_MODEM_ID) == 0 ||
-        strcmp(*id, CONNECTIVITY_SURVEY_ID) == 0)
-        cfg_complain(c, id, "the device id %s is the gateway's own: choose another", *id);
+    return f->kind == CFG_MAP;
+}
+
+static char *const *id_of(const struct connectivity_cfg *cfg, const struct cfg_field *f, size_t i)
+{
+    const struct cfg_items *items =
+        (const struct cfg_items *)(const void *)((const char *)cfg + f->offset);
+    if (i >= items->n)
+        return NULL;
+    return (char *const *)(const void *)((const char *)items->v + i * f->sub->struct_size);
+}
+
+/* The kind before `end` that has a device of this id; NULL: none. */
+static const char *used_before(const struct connectivity_cfg *cfg, const struct cfg_field *end,
+                               const char *id)
+{
+    for (const struct cfg_field *f = fields; f != end && f->key; f++) {
+        char *const *other;
+        for (size_t i = 0; is_map(f) && (other = id_of(cfg, f, i)); i++)
+            if (strcmp(*other, id) == 0)
+                return f->key;
+    }
+    return NULL;
+}
+
+const char *connectivity_id_used(const struct connectivity_cfg *cfg, const char *id)
+{
+    return used_before(cfg, NULL, id);
+}
+
+static void ids_check(const struct connectivity_cfg *cfg, struct cfg *c)
+{
+    for (const struct cfg_field *f = fields; f->key; f++) {
+        char *const *id;
+        for (size_t i = 0; is_map(f) && (id = id_of(cfg, f, i)); i++) {
+            const char *other = used_before(cfg, f, *id);
+            if (strcmp(*id, "fieldpost") == 0 || strcmp(*id, CONNECTIVITY_MODEM_ID) == 0 ||
+                strcmp(*id, CONNECTIVITY_SURVEY_ID) == 0)
+                cfg_complain(c, id, "the device id %s is the gateway's own: choose another", *id);
+            if (other)
+                cfg_complain(c, id, "the device id %s is used for a %s, too: choose another", *id,
+                             other);
+        }
+    }
 }
 
 static void ping_check(struct cfg *c, const struct connectivity_ping_cfg *p)
 {
-    id_check(c, &p->id);
     /* name and last echo may each take a whole time-out; a round must end before the next */
     int64_t longest = 2 * p->timeout_ms + (p->count - 1) * CONNECTIVITY_SPACING_MS;
     if (longest > p->every_ms)
@@ -121,66 +162,20 @@ void connectivity_interface_check(struct cfg *c, char *const *interface)
 
 static void link_check(struct cfg *c, const struct connectivity_link_cfg *l)
 {
-    id_check(c, &l->id);
     connectivity_interface_check(c, &l->interface);
-}
-
-/* Which of the other kinds has this device id; NULL: none. */
-static const char *used_by(const struct connectivity_cfg *cfg, const char *id)
-{
-    for (size_t i = 0; i < cfg->ping.n; i++)
-        if (strcmp(id, ((const struct connectivity_ping_cfg *)cfg->ping.v)[i].id) == 0)
-            return "a ping";
-    for (size_t i = 0; i < cfg->link.n; i++)
-        if (strcmp(id, ((const struct connectivity_link_cfg *)cfg->link.v)[i].id) == 0)
-            return "a link";
-    return NULL;
-}
-
-static void paths_check(const struct connectivity_cfg *cfg, struct cfg *c)
-{
-    const struct connectivity_path_cfg *w = cfg->path.v;
-    for (size_t i = 0; i < cfg->path.n; i++) {
-        const char *other = used_by(cfg, w[i].id);
-        id_check(c, &w[i].id);
-        connectivity_path_check(c, &w[i]);
-        if (other)
-            cfg_complain(c, &w[i].id, "the device id %s is used for %s, too: choose another",
-                         w[i].id, other);
-    }
-}
-
-static void boards_check(const struct connectivity_cfg *cfg, struct cfg *c)
-{
-    const struct connectivity_board_cfg *b = cfg->board.v;
-    const struct connectivity_path_cfg *w = cfg->path.v;
-    for (size_t i = 0; i < cfg->board.n; i++) {
-        const char *other = used_by(cfg, b[i].id);
-        for (size_t j = 0; j < cfg->path.n && !other; j++)
-            other = strcmp(b[i].id, w[j].id) == 0 ? "a path" : NULL;
-        id_check(c, &b[i].id);
-        connectivity_board_check(c, &b[i]);
-        if (other)
-            cfg_complain(c, &b[i].id, "the device id %s is used for %s, too: choose another",
-                         b[i].id, other);
-    }
 }
 
 static void check(const struct connectivity_cfg *cfg, struct cfg *c)
 {
-    const struct connectivity_ping_cfg *p = cfg->ping.v;
-    const struct connectivity_link_cfg *l = cfg->link.v;
+    ids_check(cfg, c);
     for (size_t i = 0; i < cfg->ping.n; i++)
-        ping_check(c, &p[i]);
-    for (size_t i = 0; i < cfg->link.n; i++) {
-        link_check(c, &l[i]);
-        for (size_t j = 0; j < cfg->ping.n; j++)
-            if (strcmp(l[i].id, p[j].id) == 0)
-                cfg_complain(c, &l[i].id,
-                             "the device id %s is used for a ping, too: choose another", l[i].id);
-    }
-    paths_check(cfg, c);
-    boards_check(cfg, c);
+        ping_check(c, (const struct connectivity_ping_cfg *)cfg->ping.v + i);
+    for (size_t i = 0; i < cfg->link.n; i++)
+        link_check(c, (const struct connectivity_link_cfg *)cfg->link.v + i);
+    for (size_t i = 0; i < cfg->path.n; i++)
+        connectivity_path_check(c, (const struct connectivity_path_cfg *)cfg->path.v + i);
+    for (size_t i = 0; i < cfg->board.n; i++)
+        connectivity_board_check(c, (const struct connectivity_board_cfg *)cfg->board.v + i);
     connectivity_modem_check(c, &cfg->modem);
     connectivity_survey_check(c, &cfg->survey,
                               cfg->modem.port || cfg->modem.through != CONNECTIVITY_NO_MODEM);

@@ -33,6 +33,8 @@ struct connectivity_cfg {
     struct cfg_items throughput; /* throughput_int.h */
 };
 extern const struct cfg_table connectivity_cfg_table;
+/* What kind of device of this section has that id, by its key, such as "ping"; NULL: none. */
+const char *connectivity_id_used(const struct connectivity_cfg *cfg, const char *id);
 
 struct connectivity;
 enum st connectivity_open(struct connectivity **out, const struct connectivity_cfg *cfg,

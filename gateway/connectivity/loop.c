@@ -97,12 +97,12 @@ void connectivity_main(void *connectivity_job)
     const struct connectivity_job *job = connectivity_job;
     struct connectivity *k = job->connectivity;
     while (!atomic_load(&job->stop->set)) {
-        for (size_t i = 0; i < k->npings; i++)
-            connectivity_ping_step(k, &k->ping[i], job);
         for (size_t i = 0; i < k->nlinks; i++)
             connectivity_link_step(&k->link[i], job);
-        for (size_t i = 0; i < k->nboards; i++)
+        for (size_t i = 0; i < k->nboards; i++) /* a slow sensor waits here: before an echo goes */
             connectivity_board_step(&k->board[i], job);
+        for (size_t i = 0; i < k->npings; i++)
+            connectivity_ping_step(k, &k->ping[i], job);
         struct pollfd fds[3] = {{.fd = job->stop->fd, .events = POLLIN},
                                 {.fd = k->socket[0].fd, .events = POLLIN},
                                 {.fd = k->socket[1].fd, .events = POLLIN}};

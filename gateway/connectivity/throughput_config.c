@@ -91,28 +91,10 @@ static void cost_check(struct cfg *c, const struct connectivity_throughput_cfg *
                      (long long)(longest / 1000));
 }
 
-static bool id_is_in(const struct cfg_items *items, size_t size, size_t n, const char *id)
-{
-    for (size_t i = 0; i < n; i++) {
-        char *const *other = (char *const *)(const void *)((const char *)items->v + i * size);
-        if (strcmp(*other, id) == 0)
-            return true;
-    }
-    return false;
-}
-
 void connectivity_throughput_check(struct cfg *c, const struct connectivity_cfg *cfg)
 {
     const struct connectivity_throughput_cfg *t = cfg->throughput.v;
     for (size_t i = 0; i < cfg->throughput.n; i++) {
-        if (strcmp(t[i].id, "fieldpost") == 0 || strcmp(t[i].id, CONNECTIVITY_MODEM_ID) == 0)
-            cfg_complain(c, &t[i].id, "the device id %s is the gateway's own: choose another",
-                         t[i].id);
-        if (id_is_in(&cfg->ping, sizeof(struct connectivity_ping_cfg), cfg->ping.n, t[i].id) ||
-            id_is_in(&cfg->link, sizeof(struct connectivity_link_cfg), cfg->link.n, t[i].id))
-            cfg_complain(c, &t[i].id,
-                         "the device id %s is used for a ping or link, too: choose another",
-                         t[i].id);
         if (t[i].interface)
             connectivity_interface_check(c, &t[i].interface);
         url_check(c, &t[i], &t[i].down);

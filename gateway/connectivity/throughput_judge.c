@@ -167,6 +167,8 @@ int64_t connectivity_load_limit_permille(const struct connectivity_load *a,
 enum connectivity_speed connectivity_speed_judge(int64_t kbit, int64_t link_mbit,
                                                  int64_t limit_permille)
 {
+    if (kbit > link_mbit * 1000) /* then its rate is made up, as a tunnel's 10 Mbit/s */
+        link_mbit = 0;
     int64_t carries_kbit = link_mbit * 1000 * 1448 / 1538;
     if (link_mbit > 0 && kbit * 100 >= carries_kbit * 95)
         return CONNECTIVITY_SPEED_LINK; /* full is full, whoever was busy */

@@ -57,6 +57,9 @@ static void date(struct store_budget *b, struct clk_time now)
     }
     b->used += b->undated;
     b->undated = 0;
+    if (b->used < 0) { /* what was reserved in one month and given back in the next */
+        b->used = 0;
+    }
 }
 
 void store_budget_add(struct store_budget *b, struct clk_time now, int64_t bytes)

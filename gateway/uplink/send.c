@@ -169,7 +169,9 @@ static void send_one(struct uplink *u, const struct store_batch *b, bool backfil
     (void)pthread_mutex_lock(&u->lock);
     u->status.bytes += (uint64_t)u->reply.sent_bytes;
     (void)pthread_mutex_unlock(&u->lock);
-    if (st == ST_OK && u->job->uploaded) {
+    /* whoever refuses may do so before all has gone: that is no rate */
+    bool taken = u->reply.status == 200 || u->reply.status == 201;
+    if (st == ST_OK && taken && u->job->uploaded) {
         u->job->uploaded(u->job->ctx, u->wire.interface, u->reply.sent_bytes, u->reply.call_us);
     }
     if (st == ST_OK) {

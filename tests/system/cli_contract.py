@@ -148,6 +148,17 @@ class Check(CliCase):
         self.assertIn(len(text.splitlines()) + 1,
                       [p[0] for p in self.places(self.cli("check", codes=(2,)).stderr)])
 
+    def test_an_id_of_a_device_and_of_a_probe_has_its_place(self):
+        """Else `check` says good, and a reload with it would end the gateway that runs."""
+        self.good()
+        with open(self.gw.conf, encoding="utf-8") as f:
+            text = f.read().rstrip() + "\n"
+        write(self.gw.conf, text + "connectivity: {ping: {dev-1: {host: 127.0.0.1}}}\n")
+        r = self.cli("check", codes=(2,))
+        self.assertIn("the device id dev-1 is used under connectivity.ping, too", r.stderr)
+        at = next(i for i, line in enumerate(text.splitlines(), 1) if line.startswith("  dev-1:"))
+        self.assertIn(at, [p[0] for p in self.places(r.stderr)])
+
     def test_mistakes_of_a_profile_are_told_at_its_own_lines(self):
         self.good()
         path = write(os.path.join(self.folder, "counter.yaml"),

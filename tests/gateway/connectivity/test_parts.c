@@ -293,6 +293,23 @@ static void a_sensor_is_one_of_the_kernels_and_its_id_its_own(void **state)
     assert_non_null(strstr(text, "this box has "));
 }
 
+static void a_device_id_is_one_devices_whatever_its_kind(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_int_equal(mistakes("connectivity:\n  ping: {a: {host: 192.0.2.1}}\n"
+                              "  link: {b: {interface: eth0}}\n  path: {c: {}}\n"
+                              "  board: {d: {sensor: thermal/x}}\n"
+                              "  throughput: {a: {}, b: {}, c: {}, d: {}, e: {}, survey: {}}\n",
+                              text, sizeof text),
+                     5);
+    assert_non_null(strstr(text, "the device id a is used for a ping, too"));
+    assert_non_null(strstr(text, "the device id b is used for a link, too"));
+    assert_non_null(strstr(text, "the device id c is used for a path, too"));
+    assert_non_null(strstr(text, "the device id d is used for a board, too"));
+    assert_non_null(strstr(text, "the device id survey is the gateway's own"));
+}
+
 static void a_name_without_address_is_told_so(void **state)
 {
     (void)state;
@@ -326,6 +343,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(paths_that_cannot_be_are_named),
         cmocka_unit_test(a_sensor_is_one_of_the_kernels_and_its_id_its_own),
+        cmocka_unit_test(a_device_id_is_one_devices_whatever_its_kind),
         cmocka_unit_test(a_name_without_address_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

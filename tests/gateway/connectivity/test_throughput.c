@@ -31,7 +31,8 @@ static void full_links_say_so_and_a_busy_processor_never_speaks_of_the_line(void
                  {500000, 1000, 900, CONNECTIVITY_SPEED_CPU},
                  {500000, 1000, 899, CONNECTIVITY_SPEED_MEASURED},
                  {500000, 0, 950, CONNECTIVITY_SPEED_CPU},
-                 {500000, 0, 0, CONNECTIVITY_SPEED_MEASURED}};
+                 {500000, 0, 0, CONNECTIVITY_SPEED_MEASURED},
+                 {50000, 10, 0, CONNECTIVITY_SPEED_MEASURED}}; /* a tunnel's rate is made up */
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(connectivity_speed_judge(cases[i].kbit, cases[i].link, cases[i].limit),
@@ -127,7 +128,7 @@ static void configurations_that_cannot_be_meant_are_refused(void **state)
               "more than a month's budget");
     config_is("line: {down: 'http://a/f', every: 1min, duration: 60s}", "longer than every");
     config_is("line: {down: 'http://a/f', connections: 9}", "connections");
-    config_is("taken: {down: 'http://a/f'}", "is used for a ping or link");
+    config_is("taken: {down: 'http://a/f'}", "is used for a ping, too");
     config_is("modem: {down: 'http://a/f'}", "is the gateway's own");
 }
 
