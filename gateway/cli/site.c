@@ -65,12 +65,14 @@ static bool alive(void *ctx)
 }
 
 _Static_assert(WEB_MESSAGES_MAX >= CONNECTIVITY_MESSAGES_MAX, "the page has room for all");
+_Static_assert(WEB_CARD_BYTES == CONNECTIVITY_CARD_BYTES, "and for the card's digits");
 
-static size_t messages(void *ctx, struct web_message out[WEB_MESSAGES_MAX])
+static size_t messages(void *ctx, struct web_message out[WEB_MESSAGES_MAX],
+                       char card[WEB_CARD_BYTES])
 {
     const struct cli_site *x = ctx;
     struct connectivity_message all[CONNECTIVITY_MESSAGES_MAX];
-    size_t n = connectivity_messages(x->c->connectivity_room, all);
+    size_t n = connectivity_messages(x->c->connectivity_room, all, card);
     for (size_t i = 0; i < n; i++) {
         (void)snprintf(out[i].from, sizeof out[i].from, "%s", all[i].from);
         (void)snprintf(out[i].text, sizeof out[i].text, "%s", all[i].text);

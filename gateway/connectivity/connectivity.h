@@ -63,9 +63,12 @@ struct connectivity_message {
     char from[CONNECTIVITY_MESSAGE_FROM], text[CONNECTIVITY_MESSAGE_TEXT]; /* UTF-8 */
     int64_t at_ms; /* UTC, as the network stamped it; 0: it did not */
 };
-/* The newest first; returns how many. Any thread; waits for nothing. */
+/* The newest first; returns how many. card: the last four digits of the SIM card's number, "" where
+ * the modem does not say it, for the same readers. Any thread; waits for nothing. */
+#define CONNECTIVITY_CARD_BYTES 5
 size_t connectivity_messages(struct connectivity *k,
-                             struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX]);
+                             struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX],
+                             char card[CONNECTIVITY_CARD_BYTES]);
 
 struct connectivity_job {
     struct connectivity *connectivity;

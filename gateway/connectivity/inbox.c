@@ -169,12 +169,15 @@ void connectivity_messages_look(struct connectivity_modem *m, enum connectivity_
 }
 
 size_t connectivity_messages(struct connectivity *k,
-                             struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX])
+                             struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX],
+                             char card[CONNECTIVITY_CARD_BYTES])
 {
     struct connectivity_modem *m = k->modem;
+    card[0] = '\0';
     if (!m)
         return 0;
     (void)pthread_mutex_lock(&m->lock);
+    memcpy(card, m->card, sizeof m->card);
     size_t n = m->messages_n;
     memcpy(out, m->messages, n * sizeof *out);
     (void)pthread_mutex_unlock(&m->lock);

@@ -249,9 +249,8 @@ enum st connectivity_modem_declare(struct connectivity_modem *m, struct store *s
 static void says(struct store_health *h, const struct connectivity_radio *r, bool refused)
 {
     enum connectivity_act act = connectivity_radio_act(r);
-    (void)snprintf(h->says, sizeof h->says, "%s%s%s%s%s%s%s", connectivity_act_text((int)act),
+    (void)snprintf(h->says, sizeof h->says, "%s%s%s%s%s", connectivity_act_text((int)act),
                    act >= 0 && r->plmn[0] ? ", " : "", r->plmn[0] ? "operator " : "", r->plmn,
-                   r->card[0] ? "; SIM card …" : "", r->card,
                    refused ? "; its signal is not measured: ModemManager refuses" : "");
 }
 
@@ -276,6 +275,9 @@ static void tell(struct connectivity_modem *m, const struct connectivity_job *jo
         if (m->series[i] != UINT32_MAX)
             out.v[out.n++] =
                 (struct store_value){.v = value_of(i, state, r), .series = m->series[i]};
+    (void)pthread_mutex_lock(&m->lock);
+    memcpy(m->card, r->card, sizeof m->card);
+    (void)pthread_mutex_unlock(&m->lock);
     says(&m->health.now, r, m->setup.refused >= CONNECTIVITY_SETUP_TOLD);
     connectivity_put(job, &m->health, &out);
 }

@@ -173,6 +173,7 @@ struct connectivity_modem {
     struct mono messages_due; /* physical; 0: none were looked for */
     int64_t messages_wait_ms;
     pthread_mutex_t lock; /* for what follows */
+    char card[CONNECTIVITY_CARD_BYTES];
     size_t messages_n;
     struct connectivity_message messages[CONNECTIVITY_MESSAGES_MAX];
 };

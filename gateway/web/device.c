@@ -196,8 +196,10 @@ void web_api_messages(void *web, const struct http_request *q, struct http_answe
     struct web_message all[WEB_MESSAGES_MAX];
     struct web_json j;
     (void)q;
-    size_t n = m->messages ? m->messages(m->ctx, all) : 0;
+    char card[WEB_CARD_BYTES] = "";
+    size_t n = m->messages ? m->messages(m->ctx, all, card) : 0;
     web_answer_begin(a, &j);
+    web_json_text(&j, "card", card[0] ? card : NULL);
     web_json_open(&j, "messages", '[');
     for (size_t i = 0; i < n; i++) {
         web_json_open(&j, NULL, '{');

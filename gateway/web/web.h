@@ -58,6 +58,7 @@ struct web_key {
 };
 #define WEB_KEYS 2 /* in force, and the next one */
 #define WEB_MESSAGES_MAX 5
+#define WEB_CARD_BYTES 5
 struct web_message { /* what an operator sent to the SIM card */
     char from[24], text[1024];
     int64_t at_ms; /* 0: not known */
@@ -70,8 +71,10 @@ struct web_rooms {
     bool (*profile)(void *ctx, const char *device, struct web_profile *out);
     /* Waits for nothing. ST_NOT_FOUND; ST_FULL: later. */
     enum st (*probe)(void *ctx, const char *bus, int unit, struct err *e);
-    /* The newest first. For people who look after the box: not for tokens. */
-    size_t (*messages)(void *ctx, struct web_message out[WEB_MESSAGES_MAX]);
+    /* The newest first; card: the last digits of the SIM card's number, "" where they are not
+     * known. For people who look after the box: not for tokens. */
+    size_t (*messages)(void *ctx, struct web_message out[WEB_MESSAGES_MAX],
+                       char card[WEB_CARD_BYTES]);
     bool (*alive)(void *ctx); /* all threads are */
     /* The text of a day's proof, and that text as a picture (SVG). */
     enum st (*proof)(struct buf *out, const char *gw, int64_t day, struct wire_span cose);

@@ -363,7 +363,7 @@ class Contract(api.Api):
         self.person("POST", "/api/v1/session", 200, {"name": "vy", "password": "a long password"})
         viewer = {"Cookie": self.headers["set-cookie"].split(";")[0]}
         self.person("GET", "/api/v1/messages", 403, **viewer)
-        self.assertEqual(self.person("GET", "/api/v1/messages", 200, **by), {"messages": []})
+        self.assertEqual(self.person("GET", "/api/v1/messages", 200, **by), {"card": None, "messages": []})
         self.person("PUT", "/api/v1/users/vy", 200, {"role": "technician"}, **by)
         self.person("GET", "/api/v1/users", 200, **by)
         self.person("DELETE", "/api/v1/users/vy", 204, **by)

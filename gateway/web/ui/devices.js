@@ -104,7 +104,7 @@ const about = (d) => facts([[t("device.place"), d.place], [t("device.serial"), d
 export function messages(d) {
   if (d.model !== "modem" || d.id !== "modem" || !may()) return false;
   const { data } = ask("messages", EVERY_MS);
-  return section(t("sms.title"), !data ? loading() : !data.messages.length ? h("p", { class: "quiet" }, t("sms.none"))
+  return section(t("sms.title"), data?.card && h("p", {}, t("sms.card", { digits: data.card })), !data ? loading() : !data.messages.length ? h("p", { class: "quiet" }, t("sms.none"))
     : h("ul", { class: "list", id: "messages" }, data.messages.map((m) => h("li", { class: "event" }, h("p", { class: "when" }, m.at_ms ? full(m.at_ms) : ""),
       h("p", {}, h("b", {}, m.from)), h("p", {}, m.text)))), h("p", { class: "quiet" }, t("sms.here")));
 }
