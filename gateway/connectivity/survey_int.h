@@ -148,4 +148,29 @@ bool connectivity_text_plmn(struct connectivity_text t, uint32_t *plmn);
 /* "LTE", "4G", "5G NSA", "NR", "HSPA+", … */
 bool connectivity_text_tech(struct connectivity_text t, enum connectivity_survey_tech *tech);
 
+/* ---- rows of a survey app's file (survey_row.c) ---------------------------------------------- */
+
+#define CONNECTIVITY_ROW_FIELDS 128
+/* So many lines a row may have, by line ends within quotes. So no line is read more often than
+ * that, whatever quotes a file has. */
+#define CONNECTIVITY_ROW_LINES 16
+struct connectivity_rows {
+    const char *p, *end;
+    uint32_t line; /* of what is read next */
+    char between;
+};
+struct connectivity_row {
+    struct connectivity_text field[CONNECTIVITY_ROW_FIELDS]; /* views */
+    size_t n;
+    uint32_t line;      /* its first */
+    bool open, crowded; /* a quote without an end; more columns than we take */
+};
+/* Passes over comments and empty lines; false: there was no other row. A quote has no end, too,
+ * where it ends on another line in the middle of a field, or the row then is not of so many columns
+ * (0: of any). What is read next then is the line behind the row's first. */
+bool connectivity_row_next(struct connectivity_rows *r, size_t columns,
+                           struct connectivity_row *out);
+/* Drops empty fields behind the last column. */
+bool connectivity_row_fits(struct connectivity_row *row, size_t columns);
+
 #endif
