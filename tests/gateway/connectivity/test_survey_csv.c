@@ -219,7 +219,10 @@ static void a_stray_quote_costs_its_own_line_alone(void **state)
         {HEAD GOOD "\n" STRAY, 1, 1, 3, 3},
         {HEAD GOOD "\n\"", 1, 1, 3, 3},
         {HEAD GOOD "\"two\nlines\"\n" GOOD "x\n", 2, 0, 0, 0}, /* no stray one */
-        {HEAD GOOD "\"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\"\n", 1, 0, 0, 0}};
+        {HEAD GOOD "\"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\"\n", 1, 0, 0, 0},
+        /* a line too many */
+        {HEAD GOOD "\n" GOOD "\"\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\n17\"\n", 1,
+         17, 3, 19}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         struct connectivity_csv c;
         read_good(&c, files[i].text, &plain);
