@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS_MAX 128
 #define NAME_BYTES 32
 #define BESIDE_MAX 3 /* columns that may say the same */
 #define AGE_MAX_MS 10000
@@ -98,17 +97,6 @@ static const struct {
              {"narfcn", NR_MARK},
              {"nci", NR_MARK}};
 
-struct reader {
-    const char *p, *end;
-    uint32_t line; /* of what is read next */
-    char between;
-};
-struct row {
-    struct connectivity_text field[COLUMNS_MAX];
-    size_t n;
-    uint32_t line;
-    bool open, crowded; /* a quote without an end; more columns than we take */
-};
 struct head {
     size_t at[COLUMNS][BESIDE_MAX], n[COLUMNS];
     size_t columns;
@@ -117,72 +105,9 @@ struct head {
 struct job {
     const struct connectivity_csv_ask *ask;
     struct head head;
-    struct row row;
+    struct connectivity_row row;
     struct connectivity_csv *out;
 };
-
-/* ---- lines
- * --------------------------------------------------------------------------------------- */
-
-static struct connectivity_text trimmed(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\r' || *p == '\t'))
-        p++;
-    while (end > p && (end[-1] == ' ' || end[-1] == '\r' || end[-1] == '\t'))
-        end--;
-    return (struct connectivity_text){p, (size_t)(end - p)};
-}
-
-/* One field; moves to what ended it. */
-static struct connectivity_text field(struct reader *r, bool *open)
-{
-    const char *from = r->p;
-    while (from < r->end && *from == ' ')
-        from++;
-    if (from == r->end || *from != '"') {
-        while (r->p < r->end && *r->p != r->between && *r->p != '\n')
-            r->p++;
-        return trimmed(from < r->p ? from : r->p, r->p);
-    }
-    const char *p = ++from;
-    while (p < r->end && (*p != '"' || (p + 1 < r->end && p[1] == '"'))) {
-        r->line += *p == '\n';
-        p += *p == '"' ? 2 : 1;
-    }
-    *open |= p >= r->end;
-    const char *to = p < r->end ? p : r->end;
-    for (r->p = to; r->p < r->end && *r->p != r->between && *r->p != '\n';)
-        r->p++;
-    return trimmed(from, to);
-}
-
-/* false: that was the last line. Comments and empty lines are passed over. */
-static bool next(struct reader *r, struct row *out)
-{
-    for (;;) {
-        if (r->p == r->end)
-            return false;
-        const char *eol = memchr(r->p, '\n', (size_t)(r->end - r->p));
-        if (*r->p != '#' && trimmed(r->p, eol ? eol : r->end).n > 0)
-            break;
-        r->p = eol ? eol + 1 : r->end;
-        r->line++;
-    }
-    *out = (struct row){.line = r->line};
-    for (;;) {
-        struct connectivity_text t = field(r, &out->open);
-        if (out->n < COLUMNS_MAX)
-            out->field[out->n++] = t;
-        else
-            out->crowded |= t.n > 0;
-        if (r->p == r->end)
-            return true;
-        if (*r->p++ == '\n') {
-            r->line++;
-            return true;
-        }
-    }
-}
 
 /* ---- the head
  * ------------------------------------------------------------------------------------ */
@@ -207,7 +132,7 @@ static bool column_of(struct connectivity_text t, enum column *out)
     return false;
 }
 
-static void head_of(const struct row *r, struct head *h)
+static void head_of(const struct connectivity_row *r, struct head *h)
 {
     enum column c;
     *h = (struct head){.columns = r->n};
@@ -221,16 +146,17 @@ static void head_of(const struct row *r, struct head *h)
 }
 
 /* Which separator it is, the head says: the one that shows most names. */
-static enum st head_read(struct reader *r, struct job *j, const char *name, struct err *e)
+static enum st head_read(struct connectivity_rows *r, struct job *j, const char *name,
+                         struct err *e)
 {
     static const char betweens[] = {'\t', ';', ','};
-    struct reader best = *r, try;
+    struct connectivity_rows best = *r, try;
     bool any = false;
     for (size_t i = 0; i < sizeof betweens; i++) {
         struct head h;
         try = *r;
         try.between = betweens[i];
-        if (!next(&try, &j->row))
+        if (!connectivity_row_next(&try, 0, &j->row))
             return err_set(e, ST_BAD, "%s: the file is empty", name);
         head_of(&j->row, &h);
         if (any && h.known <= j->head.known)
@@ -418,9 +344,7 @@ static bool sample_of(struct job *j, struct connectivity_sample *s)
     *s = (struct connectivity_sample){.own = false};
     if (j->row.open)
         return wrong(j, "a quote has no end");
-    while (j->row.n > j->head.columns && j->row.field[j->row.n - 1].n == 0)
-        j->row.n--;
-    if (j->row.n != j->head.columns || j->row.crowded)
+    if (!connectivity_row_fits(&j->row, j->head.columns))
         return wrong(j, "%zu fields, but the first line names %zu", j->row.n, j->head.columns);
     if (!take_place(j, s) || !take_time(j, s) || !take_operator(j, s) || !take_technology(j, s) ||
         !take_signal(j, s))
@@ -445,10 +369,11 @@ static bool grown(struct connectivity_csv *o)
     return true;
 }
 
-static enum st rows_read(struct reader *r, struct job *j, const char *name, struct err *e)
+static enum st rows_read(struct connectivity_rows *r, struct job *j, const char *name,
+                         struct err *e)
 {
     struct connectivity_csv *o = j->out;
-    while (next(r, &j->row)) {
+    while (connectivity_row_next(r, j->head.columns, &j->row)) {
         struct connectivity_sample s;
         o->rows++;
         if (!j->row.open && !serves(j)) {
@@ -476,7 +401,7 @@ enum st connectivity_csv_read(struct connectivity_csv *out, const char *name, co
                               size_t n, const struct connectivity_csv_ask *ask, struct err *e)
 {
     *out = (struct connectivity_csv){.n = 0};
-    struct reader r = {.p = text, .end = (const char *)text + n, .line = 1};
+    struct connectivity_rows r = {.p = text, .end = (const char *)text + n, .line = 1};
     if (n >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
         return err_set(e, ST_BAD, "%s: it is UTF-16: save it as UTF-8", name);
     if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)

@@ -94,12 +94,20 @@ enum connectivity_walk_state {
     CONNECTIVITY_WALK_NO_TRANSFER = 6, /* nothing flowed while it was asked */
     CONNECTIVITY_WALK_SPENT = 7,       /* the month's data */
     CONNECTIVITY_WALK_STILL = 8,       /* near the last sample */
+    CONNECTIVITY_WALK_MOVED = 9,       /* half a cell or more, or the fix was lost, meanwhile */
     CONNECTIVITY_WALK_STATES
 };
 #define CONNECTIVITY_WALK_POINTS 15
 /* What moves the modem's data within the time of a poll: less is no transfer. */
 #define CONNECTIVITY_WALK_BUSY_BYTES 16384
 #define CONNECTIVITY_WALK_STILL_M 20
+#define CONNECTIVITY_WALK_BUDGET "survey:data"
+struct connectivity_walk_answer {
+    uint64_t request; /* that it answers; 0: none */
+    enum connectivity_modem_state state;
+    int64_t moved_bytes; /* over the interface while the modem was asked; -1: not known */
+    struct connectivity_radio radio;
+};
 struct connectivity_walk {
     const struct connectivity_survey_cfg *cfg;
     struct connectivity_address gpsd;
@@ -110,14 +118,13 @@ struct connectivity_walk {
     bool has_last; /* where and on which day the last sample was taken */
     double last_lat, last_lon;
     int64_t last_day;
-    int64_t month, month_bytes; /* used, of the month (years * 12 + months) */
+    struct store_budget budget; /* kept as CONNECTIVITY_WALK_BUDGET */
     bool loaded;                /* from the store */
     /* What the modem's thread is asked, and what it answered. */
     pthread_mutex_t m;
-    bool wanted, answered;
-    enum connectivity_modem_state modem_state;
-    int64_t moved_bytes; /* over the interface while the modem was asked; -1: not known */
-    struct connectivity_radio radio;
+    bool wanted;
+    uint64_t request; /* the number of the latest */
+    struct connectivity_walk_answer answer;
 };
 enum st connectivity_walk_open(struct connectivity_walk **out,
                                const struct connectivity_survey_cfg *cfg,
@@ -125,9 +132,27 @@ enum st connectivity_walk_open(struct connectivity_walk **out,
 void connectivity_walk_close(struct connectivity_walk *w); /* takes NULL */
 enum st connectivity_walk_declare(struct connectivity_walk *w, struct store *s,
                                   struct err *e) ST_MUST_CHECK;
+/* The month's data, of the walk's thread. A sample's most is counted before it is fetched, so that
+ * a power cut gives nothing away; false: the month has no more, or it could not be kept, and
+ * nothing may be fetched. Then what it truly was. */
+bool connectivity_walk_reserve(struct connectivity_walk *w, const struct connectivity_job *job);
+void connectivity_walk_used(struct connectivity_walk *w, const struct connectivity_job *job,
+                            int64_t bytes);
+/* Between the two threads: the walk wants an answer; the modem's thread takes the request (0: there
+ * is none) and gives its answer, which is dropped when another request was made since. */
+void connectivity_walk_want(struct connectivity_walk *w);
+uint64_t connectivity_walk_take(struct connectivity_walk *w);
+void connectivity_walk_give(struct connectivity_walk *w, const struct connectivity_walk_answer *a);
+/* Copies the answer to the latest request; a request that is given up and not taken yet is not
+ * taken later. */
+bool connectivity_walk_answered(struct connectivity_walk *w, bool give_up,
+                                struct connectivity_walk_answer *out);
+/* Whether there is a fresh fix, within half a cell of that position. */
+bool connectivity_walk_near(const struct connectivity_walk *w, double lat, double lon,
+                            struct mono now);
 /* The modem's thread: asks it once more when the walk wants that. */
-void connectivity_walk_answer(struct connectivity_walk *w, struct connectivity_modem *m,
-                              const struct connectivity_job *job);
+void connectivity_walk_ask(struct connectivity_walk *w, struct connectivity_modem *m,
+                           const struct connectivity_job *job);
 
 /* ---- fields of a survey app (survey_field.c) ------------------------------------------------- */
 
@@ -147,5 +172,30 @@ bool connectivity_text_time(struct connectivity_text t, int64_t utc_offset_ms, i
 bool connectivity_text_plmn(struct connectivity_text t, uint32_t *plmn);
 /* "LTE", "4G", "5G NSA", "NR", "HSPA+", … */
 bool connectivity_text_tech(struct connectivity_text t, enum connectivity_survey_tech *tech);
+
+/* ---- rows of a survey app's file (survey_row.c) ---------------------------------------------- */
+
+#define CONNECTIVITY_ROW_FIELDS 128
+/* So many lines a row may have, by line ends within quotes. So no line is read more often than
+ * that, whatever quotes a file has. */
+#define CONNECTIVITY_ROW_LINES 16
+struct connectivity_rows {
+    const char *p, *end;
+    uint32_t line; /* of what is read next */
+    char between;
+};
+struct connectivity_row {
+    struct connectivity_text field[CONNECTIVITY_ROW_FIELDS]; /* views */
+    size_t n;
+    uint32_t line;      /* its first */
+    bool open, crowded; /* a quote without an end; more columns than we take */
+};
+/* Passes over comments and empty lines; false: there was no other row. A quote has no end, too,
+ * where it ends on another line in the middle of a field, or the row then is not of so many columns
+ * (0: of any). What is read next then is the line behind the row's first. */
+bool connectivity_row_next(struct connectivity_rows *r, size_t columns,
+                           struct connectivity_row *out);
+/* Drops empty fields behind the last column. */
+bool connectivity_row_fits(struct connectivity_row *row, size_t columns);
 
 #endif

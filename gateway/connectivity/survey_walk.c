@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/base/log.h"
 #include "gateway/http/http.h"
 
 #define STEP_MS 1000
@@ -21,8 +22,6 @@
 #define FETCH_MS 5000 /* one fetch */
 #define PAUSE_MS 250  /* between two */
 #define FETCH_BYTES ((size_t)64 * 1024)
-#define META_KEY "survey-data"
-#define UTC7_MS INT64_C(25200000)
 
 /* ---- series ---------------------------------------------------------------------------------- */
 
@@ -89,7 +88,10 @@ static const struct {
     [CONNECTIVITY_WALK_SPENT] = {STORE_FAULTY, false, true,
                                  "the survey's data of this month is used up: see "
                                  "connectivity.survey.month_data"},
-    [CONNECTIVITY_WALK_STILL] = {STORE_GOOD, false, true, ""}};
+    [CONNECTIVITY_WALK_STILL] = {STORE_GOOD, false, true, ""},
+    [CONNECTIVITY_WALK_MOVED] = {STORE_FAULTY, false, false,
+                                 "while the modem was asked the gateway moved by more than half a "
+                                 "cell, or lost its fix: go slower"}};
 
 enum st connectivity_walk_open(struct connectivity_walk **out,
                                const struct connectivity_survey_cfg *cfg, struct err *e)
@@ -139,71 +141,56 @@ enum st connectivity_walk_declare(struct connectivity_walk *w, struct store *s, 
 /* ---- the month's data
  * ---------------------------------------------------------------------------- */
 
-struct saved {
-    char text[64];
-};
-
-static enum st load_call(struct store *s, void *arg, struct err *e)
+/* What the store kept is needed first: a restart frees no data. */
+static bool budget_load(struct connectivity_walk *w, const struct connectivity_job *job)
 {
-    struct saved *x = arg;
-    struct buf was;
-    buf_init(&was, sizeof x->text - 1);
-    enum st st = store_meta_get(s, META_KEY, &was, e);
+    struct store_reader *reader = NULL;
+    struct err e = {.text = ""};
+    if (w->loaded)
+        return true;
+    enum st st = store_reader_open_in(&reader, job->store, &e);
     if (st == ST_OK)
-        (void)snprintf(x->text, sizeof x->text, "%.*s", (int)was.n, (const char *)was.p);
-    buf_done(&was);
-    return st == ST_NOT_FOUND ? ST_OK : st;
+        st = store_budget_load(&w->budget, reader, CONNECTIVITY_WALK_BUDGET, &e);
+    store_reader_close(reader);
+    w->loaded = st == ST_OK;
+    if (!w->loaded && st != ST_STOPPED)
+        log_warn("survey: nothing is fetched, for what the month has used is not known: %s",
+                 e.text);
+    return w->loaded;
 }
 
-static enum st save_call(struct store *s, void *arg, struct err *e)
-{
-    const struct saved *x = arg;
-    return store_meta_set(s, META_KEY, x->text, strlen(x->text), e);
-}
-
-/* Which month it is, in Viet Nam; the one that is counted where the date is not known. */
-static int64_t month_of(const struct connectivity_walk *w, const struct clk_time *now)
-{
-    time_t s = (time_t)((now->utc_ms + UTC7_MS) / 1000);
-    struct tm tm;
-    if (now->grade == CLK_UNKNOWN || !gmtime_r(&s, &tm))
-        return w->month;
-    return tm.tm_year * 12 + tm.tm_mon;
-}
-
-/* Whether another sample is within the bound. What the store kept is needed first: a restart frees
- * no data. */
-static bool affordable(struct connectivity_walk *w, const struct connectivity_job *job)
-{
-    struct saved x = {.text = ""};
-    struct clk_time now = clk_now(job->clk);
-    if (!w->loaded) {
-        int64_t month, bytes;
-        if (store_call(job->store, load_call, &x, NULL) != ST_OK)
-            return false;
-        w->loaded = true;
-        char *end;
-        month = strtoll(x.text, &end, 10);
-        bytes = strtoll(end, NULL, 10);
-        if (bytes >= 0) {
-            w->month = month;
-            w->month_bytes = bytes;
-        }
-    }
-    if (month_of(w, &now) != w->month) {
-        w->month = month_of(w, &now);
-        w->month_bytes = 0;
-    }
-    return w->month_bytes + w->cfg->sample_bytes <= w->cfg->month_bytes;
-}
-
-/* false: it could not be kept. */
 static bool spend(struct connectivity_walk *w, const struct connectivity_job *job, int64_t bytes)
 {
-    struct saved x;
-    w->month_bytes += bytes;
-    (void)snprintf(x.text, sizeof x.text, "%" PRId64 " %" PRId64, w->month, w->month_bytes);
-    return bytes == 0 || store_call(job->store, save_call, &x, NULL) == ST_OK;
+    struct err e = {.text = ""};
+    store_budget_add(&w->budget, clk_now(job->clk), bytes);
+    w->budget.unsaved = 1;
+    enum st st = store_budget_save(&w->budget, job->store, CONNECTIVITY_WALK_BUDGET,
+                                   clk_mono(job->clk), true, &e);
+    if (st != ST_OK && st != ST_STOPPED)
+        log_warn("survey: what samples have used is not saved: %s", e.text);
+    return st == ST_OK;
+}
+
+bool connectivity_walk_reserve(struct connectivity_walk *w, const struct connectivity_job *job)
+{
+    int64_t most = w->cfg->sample_bytes;
+    w->budget.limit = w->cfg->month_bytes;
+    if (!budget_load(w, job) || store_budget_left(&w->budget, clk_now(job->clk)) < most)
+        return false;
+    if (spend(w, job, most))
+        return true;
+    store_budget_add(&w->budget, clk_now(job->clk), -most); /* not kept: not spent */
+    return false;
+}
+
+void connectivity_walk_used(struct connectivity_walk *w, const struct connectivity_job *job,
+                            int64_t bytes)
+{
+    int64_t most = w->cfg->sample_bytes;
+    (void)store_budget_left(&w->budget, clk_now(job->clk)); /* a month may have begun meanwhile */
+    if (w->budget.used + w->budget.undated < most)
+        most = 0;
+    (void)spend(w, job, bytes - most); /* it counts here, saved or not */
 }
 
 /* ---- the modem, asked by its own thread
@@ -228,59 +215,60 @@ static int64_t moved(const char *interface)
     return in < 0 || out < 0 ? -1 : in + out;
 }
 
-void connectivity_walk_answer(struct connectivity_walk *w, struct connectivity_modem *m,
-                              const struct connectivity_job *job)
-{
-    struct connectivity_radio r;
-    struct err e;
-    if (!w)
-        return;
-    (void)pthread_mutex_lock(&w->m);
-    bool wanted = w->wanted;
-    w->wanted = false;
-    (void)pthread_mutex_unlock(&w->m);
-    if (!wanted)
-        return;
-    enum connectivity_modem_state state;
-    int64_t bytes, until = clk_mono(clk_real()).ms + ASK_MS / 2;
-    unsigned tries = 0;
-    do { /* a quick modem may answer between two fetches: then it is asked once more */
-        int64_t before = moved(w->cfg->interface);
-        state = connectivity_modem_ask(m, ASK_MS / 2, job->stop, &r, &e);
-        int64_t after = moved(w->cfg->interface);
-        bytes = before < 0 || after < before ? -1 : after - before;
-    } while (state == CONNECTIVITY_MODEM_READY && bytes >= 0 &&
-             bytes < CONNECTIVITY_WALK_BUSY_BYTES && ++tries < TRIES &&
-             clk_mono(clk_real()).ms < until && !atomic_load(&job->stop->set));
-    (void)pthread_mutex_lock(&w->m);
-    w->radio = r;
-    w->modem_state = state;
-    w->moved_bytes = bytes;
-    w->answered = true;
-    (void)pthread_mutex_unlock(&w->m);
-}
-
-static void want(struct connectivity_walk *w)
+void connectivity_walk_want(struct connectivity_walk *w)
 {
     (void)pthread_mutex_lock(&w->m);
     w->wanted = true;
-    w->answered = false;
+    w->request++;
     (void)pthread_mutex_unlock(&w->m);
 }
 
-/* Copies the answer; what is given up is not answered later. */
-static bool answered(struct connectivity_walk *w, bool give_up, struct connectivity_radio *r,
-                     enum connectivity_modem_state *state, int64_t *bytes)
+uint64_t connectivity_walk_take(struct connectivity_walk *w)
 {
     (void)pthread_mutex_lock(&w->m);
-    bool is = w->answered;
-    *r = w->radio;
-    *state = w->modem_state;
-    *bytes = w->moved_bytes;
+    uint64_t request = w->wanted ? w->request : 0;
+    w->wanted = false;
+    (void)pthread_mutex_unlock(&w->m);
+    return request;
+}
+
+void connectivity_walk_give(struct connectivity_walk *w, const struct connectivity_walk_answer *a)
+{
+    (void)pthread_mutex_lock(&w->m);
+    w->answer = *a;
+    (void)pthread_mutex_unlock(&w->m);
+}
+
+bool connectivity_walk_answered(struct connectivity_walk *w, bool give_up,
+                                struct connectivity_walk_answer *out)
+{
+    (void)pthread_mutex_lock(&w->m);
+    bool is = w->answer.request == w->request;
+    *out = w->answer;
     if (give_up)
         w->wanted = false;
     (void)pthread_mutex_unlock(&w->m);
     return is;
+}
+
+void connectivity_walk_ask(struct connectivity_walk *w, struct connectivity_modem *m,
+                           const struct connectivity_job *job)
+{
+    struct connectivity_walk_answer a = {.request = w ? connectivity_walk_take(w) : 0};
+    struct err e;
+    if (a.request == 0)
+        return;
+    int64_t until = clk_mono(clk_real()).ms + ASK_MS / 2;
+    unsigned tries = 0;
+    do { /* a quick modem may answer between two fetches: then it is asked once more */
+        int64_t before = moved(w->cfg->interface);
+        a.state = connectivity_modem_ask(m, ASK_MS / 2, job->stop, &a.radio, &e);
+        int64_t after = moved(w->cfg->interface);
+        a.moved_bytes = before < 0 || after < before ? -1 : after - before;
+    } while (a.state == CONNECTIVITY_MODEM_READY && a.moved_bytes >= 0 &&
+             a.moved_bytes < CONNECTIVITY_WALK_BUSY_BYTES && ++tries < TRIES &&
+             clk_mono(clk_real()).ms < until && !atomic_load(&job->stop->set));
+    connectivity_walk_give(w, &a);
 }
 
 /* ---- a sample
@@ -317,44 +305,56 @@ static void fetch(struct fetcher *f, const struct connectivity_walk *w, struct t
     (void)st;
 }
 
+static double metres_from(const struct connectivity_walk *w, double lat, double lon)
+{
+    double high, wide;
+    connectivity_metres(w->gps.lat, &high, &wide);
+    return hypot((w->gps.lat - lat) * high, (w->gps.lon - lon) * wide);
+}
+
+bool connectivity_walk_near(const struct connectivity_walk *w, double lat, double lon,
+                            struct mono now)
+{
+    return connectivity_gps_judge(&w->gps, now) >= CONNECTIVITY_GPS_2D &&
+           2 * metres_from(w, lat, lon) <= (double)w->cfg->cell_m;
+}
+
 static enum connectivity_walk_state measure(struct connectivity_walk *w,
                                             const struct connectivity_job *job,
-                                            struct connectivity_radio *r, int64_t *data)
+                                            struct connectivity_walk_answer *a, int64_t *data)
 {
     struct fetcher f = {.client = NULL};
-    enum connectivity_modem_state modem;
-    int64_t bytes, until = clk_mono(clk_real()).ms + ASK_MS;
+    double lat = w->gps.lat, lon = w->gps.lon;
+    int64_t until = clk_mono(clk_real()).ms + ASK_MS;
     bool done = false, late = false;
     if (w->cfg->transfer)
         fetch_open(&f);
     fetch(&f, w, job->stop); /* the radio takes a moment to add 5G: data flows before it is asked */
-    want(w);
+    connectivity_walk_want(w);
     while (!done && !late && !atomic_load(&job->stop->set)) {
         fetch(&f, w, job->stop);
         connectivity_gps_hear(&w->gps, &w->gpsd, job->clk, job->stop, PAUSE_MS);
         late = clk_mono(clk_real()).ms >= until;
-        done = answered(w, late, r, &modem, &bytes);
+        done = connectivity_walk_answered(w, late, a);
     }
     buf_done(&f.reply.body);
     http_client_close(f.client);
     *data = fetched(&f);
-    bool kept = spend(w, job, *data);
-    if (!done || modem != CONNECTIVITY_MODEM_READY || !r->plmn[0] || connectivity_radio_act(r) < 0)
+    if (w->cfg->transfer)
+        connectivity_walk_used(w, job, *data);
+    if (!done || a->state != CONNECTIVITY_MODEM_READY || !a->radio.plmn[0] ||
+        connectivity_radio_act(&a->radio) < 0)
         return CONNECTIVITY_WALK_NO_MODEM;
-    if (!kept)
-        return CONNECTIVITY_WALK_SPENT; /* what was used is forgotten with a restart: no more */
-    return bytes >= CONNECTIVITY_WALK_BUSY_BYTES ? CONNECTIVITY_WALK_SAMPLED
-                                                 : CONNECTIVITY_WALK_NO_TRANSFER;
+    if (a->moved_bytes < CONNECTIVITY_WALK_BUSY_BYTES)
+        return CONNECTIVITY_WALK_NO_TRANSFER;
+    return connectivity_walk_near(w, lat, lon, clk_mono(job->clk)) ? CONNECTIVITY_WALK_SAMPLED
+                                                                   : CONNECTIVITY_WALK_MOVED;
 }
 
 static bool is_still(const struct connectivity_walk *w, int64_t day)
 {
-    double high, wide;
-    if (!w->has_last || w->last_day != day)
-        return false;
-    connectivity_metres(w->gps.lat, &high, &wide);
-    return hypot((w->gps.lat - w->last_lat) * high, (w->gps.lon - w->last_lon) * wide) <
-           CONNECTIVITY_WALK_STILL_M;
+    return w->has_last && w->last_day == day &&
+           metres_from(w, w->last_lat, w->last_lon) < CONNECTIVITY_WALK_STILL_M;
 }
 
 static struct num degrees(double v)
@@ -399,7 +399,7 @@ static void tell(struct connectivity_walk *w, const struct connectivity_job *job
         out.v[i] = (struct store_value){.v = v[i], .series = w->series[i]};
     (void)snprintf(w->health.now.says, sizeof w->health.now.says, "%s%" PRId64 " kB this month",
                    state == CONNECTIVITY_WALK_STILL ? "not moved since the last sample; " : "",
-                   w->month_bytes / 1000);
+                   (w->budget.used + w->budget.undated) / 1000);
     connectivity_put(job, &w->health, &out);
 }
 
@@ -413,7 +413,7 @@ static void sample(struct connectivity_walk *w, const struct connectivity_job *j
         [CONNECTIVITY_GPS_2D] = CONNECTIVITY_WALK_SAMPLED,
         [CONNECTIVITY_GPS_3D] = CONNECTIVITY_WALK_SAMPLED};
     struct num v[CONNECTIVITY_WALK_POINTS] = {{.kind = NUM_NONE}};
-    struct connectivity_radio r;
+    struct connectivity_walk_answer a;
     int64_t data = 0, day = wire_day_of(clk_now(job->clk).utc_ms);
     enum connectivity_walk_state state =
         of_gps[connectivity_gps_judge(&w->gps, clk_mono(job->clk))];
@@ -423,14 +423,14 @@ static void sample(struct connectivity_walk *w, const struct connectivity_job *j
         put_fix(&w->gps, v);
     if (fix && is_still(w, day))
         state = CONNECTIVITY_WALK_STILL;
-    else if (fix && w->cfg->transfer && !affordable(w, job))
+    else if (fix && w->cfg->transfer && !connectivity_walk_reserve(w, job))
         state = CONNECTIVITY_WALK_SPENT;
     else if (fix)
-        state = measure(w, job, &r, &data);
+        state = measure(w, job, &a, &data);
     if (atomic_load(&job->stop->set)) /* what the stop cut short says nothing */
         return;
     if (state == CONNECTIVITY_WALK_SAMPLED) {
-        put_radio(&r, v);
+        put_radio(&a.radio, v);
         w->has_last = true;
         w->last_lat = lat;
         w->last_lon = lon;

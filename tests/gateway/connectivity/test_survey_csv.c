@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/connectivity/survey_int.h"
 
@@ -202,6 +203,64 @@ static void bad_lines_are_told_by_number(void **state)
     buf_done(&b);
 }
 
+static void a_stray_quote_costs_its_own_line_alone(void **state)
+{
+    (void)state;
+#define HEAD "time,lat,lon,operator,technology,rsrp,note\n"
+#define GOOD "2026-11-25T13:58:27,14.8,108.9,45204,LTE,-90,"
+#define STRAY "2026-11-25T13:58:27,14.8,108.9,45204,LTE,\"-90,\n"
+    static const struct {
+        const char *text;
+        uint32_t n, bad, line, last; /* of the bad ones */
+    } files[] = {
+        {HEAD GOOD "\n" STRAY GOOD "\n# \n" GOOD "\n", 3, 1, 3, 3},   /* to the end of the file */
+        {HEAD GOOD "\n" STRAY GOOD "\n" STRAY GOOD "\n", 3, 2, 3, 5}, /* to the next one */
+        {HEAD STRAY GOOD "\"wide\"\n" GOOD "\n", 2, 1, 2, 2},
+        {HEAD GOOD "\n" STRAY, 1, 1, 3, 3},
+        {HEAD GOOD "\n\"", 1, 1, 3, 3},
+        {HEAD GOOD "\"two\nlines\"\n" GOOD "x\n", 2, 0, 0, 0}, /* no stray one */
+        {HEAD GOOD "\"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\"\n", 1, 0, 0, 0},
+        /* a line too many */
+        {HEAD GOOD "\n" GOOD "\"\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\n17\"\n", 1,
+         17, 3, 19}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct connectivity_csv c;
+        read_good(&c, files[i].text, &plain);
+        assert_int_equal(c.n, files[i].n);
+        assert_int_equal(c.bad, files[i].bad);
+        if (c.bad > 0) {
+            assert_int_equal(c.told[0].line, files[i].line);
+            assert_int_equal(c.told[c.bad - 1].line, files[i].last);
+            assert_string_equal(c.told[0].why, "a quote has no end");
+        }
+        connectivity_csv_done(&c);
+    }
+}
+
+/* Each line opens a quote behind which no line is the end of a row: read to its end from each, the
+ * file is read 100000 times. */
+static void a_file_of_quotes_takes_no_time(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"\",\"x\",\"c\n", "\"a\"b,\"c\n", "\"\n", "x,\"\"\"\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct connectivity_csv c;
+        struct err e = {.text = ""};
+        struct buf b;
+        uint32_t rows = 0;
+        buf_init(&b, 2 * 1024 * 1024);
+        assert_int_equal(buf_printf(&b, HEAD), ST_OK);
+        for (; b.n < 1024 * 1024; rows++)
+            assert_int_equal(buf_put(&b, lines[i], strlen(lines[i])), ST_OK);
+        clock_t from = clock();
+        assert_int_equal(connectivity_csv_read(&c, "x", b.p, b.n, &plain, &e), ST_BAD);
+        assert_true((clock() - from) / CLOCKS_PER_SEC < 10); /* of the processor; usual is 0.1 */
+        assert_int_equal(c.bad, rows);
+        connectivity_csv_done(&c);
+        buf_done(&b);
+    }
+}
+
 static void a_file_that_is_none_says_what_is_missing(void **state)
 {
     (void)state;
@@ -355,6 +414,8 @@ int main(void)
                                        cmocka_unit_test(cellmapper_needs_a_time),
                                        cmocka_unit_test(decimal_commas_quotes_and_a_bom_are_read),
                                        cmocka_unit_test(bad_lines_are_told_by_number),
+                                       cmocka_unit_test(a_stray_quote_costs_its_own_line_alone),
+                                       cmocka_unit_test(a_file_of_quotes_takes_no_time),
                                        cmocka_unit_test(a_file_that_is_none_says_what_is_missing),
                                        cmocka_unit_test(our_own_form_loses_nothing),
                                        cmocka_unit_test(a_fix_is_fresh_stale_or_none),
