@@ -196,8 +196,7 @@ static void look_at_modem(const struct connectivity_path *p, struct connectivity
                                      : strncmp(p->interface, "ww", 2) == 0;
     if (state < 0 || !(carries || (p->interface[0] == '\0' && !routed)))
         return;
-    s->no_data = state == CONNECTIVITY_MODEM_NO_DATA;
-    s->radio_lost = state != CONNECTIVITY_MODEM_READY && !s->no_data;
+    connectivity_path_modem(s, state);
 }
 
 /* Asked at once when the city is lost, then ever more seldom: it costs data. */
@@ -230,13 +229,13 @@ static void look(struct connectivity_path *p, struct probe *q, const struct conn
         (void)snprintf(p->interface, sizeof p->interface, "%s", p->cfg->interface);
     else if (routed)
         memcpy(p->interface, interface, sizeof p->interface);
-    look_at_modem(p, s, routed);
     if (p->interface[0]) {
         s->link_down = connectivity_link_read(SYSFS_NET, p->interface, &link) != ST_OK || !link.up;
         s->no_address = !connectivity_has_address(p->interface);
     } else if (!routed && lost) {
         s->link_down = !connectivity_any_link(SYSFS_NET);
     }
+    look_at_modem(p, s, routed);
     s->no_address |= lost && !routed && !p->cfg->interface;
     if (s->link_down || s->no_address || s->radio_lost || s->no_data)
         return;

@@ -1,6 +1,8 @@
 /* What keeps the city from being reached: one table of causes, and how they are told apart. */
 #include "gateway/connectivity/path_int.h"
 
+#include "gateway/connectivity/modem_int.h"
+
 const struct connectivity_cause_kind connectivity_causes[CONNECTIVITY_PATH_STATES] = {
     [CONNECTIVITY_PATH_UP] = {"", NULL, ""},
     [CONNECTIVITY_PATH_LINK] = {"local link", "path_link",
@@ -23,6 +25,14 @@ const struct connectivity_cause_kind connectivity_causes[CONNECTIVITY_PATH_STATE
                                   "sign-in page, the operator's page or a proxy; sign in to this "
                                   "network, buy data, or use another"},
 };
+
+void connectivity_path_modem(struct connectivity_seen *s, int state)
+{
+    s->no_data = state == CONNECTIVITY_MODEM_NO_DATA;
+    s->radio_lost =
+        (state >= CONNECTIVITY_MODEM_SIM_MISSING && state <= CONNECTIVITY_MODEM_EMERGENCY) ||
+        (state == CONNECTIVITY_MODEM_GONE && s->link_down);
+}
 
 /* What is nearer to the box comes first: what is behind it cannot be seen. */
 enum connectivity_cause connectivity_path_judge(const struct connectivity_seen *s)

@@ -62,6 +62,10 @@ struct connectivity_seen {
     enum connectivity_beyond beyond;
 };
 enum connectivity_cause connectivity_path_judge(const struct connectivity_seen *s);
+/* What the modem that carries it says (enum connectivity_modem_state), link_down being known: a SIM
+ * card or a network that is missing. A port that is busy, silent or odd says nothing of it, one that
+ * is gone only together with the link. */
+void connectivity_path_modem(struct connectivity_seen *s, int state);
 
 /* ---- an outage (path_outage.c, pure) ----------------------------------------------------------
  */

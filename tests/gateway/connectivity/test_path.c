@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/connectivity/modem_int.h"
 #include "gateway/connectivity/path_int.h"
 
 #define UTC INT64_C(1785555555000)
@@ -55,6 +56,20 @@ static void what_is_nearer_to_the_box_is_the_cause(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (connectivity_path_judge(&rows[i].s) != rows[i].cause)
             fail_msg("row %zu: %d", i, connectivity_path_judge(&rows[i].s));
+}
+
+static void a_port_that_says_nothing_of_the_network_is_no_lost_radio(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CONNECTIVITY_MODEM_STATES; i++) {
+        bool lost = i >= CONNECTIVITY_MODEM_SIM_MISSING && i != CONNECTIVITY_MODEM_NO_DATA;
+        for (int down = 0; down <= 1; down++) {
+            struct connectivity_seen s = {.link_down = down};
+            connectivity_path_modem(&s, i);
+            assert_int_equal(s.no_data, i == CONNECTIVITY_MODEM_NO_DATA);
+            assert_int_equal(s.radio_lost, lost || (i == CONNECTIVITY_MODEM_GONE && down));
+        }
+    }
 }
 
 static enum connectivity_turn note(struct connectivity_outage *o, enum connectivity_cause cause,
@@ -207,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_nearer_to_the_box_is_the_cause),
+        cmocka_unit_test(a_port_that_says_nothing_of_the_network_is_no_lost_radio),
         cmocka_unit_test(an_outage_is_told_with_its_duration_and_its_longest_cause),
         cmocka_unit_test(a_line_that_flaps_fills_no_log),
         cmocka_unit_test(an_outage_outlives_a_restart),
