@@ -111,9 +111,9 @@ bool connectivity_portal_is(const char *url, int status, const char *redirect,
                             char host[CONNECTIVITY_HOST_BYTES]);
 /* The host of an address, in brackets where it is IPv6's; "" when there is none. */
 void connectivity_host_of(const char *url, char host[CONNECTIVITY_HOST_BYTES]);
-/* Asks `check` and says so of its answer; only of one that came over `interface`, unless that is
- * NULL. At most 10 s. */
-bool connectivity_portal_ask(const char *check, const char *interface,
+/* Asks `check` ("GET", "HEAD") by `interface` alone (NULL: as the routes say), and says so of its
+ * answer. At most 10 s. */
+bool connectivity_portal_ask(const char *method, const char *check, const char *interface,
                              char host[CONNECTIVITY_HOST_BYTES], const struct thr_stop *stop);
 /* Whether the interface has an address that others may answer to; not a link-local one. */
 bool connectivity_has_address(const char *interface);

@@ -101,7 +101,8 @@ static enum connectivity_stage stage_of(const struct http_took *t)
 }
 
 /* A request of several packets of the largest size, on the same connection where the server keeps
- * it: its answer proves that these came through. What routers said meanwhile, the kernel knows. */
+ * it: its answer proves that these came through. What routers said meanwhile, the kernel knows. One
+ * that has none proves something only when a plain one behind it has: the way may be gone. */
 static void try_large(struct connectivity_path *p, struct probe *q, struct http_client *c,
                       struct thr_stop *stop)
 {
@@ -117,13 +118,23 @@ static void try_large(struct connectivity_path *p, struct probe *q, struct http_
     buf_done(&r.body);
     if (st == ST_STOPPED)
         return;
-    p->large_lost = r.took.first_us < 0;
-    if (!p->large_lost && r.packet_bytes > 0)
+    int64_t large_us = r.took.first_us, plain_us = -1;
+    if (large_us < 0) {
+        const struct http_call plain = {.method = "GET", .url = q->city.url};
+        struct http_reply behind = {.status = 0};
+        st = http_client_do(c, &plain, stop->fd, &behind, NULL);
+        plain_us = behind.took.first_us;
+        buf_done(&behind.body);
+    }
+    if (st == ST_STOPPED)
+        return;
+    p->large_lost = connectivity_large_lost(p->large_lost, large_us, plain_us);
+    if (large_us >= 0 && r.packet_bytes > 0)
         q->mtu = r.packet_bytes < CONNECTIVITY_MTU_MAX ? r.packet_bytes : CONNECTIVITY_MTU_MAX;
 }
 
 static void call(struct connectivity_path *p, struct probe *q, const char *resolved, bool large,
-                 struct thr_stop *stop)
+                 const struct connectivity_job *job)
 {
     bool known = q->city.identity && access(q->city.identity, R_OK) == 0;
     const struct http_client_cfg as = {.ca = q->city.ca,
@@ -139,15 +150,18 @@ static void call(struct connectivity_path *p, struct probe *q, const char *resol
     struct err e = {.text = ""};
     enum st st = http_client_open(&c, &as, &e);
     if (st == ST_OK) {
-        st = http_client_do(c, &get, stop->fd, &r, &e);
+        st = http_client_do(c, &get, job->stop->fd, &r, &e);
         q->took = r.took;
         q->os_errno = r.os_errno;
         q->seen.stage = stage_of(&r.took);
         q->seen.stranger = st == ST_CORRUPT && r.cert.to_ms == 0;
-        q->made = st != ST_STOPPED && st != ST_MEMORY && st != ST_BAD;
+        bool undated = connectivity_path_undated(st, &r, clk_now(job->clk).grade);
+        q->made = st != ST_STOPPED && st != ST_MEMORY && st != ST_BAD && !undated;
+        if (undated)
+            (void)err_set(&e, st, "this box's clock is not set: certificates cannot be judged");
         /* an answer that has no end is one, too */
         if (q->seen.stage == CONNECTIVITY_STAGE_DONE && large)
-            try_large(p, q, c, stop);
+            try_large(p, q, c, job->stop);
     }
     (void)snprintf(q->detail, sizeof q->detail, "%s", e.text);
     buf_done(&r.body);
@@ -156,30 +170,37 @@ static void call(struct connectivity_path *p, struct probe *q, const char *resol
 
 /* ---- what else is seen ----------------------------------------------------------------------- */
 
-static void witnesses(struct connectivity_path *p, const struct connectivity_address *hop)
+/* Whether any is another than before. */
+static bool witnesses(struct connectivity_path *p, const struct connectivity_address *hop)
 {
-    struct connectivity_witness *w = &p->witness;
-    if (hop->n > 0 && (hop->n != w->at[0].n || memcmp(&hop->a, &w->at[0].a, hop->n) != 0)) {
-        w->at[0] = *hop;
-        w->answers[0] = false;
-    }
-    connectivity_pings_copy(p->room, w->at + 1, CONNECTIVITY_WITNESSES - 1);
+    struct connectivity_address at[CONNECTIVITY_WITNESSES] = {*hop};
+    bool other = false;
+    connectivity_pings_copy(p->room, at + 1, CONNECTIVITY_WITNESSES - 1);
+    for (size_t i = 0; i < CONNECTIVITY_WITNESSES; i++)
+        other |= connectivity_witness_set(&p->witness, i, &at[i]);
+    return other;
 }
 
-/* While the city is reached: who would be missed. Again with each look at large packets. */
+static int ask(const struct connectivity_path *p, const struct thr_stop *stop)
+{
+    return connectivity_witness_ask(p->witness.at, CONNECTIVITY_WITNESSES, p->cfg->interface,
+                                    ECHO_MS, stop);
+}
+
+/* While the city is reached: who would be missed. Again with each look at large packets, and when
+ * one has another address. */
 static void learn(struct connectivity_path *p, bool again, struct thr_stop *stop)
 {
     char interface[CONNECTIVITY_IF_BYTES];
     struct connectivity_address hop;
-    bool is = connectivity_route_read("", interface, &hop);
+    bool is = connectivity_route_read("", p->cfg->interface, interface, &hop);
     if (p->cfg->interface)
         (void)snprintf(p->interface, sizeof p->interface, "%s", p->cfg->interface);
     else if (is)
         memcpy(p->interface, interface, sizeof p->interface);
-    if (p->witness.asked && !again)
+    if (!witnesses(p, &hop) && p->witness.asked && !again)
         return;
-    witnesses(p, &hop);
-    int got = connectivity_witness_ask(p->witness.at, CONNECTIVITY_WITNESSES, ECHO_MS, stop);
+    int got = ask(p, stop);
     for (size_t i = 0; got >= 0 && i < CONNECTIVITY_WITNESSES; i++)
         p->witness.answers[i] = got & (1 << i);
     p->witness.asked = got >= 0;
@@ -196,8 +217,7 @@ static void look_at_modem(const struct connectivity_path *p, struct connectivity
                                      : strncmp(p->interface, "ww", 2) == 0;
     if (state < 0 || !(carries || (p->interface[0] == '\0' && !routed)))
         return;
-    s->no_data = state == CONNECTIVITY_MODEM_NO_DATA;
-    s->radio_lost = state != CONNECTIVITY_MODEM_READY && !s->no_data;
+    connectivity_path_modem(s, state);
 }
 
 /* Asked at once when the city is lost, then ever more seldom: it costs data. */
@@ -212,8 +232,10 @@ static bool portal_answers(struct connectivity_path *p, const struct probe *q,
                    : 2 * p->portal_ms < PORTAL_MAX_MS ? 2 * p->portal_ms
                                                       : PORTAL_MAX_MS;
     (void)snprintf(url, sizeof url, "http://%s/", q->host);
-    p->portal = connectivity_portal_ask(p->cfg->check ? p->cfg->check : url, p->cfg->interface,
-                                        host, job->stop);
+    p->portal =
+        p->cfg->check
+            ? connectivity_portal_ask("GET", p->cfg->check, p->cfg->interface, host, job->stop)
+            : connectivity_portal_ask("HEAD", url, p->cfg->interface, host, job->stop);
     p->portal_at.ms = clk_mono(job->clk).ms + p->portal_ms;
     return p->portal;
 }
@@ -224,19 +246,20 @@ static void look(struct connectivity_path *p, struct probe *q, const struct conn
     struct connectivity_link_state link;
     struct connectivity_address hop;
     char interface[CONNECTIVITY_IF_BYTES];
-    bool routed = connectivity_route_read("", interface, &hop);
+    bool routed = connectivity_route_read("", p->cfg->interface, interface, &hop);
     bool lost = q->os_errno == ENETUNREACH || s->stage == CONNECTIVITY_STAGE_NAME;
-    if (p->cfg->interface)
+    s->bound = p->cfg->interface;
+    if (s->bound)
         (void)snprintf(p->interface, sizeof p->interface, "%s", p->cfg->interface);
     else if (routed)
         memcpy(p->interface, interface, sizeof p->interface);
-    look_at_modem(p, s, routed);
     if (p->interface[0]) {
         s->link_down = connectivity_link_read(SYSFS_NET, p->interface, &link) != ST_OK || !link.up;
         s->no_address = !connectivity_has_address(p->interface);
     } else if (!routed && lost) {
         s->link_down = !connectivity_any_link(SYSFS_NET);
     }
+    look_at_modem(p, s, routed);
     s->no_address |= lost && !routed && !p->cfg->interface;
     if (s->link_down || s->no_address || s->radio_lost || s->no_data)
         return;
@@ -244,9 +267,8 @@ static void look(struct connectivity_path *p, struct probe *q, const struct conn
         s->portal = portal_answers(p, q, job);
     if (s->stage > CONNECTIVITY_STAGE_CONNECT || s->portal)
         return;
-    witnesses(p, &hop);
-    int got = connectivity_witness_ask(p->witness.at, CONNECTIVITY_WITNESSES, ECHO_MS, job->stop);
-    s->beyond = connectivity_witness_judge(&p->witness, got);
+    (void)witnesses(p, &hop);
+    s->beyond = connectivity_witness_judge(&p->witness, ask(p, job->stop));
 }
 
 static bool city_of(const struct connectivity_path *p, const struct connectivity_job *job,
@@ -272,7 +294,7 @@ static void probe(struct connectivity_path *p, bool large, const struct connecti
     enum st st = find(p, q, job->stop, resolved, sizeof resolved);
     q->made = st == ST_NOT_FOUND || st == ST_TIMEOUT;
     if (st == ST_OK)
-        call(p, q, resolved, large, job->stop);
+        call(p, q, resolved, large, job);
     if (!q->made)
         return;
     if (q->seen.stage == CONNECTIVITY_STAGE_DONE) {
@@ -373,6 +395,10 @@ static void note(struct connectivity_path *p, const struct connectivity_job *job
         keep(p, job);
     if (was != p->outage.down)
         p->hint_ms = 0;
+}
+
+static void plan(struct connectivity_path *p, const struct connectivity_job *job)
+{
     int64_t most = p->cfg->every_ms, wait = p->again_ms == 0 ? AGAIN_MS : 2 * p->again_ms;
     p->again_ms = p->outage.down ? (wait < most ? wait : most) : 0;
     p->again.ms = p->outage.down ? clk_mono(job->clk).ms + p->again_ms : 0;
@@ -415,6 +441,9 @@ static void step(struct connectivity_path *p, const struct connectivity_job *job
         return;
     if (q.made)
         note(p, job, &q);
+    else
+        connectivity_outage_blind(&p->outage);
+    plan(p, job);
     tell_health(p, job, &q);
     if (due)
         put(p, job, due, large, &q);

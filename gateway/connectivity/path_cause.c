@@ -1,6 +1,8 @@
 /* What keeps the city from being reached: one table of causes, and how they are told apart. */
 #include "gateway/connectivity/path_int.h"
 
+#include "gateway/connectivity/modem_int.h"
+
 const struct connectivity_cause_kind connectivity_causes[CONNECTIVITY_PATH_STATES] = {
     [CONNECTIVITY_PATH_UP] = {"", NULL, ""},
     [CONNECTIVITY_PATH_LINK] = {"local link", "path_link",
@@ -24,6 +26,24 @@ const struct connectivity_cause_kind connectivity_causes[CONNECTIVITY_PATH_STATE
                                   "network, buy data, or use another"},
 };
 
+void connectivity_path_modem(struct connectivity_seen *s, int state)
+{
+    s->no_data = state == CONNECTIVITY_MODEM_NO_DATA;
+    s->radio_lost =
+        (state >= CONNECTIVITY_MODEM_SIM_MISSING && state <= CONNECTIVITY_MODEM_EMERGENCY) ||
+        (state == CONNECTIVITY_MODEM_GONE && s->link_down);
+}
+
+bool connectivity_path_undated(enum st st, const struct http_reply *r, enum clk_grade grade)
+{
+    return st == ST_CORRUPT && r->cert.to_ms != 0 && grade == CLK_UNKNOWN;
+}
+
+bool connectivity_large_lost(bool before, int64_t large_us, int64_t plain_us)
+{
+    return large_us < 0 && (before || plain_us >= 0);
+}
+
 /* What is nearer to the box comes first: what is behind it cannot be seen. */
 enum connectivity_cause connectivity_path_judge(const struct connectivity_seen *s)
 {
@@ -38,7 +58,9 @@ enum connectivity_cause connectivity_path_judge(const struct connectivity_seen *
         {s->link_down, CONNECTIVITY_PATH_LINK},
         {s->no_address, CONNECTIVITY_PATH_OPERATOR},
         {s->portal || s->stranger, CONNECTIVITY_PATH_PORTAL},
-        {dead && s->stage <= CONNECTIVITY_STAGE_CONNECT, CONNECTIVITY_PATH_OPERATOR},
+        {dead && s->stage <= CONNECTIVITY_STAGE_CONNECT &&
+             !(s->bound && s->stage == CONNECTIVITY_STAGE_NAME),
+         CONNECTIVITY_PATH_OPERATOR},
         {s->stage == CONNECTIVITY_STAGE_NAME, CONNECTIVITY_PATH_DNS},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

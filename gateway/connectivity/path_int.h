@@ -4,6 +4,7 @@
 #define GATEWAY_CONNECTIVITY_PATH_INT_H
 
 #include "gateway/connectivity/connectivity_int.h"
+#include "gateway/http/http.h"
 
 /* ---- configuration (path_config.c) ----------------------------------------------------------- */
 
@@ -59,9 +60,20 @@ struct connectivity_seen {
     bool radio_lost;               /* the modem that carries it is not registered */
     bool link_down;
     bool no_address; /* or no route */
+    bool bound;      /* to an interface: names are looked up over whichever link all the same */
     enum connectivity_beyond beyond;
 };
 enum connectivity_cause connectivity_path_judge(const struct connectivity_seen *s);
+/* What the modem that carries it says (enum connectivity_modem_state), link_down being known: a SIM
+ * card or a network that is missing. A port that is busy, silent or odd says nothing of it, one
+ * that is gone only together with the link. */
+void connectivity_path_modem(struct connectivity_seen *s, int state);
+
+/* A certificate whose dates do not hold is the city's fault only by a clock that is set. */
+bool connectivity_path_undated(enum st st, const struct http_reply *r, enum clk_grade grade);
+/* Whether large packets are lost, by when the first byte of the answer to a padded request came,
+ * and to a plain one behind it (-1: it did not): where neither came through, as before. */
+bool connectivity_large_lost(bool before, int64_t large_us, int64_t plain_us);
 
 /* ---- an outage (path_outage.c, pure) ----------------------------------------------------------
  */
@@ -71,6 +83,7 @@ enum connectivity_cause connectivity_path_judge(const struct connectivity_seen *
 struct connectivity_outage {
     bool known, down, told;
     bool resumed;            /* it began before this run */
+    bool blind;              /* since `last` no probe could be made: that time is of no state */
     struct mono since, last; /* when it began (of this run); when it was looked at */
     int64_t since_ms;        /* UTC; 0: the date was not known */
     int64_t by_ms[CONNECTIVITY_PATH_STATES]; /* how long each cause was seen */
@@ -84,6 +97,8 @@ enum connectivity_turn { CONNECTIVITY_STAYS, CONNECTIVITY_WENT, CONNECTIVITY_CAM
 enum connectivity_turn connectivity_outage_note(struct connectivity_outage *o,
                                                 enum connectivity_cause cause, struct mono now,
                                                 struct clk_time utc, char *text, size_t n);
+/* No probe could be made. */
+void connectivity_outage_blind(struct connectivity_outage *o);
 /* Of an earlier run, as connectivity_outage_write wrote it; false: it is not that. */
 bool connectivity_outage_read(struct connectivity_outage *o, const char *text, struct mono now);
 void connectivity_outage_write(const struct connectivity_outage *o, char *text, size_t n);
@@ -101,14 +116,23 @@ struct connectivity_witness {
     bool answers[CONNECTIVITY_WITNESSES];                   /* it did while the city was reached */
     bool asked;                                             /* so that it is known of all */
 };
-/* The interface of the default route with the least metric, and its gateway (n 0: none). */
-bool connectivity_route_read(const char *root, char interface[CONNECTIVITY_IF_BYTES],
+/* The interface of the default route with the least metric, and its gateway (n 0: none). `only`:
+ * among those of this interface; NULL: of all. */
+bool connectivity_route_read(const char *root, const char *only,
+                             char interface[CONNECTIVITY_IF_BYTES],
                              struct connectivity_address *hop);
 /* Whether any interface but the loopback has a link. */
 bool connectivity_any_link(const char *root);
-/* Sends one echo to each, and waits; bit i: at[i] answered. -1: not permitted. */
-int connectivity_witness_ask(const struct connectivity_address *at, size_t n, int64_t ms,
-                             const struct thr_stop *stop);
+/* Takes an address (n 0 for the first hop: it keeps the last). Another one has not answered yet.
+ * True: it is another. */
+bool connectivity_witness_set(struct connectivity_witness *w, size_t i,
+                              const struct connectivity_address *at);
+/* Sends an echo to each by that interface (NULL: as the routes say), up to two more to those that
+ * do not answer, and waits; bit i: at[i] answered. -1: not permitted, or no such interface. */
+#define CONNECTIVITY_ECHOES 3
+#define CONNECTIVITY_ECHO_AGAIN_MS 200
+int connectivity_witness_ask(const struct connectivity_address *at, size_t n, const char *interface,
+                             int64_t ms, const struct thr_stop *stop);
 /* What the answers say of the net beyond this box. */
 enum connectivity_beyond connectivity_witness_judge(const struct connectivity_witness *w, int got);
 

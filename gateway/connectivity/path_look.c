@@ -17,6 +17,7 @@
 /* ---- the default route: /proc/net/route, /proc/net/ipv6_route ------------------------------- */
 
 struct route {
+    const char *only; /* NULL: any */
     bool is;
     unsigned long metric;
     char interface[CONNECTIVITY_IF_BYTES];
@@ -46,9 +47,10 @@ static int split(const char *line, char word[WORDS][WORD_BYTES])
 static bool better(struct route *best, const char *interface, unsigned long metric)
 {
     if ((best->is && metric >= best->metric) || strcmp(interface, "lo") == 0 ||
+        (best->only && strcmp(interface, best->only) != 0) ||
         strlen(interface) >= sizeof best->interface)
         return false;
-    *best = (struct route){.is = true, .metric = metric};
+    *best = (struct route){.only = best->only, .is = true, .metric = metric};
     (void)snprintf(best->interface, sizeof best->interface, "%s", interface);
     return true;
 }
@@ -93,10 +95,11 @@ static void routes(struct route *best, const char *root, const char *file,
     (void)fclose(f);
 }
 
-bool connectivity_route_read(const char *root, char interface[CONNECTIVITY_IF_BYTES],
+bool connectivity_route_read(const char *root, const char *only,
+                             char interface[CONNECTIVITY_IF_BYTES],
                              struct connectivity_address *hop)
 {
-    struct route best = {.is = false};
+    struct route best = {.only = only};
     routes(&best, root, "route", take4);
     if (!best.is)
         routes(&best, root, "ipv6_route", take6);
@@ -122,12 +125,34 @@ bool connectivity_any_link(const char *root)
 
 /* ---- others ---------------------------------------------------------------------------------- */
 
+bool connectivity_witness_set(struct connectivity_witness *w, size_t i,
+                              const struct connectivity_address *at)
+{
+    if ((i == 0 && at->n == 0) || (at->n == w->at[i].n && memcmp(&at->a, &w->at[i].a, at->n) == 0))
+        return false;
+    w->at[i] = *at;
+    w->answers[i] = false;
+    return true;
+}
+
 struct asking {
     struct connectivity_socket socket[2];
+    const char *interface;
     bool refused;
     uint64_t nonce;
     unsigned sent, got;
 };
+
+static bool open_socket(const struct asking *q, struct connectivity_socket *s, int family)
+{
+    if (connectivity_socket_open(s, family, NULL) != ST_OK)
+        return false;
+    if (!q->interface || setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, q->interface,
+                                    (socklen_t)strlen(q->interface) + 1) == 0)
+        return true;
+    connectivity_socket_close(s);
+    return false;
+}
 
 static void send_to(struct asking *q, const struct connectivity_address *to, unsigned i)
 {
@@ -135,7 +160,7 @@ static void send_to(struct asking *q, const struct connectivity_address *to, uns
     struct connectivity_socket *s = &q->socket[to->a.ss_family == AF_INET6];
     if (to->n == 0)
         return;
-    q->refused |= s->fd < 0 && connectivity_socket_open(s, to->a.ss_family, NULL) != ST_OK;
+    q->refused |= s->fd < 0 && !open_socket(q, s, to->a.ss_family);
     if (s->fd < 0)
         return;
     const struct connectivity_echo echo = {.id = s->id, .seq = (uint16_t)i, .nonce = q->nonce};
@@ -154,24 +179,30 @@ static void receive(struct asking *q, struct connectivity_socket *s)
         q->got |= 1U << echo.seq;
 }
 
-int connectivity_witness_ask(const struct connectivity_address *at, size_t n, int64_t ms,
-                             const struct thr_stop *stop)
+int connectivity_witness_ask(const struct connectivity_address *at, size_t n, const char *interface,
+                             int64_t ms, const struct thr_stop *stop)
 {
-    struct asking q = {.socket = {{.fd = -1}, {.fd = -1}}};
-    int64_t until = clk_mono(clk_real()).ms + ms, left = ms;
+    struct asking q = {.socket = {{.fd = -1}, {.fd = -1}}, .interface = interface};
+    int64_t now = clk_mono(clk_real()).ms, until = now + ms, again = now;
     if (getrandom(&q.nonce, sizeof q.nonce, GRND_NONBLOCK) != sizeof q.nonce)
         q.nonce = (uint64_t)until;
-    for (size_t i = 0; i < n; i++)
-        send_to(&q, &at[i], (unsigned)i);
-    while (q.got != q.sent && left > 0 && !atomic_load(&stop->set)) {
+    for (int sent = 0; now < until && !atomic_load(&stop->set);) {
+        if (sent < CONNECTIVITY_ECHOES && now >= again) {
+            for (size_t i = 0; i < n; i++)
+                if (!(q.got & (1U << i)))
+                    send_to(&q, &at[i], (unsigned)i);
+            again = ++sent < CONNECTIVITY_ECHOES ? now + CONNECTIVITY_ECHO_AGAIN_MS : until;
+        }
+        if (q.got == q.sent)
+            break;
         struct pollfd fds[3] = {{.fd = stop->fd, .events = POLLIN},
                                 {.fd = q.socket[0].fd, .events = POLLIN},
                                 {.fd = q.socket[1].fd, .events = POLLIN}};
-        (void)poll(fds, 3, (int)left);
+        (void)poll(fds, 3, (int)((again < until ? again : until) - now));
         for (size_t i = 0; i < 2; i++)
             if (fds[i + 1].revents)
                 receive(&q, &q.socket[i]);
-        left = until - clk_mono(clk_real()).ms;
+        now = clk_mono(clk_real()).ms;
     }
     for (size_t i = 0; i < 2; i++)
         connectivity_socket_close(&q.socket[i]);

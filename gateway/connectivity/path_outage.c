@@ -104,11 +104,13 @@ enum connectivity_turn connectivity_outage_note(struct connectivity_outage *o,
     if (o->last.ms == 0)
         o->tokens_ms = BUCKET_MS;
     o->tokens_ms = o->tokens_ms + ms < BUCKET_MS ? o->tokens_ms + ms : BUCKET_MS;
-    if (o->known && o->down)
+    bool seen = o->known && !o->blind;
+    if (seen && o->down)
         o->by_ms[o->cause] += ms;
-    if (o->known)
+    if (seen)
         *(o->down ? &o->down_ms : &o->up_ms) += ms;
     o->last = now;
+    o->blind = false;
     bool was = o->down; /* also one of an earlier run */
     o->known = true;
     text[0] = '\0';
@@ -124,6 +126,11 @@ enum connectivity_turn connectivity_outage_note(struct connectivity_outage *o,
     if (o->told)
         quiet_text(o, text, n);
     return o->told ? CONNECTIVITY_WENT : CONNECTIVITY_STAYS;
+}
+
+void connectivity_outage_blind(struct connectivity_outage *o)
+{
+    o->blind = true;
 }
 
 bool connectivity_outage_read(struct connectivity_outage *o, const char *text, struct mono now)

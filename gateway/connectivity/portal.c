@@ -77,20 +77,20 @@ bool connectivity_has_address(const char *interface)
     return has;
 }
 
-bool connectivity_portal_ask(const char *check, const char *interface,
+bool connectivity_portal_ask(const char *method, const char *check, const char *interface,
                              char host[CONNECTIVITY_HOST_BYTES], const struct thr_stop *stop)
 {
-    struct http_wire wire = {.sent_bytes = 0};
-    const struct http_client_cfg as = {
-        .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .max_answer = ANSWER_BYTES, .wire = &wire};
-    const struct http_call call = {.method = "GET", .url = check};
+    const struct http_client_cfg as = {.connect_ms = CONNECT_MS,
+                                       .total_ms = TOTAL_MS,
+                                       .max_answer = ANSWER_BYTES,
+                                       .interface = interface};
+    const struct http_call call = {.method = method, .url = check};
     struct http_reply r = {.status = 0};
     struct http_client *c;
     if (http_client_open(&c, &as, NULL) != ST_OK)
         return false;
     /* what was not answered says nothing: nor does a page that is too long */
     bool is = http_client_do(c, &call, stop->fd, &r, NULL) == ST_OK &&
-              (!interface || strcmp(wire.interface, interface) == 0) &&
               connectivity_portal_is(check, r.status, r.redirect, host);
     buf_done(&r.body);
     http_client_close(c);
@@ -113,6 +113,6 @@ bool connectivity_portal_look(struct connectivity_portal *p,
         p->wait_ms = WAIT_MAX_MS;
     p->next.ms = now.ms + p->wait_ms;
     p->seen = connectivity_has_address(cfg->interface) &&
-              connectivity_portal_ask(cfg->check, cfg->interface, p->host, job->stop);
+              connectivity_portal_ask("GET", cfg->check, cfg->interface, p->host, job->stop);
     return p->seen;
 }

@@ -78,18 +78,20 @@ static const char page[] = "HTTP/1.1 302 Found\r\nLocation: http://nap.example/?
                            "Content-Length: 4\r\nConnection: close\r\n\r\npage";
 struct portal {
     int fd;
-    char url[64];
+    char url[64], method[5]; /* of the last request */
     pthread_t thread;
 };
 
 static void *portal_main(void *arg)
 {
-    const struct portal *p = arg;
+    struct portal *p = arg;
     int fd;
     while ((fd = accept(p->fd, NULL, NULL)) >= 0) {
         char request[1024];
-        if (read(fd, request, sizeof request) > 0)
+        if (read(fd, request, sizeof request) > 4) {
+            memcpy(p->method, request, 4);
             (void)!write(fd, page, sizeof page - 1);
+        }
         (void)close(fd);
     }
     return NULL;
@@ -168,7 +170,7 @@ static void only_an_answer_over_the_modems_interface_counts(void **state)
     (void)state;
     static char lo[] = "lo";
     struct thr_stop stop;
-    struct portal server;
+    struct portal server = {.fd = -1};
     portal_start(&server);
     assert_int_equal(thr_stop_open(&stop, NULL), ST_OK);
     struct connectivity_modem_cfg cfg = {.interface = lo, .check = server.url, .every_ms = 60000};
@@ -182,7 +184,11 @@ static void only_an_answer_over_the_modems_interface_counts(void **state)
     cfg.interface = other;
     if (other)
         assert_false(connectivity_portal_look(&p, &cfg, &job));
+    char host[CONNECTIVITY_HOST_BYTES];
+    assert_true(connectivity_portal_ask("HEAD", server.url, NULL, host, &stop));
+    assert_string_equal(host, "nap.example");
     portal_end(&server);
+    assert_string_equal(server.method, "HEAD"); /* a page costs data, its head is enough */
     thr_stop_close(&stop);
     if (!other)
         SKIP("this machine has no second interface with an address");
