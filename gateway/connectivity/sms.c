@@ -203,15 +203,33 @@ static int64_t stamp_read(struct in *in)
     return utc_of(t, offset_min);
 }
 
+/* n digits, with what stands before them ('\0': nothing). */
+static bool digits(const char **at, char before, int n, int *out)
+{
+    const char *p = *at;
+    if (before && *p++ != before)
+        return false;
+    for (*out = 0; n > 0; n--, p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        *out = *out * 10 + (*p - '0');
+    }
+    *at = p;
+    return true;
+}
+
 int64_t connectivity_sms_time(const char *text)
 {
-    int y, mo, d, h, mi, s, oh = 0, om = 0, n = 0;
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &n) != 6 || y < 2000 ||
-        y > 2999)
+    int y, mo, d, h, mi, s, oh = 0, om = 0;
+    if (!digits(&text, '\0', 4, &y) || !digits(&text, '-', 2, &mo) || !digits(&text, '-', 2, &d) ||
+        !digits(&text, 'T', 2, &h) || !digits(&text, ':', 2, &mi) || !digits(&text, ':', 2, &s) ||
+        y < 2000 || y > 2999)
         return 0;
-    char sign = text[n];
+    char sign = *text;
     if (sign == '+' || sign == '-') {
-        if (sscanf(text + n + 1, "%2d:%2d", &oh, &om) < 1 || oh < 0 || oh > 23 || om < 0 || om > 59)
+        if (!digits(&text, sign, 2, &oh) || oh > 23)
+            return 0;
+        if (*text == ':' && (!digits(&text, ':', 2, &om) || om > 59))
             return 0;
     }
     const struct tm t = {.tm_year = y - 1900,
