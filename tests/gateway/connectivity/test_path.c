@@ -296,7 +296,10 @@ static void a_witness_with_another_address_has_not_answered(void **state)
 static bool put(const char *path, const char *text)
 {
     FILE *f = fopen(path, "we");
-    return f && (fputs(text, f) >= 0) & (fclose(f) == 0);
+    if (!f)
+        return false;
+    bool is = fputs(text, f) >= 0;
+    return fclose(f) == 0 && is;
 }
 
 /* Echo requests that this net has sent, by its kernel; -1: it does not say. */
