@@ -118,7 +118,8 @@ class BadServers(Site):
         self.assertAlmostEqual(r["mbit"], 2 * 4, delta=1.2)
         self.assertAlmostEqual(r["us"] / 1e6, 2, delta=0.7)
         answer = self.ask("pair")
-        self.assertEqual(self.server.most, 3)
+        # three each way; those of one way may end after the first of the other began
+        self.assertIn(self.server.most, range(3, 7))
         for way in ("download", "upload"):
             self.assertIn(answer[way]["code"], RATED)
             self.assertGreater(answer[way]["mbit"], 50)
