@@ -115,14 +115,12 @@ static enum st entries(struct gaps *g, size_t nrows, bool whole, size_t *n)
     return ST_OK;
 }
 
-/* What the rows of series first … last-1 span; empty (from > to) when there are none. */
-static struct gaps_row span(const struct gaps *g, size_t nrows, uint32_t first, uint32_t last)
+/* What all rows span. */
+static struct gaps_row span(const struct gaps *g, size_t nrows)
 {
-    struct gaps_row sum = {INT64_MAX, INT64_MIN, first, STORE_DEVICE};
+    struct gaps_row sum = {INT64_MAX, INT64_MIN, 0, STORE_DEVICE};
     for (size_t i = 0; i < nrows; i++) {
         const struct gaps_row *r = &g->rows[i];
-        if (r->series < first || r->series >= last)
-            continue;
         sum.from = r->from < sum.from ? r->from : sum.from;
         sum.to = r->to > sum.to ? r->to : sum.to;
         sum.cause = r->cause;
@@ -130,9 +128,30 @@ static struct gaps_row span(const struct gaps *g, size_t nrows, uint32_t first, 
     return sum;
 }
 
-/* Too many for one header: one entry per device, from its first to its last missing moment, and
- * where even these are too many, one for all. Says too much rather than too little; readings
- * inside stay readings. */
+/* One entry for each stretch of time in which any of these series misses something. The rows are in
+ * order of their begin. */
+static enum st stretches(struct gaps *g, size_t nrows, uint32_t first, uint32_t last,
+                         const char *device, size_t *n)
+{
+    struct gaps_row sum = {.from = INT64_MAX, .to = INT64_MIN};
+    for (size_t i = 0; i < nrows; i++) {
+        const struct gaps_row *r = &g->rows[i];
+        if (r->series < first || r->series >= last)
+            continue;
+        bool apart = r->from > sum.to || (r->from == sum.to && r->cause != sum.cause);
+        if (apart && sum.from < sum.to)
+            ERR_TRY(entry(g, n, &sum, device, "*"));
+        if (apart)
+            sum = *r;
+        else if (r->to > sum.to)
+            sum.to = r->to;
+    }
+    return sum.from < sum.to ? entry(g, n, &sum, device, "*") : ST_OK;
+}
+
+/* Too many for one header: stretches of whole devices; where even these are too many, of all; and
+ * then one from the first to the last missing moment. Says too much rather than too little:
+ * readings inside, of a series that was not missed, stay readings. */
 static enum st coarse_entries(struct gaps *g, size_t nrows, size_t *n)
 {
     enum st st = ST_OK;
@@ -141,13 +160,16 @@ static enum st coarse_entries(struct gaps *g, size_t nrows, size_t *n)
         for (last = first; last < g->n && gaps_device_of(g, last) == gaps_device_of(g, first);
              last++)
             ;
-        struct gaps_row sum = span(g, nrows, first, last);
-        if (sum.from < sum.to)
-            st = entry(g, n, &sum, device_name(g, first), "*");
+        st = stretches(g, nrows, first, last, device_name(g, first), n);
     }
     if (st != ST_FULL)
         return st;
-    struct gaps_row sum = span(g, nrows, 0, g->n);
+    *n = 0;
+    g->names.n = 0;
+    st = stretches(g, nrows, 0, g->n, NULL, n);
+    if (st != ST_FULL)
+        return st;
+    struct gaps_row sum = span(g, nrows);
     *n = 0;
     g->names.n = 0;
     return entry(g, n, &sum, NULL, "*");

@@ -200,6 +200,36 @@ static void gaps_with_long_names_never_stop_sealing(void **state)
     line_batches_done(&b);
 }
 
+/* The same, where whole polls come between the halves: no gap stands over these. */
+static void a_header_with_too_many_gaps_says_none_over_whole_polls(void **state)
+{
+    struct line *l = *state;
+    l->devices = 3;
+    l->points = 400;
+    line_start(l);
+    line_run(l, LINE_M1);
+    for (int64_t t = LINE_M1; t < LINE_M1 + LINE_MINUTE; t += 10000) {
+        bool whole = t / 10000 % 2 == 0;
+        for (uint32_t d = 0; d < l->devices; d++)
+            line_poll_part(l, d, t, 7, whole ? l->points : 1);
+        line_to(l, t + 10000);
+    }
+    line_to(l, l->utc_ms + 3000);
+    struct line_batches b;
+    line_batches(l, &b);
+    line_assert_chain(&b);
+    const struct wire_header *h = &b.v[b.n - 1].batch.header;
+    assert_int_equal(h->to_ms, LINE_M1 + LINE_MINUTE);
+    assert_in_range(h->ngaps, 1, l->devices * 4); /* not one each of 3,591 */
+    for (size_t i = 0; i < h->ngaps; i++)
+        for (int64_t t = LINE_M1; t < LINE_M1 + LINE_MINUTE; t += 10000)
+            if (t / 10000 % 2 == 0)
+                assert_false(h->gaps[i].from_ms <= t && t < h->gaps[i].to_ms);
+    for (uint32_t d = 0; d < l->devices; d++)
+        line_assert_told(l, &b, d, LINE_T0, LINE_M1 + LINE_MINUTE);
+    line_batches_done(&b);
+}
+
 /* Failed polls take room where frames wait; the window ends early rather than refuse the others.
  * A full window of these failures is more than that room (512 Ki series). */
 static void dead_devices_never_crowd_out_a_healthy_one(void **state)
@@ -403,6 +433,7 @@ int main(void)
         T(a_device_removed_while_off_is_told_still),
         T(a_removed_device_leaves_the_gaps_of_the_others),
         T(gaps_with_long_names_never_stop_sealing),
+        T(a_header_with_too_many_gaps_says_none_over_whole_polls),
         T(dead_devices_never_crowd_out_a_healthy_one),
         T(a_blip_of_thousands_of_series_is_told_for_each),
         T(a_blip_in_the_journal_and_a_restart_are_both_told),
