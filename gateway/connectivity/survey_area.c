@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/base/depth.h"
+
 #define DEPTH_MAX 16 /* of brackets: a FeatureCollection of GeometryCollections has 10 */
 #define NEST_MAX 8   /* of geometries in each other */
 #define WHERE_BYTES 160
@@ -18,23 +20,6 @@ struct where {
     const char *name;
     char path[WHERE_BYTES];
 };
-
-bool connectivity_json_flat(const char *p, size_t n, unsigned most)
-{
-    bool text = false;
-    unsigned depth = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (text && p[i] == '\\')
-            i++;
-        else if (p[i] == '"')
-            text = !text;
-        else if (!text && (p[i] == '[' || p[i] == '{') && ++depth > most)
-            return false;
-        else if (!text && (p[i] == ']' || p[i] == '}') && depth > 0)
-            depth--;
-    }
-    return true;
-}
 
 static enum st bad(const struct where *w, struct err *e, const char *what)
 {
@@ -207,7 +192,7 @@ enum st connectivity_area_parse(struct connectivity_area **out, const char *name
         text = (const char *)text + 3;
         n -= 3;
     }
-    if (!connectivity_json_flat(text, n, DEPTH_MAX))
+    if (!depth_fits(text, n, DEPTH_MAX))
         return err_set(e, ST_BAD, "%s: nested deeper than %d: this is no outline of an area", name,
                        DEPTH_MAX);
     json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);

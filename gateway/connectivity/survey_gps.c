@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/base/depth.h"
+
 #define AGAIN_MS 5000
 #define CONNECT_MS 2000
 #define DEPTH_MAX 8
@@ -99,7 +101,7 @@ static void report(struct connectivity_gps *g, const json_t *j, struct mono now)
 
 void connectivity_gps_take(struct connectivity_gps *g, const char *line, size_t n, struct mono now)
 {
-    json_t *j = connectivity_json_flat(line, n, DEPTH_MAX) ? json_loadb(line, n, 0, NULL) : NULL;
+    json_t *j = depth_fits(line, n, DEPTH_MAX) ? json_loadb(line, n, 0, NULL) : NULL;
     const char *class = json_string_value(json_object_get(j, "class"));
     if (!class) {
         json_decref(j);

@@ -23,8 +23,6 @@ struct connectivity_area {
 bool connectivity_area_cross(const struct connectivity_position *p, double lat, double *lon);
 /* Metres of a degree at that latitude. */
 void connectivity_metres(double lat, double *per_lat, double *per_lon);
-/* Whether brackets are nested `most` deep at most: jansson calls itself for each. */
-bool connectivity_json_flat(const char *p, size_t n, unsigned most);
 /* The whole file, which is max bytes at most (ST_FULL). Free `out`, also after a failure. */
 enum st connectivity_file_read(const char *path, size_t max, struct buf *out,
                                struct err *e) ST_MUST_CHECK;

@@ -20,6 +20,7 @@
 
 #include "gateway/connectivity/connectivity_int.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp.h"
 
 /* ---- a tree of files ------------------------------------------------------------------------ */
 
@@ -28,7 +29,7 @@ static char root[64];
 static int root_make(void **state)
 {
     (void)state;
-    strcpy(root, "/tmp/fp-sys-XXXXXX");
+    temp_name(root, sizeof root);
     return mkdtemp(root) ? 0 : -1;
 }
 

@@ -21,6 +21,7 @@
 #include "gateway/connectivity/modem_int.h"
 #include "gateway/connectivity/path_int.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp.h"
 
 #define UTC INT64_C(1785555555000)
 #define LATER(ms) ((struct mono){1000 + (ms)})
@@ -210,9 +211,9 @@ static void the_default_route_is_the_one_with_the_least_metric(void **state)
     (void)state;
     static const char head[] =
         "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
-    char dir[] = "/tmp/fp-route-XXXXXX", path[160], interface[CONNECTIVITY_IF_BYTES], text[1024];
+    char dir[128], path[160], interface[CONNECTIVITY_IF_BYTES], text[1024];
     struct connectivity_address hop;
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(temp_name(dir, sizeof dir)));
     (void)snprintf(path, sizeof path, "%s/proc", dir);
     assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(path, sizeof path, "%s/proc/net", dir);

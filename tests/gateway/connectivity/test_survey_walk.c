@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gateway/connectivity/survey_int.h"
+#include "tests/support/temp.h"
 
 #define MB INT64_C(1000000)
 #define NOON INT64_C(1795582800000) /* 2026-11-25T05:00:00Z */
@@ -79,7 +80,7 @@ static void site_open(struct site *s)
 {
     memset(s, 0, sizeof *s);
     strcpy(s->gpsd, "127.0.0.1:2947");
-    strcpy(s->dir, "/tmp/fp-walk-XXXXXX");
+    temp_name(s->dir, sizeof s->dir);
     assert_non_null(mkdtemp(s->dir));
     snprintf(s->path, sizeof s->path, "%s/store.db", s->dir);
     s->cfg = (struct connectivity_survey_cfg){.gpsd = s->gpsd,

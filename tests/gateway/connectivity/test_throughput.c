@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/connectivity/throughput_int.h"
+#include "tests/support/temp.h"
 
 #define WAIT_MS 60000
 #define HOUR_MS INT64_C(3600000)
@@ -93,11 +94,11 @@ static void config_is(const char *keys, const char *complaint)
     struct connectivity_cfg cfg = {.ping = {NULL, 0}};
     const struct cfg_section sections[] = {
         {"connectivity", &connectivity_cfg_table, &cfg, false, false}, {.key = NULL}};
-    char path[] = "/tmp/fp-throughput-XXXXXX";
+    char path[128];
     const char *text = "";
     struct connectivity *k = NULL;
     struct cfg *c = NULL;
-    int fd = mkstemp(path);
+    int fd = mkstemp(temp_name(path, sizeof path));
     assert_true(fd >= 0);
     assert_true(dprintf(fd,
                         "connectivity:\n  ping: {taken: {host: 127.0.0.1}}\n  throughput:\n"
@@ -252,7 +253,7 @@ static void site_open(struct site *s)
     struct err e = {.text = ""};
     static char id[] = "line";
     memset(s, 0, sizeof *s);
-    strcpy(s->dir, "/tmp/fp-speed-XXXXXX");
+    temp_name(s->dir, sizeof s->dir);
     assert_non_null(mkdtemp(s->dir));
     snprintf(s->path, sizeof s->path, "%s/store.db", s->dir);
     const struct http_server_cfg server = {

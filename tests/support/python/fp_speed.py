@@ -26,7 +26,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
 class Speed:
     def __init__(self, address="127.0.0.1", port=0, tls=None):
         self.tls, self.asked, self.taken, self.gate = None, [], 0, threading.Event()
-        self.lock, self.open, self.most = threading.Lock(), 0, 0
+        self.lock, self.busy, self.most = threading.Lock(), {}, {}  # by path: requests at once
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(*tls)
@@ -54,24 +54,28 @@ class Speed:
             if self.tls:
                 s = self.tls.wrap_socket(s, server_side=True)
                 stack.callback(s.close)
-            with self.lock:
-                self.open += 1
-                self.most = max(self.most, self.open)
-            try:
-                held = b""
-                while True:
-                    while b"\r\n\r\n" not in held:
-                        more = s.recv(1 << 16)
-                        if not more:
-                            return
-                        held += more
-                    head, held = held.split(b"\r\n\r\n", 1)
-                    held = self._answer(s, head.decode("latin-1"), held)
-                    if held is None:
+            held = b""
+            while held is not None:
+                while b"\r\n\r\n" not in held:
+                    more = s.recv(1 << 16)
+                    if not more:
                         return
-            finally:
-                with self.lock:
-                    self.open -= 1
+                    held += more
+                head, held = held.split(b"\r\n\r\n", 1)
+                head = head.decode("latin-1")
+                with self._counted(head.split()[1].split("?")[0]):
+                    held = self._answer(s, head, held)
+
+    @contextlib.contextmanager
+    def _counted(self, path):
+        with self.lock:
+            self.busy[path] = self.busy.get(path, 0) + 1
+            self.most[path] = max(self.most.get(path, 0), self.busy[path])
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.busy[path] -= 1
 
     def _take(self, s, n, held):
         """n bytes of a body, of which `held` has come."""
