@@ -252,9 +252,17 @@ struct connectivity_result {
 };
 void connectivity_put(const struct connectivity_job *job, struct connectivity_health *h,
                       const struct connectivity_result *r);
-/* The tick that is due now (a multiple of the period), or 0; *next (0 at start) moves on. After a
- * step of the clock ticks neither stall nor come in a burst. */
-int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms);
+/* How long after the multiples of its period a device is due: below the period and an hour, the
+ * same after each start, and spread over gateways and devices, so that a city is not asked by all
+ * of its boxes in one second. Pure. */
+int64_t connectivity_phase(const char *gateway, const char *device, int64_t every_ms);
+/* The tick that is due now (a multiple of the period, and the phase), or 0; *next (0 at start)
+ * moves on. After a step of the clock ticks neither stall nor come in a burst. Times are not below
+ * the phase. */
+int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms, int64_t phase_ms);
+/* The same for a device, by the job's clock and in its own phase. */
+int64_t connectivity_due(const struct connectivity_job *job, uint32_t device, int64_t *next_ms,
+                         int64_t every_ms);
 void connectivity_interface_check(struct cfg *c, char *const *interface);
 enum st connectivity_series_add(struct store *s, uint32_t device, const char *point,
                                 const char *quantity, int64_t every_ms, uint32_t *index,

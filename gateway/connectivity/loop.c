@@ -5,20 +5,39 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/id.h"
+
 #define STEP_MS 1000 /* longest sleep: a stepped UTC clock is noticed within it */
 #define TICK_MS 1000 /* a result so soon after its tick bears the tick's time */
 #define LOOKUP_MS 20 /* how often a running lookup is asked */
 #define PUT_WAIT_MS 500
+/* Of a period of days as well: whoever waits for it finds it, and reports count polls by the hour.
+ */
+#define PHASE_MAX_MS 3600000
 
-int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms)
+int64_t connectivity_phase(const char *gateway, const char *device, int64_t every_ms)
 {
-    int64_t last = now_ms - now_ms % every_ms;
+    uint64_t h = id_hash(id_hash(ID_HASH, gateway, strlen(gateway) + 1), device, strlen(device));
+    return (int64_t)(h % (uint64_t)(every_ms < PHASE_MAX_MS ? every_ms : PHASE_MAX_MS));
+}
+
+int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms, int64_t phase_ms)
+{
+    int64_t last = now_ms - (now_ms - phase_ms) % every_ms;
     if (*next == 0 || *next > last + every_ms) /* at start, and when the clock stepped back */
         *next = last + every_ms;
     if (now_ms < *next)
         return 0;
     *next = last + every_ms;
     return last;
+}
+
+int64_t connectivity_due(const struct connectivity_job *job, uint32_t device, int64_t *next_ms,
+                         int64_t every_ms)
+{
+    const char *id = store_device_at(job->store, device)->id;
+    return connectivity_tick(next_ms, clk_now(job->clk).utc_ms, every_ms,
+                             connectivity_phase(store_gateway(job->store), id, every_ms));
 }
 
 static void health_tell(const struct connectivity_job *job, const struct connectivity_result *r,

@@ -185,7 +185,7 @@ void connectivity_ping_step(struct connectivity *k, struct connectivity_ping *p,
 {
     int64_t now_ms = clk_mono(job->clk).ms;
     if (p->state == CONNECTIVITY_IDLE) {
-        p->tick_ms = connectivity_tick(&p->next_ms, clk_now(job->clk).utc_ms, p->cfg->every_ms);
+        p->tick_ms = connectivity_due(job, p->device, &p->next_ms, p->cfg->every_ms);
         if (!p->tick_ms)
             return;
         begin(p, now_ms);

@@ -129,15 +129,76 @@ static void ticks_fall_on_utc_multiples_and_survive_clock_steps(void **state)
 {
     (void)state;
     int64_t next = 0;
-    assert_int_equal(connectivity_tick(&next, 100300, 1000), 0);
+    assert_int_equal(connectivity_tick(&next, 100300, 1000, 0), 0);
     assert_int_equal(next, 101000);
-    assert_int_equal(connectivity_tick(&next, 100999, 1000), 0);
-    assert_int_equal(connectivity_tick(&next, 101004, 1000), 101000);
-    assert_int_equal(connectivity_tick(&next, 101005, 1000), 0);
-    assert_int_equal(connectivity_tick(&next, 900000500, 1000), 900000000); /* one, not many */
-    assert_int_equal(connectivity_tick(&next, 900000600, 1000), 0);
-    assert_int_equal(connectivity_tick(&next, 5200, 1000), 0); /* back: no stall */
-    assert_int_equal(connectivity_tick(&next, 6000, 1000), 6000);
+    assert_int_equal(connectivity_tick(&next, 100999, 1000, 0), 0);
+    assert_int_equal(connectivity_tick(&next, 101004, 1000, 0), 101000);
+    assert_int_equal(connectivity_tick(&next, 101005, 1000, 0), 0);
+    assert_int_equal(connectivity_tick(&next, 900000500, 1000, 0), 900000000); /* one, not many */
+    assert_int_equal(connectivity_tick(&next, 900000600, 1000, 0), 0);
+    assert_int_equal(connectivity_tick(&next, 5200, 1000, 0), 0); /* back: no stall */
+    assert_int_equal(connectivity_tick(&next, 6000, 1000, 0), 6000);
+}
+
+static void a_phase_moves_every_tick(void **state)
+{
+    (void)state;
+    int64_t next = 0;
+    assert_int_equal(connectivity_tick(&next, 100300, 1000, 250), 0);
+    assert_int_equal(next, 101250);
+    assert_int_equal(connectivity_tick(&next, 101249, 1000, 250), 0);
+    assert_int_equal(connectivity_tick(&next, 101251, 1000, 250), 101250);
+    assert_int_equal(connectivity_tick(&next, 5200, 1000, 250), 0); /* back: no stall */
+    assert_int_equal(connectivity_tick(&next, 5251, 1000, 250), 5250);
+}
+
+/* As whoever sets them up may call a thousand boxes. */
+static const struct {
+    const char *before, *after;
+    int width;
+} crowds[] = {{"tra-cau-", "", 1},
+              {"", "", 1},
+              {"ward-", "", 4},
+              {"", "-gateway", 4},
+              {"gw", ".quang-ngai", 1}};
+
+static void a_thousand_boxes_are_spread_over_the_period(void **state)
+{
+    static const int64_t periods[] = {1000, 60000, 300000, 420000, 3600000, 604800000};
+    (void)state;
+    for (size_t i = 0; i < sizeof crowds / sizeof *crowds; i++) {
+        for (size_t j = 0; j < sizeof periods / sizeof *periods; j++) {
+            int64_t span = periods[j] < 3600000 ? periods[j] : 3600000;
+            unsigned slot[10] = {0};
+            char id[64];
+            for (int k = 0; k < 1000; k++) {
+                snprintf(id, sizeof id, "%s%0*d%s", crowds[i].before, crowds[i].width, k,
+                         crowds[i].after);
+                int64_t phase = connectivity_phase(id, "city", periods[j]);
+                assert_in_range(phase, 0, span - 1);
+                slot[phase * 10 / span]++;
+            }
+            for (size_t k = 0; k < 10; k++)
+                assert_in_range(slot[k], 50, 150); /* a fair share is 100 */
+        }
+    }
+}
+
+static void the_devices_of_a_box_are_spread_too(void **state)
+{
+    unsigned slot[10] = {0};
+    char id[64];
+    (void)state;
+    for (int k = 0; k < 1000; k++) {
+        snprintf(id, sizeof id, "host-%d", k);
+        slot[connectivity_phase("tra-cau-01", id, 60000) / 6000]++;
+    }
+    for (size_t k = 0; k < 10; k++)
+        assert_in_range(slot[k], 50, 150);
+    /* the same after each start and update; where one id ends and the other begins tells */
+    assert_int_equal(connectivity_phase("tra-cau-01", "city", 300000), 52763);
+    assert_int_not_equal(connectivity_phase("ab", "c", 300000),
+                         connectivity_phase("a", "bc", 300000));
 }
 
 static void put_file(const char *dir, const char *name, const char *text)
@@ -339,6 +400,9 @@ int main(void)
         cmocka_unit_test(only_the_answer_to_our_own_question_counts),
         cmocka_unit_test(figures_are_exact_decimals),
         cmocka_unit_test(ticks_fall_on_utc_multiples_and_survive_clock_steps),
+        cmocka_unit_test(a_phase_moves_every_tick),
+        cmocka_unit_test(a_thousand_boxes_are_spread_over_the_period),
+        cmocka_unit_test(the_devices_of_a_box_are_spread_too),
         cmocka_unit_test(a_link_is_read_as_the_kernel_tells_it),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(paths_that_cannot_be_are_named),
