@@ -81,9 +81,19 @@ struct connectivity_ping_cfg {
     int64_t every_ms, count, timeout_ms;
 };
 
+struct connectivity_moment {
+    int64_t mono_us, real_us; /* of both clocks, read one after the other */
+};
+/* The time from sent to the answer, which the kernel had at stamp_us of the realtime clock (0: it
+ * does not say): an answer that waited for its reader is not later for it. Until it was read where
+ * the stamp cannot be: none, or the realtime clock was set meanwhile. Pure. */
+int64_t connectivity_rtt_us(const struct connectivity_moment *sent,
+                            const struct connectivity_moment *read, int64_t stamp_us);
+
 struct connectivity_sent {
     uint64_t nonce;
-    int64_t at_us, rtt_us; /* rtt -1: no answer yet */
+    struct connectivity_moment at;
+    int64_t rtt_us; /* -1: no answer yet */
     uint16_t seq;
 };
 struct connectivity_ping {

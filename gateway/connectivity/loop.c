@@ -118,8 +118,13 @@ void connectivity_main(void *connectivity_job)
     while (!atomic_load(&job->stop->set)) {
         for (size_t i = 0; i < k->nlinks; i++)
             connectivity_link_step(&k->link[i], job);
-        for (size_t i = 0; i < k->nboards; i++) /* a slow sensor waits here: before an echo goes */
+        for (size_t i = 0; i < k->nboards; i++)
             connectivity_board_step(&k->board[i], job);
+        /* A slow sensor waits above: what came meanwhile bears the kernel's time, and is read
+         * before a round is found to be over. */
+        for (size_t i = 0; i < 2; i++)
+            if (k->socket[i].fd >= 0)
+                connectivity_receive(k, &k->socket[i]);
         for (size_t i = 0; i < k->npings; i++)
             connectivity_ping_step(k, &k->ping[i], job);
         struct pollfd fds[3] = {{.fd = job->stop->fd, .events = POLLIN},
@@ -127,8 +132,5 @@ void connectivity_main(void *connectivity_job)
                                 {.fd = k->socket[1].fd, .events = POLLIN}};
         /* woken by time, a packet or the stop: each is looked at anyway */
         (void)poll(fds, 3, wait_ms(k, job));
-        for (size_t i = 0; i < 2; i++)
-            if (fds[i + 1].revents)
-                connectivity_receive(k, &k->socket[i]);
     }
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,42 @@ static void ipv6_loopback_answers(void **state)
     assert_int_equal(h.state, STORE_GOOD);
 }
 
+/* The thread is held elsewhere for longer than the time-out, as by a slow sensor. */
+static void an_answer_that_waits_is_as_old_as_it_came(void **state)
+{
+    static const struct {
+        int family;
+        const char *host;
+    } rows[] = {{AF_INET, "127.0.0.1"}, {AF_INET6, "::1"}};
+    const struct connectivity_ping_cfg cfg = {.count = 1, .timeout_ms = 500};
+    const struct connectivity_job job = {.clk = clk_real()};
+    bool tried = false;
+    int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    bool stamps = setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0;
+    (void)state;
+    (void)close(fd);
+    if (!stamps)
+        SKIP("this kernel, or its emulator, stamps no packets");
+    for (size_t i = 0; i < 2; i++) {
+        struct connectivity_ping p = {.cfg = &cfg, .state = CONNECTIVITY_ECHO};
+        struct connectivity k = {.ping = &p, .npings = 1, .socket = {{.fd = -1}, {.fd = -1}}};
+        if (!may_ping(rows[i].family) || (i == 1 && access("/proc/net/if_inet6", R_OK) != 0))
+            continue;
+        tried = true;
+        assert_true(connectivity_address_parse(rows[i].host, &p.to));
+        connectivity_ping_step(&k, &p, &job);
+        struct pollfd came = {.fd = k.socket[i].fd, .events = POLLIN};
+        assert_int_equal(poll(&came, 1, WAIT_MS), 1);
+        (void)poll(NULL, 0, 700);
+        connectivity_receive(&k, &k.socket[i]);
+        connectivity_socket_close(&k.socket[i]);
+        print_message("%s: %lld us\n", rows[i].host, (long long)p.sent[0].rtt_us);
+        assert_in_range(p.sent[0].rtt_us, 0, 350000);
+    }
+    if (!tried)
+        SKIP(NO_PING);
+}
+
 static void without_permission_it_says_what_to_do(void **state)
 {
     (void)state;
@@ -202,6 +239,7 @@ static void without_permission_it_says_what_to_do(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_that_waits_is_as_old_as_it_came),
         cmocka_unit_test(without_permission_it_says_what_to_do),
         cmocka_unit_test(loopback_answers_and_links_are_told),
         cmocka_unit_test(a_silent_host_is_all_loss_and_no_latency),

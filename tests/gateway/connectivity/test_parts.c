@@ -75,7 +75,7 @@ static void only_the_answer_to_our_own_question_counts(void **state)
     struct timespec now;
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
     p.sent[0] = (struct connectivity_sent){
-        .nonce = 99, .rtt_us = -1, .seq = 5, .at_us = (int64_t)now.tv_sec * 1000000};
+        .nonce = 99, .rtt_us = -1, .seq = 5, .at.mono_us = (int64_t)now.tv_sec * 1000000};
     assert_true(connectivity_address_parse("127.0.0.1", &p.to));
     struct connectivity k = {.ping = &p, .npings = 1};
     struct connectivity_socket s = {.fd = fd, .family = AF_INET, .id = 77};
@@ -101,6 +101,35 @@ static void only_the_answer_to_our_own_question_counts(void **state)
     connectivity_receive(&k, &s);
     assert_int_equal(p.sent[0].rtt_us, -1);
     close(fd);
+}
+
+#define REAL_US INT64_C(1790000000000000)
+#define HOUR_US INT64_C(3600000000)
+#define WAITED_US 700000
+
+static void what_waits_for_its_reader_is_not_later(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t read_real, stamp, rtt;
+    } rows[] = {
+        {REAL_US + WAITED_US, REAL_US + 20000, 20000},
+        {REAL_US + WAITED_US + 800, REAL_US + 20000, 20000}, /* slewed, or read a moment later */
+        {REAL_US + WAITED_US, 0, WAITED_US},                 /* no stamp */
+        {REAL_US + WAITED_US + HOUR_US, REAL_US + 20000,
+         WAITED_US}, /* set forward behind the stamp */
+        {REAL_US + WAITED_US + HOUR_US, REAL_US + HOUR_US + 20000, WAITED_US}, /* and before it */
+        {REAL_US + WAITED_US - HOUR_US, REAL_US + 20000, WAITED_US},           /* set back */
+        {REAL_US + WAITED_US + 300000, REAL_US + 320000, WAITED_US},
+        {REAL_US + WAITED_US - 300000, REAL_US + 20000, WAITED_US},
+        {REAL_US + WAITED_US, REAL_US - 5, WAITED_US},             /* no stamp of this answer's */
+        {REAL_US + WAITED_US, REAL_US + WAITED_US + 5, WAITED_US}, /* nor is this */
+    };
+    const struct connectivity_moment sent = {1000, REAL_US};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct connectivity_moment read = {1000 + WAITED_US, rows[i].read_real};
+        assert_int_equal(connectivity_rtt_us(&sent, &read, rows[i].stamp), rows[i].rtt);
+    }
 }
 
 static void figures_are_exact_decimals(void **state)
@@ -398,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reply_is_read_and_anything_else_is_not),
         cmocka_unit_test(only_the_answer_to_our_own_question_counts),
+        cmocka_unit_test(what_waits_for_its_reader_is_not_later),
         cmocka_unit_test(figures_are_exact_decimals),
         cmocka_unit_test(ticks_fall_on_utc_multiples_and_survive_clock_steps),
         cmocka_unit_test(a_phase_moves_every_tick),
