@@ -121,7 +121,9 @@ enum st connectivity_socket_open(struct connectivity_socket *s, int family, stru
     if (s->fd < 0)
         return err_set(e, ST_IO, "cannot open an ICMP socket: %s", strerror(errno));
     if (s->raw ? raw_filter(s) : datagram_id(s)) {
-        int on = 1; /* a kernel without: then the reader's clock has to do */
+        /* A kernel without: then the reader's clock has to do. It does for what comes in the first
+         * moments, too, until the kernel has begun to stamp. */
+        int on = 1;
         (void)setsockopt(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
         return ST_OK;
     }

@@ -177,38 +177,50 @@ static void ipv6_loopback_answers(void **state)
     assert_int_equal(h.state, STORE_GOOD);
 }
 
-/* The thread is held elsewhere for longer than the time-out, as by a slow sensor. */
+/* One echo, whose answer waits for 0.7 s when it has come; its time. */
+static int64_t read_late(int family, const char *host)
+{
+    const struct connectivity_ping_cfg cfg = {.count = 1, .timeout_ms = 500};
+    const struct connectivity_job job = {.clk = clk_real()};
+    struct connectivity_ping p = {.cfg = &cfg, .state = CONNECTIVITY_ECHO};
+    struct connectivity k = {.ping = &p, .npings = 1, .socket = {{.fd = -1}, {.fd = -1}}};
+    struct connectivity_socket *s = &k.socket[family == AF_INET6];
+    assert_true(connectivity_address_parse(host, &p.to));
+    connectivity_ping_step(&k, &p, &job);
+    struct pollfd came = {.fd = s->fd, .events = POLLIN};
+    assert_int_equal(poll(&came, 1, WAIT_MS), 1);
+    (void)poll(NULL, 0, 700);
+    connectivity_receive(&k, s);
+    connectivity_socket_close(s);
+    return p.sent[0].rtt_us;
+}
+
+/* The thread is held elsewhere for longer than the time-out, as by a slow sensor. In the first
+ * moments after somebody wants stamps the kernel has none; a busy one answers itself late. */
 static void an_answer_that_waits_is_as_old_as_it_came(void **state)
 {
     static const struct {
         int family;
         const char *host;
     } rows[] = {{AF_INET, "127.0.0.1"}, {AF_INET6, "::1"}};
-    const struct connectivity_ping_cfg cfg = {.count = 1, .timeout_ms = 500};
-    const struct connectivity_job job = {.clk = clk_real()};
     bool tried = false;
     int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
-    bool stamps = setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0;
     (void)state;
-    (void)close(fd);
-    if (!stamps)
+    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) {
+        (void)close(fd);
         SKIP("this kernel, or its emulator, stamps no packets");
+    }
     for (size_t i = 0; i < 2; i++) {
-        struct connectivity_ping p = {.cfg = &cfg, .state = CONNECTIVITY_ECHO};
-        struct connectivity k = {.ping = &p, .npings = 1, .socket = {{.fd = -1}, {.fd = -1}}};
+        int64_t rtt_us = -1;
         if (!may_ping(rows[i].family) || (i == 1 && access("/proc/net/if_inet6", R_OK) != 0))
             continue;
         tried = true;
-        assert_true(connectivity_address_parse(rows[i].host, &p.to));
-        connectivity_ping_step(&k, &p, &job);
-        struct pollfd came = {.fd = k.socket[i].fd, .events = POLLIN};
-        assert_int_equal(poll(&came, 1, WAIT_MS), 1);
-        (void)poll(NULL, 0, 700);
-        connectivity_receive(&k, &k.socket[i]);
-        connectivity_socket_close(&k.socket[i]);
-        print_message("%s: %lld us\n", rows[i].host, (long long)p.sent[0].rtt_us);
-        assert_in_range(p.sent[0].rtt_us, 0, 350000);
+        for (int tries = 0; tries < 10 && rtt_us < 0; tries++)
+            rtt_us = read_late(rows[i].family, rows[i].host);
+        print_message("%s: %lld us\n", rows[i].host, (long long)rtt_us);
+        assert_in_range(rtt_us, 0, 350000);
     }
+    (void)close(fd); /* while it was open, the kernel went on stamping */
     if (!tried)
         SKIP(NO_PING);
 }
