@@ -20,3 +20,11 @@ bool id_is_text(const char *text)
 {
     return id_is(text, strlen(text));
 }
+
+uint64_t id_hash(uint64_t h, const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * UINT64_C(1099511628211);
+    return h;
+}

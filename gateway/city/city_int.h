@@ -318,9 +318,6 @@ enum st city_print(const struct city_cfg *cfg, const struct city_ask *q, const s
 /* A text as a JSON string, or as a CSV field, quoted where it must be, with ' before what a
  * spreadsheet would take for a formula. */
 enum st city_put_text(struct buf *out, const char *text, bool json) ST_MUST_CHECK;
-/* FNV-1a, to be begun with CITY_HASH. */
-#define CITY_HASH UINT64_C(14695981039346656037)
-uint64_t city_hash(uint64_t h, const void *p, size_t n);
 
 /* ---- correct.c: what later entries say about sealed readings ------------------------------- */
 

@@ -85,9 +85,9 @@ static bool is_named(const struct city_series *s, struct wire_span device, struc
 static uint32_t *place_of(const struct city_plan *p, struct wire_span device,
                           struct wire_span point)
 {
-    uint64_t h = city_hash(CITY_HASH, device.p, device.n);
+    uint64_t h = id_hash(ID_HASH, device.p, device.n);
 
-    h = city_hash(city_hash(h, "/", 1), point.p, point.n);
+    h = id_hash(id_hash(h, "/", 1), point.p, point.n);
     for (size_t i = (size_t)h & (p->slots - 1);; i = (i + 1) & (p->slots - 1))
         if (p->slot[i] == 0 || is_named(&p->series[p->slot[i] - 1], device, point))
             return &p->slot[i];

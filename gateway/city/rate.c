@@ -43,7 +43,7 @@ void city_rate_close(struct city_rate *r)
 
 static uint64_t who_is(const char *gw, const char *peer)
 {
-    uint64_t h = city_hash(city_hash(CITY_HASH, gw, strlen(gw) + 1), peer, strlen(peer));
+    uint64_t h = id_hash(id_hash(ID_HASH, gw, strlen(gw) + 1), peer, strlen(peer));
 
     return (h ^ (h >> 32)) | 1;
 }

@@ -2,15 +2,6 @@
 
 #include "gateway/city/city_int.h"
 
-uint64_t city_hash(uint64_t h, const void *p, size_t n)
-{
-    const uint8_t *b = p;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
 /* What a terminal would obey: a gateway's words are shown to people, and a gateway may be in wrong
  * hands. Bytes of it; U+0080 to U+009F are two. */
 static size_t control(const unsigned char *p)

@@ -18,7 +18,7 @@ static const struct cfg_field board_fields[] = {
     {FIELD("sensor", sensor), .kind = CFG_STRING, .required = true,
      .help = "power_supply/NAME, hwmon/NAME or thermal/TYPE, as below /sys/class"},
     {FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
-     .help = "time between looks, which fall on its multiples in UTC"},
+     .help = "time between looks"},
     {FIELD("hot", hot), .kind = CFG_INT, .dflt = HOT, .min = 30, .max = 125,
      .help = "degrees Celsius from which it is too hot"},
     {FIELD("name", name), .kind = CFG_STRING, .help = "what people call it"},
@@ -297,7 +297,7 @@ void connectivity_board_step(struct connectivity_board *b, const struct connecti
     char text[sizeof b->health.now.text];
     struct connectivity_board_state now;
     bool missing = false;
-    int64_t due = connectivity_tick(&b->next_ms, clk_now(job->clk).utc_ms, b->cfg->every_ms);
+    int64_t due = connectivity_due(job, b->device, &b->next_ms, b->cfg->every_ms);
     if (!due)
         return;
     struct connectivity_result r = {

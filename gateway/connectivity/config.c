@@ -13,7 +13,7 @@ static const struct cfg_field ping_fields[] = {
     {PING_FIELD("host", host), .kind = CFG_STRING, .required = true,
      .help = "name or address that is asked"},
     {PING_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
-     .help = "time between rounds, which start at its multiples in UTC"},
+     .help = "time between rounds"},
     {PING_FIELD("count", count), .kind = CFG_INT, .dflt = "3", .min = 1,
      .max = CONNECTIVITY_COUNT_MAX, .help = "echoes of one round"},
     {PING_FIELD("timeout", timeout_ms), .kind = CFG_TIME, .dflt = "2s", .min = 50, .max = 30e3,
@@ -28,7 +28,7 @@ static const struct cfg_field link_fields[] = {
     {LINK_FIELD("interface", interface), .kind = CFG_STRING, .required = true,
      .help = "network interface, such as eth0"},
     {LINK_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
-     .help = "time between looks, which fall on its multiples in UTC"},
+     .help = "time between looks"},
     {LINK_FIELD("name", name), .kind = CFG_STRING, .help = "what people call it"},
     {LINK_FIELD("place", place), .kind = CFG_STRING, .help = "where it stands"},
     {.key = NULL}};
@@ -43,7 +43,7 @@ static const struct cfg_field modem_fields[] = {
     {MODEM_FIELD("port", port), .kind = CFG_STRING,
      .help = "serial port of its AT commands, such as /dev/serial/by-id/usb-…-if02"},
     {MODEM_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 1000, .max = 3600e3,
-     .help = "time between polls, which start at its multiples in UTC"},
+     .help = "time between polls"},
     {MODEM_FIELD("points", points), .kind = CFG_STRINGS, .help = "points to keep; absent: all"},
     {MODEM_FIELD("interface", interface), .kind = CFG_STRING,
      .help = "its network interface, such as wwan0: see check"},
@@ -278,10 +278,12 @@ enum st connectivity_series_add(struct store *s, uint32_t device, const char *po
                                 const char *quantity, int64_t every_ms, uint32_t *index,
                                 struct err *e)
 {
-    const struct store_series d = {.device = device,
-                                   .point = point,
-                                   .quantity = quantity_by_key(quantity),
-                                   .period_ms = every_ms};
+    const struct store_series d = {
+        .device = device,
+        .point = point,
+        .quantity = quantity_by_key(quantity),
+        .period_ms = every_ms,
+        .phase_ms = connectivity_phase(store_gateway(s), store_device_at(s, device)->id, every_ms)};
     if (!d.quantity)
         return err_set(e, ST_NOT_FOUND, "the catalogue has no quantity %s", quantity);
     return store_add_series(s, &d, index, e);

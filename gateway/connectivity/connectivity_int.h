@@ -81,9 +81,19 @@ struct connectivity_ping_cfg {
     int64_t every_ms, count, timeout_ms;
 };
 
+struct connectivity_moment {
+    int64_t mono_us, real_us; /* of both clocks, read one after the other */
+};
+/* The time from sent to the answer, which the kernel had at stamp_us of the realtime clock (0: it
+ * does not say): an answer that waited for its reader is not later for it. Until it was read where
+ * the stamp cannot be: none, or the realtime clock was set meanwhile. Pure. */
+int64_t connectivity_rtt_us(const struct connectivity_moment *sent,
+                            const struct connectivity_moment *read, int64_t stamp_us);
+
 struct connectivity_sent {
     uint64_t nonce;
-    int64_t at_us, rtt_us; /* rtt -1: no answer yet */
+    struct connectivity_moment at;
+    int64_t rtt_us; /* -1: no answer yet */
     uint16_t seq;
 };
 struct connectivity_ping {
@@ -252,9 +262,17 @@ struct connectivity_result {
 };
 void connectivity_put(const struct connectivity_job *job, struct connectivity_health *h,
                       const struct connectivity_result *r);
-/* The tick that is due now (a multiple of the period), or 0; *next (0 at start) moves on. After a
- * step of the clock ticks neither stall nor come in a burst. */
-int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms);
+/* How long after the multiples of its period a device is due: below the period and an hour, the
+ * same after each start, and spread over gateways and devices, so that a city is not asked by all
+ * of its boxes in one second. Pure. */
+int64_t connectivity_phase(const char *gateway, const char *device, int64_t every_ms);
+/* The tick that is due now (a multiple of the period, and the phase), or 0; *next (0 at start)
+ * moves on. After a step of the clock ticks neither stall nor come in a burst. Times are not below
+ * the phase. */
+int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms, int64_t phase_ms);
+/* The same for a device, by the job's clock and in its own phase. */
+int64_t connectivity_due(const struct connectivity_job *job, uint32_t device, int64_t *next_ms,
+                         int64_t every_ms);
 void connectivity_interface_check(struct cfg *c, char *const *interface);
 enum st connectivity_series_add(struct store *s, uint32_t device, const char *point,
                                 const char *quantity, int64_t every_ms, uint32_t *index,

@@ -120,8 +120,13 @@ enum st connectivity_socket_open(struct connectivity_socket *s, int family, stru
     }
     if (s->fd < 0)
         return err_set(e, ST_IO, "cannot open an ICMP socket: %s", strerror(errno));
-    if (s->raw ? raw_filter(s) : datagram_id(s))
+    if (s->raw ? raw_filter(s) : datagram_id(s)) {
+        /* A kernel without: then the reader's clock has to do. It does for what comes in the first
+         * moments, too, until the kernel has begun to stamp. */
+        int on = 1;
+        (void)setsockopt(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
         return ST_OK;
+    }
     enum st st = err_set(e, ST_IO, "cannot prepare the ICMP socket: %s", strerror(errno));
     connectivity_socket_close(s);
     return st;

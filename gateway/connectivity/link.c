@@ -154,7 +154,7 @@ void connectivity_link_step(struct connectivity_link *l, const struct connectivi
     char text[sizeof l->health.now.text] = "";
     struct connectivity_link_state now;
     const char *interface = l->cfg->interface;
-    int64_t due = connectivity_tick(&l->next_ms, clk_now(job->clk).utc_ms, l->cfg->every_ms);
+    int64_t due = connectivity_due(job, l->device, &l->next_ms, l->cfg->every_ms);
     if (!due)
         return;
     struct connectivity_result r = {

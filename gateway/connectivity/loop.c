@@ -5,20 +5,39 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/id.h"
+
 #define STEP_MS 1000 /* longest sleep: a stepped UTC clock is noticed within it */
 #define TICK_MS 1000 /* a result so soon after its tick bears the tick's time */
 #define LOOKUP_MS 20 /* how often a running lookup is asked */
 #define PUT_WAIT_MS 500
+/* Of a period of days as well: whoever waits for it finds it, and reports count polls by the hour.
+ */
+#define PHASE_MAX_MS 3600000
 
-int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms)
+int64_t connectivity_phase(const char *gateway, const char *device, int64_t every_ms)
 {
-    int64_t last = now_ms - now_ms % every_ms;
+    uint64_t h = id_hash(id_hash(ID_HASH, gateway, strlen(gateway) + 1), device, strlen(device));
+    return (int64_t)(h % (uint64_t)(every_ms < PHASE_MAX_MS ? every_ms : PHASE_MAX_MS));
+}
+
+int64_t connectivity_tick(int64_t *next, int64_t now_ms, int64_t every_ms, int64_t phase_ms)
+{
+    int64_t last = now_ms - (now_ms - phase_ms) % every_ms;
     if (*next == 0 || *next > last + every_ms) /* at start, and when the clock stepped back */
         *next = last + every_ms;
     if (now_ms < *next)
         return 0;
     *next = last + every_ms;
     return last;
+}
+
+int64_t connectivity_due(const struct connectivity_job *job, uint32_t device, int64_t *next_ms,
+                         int64_t every_ms)
+{
+    const char *id = store_device_at(job->store, device)->id;
+    return connectivity_tick(next_ms, clk_now(job->clk).utc_ms, every_ms,
+                             connectivity_phase(store_gateway(job->store), id, every_ms));
 }
 
 static void health_tell(const struct connectivity_job *job, const struct connectivity_result *r,
@@ -99,8 +118,13 @@ void connectivity_main(void *connectivity_job)
     while (!atomic_load(&job->stop->set)) {
         for (size_t i = 0; i < k->nlinks; i++)
             connectivity_link_step(&k->link[i], job);
-        for (size_t i = 0; i < k->nboards; i++) /* a slow sensor waits here: before an echo goes */
+        for (size_t i = 0; i < k->nboards; i++)
             connectivity_board_step(&k->board[i], job);
+        /* A slow sensor waits above: what came meanwhile bears the kernel's time, and is read
+         * before a round is found to be over. */
+        for (size_t i = 0; i < 2; i++)
+            if (k->socket[i].fd >= 0)
+                connectivity_receive(k, &k->socket[i]);
         for (size_t i = 0; i < k->npings; i++)
             connectivity_ping_step(k, &k->ping[i], job);
         struct pollfd fds[3] = {{.fd = job->stop->fd, .events = POLLIN},
@@ -108,8 +132,5 @@ void connectivity_main(void *connectivity_job)
                                 {.fd = k->socket[1].fd, .events = POLLIN}};
         /* woken by time, a packet or the stop: each is looked at anyway */
         (void)poll(fds, 3, wait_ms(k, job));
-        for (size_t i = 0; i < 2; i++)
-            if (fds[i + 1].revents)
-                connectivity_receive(k, &k->socket[i]);
     }
 }

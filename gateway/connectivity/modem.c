@@ -295,7 +295,7 @@ static void refused_tell(struct connectivity_modem *m, struct store *store)
 
 static void step(struct connectivity_modem *m, const struct connectivity_job *job)
 {
-    int64_t due = connectivity_tick(&m->next_ms, clk_now(job->clk).utc_ms, m->cfg->every_ms);
+    int64_t due = connectivity_due(job, m->device, &m->next_ms, m->cfg->every_ms);
     if (!due)
         return;
     struct connectivity_radio r;

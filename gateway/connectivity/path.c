@@ -429,13 +429,12 @@ static bool is_hinted(struct connectivity_path *p, const struct connectivity_job
 static void step(struct connectivity_path *p, const struct connectivity_job *job)
 {
     struct probe q;
-    int64_t utc_ms = clk_now(job->clk).utc_ms;
-    int64_t due = connectivity_tick(&p->next_ms, utc_ms, p->cfg->every_ms);
+    int64_t due = connectivity_due(job, p->device, &p->next_ms, p->cfg->every_ms);
     bool again = p->outage.down && clk_mono(job->clk).ms >= p->again.ms;
     if (!due && !is_hinted(p, job) && !again)
         return;
-    bool large = due && connectivity_tick(&p->next_mtu_ms, utc_ms,
-                                          CONNECTIVITY_MTU_EVERY * p->cfg->every_ms) != 0;
+    bool large = due && connectivity_due(job, p->device, &p->next_mtu_ms,
+                                         CONNECTIVITY_MTU_EVERY * p->cfg->every_ms) != 0;
     probe(p, large, job, &q);
     if (atomic_load(&job->stop->set)) /* a probe that the stop cut short says nothing */
         return;

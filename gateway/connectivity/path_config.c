@@ -13,7 +13,7 @@ static const struct cfg_field fields[] = {
     {FIELD("url", url), .kind = CFG_STRING, .help = "another https address, with its ca"},
     {FIELD("ca", ca), .kind = CFG_STRING, .help = "PEM file that verifies who answers at url"},
     {FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "5min", .min = 1000, .max = 86400e3,
-     .help = "time between probes, which start at its multiples in UTC"},
+     .help = "time between probes"},
     {FIELD("timeout", timeout_ms), .kind = CFG_TIME, .dflt = "10s", .min = 50, .max = 60e3,
      .help = "a name, a connection or an answer that takes longer is lost"},
     {FIELD("interface", interface), .kind = CFG_STRING,

@@ -13,11 +13,28 @@
 #define NAME_KEEP_MS (10 * 60 * 1000) /* an address that answers is not looked up more often */
 #define RECEIVE_MAX 64                /* packets of one wake-up: a flood cannot hold the thread */
 
-static int64_t clock_us(void)
+#define STEP_US 1000 /* the clocks differ by more than before: one was set, not slewed */
+
+static int64_t us_of(const struct timespec *t)
 {
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (int64_t)t->tv_sec * 1000000 + t->tv_nsec / 1000;
+}
+
+static struct connectivity_moment moment_now(void)
+{
+    struct timespec mono = {0}, real = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &mono);
+    (void)clock_gettime(CLOCK_REALTIME, &real);
+    return (struct connectivity_moment){us_of(&mono), us_of(&real)};
+}
+
+/* The kernel has no stamp by the monotonic clock; both are slewed alike, and only one is set. */
+int64_t connectivity_rtt_us(const struct connectivity_moment *sent,
+                            const struct connectivity_moment *read, int64_t stamp_us)
+{
+    int64_t whole = read->mono_us - sent->mono_us, arrived = stamp_us - sent->real_us;
+    bool set = llabs(read->real_us - sent->real_us - whole) > STEP_US;
+    return stamp_us == 0 || set || arrived < 0 || arrived > whole ? whole : arrived;
 }
 
 void connectivity_figures(const struct connectivity_sent *sent, int64_t n,
@@ -112,10 +129,11 @@ static void echo_send(struct connectivity *k, struct connectivity_ping *p,
     *t = (struct connectivity_sent){.rtt_us = -1, .seq = k->seq++};
     struct connectivity_echo q = {.id = s->id, .seq = t->seq};
     if (getrandom(&t->nonce, sizeof t->nonce, GRND_NONBLOCK) != sizeof t->nonce)
-        t->nonce = (uint64_t)clock_us(); /* before the kernel's pool is ready: still no repeat */
+        t->nonce =
+            (uint64_t)moment_now().mono_us; /* before the kernel's pool is ready: still no repeat */
     q.nonce = t->nonce;
     connectivity_echo_write(packet, s->family, &q);
-    t->at_us = clock_us();
+    t->at = moment_now();
     if (sendto(s->fd, packet, sizeof packet, 0, (struct sockaddr *)&p->to.a, p->to.n) < 0) {
         p->refused++;
         p->refused_errno = errno;
@@ -185,7 +203,7 @@ void connectivity_ping_step(struct connectivity *k, struct connectivity_ping *p,
 {
     int64_t now_ms = clk_mono(job->clk).ms;
     if (p->state == CONNECTIVITY_IDLE) {
-        p->tick_ms = connectivity_tick(&p->next_ms, clk_now(job->clk).utc_ms, p->cfg->every_ms);
+        p->tick_ms = connectivity_due(job, p->device, &p->next_ms, p->cfg->every_ms);
         if (!p->tick_ms)
             return;
         begin(p, now_ms);
@@ -217,20 +235,37 @@ static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_st
 }
 
 static void answered(struct connectivity *k, const struct sockaddr_storage *from,
-                     const struct connectivity_echo *q, int64_t now_us)
+                     const struct connectivity_echo *q, int64_t stamp_us)
 {
+    const struct connectivity_moment now = moment_now();
     for (size_t i = 0; i < k->npings; i++) {
         struct connectivity_ping *p = &k->ping[i];
         if (p->state != CONNECTIVITY_ECHO || !same_host(from, &p->to.a))
             continue;
         for (int64_t j = 0; j < p->nsent; j++) {
             struct connectivity_sent *t = &p->sent[j];
+            if (t->rtt_us >= 0 || t->seq != q->seq || t->nonce != q->nonce)
+                continue;
+            int64_t rtt_us = connectivity_rtt_us(&t->at, &now, stamp_us);
             /* an answer later than the time-out is a lost one, whenever it is read */
-            if (t->rtt_us < 0 && t->seq == q->seq && t->nonce == q->nonce &&
-                now_us - t->at_us <= p->cfg->timeout_ms * 1000)
-                t->rtt_us = now_us - t->at_us;
+            if (rtt_us <= p->cfg->timeout_ms * 1000)
+                t->rtt_us = rtt_us;
         }
     }
+}
+
+/* When the kernel had the packet; 0: it does not say. */
+static int64_t stamp_of(struct msghdr *m)
+{
+    struct timespec t;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS ||
+            c->cmsg_len != CMSG_LEN(sizeof t))
+            continue;
+        memcpy(&t, CMSG_DATA(c), sizeof t);
+        return us_of(&t);
+    }
+    return 0;
 }
 
 void connectivity_receive(struct connectivity *k, struct connectivity_socket *s)
@@ -238,14 +273,20 @@ void connectivity_receive(struct connectivity *k, struct connectivity_socket *s)
     uint8_t packet[256];
     for (int i = 0; i < RECEIVE_MAX; i++) {
         struct sockaddr_storage from = {0};
-        socklen_t from_n = sizeof from;
+        struct iovec part = {packet, sizeof packet};
+        _Alignas(struct cmsghdr) char more[CMSG_SPACE(sizeof(struct timespec))];
+        struct msghdr m = {.msg_name = &from,
+                           .msg_namelen = sizeof from,
+                           .msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = more,
+                           .msg_controllen = sizeof more};
         struct connectivity_echo q;
-        ssize_t n =
-            recvfrom(s->fd, packet, sizeof packet, MSG_TRUNC, (struct sockaddr *)&from, &from_n);
+        ssize_t n = recvmsg(s->fd, &m, MSG_TRUNC);
         if (n < 0)
             return; /* nothing more, or an error report that a time-out will tell */
         if ((size_t)n <= sizeof packet &&
             connectivity_echo_read(packet, (size_t)n, s->family, s->raw, &q) && q.id == s->id)
-            answered(k, &from, &q, clock_us());
+            answered(k, &from, &q, stamp_of(&m));
     }
 }

@@ -20,7 +20,7 @@ static const struct cfg_field survey_fields[] = {
     {SURVEY_FIELD("gpsd", gpsd), .kind = CFG_STRING,
      .help = "address and port of gpsd, such as 127.0.0.1:2947; absent: the gateway does not walk"},
     {SURVEY_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "30s", .min = 30000, .max = 3600e3,
-     .help = "time between samples, which start at its multiples in UTC"},
+     .help = "time between samples"},
     {SURVEY_FIELD("interface", interface), .kind = CFG_STRING,
      .help = "network interface of the modem: whether data flows, its counters say"},
     {SURVEY_FIELD("transfer", transfer), .kind = CFG_STRING,

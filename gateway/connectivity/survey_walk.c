@@ -446,7 +446,7 @@ void connectivity_walk_main(void *connectivity_job)
     const struct connectivity_job *job = connectivity_job;
     struct connectivity_walk *w = job->connectivity->walk;
     while (!atomic_load(&job->stop->set)) {
-        int64_t due = connectivity_tick(&w->next_ms, clk_now(job->clk).utc_ms, w->cfg->every_ms);
+        int64_t due = connectivity_due(job, w->device, &w->next_ms, w->cfg->every_ms);
         if (due)
             sample(w, job, due);
         int64_t wait = w->next_ms - clk_now(job->clk).utc_ms;

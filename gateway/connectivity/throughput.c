@@ -316,7 +316,7 @@ void connectivity_uploaded(struct connectivity *k, const char *interface, int64_
 static void own_step(struct connectivity_throughput *t, const struct connectivity_job *job)
 {
     struct clk_time now = clk_now(job->clk);
-    int64_t due = connectivity_tick(&t->own_next_ms, now.utc_ms, t->cfg->own_every_ms);
+    int64_t due = connectivity_due(job, t->device, &t->own_next_ms, t->cfg->own_every_ms);
     if (!due)
         return;
     (void)pthread_mutex_lock(&t->lock);
@@ -372,10 +372,9 @@ static bool budget_load(struct connectivity_throughput *t, const struct connecti
 static void step(struct connectivity_throughput *t, const struct connectivity_job *job)
 {
     struct measured m;
-    int64_t now_ms = clk_now(job->clk).utc_ms;
     if (!t->cfg->down && !t->cfg->up)
         return;
-    int64_t due = connectivity_tick(&t->next_ms, now_ms, t->cfg->every_ms);
+    int64_t due = connectivity_due(job, t->device, &t->next_ms, t->cfg->every_ms);
     bool asked = connectivity_asked_take(store_path(job->store), t->cfg->id);
     if (!due && !asked)
         return;

@@ -21,7 +21,7 @@ static const struct cfg_field fields[] = {
     {FIELD("interface", interface), .kind = CFG_STRING,
      .help = "network interface to measure through; absent: as the box routes"},
     {FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "7d", .min = 60e3, .max = 31 * 86400e3,
-     .help = "time between measurements, which start at its multiples in UTC"},
+     .help = "time between measurements"},
     {FIELD("size", size_bytes), .kind = CFG_DATA, .dflt = "100MB", .min = 1e6, .max = 100e9,
      .help = "bytes of one direction at most"},
     {FIELD("budget", budget_bytes), .kind = CFG_DATA, .dflt = "1GB", .min = 1e6, .max = 1e12,

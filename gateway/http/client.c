@@ -174,7 +174,8 @@ static bool set_options(struct http_client *c, const struct http_call *call,
            SET(CERTINFO, 1L) && SET(CAPATH, NULL) && (c->ca == NULL || SET(CAINFO, c->ca)) &&
            SET(USERAGENT, c->agent) && SET(CONNECTTIMEOUT_MS, (long)c->cfg.connect_ms) &&
            SET(TIMEOUT_MS, (long)(call->total_ms > 0 ? call->total_ms : c->cfg.total_ms)) &&
-           SET(BUFFERSIZE, IO_BUFFER_BYTES) && SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) &&
+           SET(QUICK_EXIT, HTTP_LEAVES_LOOKUPS) && SET(BUFFERSIZE, IO_BUFFER_BYTES) &&
+           SET(UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES) &&
            (c->interface == NULL || SET(INTERFACE, c->interface)) &&
            (c->resolved == NULL || SET(RESOLVE, c->resolved)) && SET(TCP_KEEPALIVE, 1L) &&
            SET(CLOSESOCKETFUNCTION, on_close) && SET(CLOSESOCKETDATA, c) &&
@@ -389,8 +390,6 @@ enum st http_client_do(struct http_client *c, const struct http_call *call, int 
         if (rc != CURLE_OK)
             reply->status = 0;
     } else {
-        /* do not wait for a name lookup that hangs in curl's resolver thread */
-        curl_easy_setopt(c->easy, CURLOPT_QUICK_EXIT, 1L);
         st = err_set(e, ST_STOPPED, "%s: stopped", call->url);
     }
     read_meter(c, reply);

@@ -67,6 +67,12 @@ int64_t http_meter_packet(int fd);
 
 /* ---- client.c ---------------------------------------------------------------------------- */
 
+/* CURLOPT_QUICK_EXIT of every handle. libcurl looks names up by getaddrinfo() on a thread of the
+ * call, and at the call's end joins it, however long the DNS servers are silent: minutes, where
+ * resolv.conf says so, beyond each of libcurl's time-outs and our stop. With 1 it detaches the
+ * thread, which frees what it holds when it is back. Each call leaves one at most, and the
+ * resolver's own time-outs end it. */
+#define HTTP_LEAVES_LOOKUPS 1L
 /* Starts libcurl, once. */
 enum st http_client_ready(struct err *e) ST_MUST_CHECK;
 

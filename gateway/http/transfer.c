@@ -219,11 +219,12 @@ static bool set_options(struct lane *l)
            SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) && SET(SSL_VERIFYPEER, 1L) &&
            SET(SSL_VERIFYHOST, 2L) && SET(CAPATH, NULL) &&
            (cfg->ca == NULL || SET(CAINFO, cfg->ca)) && SET(USERAGENT, "fieldpost") &&
-           SET(CONNECTTIMEOUT_MS, (long)cfg->connect_ms) && SET(BUFFERSIZE, BUFFER_BYTES) &&
-           SET(UPLOAD_BUFFERSIZE, BUFFER_BYTES) && SET(OPENSOCKETFUNCTION, on_open) &&
-           SET(OPENSOCKETDATA, t) && SET(CLOSESOCKETFUNCTION, on_close) &&
-           SET(CLOSESOCKETDATA, t) && (cfg->interface == NULL || SET(INTERFACE, interface)) &&
-           SET(PRIVATE, l) && SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, l) &&
+           SET(CONNECTTIMEOUT_MS, (long)cfg->connect_ms) && SET(QUICK_EXIT, HTTP_LEAVES_LOOKUPS) &&
+           SET(BUFFERSIZE, BUFFER_BYTES) && SET(UPLOAD_BUFFERSIZE, BUFFER_BYTES) &&
+           SET(OPENSOCKETFUNCTION, on_open) && SET(OPENSOCKETDATA, t) &&
+           SET(CLOSESOCKETFUNCTION, on_close) && SET(CLOSESOCKETDATA, t) &&
+           (cfg->interface == NULL || SET(INTERFACE, interface)) && SET(PRIVATE, l) &&
+           SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, l) &&
            (!cfg->upload || (SET(POST, 1L) && SET(READFUNCTION, on_send) && SET(READDATA, l)));
 #undef SET
 }
@@ -420,8 +421,6 @@ static void close_lanes(struct transfer *t)
     for (size_t i = 0; i < HTTP_TRANSFER_CONNECTIONS; i++) {
         if (t->lane[i].h == NULL)
             continue;
-        /* a name lookup that hangs is not waited for */
-        curl_easy_setopt(t->lane[i].h, CURLOPT_QUICK_EXIT, 1L);
         curl_multi_remove_handle(t->multi, t->lane[i].h);
         curl_easy_cleanup(t->lane[i].h);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "gateway/base/id.h"
 #include "gateway/mqtt/mqtt_int.h"
 
 #define KEEPALIVE_S 30
@@ -99,14 +100,6 @@ static void on_subscribe(struct mosquitto *h, void *ctx, int mid, int n, const i
     }
 }
 
-static uint64_t mix(uint64_t h, const void *p, size_t n)
-{
-    const uint8_t *b = p;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(1099511628211); /* FNV-1a */
-    return h;
-}
-
 static bool is_repeat(struct mqtt *m, uint64_t mark)
 {
     for (size_t i = 0; m->repeats && i < MQTT_UNACKED_MAX; i++)
@@ -125,9 +118,9 @@ static void on_message(struct mosquitto *h, void *ctx, const struct mosquitto_me
     struct mqtt_message out = {.topic = in->topic,
                                .payload = in->payload,
                                .n = in->payloadlen > 0 ? (size_t)in->payloadlen : 0};
-    uint64_t mark = mix(UINT64_C(14695981039346656037), &in->mid, sizeof in->mid);
-    mark = mix(mark, in->topic, strlen(in->topic) + 1);
-    mark = mix(mark, out.payload, out.n);
+    uint64_t mark = id_hash(ID_HASH, &in->mid, sizeof in->mid);
+    mark = id_hash(mark, in->topic, strlen(in->topic) + 1);
+    mark = id_hash(mark, out.payload, out.n);
     out.repeat = in->qos > 0 && is_repeat(m, mark);
     m->st = m->hooks.message(m->hooks.ctx, &out, &m->why);
     if (m->st != ST_OK)

@@ -54,7 +54,7 @@ enum st gaps_open(struct gaps **out, const struct store *s, struct err *e)
     }
     for (uint32_t i = 0; i < g->n; i++) {
         const struct store_series *x = store_series_at(s, i);
-        g->track[i] = (struct gaps_track){.period_ms = x->period_ms};
+        g->track[i] = (struct gaps_track){.period_ms = x->period_ms, .phase_ms = x->phase_ms};
         g->due[x->device]++;
     }
     *out = g;
@@ -105,12 +105,17 @@ static void note_on(struct gaps *g, uint32_t series, int64_t from, int64_t to,
     note(g, series, from, to, cause);
 }
 
+static int64_t due_from(const struct gaps_track *t, int64_t from_ms)
+{
+    return gaps_align_up(from_ms - t->phase_ms, t->period_ms) + t->phase_ms;
+}
+
 void gaps_owe(struct gaps *g, uint32_t series, int64_t from_ms)
 {
     struct gaps_track *t = &g->track[series];
     if (t->missing)
         note(g, series, t->miss_from, from_ms, t->cause);
-    t->next_due = gaps_align_up(from_ms, t->period_ms);
+    t->next_due = due_from(t, from_ms);
     t->missing = false;
 }
 
@@ -119,7 +124,7 @@ void gaps_restart(struct gaps *g, int64_t now_ms)
     g->nclosed = 0;
     for (uint32_t i = 0; i < g->n; i++) {
         struct gaps_track *t = &g->track[i];
-        t->next_due = gaps_align_up(now_ms, t->period_ms);
+        t->next_due = due_from(t, now_ms);
         t->miss_from = now_ms;
     }
 }

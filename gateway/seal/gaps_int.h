@@ -9,7 +9,7 @@
 struct gaps_track {
     int64_t next_due;  /* of the first poll that is neither read nor missed */
     int64_t miss_from; /* open gap */
-    int64_t period_ms;
+    int64_t period_ms, phase_ms;
     enum store_cause cause;
     bool missing;
     bool gone; /* retired: owes nothing any more */

@@ -308,6 +308,11 @@ enum st store_add_series(struct store *s, const struct store_series *d, uint32_t
     return ST_OK;
 }
 
+const char *store_gateway(const struct store *s)
+{
+    return s->gateway;
+}
+
 enum st store_add_uplink(struct store *s, const char *id, bool required, uint32_t *index,
                          struct err *e)
 {

@@ -50,6 +50,7 @@ struct store_series {
     const char *point;
     const struct quantity *quantity;
     int64_t period_ms; /* 0: event driven, owes gaps only */
+    int64_t phase_ms;  /* its polls are due so long after multiples of the period; below it */
     /* A person brings its readings (store_enter_of), which lie within these; NULL: nobody does. */
     const struct store_limits *manual;
 };
@@ -59,6 +60,7 @@ enum st store_add_device(struct store *s, const struct store_device *d, uint32_t
                          struct err *e) ST_MUST_CHECK;
 enum st store_add_series(struct store *s, const struct store_series *d, uint32_t *index,
                          struct err *e) ST_MUST_CHECK;
+const char *store_gateway(const struct store *s); /* its id, as it was opened with */
 uint32_t store_device_count(const struct store *s);
 uint32_t store_series_count(const struct store *s);
 const struct store_device *store_device_at(const struct store *s, uint32_t i);

@@ -101,6 +101,7 @@ static enum st add_devices(struct line *l, struct err *e)
                                      .point = point,
                                      .quantity = quantity_by_key(key),
                                      .period_ms = l->manual[d] ? 0 : l->period_ms[d],
+                                     .phase_ms = l->phase_ms[d],
                                      .manual = l->manual[d] ? &limits : NULL};
             assert_non_null(s.quantity);
             if (l->manual[d] && s.quantity->limited) {

@@ -28,7 +28,7 @@ struct line {
      * point.
      */
     uint32_t devices, points; /* at most LINE_DEVICES_MAX, STORE_POLL_MAX */
-    int64_t period_ms[LINE_DEVICES_MAX];
+    int64_t period_ms[LINE_DEVICES_MAX], phase_ms[LINE_DEVICES_MAX];
     bool legal[LINE_DEVICES_MAX];  /* bound by law */
     bool manual[LINE_DEVICES_MAX]; /* read by nobody: event-driven, within its quantity's limits */
     const char *device_name, *point_name;

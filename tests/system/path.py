@@ -1,6 +1,7 @@
 """The way to the city, measured and broken for real: namespaces with an operator's router between the real
 gateway and the real city, a line that delays, DNS that is silent or lies, pages that answer for others. What the
 gateway measures is held against what was put in and against ping(8); each cause of an outage is made and mended."""
+import json
 import os
 import re
 import socket
@@ -8,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -222,6 +224,35 @@ uplinks:
                                  ("nxdomain", "the name is not found", "")):
             NET.resolver(options)
             self.breaks(DNS, "path_dns", "DNS", lambda m=m: mode(m), lambda says=says: mend(says))
+
+    def test_hanging_dns_holds_neither_calls_nor_the_stop(self):
+        """A look-up takes the resolver a minute here; a call has ten seconds to connect."""
+        NET.resolver("options timeout:30 attempts:2\n")
+        self.stack.callback(NET.resolver)
+        NET.dns.mode = "silent"
+
+        def held(what, config, wait):
+            self.gw.config(config, every="1s")
+            began = time.monotonic()
+            self.gw.start()
+            wait()
+            call, began = time.monotonic() - began, time.monotonic()
+            self.assertEqual(self.gw.stop(), 0)
+            stop = time.monotonic() - began
+            print(f"{what}: call {call:.1f} s, stop {stop:.1f} s", flush=True)
+            self.assertLess(call, 40, what)
+            self.assertLess(stop, 5, what)
+
+        def measure():
+            r = run([self.gw.exe, "throughput", "--config", self.gw.conf, "--yes", "--json", "line"], 100, ok=(1,))
+            self.assertEqual(json.loads(r.stdout)["download"]["code"], 20, r.stdout)
+
+        held("uplink", f"""uplinks:
+  city: {{url: "{self.city.url}", ca: {self.city.ca}, receipt_keys: [{self.city.pub_path}]}}
+""", lambda: until(lambda: "timed out" in self.gw.get("/api/v1/status")["uplinks"][0]["text"], 100, "its trouble"))
+        held("throughput", f"""connectivity:
+  throughput: {{line: {{down: "http://{lab.NAME}/", every: 1h}}}}
+""", measure)
 
     def test_the_city(self):
         self.begin()

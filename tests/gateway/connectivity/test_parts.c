@@ -75,7 +75,7 @@ static void only_the_answer_to_our_own_question_counts(void **state)
     struct timespec now;
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
     p.sent[0] = (struct connectivity_sent){
-        .nonce = 99, .rtt_us = -1, .seq = 5, .at_us = (int64_t)now.tv_sec * 1000000};
+        .nonce = 99, .rtt_us = -1, .seq = 5, .at.mono_us = (int64_t)now.tv_sec * 1000000};
     assert_true(connectivity_address_parse("127.0.0.1", &p.to));
     struct connectivity k = {.ping = &p, .npings = 1};
     struct connectivity_socket s = {.fd = fd, .family = AF_INET, .id = 77};
@@ -101,6 +101,35 @@ static void only_the_answer_to_our_own_question_counts(void **state)
     connectivity_receive(&k, &s);
     assert_int_equal(p.sent[0].rtt_us, -1);
     close(fd);
+}
+
+#define REAL_US INT64_C(1790000000000000)
+#define HOUR_US INT64_C(3600000000)
+#define WAITED_US 700000
+
+static void what_waits_for_its_reader_is_not_later(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t read_real, stamp, rtt;
+    } rows[] = {
+        {REAL_US + WAITED_US, REAL_US + 20000, 20000},
+        {REAL_US + WAITED_US + 800, REAL_US + 20000, 20000}, /* slewed, or read a moment later */
+        {REAL_US + WAITED_US, 0, WAITED_US},                 /* no stamp */
+        {REAL_US + WAITED_US + HOUR_US, REAL_US + 20000,
+         WAITED_US}, /* set forward behind the stamp */
+        {REAL_US + WAITED_US + HOUR_US, REAL_US + HOUR_US + 20000, WAITED_US}, /* and before it */
+        {REAL_US + WAITED_US - HOUR_US, REAL_US + 20000, WAITED_US},           /* set back */
+        {REAL_US + WAITED_US + 300000, REAL_US + 320000, WAITED_US},
+        {REAL_US + WAITED_US - 300000, REAL_US + 20000, WAITED_US},
+        {REAL_US + WAITED_US, REAL_US - 5, WAITED_US},             /* no stamp of this answer's */
+        {REAL_US + WAITED_US, REAL_US + WAITED_US + 5, WAITED_US}, /* nor is this */
+    };
+    const struct connectivity_moment sent = {1000, REAL_US};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct connectivity_moment read = {1000 + WAITED_US, rows[i].read_real};
+        assert_int_equal(connectivity_rtt_us(&sent, &read, rows[i].stamp), rows[i].rtt);
+    }
 }
 
 static void figures_are_exact_decimals(void **state)
@@ -129,15 +158,76 @@ static void ticks_fall_on_utc_multiples_and_survive_clock_steps(void **state)
 {
     (void)state;
     int64_t next = 0;
-    assert_int_equal(connectivity_tick(&next, 100300, 1000), 0);
+    assert_int_equal(connectivity_tick(&next, 100300, 1000, 0), 0);
     assert_int_equal(next, 101000);
-    assert_int_equal(connectivity_tick(&next, 100999, 1000), 0);
-    assert_int_equal(connectivity_tick(&next, 101004, 1000), 101000);
-    assert_int_equal(connectivity_tick(&next, 101005, 1000), 0);
-    assert_int_equal(connectivity_tick(&next, 900000500, 1000), 900000000); /* one, not many */
-    assert_int_equal(connectivity_tick(&next, 900000600, 1000), 0);
-    assert_int_equal(connectivity_tick(&next, 5200, 1000), 0); /* back: no stall */
-    assert_int_equal(connectivity_tick(&next, 6000, 1000), 6000);
+    assert_int_equal(connectivity_tick(&next, 100999, 1000, 0), 0);
+    assert_int_equal(connectivity_tick(&next, 101004, 1000, 0), 101000);
+    assert_int_equal(connectivity_tick(&next, 101005, 1000, 0), 0);
+    assert_int_equal(connectivity_tick(&next, 900000500, 1000, 0), 900000000); /* one, not many */
+    assert_int_equal(connectivity_tick(&next, 900000600, 1000, 0), 0);
+    assert_int_equal(connectivity_tick(&next, 5200, 1000, 0), 0); /* back: no stall */
+    assert_int_equal(connectivity_tick(&next, 6000, 1000, 0), 6000);
+}
+
+static void a_phase_moves_every_tick(void **state)
+{
+    (void)state;
+    int64_t next = 0;
+    assert_int_equal(connectivity_tick(&next, 100300, 1000, 250), 0);
+    assert_int_equal(next, 101250);
+    assert_int_equal(connectivity_tick(&next, 101249, 1000, 250), 0);
+    assert_int_equal(connectivity_tick(&next, 101251, 1000, 250), 101250);
+    assert_int_equal(connectivity_tick(&next, 5200, 1000, 250), 0); /* back: no stall */
+    assert_int_equal(connectivity_tick(&next, 5251, 1000, 250), 5250);
+}
+
+/* As whoever sets them up may call a thousand boxes. */
+static const struct {
+    const char *before, *after;
+    int width;
+} crowds[] = {{"tra-cau-", "", 1},
+              {"", "", 1},
+              {"ward-", "", 4},
+              {"", "-gateway", 4},
+              {"gw", ".quang-ngai", 1}};
+
+static void a_thousand_boxes_are_spread_over_the_period(void **state)
+{
+    static const int64_t periods[] = {1000, 60000, 300000, 420000, 3600000, 604800000};
+    (void)state;
+    for (size_t i = 0; i < sizeof crowds / sizeof *crowds; i++) {
+        for (size_t j = 0; j < sizeof periods / sizeof *periods; j++) {
+            int64_t span = periods[j] < 3600000 ? periods[j] : 3600000;
+            unsigned slot[10] = {0};
+            char id[64];
+            for (int k = 0; k < 1000; k++) {
+                snprintf(id, sizeof id, "%s%0*d%s", crowds[i].before, crowds[i].width, k,
+                         crowds[i].after);
+                int64_t phase = connectivity_phase(id, "city", periods[j]);
+                assert_in_range(phase, 0, span - 1);
+                slot[phase * 10 / span]++;
+            }
+            for (size_t k = 0; k < 10; k++)
+                assert_in_range(slot[k], 50, 150); /* a fair share is 100 */
+        }
+    }
+}
+
+static void the_devices_of_a_box_are_spread_too(void **state)
+{
+    unsigned slot[10] = {0};
+    char id[64];
+    (void)state;
+    for (int k = 0; k < 1000; k++) {
+        snprintf(id, sizeof id, "host-%d", k);
+        slot[connectivity_phase("tra-cau-01", id, 60000) / 6000]++;
+    }
+    for (size_t k = 0; k < 10; k++)
+        assert_in_range(slot[k], 50, 150);
+    /* the same after each start and update; where one id ends and the other begins tells */
+    assert_int_equal(connectivity_phase("tra-cau-01", "city", 300000), 52763);
+    assert_int_not_equal(connectivity_phase("ab", "c", 300000),
+                         connectivity_phase("a", "bc", 300000));
 }
 
 static void put_file(const char *dir, const char *name, const char *text)
@@ -337,8 +427,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reply_is_read_and_anything_else_is_not),
         cmocka_unit_test(only_the_answer_to_our_own_question_counts),
+        cmocka_unit_test(what_waits_for_its_reader_is_not_later),
         cmocka_unit_test(figures_are_exact_decimals),
         cmocka_unit_test(ticks_fall_on_utc_multiples_and_survive_clock_steps),
+        cmocka_unit_test(a_phase_moves_every_tick),
+        cmocka_unit_test(a_thousand_boxes_are_spread_over_the_period),
+        cmocka_unit_test(the_devices_of_a_box_are_spread_too),
         cmocka_unit_test(a_link_is_read_as_the_kernel_tells_it),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(paths_that_cannot_be_are_named),

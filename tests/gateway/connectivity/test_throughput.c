@@ -248,6 +248,11 @@ static void site_stop(struct site *s)
     thr_stop_close(&s->stop);
 }
 
+static int64_t to_tick(int64_t now_ms)
+{
+    return HOUR_MS - (now_ms - connectivity_phase("gw", "line", HOUR_MS)) % HOUR_MS;
+}
+
 static void site_open(struct site *s)
 {
     struct err e = {.text = ""};
@@ -272,7 +277,7 @@ static void site_open(struct site *s)
     atomic_store(&asked, 0);
     atomic_store(&busy, false);
     /* ten minutes before a tick: no hour of the machine falls into the test */
-    atomic_store(&step_ms, HOUR_MS - clk_now(clk_real()).utc_ms % HOUR_MS - 600000);
+    atomic_store(&step_ms, to_tick(clk_now(clk_real()).utc_ms) - 600000);
     site_run(s);
 }
 
@@ -317,8 +322,7 @@ static void asked_wait(struct site *s, unsigned n)
 
 static void to_the_tick(void)
 {
-    int64_t now = stepped_now(NULL).utc_ms;
-    atomic_fetch_add(&step_ms, HOUR_MS - now % HOUR_MS);
+    atomic_fetch_add(&step_ms, to_tick(stepped_now(NULL).utc_ms));
 }
 
 static void ticks_measure_and_steps_of_the_clock_neither_burst_nor_stall(void **state)

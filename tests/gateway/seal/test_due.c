@@ -147,6 +147,36 @@ static void a_later_chain_says_what_is_still_due(void **state)
     line_batches_done(&b);
 }
 
+/* It is due at 59 s of each minute, and takes 5 s to answer: nothing was due before. */
+static void with_a_phase_nothing_is_owed_before_the_first_poll(void **state)
+{
+    struct line *l = *state;
+    l->devices = l->points = 1;
+    l->period_ms[0] = LINE_MINUTE;
+    l->phase_ms[0] = 59000;
+    l->mono_ms += LINE_M1 - 500 - l->utc_ms;
+    l->utc_ms = LINE_M1 - 500;
+    line_start(l);
+    for (int i = 0; i < 4; i++) {
+        int64_t due_ms = LINE_M1 + i * LINE_MINUTE + 59000;
+        line_to(l, due_ms + 4000); /* the window's end is past */
+        line_to(l, due_ms + 5000);
+        const struct store_poll q = {
+            .due_ms = due_ms, .t_ms = l->utc_ms, .grade = l->grade, .n = 1};
+        const struct store_value v = {.v = num_dec(i, 0)};
+        assert_int_equal(store_put(l->store, &q, &v, 0), ST_OK);
+    }
+    line_to(l, LINE_M1 + 4 * LINE_MINUTE + 5000);
+    struct line_batches b;
+    line_batches(l, &b);
+    line_assert_chain(&b);
+    assert_true(sealed_to(&b) >= LINE_M1 + 4 * LINE_MINUTE);
+    for (size_t i = 0; i < b.n; i++)
+        for (size_t g = 0; g < b.v[i].batch.header.ngaps; g++)
+            assert_true(b.v[i].batch.header.gaps[g].to_ms <= LINE_M1);
+    line_batches_done(&b);
+}
+
 static void a_step_of_the_clock_does_not_end_it(void **state)
 {
     struct line *l = *state;
@@ -188,6 +218,7 @@ int main(void)
         T(a_point_that_is_gone_is_told_beside_those_that_stay),
         T(what_comes_back_goes_on_under_its_name),
         T(a_later_chain_says_what_is_still_due),
+        T(with_a_phase_nothing_is_owed_before_the_first_poll),
         T(a_step_of_the_clock_does_not_end_it),
         T(many_devices_that_are_gone_fit_into_the_header),
     };
