@@ -14,8 +14,8 @@ let changed = () => {}, timer = 0, turn = 0;
 
 // A moment by both clocks. The steady one of a phone may stop while it sleeps, the other may be set:
 // the longer of the two counts, for a value that looks older than it is does no harm.
-const moment = () => ({ steady: performance.now(), wall: Date.now() });
-const gone = (m) => Math.max(performance.now() - m.steady, Date.now() - m.wall, 0);
+export const moment = () => ({ steady: performance.now(), wall: Date.now() });
+export const gone = (m) => Math.max(performance.now() - m.steady, Date.now() - m.wall, 0);
 let heard = { steady: 0, wall: 0 };
 export const elapsed = () => gone(heard);
 // By the gateway's clock, carried on: this phone's may be wrong.
@@ -158,10 +158,10 @@ export function seen(visible) {
 
 const answers = new Map(); // path: {data, error, at (0: not yet), busy}
 
-async function fetchInto(path, a) {
+async function fetchInto(path, a, patience_ms) {
   a.busy = true;
   try {
-    Object.assign(a, { data: await get(path), error: null });
+    Object.assign(a, { data: await get(path, patience_ms), error: null });
   } catch (e) {
     if (e instanceof Refusal && e.status === 401) forget();
     a.error = e;
@@ -172,7 +172,7 @@ async function fetchInto(path, a) {
 
 // The answer to GET path as far as it is here: {data, error}. It is asked for when it is not, and
 // again when it is older than every_ms; the screen is drawn once more when it comes.
-export function ask(path, every_ms = Infinity) {
+export function ask(path, every_ms = Infinity, patience_ms = undefined) {
   let a = answers.get(path);
   if (!a) {
     if (answers.size >= ANSWERS_MAX) answers.delete(answers.keys().next().value);
@@ -180,7 +180,7 @@ export function ask(path, every_ms = Infinity) {
     answers.set(path, a);
   }
   const again_ms = a.error ? Math.min(every_ms, RETRY_MS) : every_ms;
-  if (!a.busy && (a.at === 0 || performance.now() - a.at > again_ms)) void fetchInto(path, a);
+  if (!a.busy && (a.at === 0 || performance.now() - a.at > again_ms)) void fetchInto(path, a, patience_ms);
   return a;
 }
 
