@@ -100,9 +100,9 @@ void connectivity_walk_main(void *connectivity_job);
 struct connectivity_phone_fix {
     double lat, lon, accuracy_m; /* degrees, WGS 84; the radius that holds it 95 times of 100 */
     bool has_altitude;
-    int64_t stamp_ms;   /* of the fix, by whatever clock: only differences count */
-    int64_t age_ms;     /* from the fix to its sending, by a steady clock */
-    uint8_t from[32];   /* who sends: nobody reads it, the same phone has the same */
+    int64_t stamp_ms; /* of the fix, by whatever clock: only differences count */
+    int64_t age_ms;   /* from the fix to its sending, by a steady clock */
+    uint8_t from[32]; /* who sends: nobody reads it, the same phone has the same */
 };
 /* Gives the walk a position: it serves where gpsd has no fix, for 10 s from the fix on. *fresh: the
  * phone did not have the turn before. *used: the next sample would be of this position, for gpsd

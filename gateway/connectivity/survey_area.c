@@ -288,7 +288,8 @@ bool connectivity_area_has(const struct connectivity_area *a, double lat, double
     return inside;
 }
 
-/* ---- written ---------------------------------------------------------------------------------- */
+/* ---- written ----------------------------------------------------------------------------------
+ */
 
 static enum st ring_json(const struct connectivity_area *a, const struct connectivity_ring *r,
                          struct buf *out)

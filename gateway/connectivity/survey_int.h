@@ -77,9 +77,10 @@ void connectivity_gps_hear(struct connectivity_gps *g, const struct connectivity
 /* "127.0.0.1:2947", "[::1]:2947", "localhost:2947". */
 bool connectivity_gps_address(const char *text, struct connectivity_address *out);
 
-/* ---- a phone's position (survey_phone.c) ------------------------------------------------------ */
+/* ---- a phone's position (survey_phone.c) ------------------------------------------------------
+ */
 
-#define CONNECTIVITY_FROM_BYTES (sizeof ((struct connectivity_phone_fix *)NULL)->from)
+#define CONNECTIVITY_FROM_BYTES (sizeof((struct connectivity_phone_fix *)NULL)->from)
 struct connectivity_phone {
     bool is;
     struct connectivity_phone_fix fix; /* the latest that was taken */

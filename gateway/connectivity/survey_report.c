@@ -1,5 +1,5 @@
-/* The result of all samples of a time: those of the gateway's own walk, from its readings, and those
- * that were imported. */
+/* The result of all samples of a time: those of the gateway's own walk, from its readings, and
+ * those that were imported. */
 #include "gateway/connectivity/survey_int.h"
 
 #include <string.h>
@@ -46,16 +46,16 @@ static void flush_sample(struct gather *g)
                 g->lat.kind != NUM_NONE && g->lon.kind != NUM_NONE && whole(g->plmn) &&
                 whole(g->tech);
     if (good && g->st == ST_OK) {
-        struct connectivity_sample s = {
-            .t_ms = g->t_ms,
-            .lat = num_double(g->lat),
-            .lon = num_double(g->lon),
-            .plmn = (uint32_t)g->plmn.i,
-            .tech = connectivity_survey_tech_of(g->tech.i),
-            .own = true,
-            .transfer = true,
-            .browser = whole(g->source) && g->source.i == CONNECTIVITY_BY_BROWSER,
-            .error_m = g->error_m};
+        struct connectivity_sample s = {.t_ms = g->t_ms,
+                                        .lat = num_double(g->lat),
+                                        .lon = num_double(g->lon),
+                                        .plmn = (uint32_t)g->plmn.i,
+                                        .tech = connectivity_survey_tech_of(g->tech.i),
+                                        .own = true,
+                                        .transfer = true,
+                                        .browser = whole(g->source) &&
+                                                   g->source.i == CONNECTIVITY_BY_BROWSER,
+                                        .error_m = g->error_m};
         const struct num *leg = g->radio[s.tech != CONNECTIVITY_SURVEY_LTE];
         s.rsrp = leg[0];
         s.rsrq = leg[1];
@@ -79,10 +79,10 @@ static bool gather(void *ctx, const struct store_told_reading *t)
         const char *point;
         struct num *to;
     } points[] = {
-        {"state", &g->state},         {"latitude", &g->lat},       {"longitude", &g->lon},
-        {"error", &g->error_m},       {"source", &g->source},      {"operator", &g->plmn},
-        {"technology", &g->tech},     {"rsrp", &g->radio[0][0]},   {"rsrq", &g->radio[0][1]},
-        {"sinr", &g->radio[0][2]},    {"nr_rsrp", &g->radio[1][0]}, {"nr_rsrq", &g->radio[1][1]},
+        {"state", &g->state},        {"latitude", &g->lat},        {"longitude", &g->lon},
+        {"error", &g->error_m},      {"source", &g->source},       {"operator", &g->plmn},
+        {"technology", &g->tech},    {"rsrp", &g->radio[0][0]},    {"rsrq", &g->radio[0][1]},
+        {"sinr", &g->radio[0][2]},   {"nr_rsrp", &g->radio[1][0]}, {"nr_rsrq", &g->radio[1][1]},
         {"nr_sinr", &g->radio[1][2]}};
     if (t->gone || !is(w->device, CONNECTIVITY_SURVEY_ID) || !within(g->ask, w->t_ms))
         return true;

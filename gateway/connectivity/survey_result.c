@@ -347,12 +347,13 @@ static enum st cell_json(const struct connectivity_survey *v, uint32_t i, struct
 {
     struct connectivity_cell c;
     connectivity_grid_cell(v->grid, i, &c);
-    return buf_printf(out,
-                      ",\n{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[["
-                      "%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f]]]},"
-                      "\"properties\":{\"kind\":\"cell\",\"row\":%" PRId64 ",\"col\":%" PRId64 ",",
-                      c.west, c.south, c.east, c.south, c.east, c.north, c.west, c.north, c.west,
-                      c.south, c.row, c.col);
+    return buf_printf(
+        out,
+        ",\n{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[["
+        "%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f]]]},"
+        "\"properties\":{\"kind\":\"cell\",\"row\":%" PRId64 ",\"col\":%" PRId64 ",",
+        c.west, c.south, c.east, c.south, c.east, c.north, c.west, c.north, c.west, c.south, c.row,
+        c.col);
 }
 
 static enum st cells_json(const struct connectivity_survey *v, struct buf *out)

@@ -1,4 +1,5 @@
-/* POST /api/v1/position: where a technician's phone is, for the walk of a survey (decision 0054). */
+/* POST /api/v1/position: where a technician's phone is, for the walk of a survey (decision 0054).
+ */
 #include "gateway/web/web_int.h"
 
 #include <jansson.h>
@@ -35,8 +36,7 @@ static bool is_too_soon(struct web *w, struct http_answer *a)
     return false;
 }
 
-static void take(struct web *w, const struct web_who *who, struct web_fix *f,
-                 struct http_answer *a)
+static void take(struct web *w, const struct web_who *who, struct web_fix *f, struct http_answer *a)
 {
     const struct web_rooms *m = &w->site.rooms;
     bool fresh = false, used = false;

@@ -14,7 +14,7 @@
 static bool go_on(void *surveyor)
 {
     struct web_surveyor *x = surveyor;
-    return !atomic_load(&x->stop) && clk_mono(clk_real()).ms < x->until_ms;
+    return !atomic_load(&x->stop) && clk_mono(clk_real()).ms < atomic_load(&x->until_ms);
 }
 
 static void survey_main(void *surveyor)
@@ -24,13 +24,14 @@ static void survey_main(void *surveyor)
     const struct web_survey_ask ask = {
         .from_ms = x->from_ms, .to_ms = x->to_ms, .most = SAMPLES_MAX, .go_on = go_on, .ctx = x};
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* of this thread alone, on Linux */
-    pthread_mutex_lock(&x->lock); /* the request waits by now */
+    pthread_mutex_lock(&x->lock);                          /* the request waits by now */
     pthread_mutex_unlock(&x->lock);
     enum st st = m->survey(m->ctx, &ask, &x->out, &x->err);
     pthread_mutex_lock(&x->lock);
     x->st = st;
     x->done = true;
     http_resume(x->impl); /* only wakes the server */
+    pthread_cond_signal(&x->over);
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -59,7 +60,7 @@ static bool begin(struct web *w, const struct http_request *q, int64_t from_ms, 
         x->from_ms = from_ms;
         x->to_ms = to_ms;
         x->done = false;
-        x->until_ms = clk_mono(clk_real()).ms + TAKES_MAX_MS;
+        atomic_store(&x->until_ms, clk_mono(clk_real()).ms + TAKES_MAX_MS);
         atomic_store(&x->stop, false);
         buf_init(&x->out, ANSWER_MAX);
         good = thr_start(&x->thread, "survey", survey_main, x, NULL) == ST_OK;
@@ -75,7 +76,9 @@ static bool begin(struct web *w, const struct http_request *q, int64_t from_ms, 
 static void answer(struct web *w, struct http_answer *a)
 {
     struct web_surveyor *x = &w->surveyor;
-    if (x->st == ST_STOPPED) {
+    if (x->st == ST_STOPPED && atomic_load(&x->stop)) {
+        web_refuse(a, WEB_NO_STORE, "the gateway stops: try again");
+    } else if (x->st == ST_STOPPED) {
         web_refuse(a, WEB_NO_STORE, "it took longer than %d s: ask for fewer days",
                    TAKES_MAX_MS / 1000);
     } else if (x->st != ST_OK) {
@@ -113,26 +116,37 @@ void web_api_survey(void *web, const struct http_request *q, struct http_answer 
     }
 }
 
-void web_surveyor_open(struct web *w)
+enum st web_surveyor_open(struct web *w, struct err *e)
 {
-    pthread_mutex_init(&w->surveyor.lock, NULL);
+    struct web_surveyor *x = &w->surveyor;
+    pthread_mutex_init(&x->lock, NULL);
+    if (thr_cond_init(&x->over) != 0) {
+        pthread_mutex_destroy(&x->lock);
+        return err_set(e, ST_MEMORY, "no memory for the page");
+    }
+    x->ready = true;
+    return ST_OK;
 }
 
+/* The request that waits is resumed by its thread. */
 void web_surveyor_stop(struct web *w)
 {
     struct web_surveyor *x = &w->surveyor;
+    if (!x->ready)
+        return;
     pthread_mutex_lock(&x->lock);
     x->closing = true;
     atomic_store(&x->stop, true);
-    while (x->taken && !x->done) { /* the request that waits is resumed by its thread */
-        pthread_mutex_unlock(&x->lock);
-        (void)usleep(1000);
-        pthread_mutex_lock(&x->lock);
-    }
+    while (x->taken && !x->done)
+        pthread_cond_wait(&x->over, &x->lock);
     pthread_mutex_unlock(&x->lock);
 }
 
 void web_surveyor_close(struct web *w)
 {
-    pthread_mutex_destroy(&w->surveyor.lock);
+    struct web_surveyor *x = &w->surveyor;
+    if (!x->ready)
+        return;
+    pthread_cond_destroy(&x->over);
+    pthread_mutex_destroy(&x->lock);
 }

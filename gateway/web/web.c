@@ -157,8 +157,9 @@ enum st web_open(struct web **out, const struct web_cfg *cfg, const struct web_s
     w->clk = clk;
     w->started = clk_mono(clk);
     w->started_ms = clk_now(clk).utc_ms;
-    web_surveyor_open(w);
-    st = web_live_open(&w->live, w, e);
+    st = web_surveyor_open(w, e);
+    if (st == ST_OK)
+        st = web_live_open(&w->live, w, e);
     if (st == ST_OK)
         st = web_door_open(w, cfg, e);
     if (st == ST_OK)

@@ -85,9 +85,9 @@ struct web_rooms {
     bool has_area, walks, browser;
     /* Appends. ST_FULL: too much; ST_STOPPED: given up. */
     enum st (*survey)(void *ctx, const struct web_survey_ask *ask, struct buf *out, struct err *e);
-    /* *fresh: of a phone that did not have the turn; *used: the walk would use it now. ST_NOT_FOUND:
-     * nothing takes one; ST_BAD; ST_TIMEOUT: too old; ST_REFUSED: too far off; ST_CONFLICT: another
-     * phone has the turn. */
+    /* *fresh: of a phone that did not have the turn; *used: the walk would use it now.
+     * ST_NOT_FOUND: nothing takes one; ST_BAD; ST_TIMEOUT: too old; ST_REFUSED: too far off;
+     * ST_CONFLICT: another phone has the turn. */
     enum st (*position)(void *ctx, const struct web_fix *f, bool *fresh, bool *used, struct err *e);
     bool (*bus)(void *ctx, const char *id, struct web_bus *out);
     bool (*raw)(void *ctx, const char *device, const char *point, struct web_raw *out);

@@ -70,14 +70,15 @@ struct web_due {
 };
 
 /* The survey's result is reckoned on a thread of its own, one at a time, behind everything else
- * that this process does (survey.c). All but stop: under the lock, or before and behind that
+ * that this process does (survey.c). The rest: under the lock, or before and behind that
  * thread. */
 struct web_surveyor {
     pthread_mutex_t lock;
+    pthread_cond_t over; /* done */
     struct thr thread;
-    bool taken, done, closing;
+    bool ready, taken, done, closing;
     atomic_bool stop;
-    int64_t until_ms; /* monotonic, of the real clock */
+    _Atomic int64_t until_ms; /* monotonic, of the real clock */
     struct web *web;
     void *impl; /* of the request that waits */
     int64_t from_ms, to_ms;
@@ -85,7 +86,7 @@ struct web_surveyor {
     enum st st;
     struct err err;
 };
-void web_surveyor_open(struct web *w);
+enum st web_surveyor_open(struct web *w, struct err *e) ST_MUST_CHECK;
 void web_surveyor_stop(struct web *w); /* before the server closes */
 void web_surveyor_close(struct web *w);
 

@@ -43,10 +43,10 @@ for (const [size, name] of [[PHONE, "phone"], [DESKTOP, "desktop"]]) {
       await shot(page, `survey-${name}-${language}`);
       await page.locator("#next").click();
       await page.locator("#closer").click();
+      await shot(page, `survey-closer-${name}-${language}`);
       await page.locator("details summary").first().click();
       await fitsScreen(page, "survey, closer");
       await accessible(page, `survey, closer, ${name}, ${language}`);
-      await shot(page, `survey-closer-${name}-${language}`);
       await page.locator(".ranges button", { hasText: "VinaPhone" }).click();
       await page.locator("#result.wait").waitFor();
       await shot(page, `survey-few-${name}-${language}`);

@@ -5,7 +5,7 @@ import { ask, now, state } from "./state.js";
 import { badge, deviceOf, english, facts, loading, pointRow, pointsOf, section } from "./parts.js";
 import { legend, map, modelOf } from "./survey_map.js";
 import { here } from "./survey_here.js";
-import { full, has, number, t } from "./words.js";
+import { clock, full, has, number, t } from "./words.js";
 
 const DAY = 86400e3, ZONE_MS = 7 * 3600e3, PERIODS = { day: 1, month: 31, year: 366 }; // year: as the API takes it
 const TODAY_MS = 30e3, LONG_MS = 600e3, PATIENCE_MS = 90e3, ROWS = 100;
@@ -79,7 +79,7 @@ function list(m) {
   const columns = ["time", "technology", "rsrp", "verdict", "position"];
   return h("details", {}, h("summary", {}, t("survey.samples_of", { n: number(m.samples.length) })), wide(t("survey.samples"),
     h("thead", {}, h("tr", {}, columns.map((c) => h("th", { scope: "col" }, t(`survey.${c}`))))),
-    h("tbody", {}, m.samples.slice(0, ROWS).map((s) => h("tr", {}, h("th", { scope: "row" }, full(s.t_ms)), h("td", {}, t(`survey_tech.${s.technology}`)),
+    h("tbody", {}, m.samples.slice(0, ROWS).map((s) => h("tr", {}, h("th", { scope: "row" }, clock(s.t_ms)), h("td", {}, t(`survey_tech.${s.technology}`)),
       h("td", {}, dbm(s.rsrp)), h("td", {}, t(`survey_is.${s.state.replaceAll(" ", "_")}`)), h("td", {}, t(`survey_by.${s.position ?? "import"}`)))))),
   m.samples.length > ROWS && h("p", { class: "quiet" }, t("survey.rows_cut", { n: number(ROWS) })));
 }

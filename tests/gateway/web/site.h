@@ -278,16 +278,16 @@ __attribute__((unused)) static void site_open(struct site *s, const char *listen
     snprintf(s->at, sizeof s->at, "%s", listen);
     const struct web_cfg wc = {.listen = s->at};
     struct web_site ws = {.id = "tra-cau-01",
-                                .name = "UBND phường Trà Câu",
-                                .territory = "21451",
-                                .language = "vi",
-                                .version = "0.1.0",
-                                .lat = 14.82,
-                                .lon = 108.95,
-                                .located = true,
-                                .rooms = {.messages = site_messages},
-                                .uplinks = site_uplinks,
-                                .uplinks_ctx = s};
+                          .name = "UBND phường Trà Câu",
+                          .territory = "21451",
+                          .language = "vi",
+                          .version = "0.1.0",
+                          .lat = 14.82,
+                          .lon = 108.95,
+                          .located = true,
+                          .rooms = {.messages = site_messages},
+                          .uplinks = site_uplinks,
+                          .uplinks_ctx = s};
     if (site_more)
         site_more(s, &ws.rooms);
     SITE_TRY(web_open(&s->web, &wc, &ws, s->store, &s->clk, e));

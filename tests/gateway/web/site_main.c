@@ -1,6 +1,7 @@
 /* test-web-site [address:port]: serves the made-up site until standard input ends; a line "mend"
- * makes every device good, "gps" gives the survey's receiver a fix. Prints the port, and in the next line the file with its certificate. The
- * users are administrator, technician and viewer, each with the password "a long NAME". */
+ * makes every device good, "gps" gives the survey's receiver a fix. Prints the port, and in the
+ * next line the file with its certificate. The users are administrator, technician and viewer, each
+ * with the password "a long NAME". */
 #include "tests/gateway/web/site.h"
 
 #include "tests/gateway/web/site_survey.h"

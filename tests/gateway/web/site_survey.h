@@ -1,6 +1,6 @@
-/* The made-up site's survey: a ward with a lake and a part apart, samples of two operators that were
- * imported, and a walk that a phone may lead. What comes out is reckoned by the real room. Header
- * only; after site.h. */
+/* The made-up site's survey: a ward with a lake and a part apart, samples of two operators that
+ * were imported, and a walk that a phone may lead. What comes out is reckoned by the real room.
+ * Header only; after site.h. */
 #ifndef TESTS_GATEWAY_WEB_SITE_SURVEY_H
 #define TESTS_GATEWAY_WEB_SITE_SURVEY_H
 
@@ -52,8 +52,7 @@ static void site_imports(struct site *s)
     site_walked(&c, 45202, morning, 120, 3);
     site_walked(&c, 45204, morning - 40 * SITE_DAY_MS, 300, 7);
     SITE_TRY(connectivity_import(s->path, &c, &fresh, e));
-    SITE_TRY(
-        connectivity_area_parse(&site_area, "ward.geojson", site_ward, strlen(site_ward), e));
+    SITE_TRY(connectivity_area_parse(&site_area, "ward.geojson", site_ward, strlen(site_ward), e));
 }
 
 static enum st site_survey_report(void *ctx, const struct web_survey_ask *ask, struct buf *out,
