@@ -20,6 +20,7 @@ import tty
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 sys.path.insert(0, HERE)
+import api  # noqa: E402
 from fp_proc import Case, City, Gateway, free_port, main, run, until, write  # noqa: E402
 from fp_warp import Warp  # noqa: E402
 from modem import Modem  # noqa: E402
@@ -575,6 +576,8 @@ class PhoneWalk(Walk):
         self.assertEqual((status, headers["content-type"]), (200, "application/geo+json"))
         text = self.survey("report", "--format", "geojson", "--from", str(since), "--to", str(to)).stdout
         self.assertEqual(body.decode(), text)
+        schema = api.SPEC["paths"]["/api/v1/survey.geojson"]["get"]["responses"]["200"]["content"]["application/geo+json"]["schema"]
+        self.assertEqual(api.faults(schema, json.loads(body)), [])
         samples = [f["properties"] for f in json.loads(text)["features"] if f["properties"]["kind"] == "sample"]
         self.assertEqual([(s["position"], s["error_m"], s["from"]) for s in samples], [("browser", 8, "gateway")] * 2)
         events = [e for e in self.gw.get("/api/v1/events?limit=200")["events"] if e["code"] == "survey.position"]

@@ -14,8 +14,8 @@ let changed = () => {}, timer = 0, turn = 0;
 
 // A moment by both clocks. The steady one of a phone may stop while it sleeps, the other may be set:
 // the longer of the two counts, for a value that looks older than it is does no harm.
-export const moment = () => ({ steady: performance.now(), wall: Date.now() });
-export const gone = (m) => Math.max(performance.now() - m.steady, Date.now() - m.wall, 0);
+const moment = () => ({ steady: performance.now(), wall: Date.now() });
+const gone = (m) => Math.max(performance.now() - m.steady, Date.now() - m.wall, 0);
 let heard = { steady: 0, wall: 0 };
 export const elapsed = () => gone(heard);
 // By the gateway's clock, carried on: this phone's may be wrong.
@@ -194,3 +194,4 @@ export function forget() {
   Object.assign(state, { session: null, status: null, points: [], labels: {}, lost_ms: 0 });
   changed();
 }
+export { gone, moment };
