@@ -59,7 +59,14 @@ async function tell(fix) {
   }
 }
 
+// The browser lets the screen go dark again once the page was out of sight.
+async function awake() {
+  const had = await it.lock;
+  if (it.on && !document.hidden && (!had || had.released)) it.lock = navigator.wakeLock?.request("screen").catch(() => null) ?? null;
+}
+
 async function turn() {
+  void awake();
   if (it.fix && it.fix !== it.sent) await tell(it.fix);
   else if (it.fix && gone(it.at) > OLD_MS) navigator.geolocation.getCurrentPosition(heard, missed, ASK); // some say nothing while one stands
   if (it.on) it.timer = setTimeout(turn, SEND_MS);
@@ -67,8 +74,7 @@ async function turn() {
 
 function start() {
   if (!window.isSecureContext || !navigator.geolocation) return say("insecure");
-  Object.assign(it, { on: true, touched: null, watch: navigator.geolocation.watchPosition(heard, missed, ASK),
-    lock: navigator.wakeLock?.request("screen").catch(() => null) });
+  Object.assign(it, { on: true, touched: null, watch: navigator.geolocation.watchPosition(heard, missed, ASK) });
   it.timer = setTimeout(turn, SEND_MS / 10);
   return say("asking");
 }
