@@ -81,6 +81,46 @@ static size_t messages(void *ctx, struct web_message out[WEB_MESSAGES_MAX],
     return n;
 }
 
+static enum st survey(void *ctx, const struct web_survey_ask *ask, struct buf *out, struct err *e)
+{
+    const struct cli_site *x = ctx;
+    const struct cli_config *c = x->c;
+    struct connectivity_area *area = NULL;
+    struct connectivity_survey_ask by = {.cfg = &c->connectivity.survey,
+                                         .store_path = c->store.path,
+                                         .gateway = c->gateway.id,
+                                         .from_ms = ask->from_ms,
+                                         .to_ms = ask->to_ms,
+                                         .part = true,
+                                         .geojson = true,
+                                         .most = ask->most,
+                                         .go_on = ask->go_on,
+                                         .ctx = ask->ctx};
+    enum st st = connectivity_area_load(&area, c->connectivity.survey.area, e);
+    by.area = area;
+    if (st == ST_OK)
+        st = store_reader_open(&by.reader, c->store.path, e);
+    if (st == ST_OK)
+        st = connectivity_survey_report(&by, out, e);
+    store_reader_close(by.reader);
+    connectivity_area_free(area);
+    return st;
+}
+
+static enum st position(void *ctx, const struct web_fix *f, bool *fresh, bool *used, struct err *e)
+{
+    const struct cli_site *x = ctx;
+    struct connectivity_phone_fix fix = {.lat = f->lat,
+                                         .lon = f->lon,
+                                         .accuracy_m = f->accuracy_m,
+                                         .has_altitude = f->has_altitude,
+                                         .stamp_ms = f->stamp_ms,
+                                         .age_ms = f->age_ms};
+    _Static_assert(sizeof fix.from == sizeof f->from, "who sends it");
+    memcpy(fix.from, f->from, sizeof fix.from);
+    return connectivity_phone(x->c->connectivity_room, &fix, clk_mono(x->clk), fresh, used, e);
+}
+
 enum st cli_site_picture(struct wire_span text, struct buf *out, struct err *e)
 {
     char *p = NULL;
@@ -124,6 +164,11 @@ enum st cli_site_open(struct cli_site *x, const struct cli_config *c, const stru
                               .profile = profile,
                               .probe = probe,
                               .messages = messages,
+                              .has_area = c->connectivity.survey.area != NULL,
+                              .walks = connectivity_walks(c->connectivity_room),
+                              .browser = c->connectivity.survey.browser,
+                              .survey = survey,
+                              .position = position,
                               .alive = alive,
                               .proof = qr_proof_put,
                               .picture = cli_site_picture};

@@ -190,117 +190,17 @@ static enum st import_file(const char *path, const struct asked *a, const struct
 /* ---- report
  * --------------------------------------------------------------------------------------- */
 
-/* The gateway's own readings of one poll become one sample. */
-struct gather {
-    const struct asked *a;
-    struct connectivity_survey *v;
-    int64_t t_ms;                                        /* of what is gathered */
-    struct num state, lat, lon, plmn, tech, radio[2][3]; /* of LTE, of 5G: RSRP, RSRQ, SINR */
-    enum st st;
-    struct err *e;
-};
-
-static bool within(const struct asked *a, int64_t t_ms)
-{
-    return t_ms >= a->from_ms && t_ms < a->to_ms;
-}
-
-static bool whole(struct num n)
-{
-    return n.kind == NUM_DEC && n.exp == 0;
-}
-
-static void flush_sample(struct gather *g)
-{
-    bool good = whole(g->state) && g->state.i == 0 && g->lat.kind != NUM_NONE &&
-                g->lon.kind != NUM_NONE && whole(g->plmn) && whole(g->tech);
-    if (good && g->st == ST_OK) {
-        struct connectivity_sample s = {.t_ms = g->t_ms,
-                                        .lat = num_double(g->lat),
-                                        .lon = num_double(g->lon),
-                                        .plmn = (uint32_t)g->plmn.i,
-                                        .tech = connectivity_survey_tech_of(g->tech.i),
-                                        .own = true,
-                                        .transfer = true};
-        const struct num *leg = g->radio[s.tech != CONNECTIVITY_SURVEY_LTE];
-        s.rsrp = leg[0];
-        s.rsrq = leg[1];
-        s.sinr = leg[2];
-        g->st = connectivity_survey_add(g->v, &s, g->e);
-    }
-    *g = (struct gather){.a = g->a, .v = g->v, .t_ms = INT64_MIN, .st = g->st, .e = g->e};
-}
-
-static bool gather(void *ctx, const struct store_told_reading *t)
-{
-    struct gather *g = ctx;
-    const struct wire_reading *w = t->now;
-    const struct {
-        const char *point;
-        struct num *to;
-    } points[] = {
-        {"state", &g->state},         {"latitude", &g->lat},       {"longitude", &g->lon},
-        {"operator", &g->plmn},       {"technology", &g->tech},    {"rsrp", &g->radio[0][0]},
-        {"rsrq", &g->radio[0][1]},    {"sinr", &g->radio[0][2]},   {"nr_rsrp", &g->radio[1][0]},
-        {"nr_rsrq", &g->radio[1][1]}, {"nr_sinr", &g->radio[1][2]}};
-    if (t->gone || w->device.n != 6 || memcmp(w->device.p, "survey", 6) != 0 ||
-        !within(g->a, w->t_ms)) {
-        return true;
-    }
-    if (w->t_ms != g->t_ms) {
-        flush_sample(g);
-        g->t_ms = w->t_ms;
-    }
-    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
-        if (w->point.n == strlen(points[i].point) &&
-            memcmp(w->point.p, points[i].point, w->point.n) == 0) {
-            *points[i].to = w->v;
-        }
-    }
-    return g->st == ST_OK;
-}
-
-/* A store that is not there yet has no samples. */
-static enum st own_samples(const struct asked *a, const struct cli_config *c,
-                           struct connectivity_survey *v, struct err *e)
-{
-    struct store_reader *r = NULL;
-    struct store_readings *all = NULL;
-    const struct store_readings_ask ask = {
-        .from_ms = a->from_ms, .to_ms = a->to_ms, .gateway = c->gateway.id};
-    struct gather g = {.a = a, .v = v, .t_ms = INT64_MIN, .e = e};
-    if (access(c->store.path, F_OK) != 0 && errno == ENOENT) {
-        return ST_OK;
-    }
-    enum st st = store_reader_open(&r, c->store.path, e);
-    if (st == ST_OK) {
-        st = store_readings_open(&all, r, &ask, e);
-    }
-    while (st == ST_OK && g.st == ST_OK) {
-        st = store_readings_step(all, gather, &g, e);
-    }
-    flush_sample(&g);
-    store_readings_close(all);
-    store_reader_close(r);
-    return g.st != ST_OK ? g.st : st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-struct imported {
-    const struct asked *a;
-    struct connectivity_survey *v;
-};
-
-static enum st add_imported(void *ctx, const struct connectivity_sample *s, struct err *e)
-{
-    const struct imported *x = ctx;
-    return within(x->a, s->t_ms) ? connectivity_survey_add(x->v, s, e) : ST_OK;
-}
-
 static enum st report(const struct asked *a, const struct cli_config *c,
                       const struct connectivity_area *area, struct err *e)
 {
-    struct connectivity_survey *v = NULL;
-    struct imported x = {.a = a};
+    struct connectivity_survey_ask ask = {.cfg = &c->connectivity.survey,
+                                          .area = area,
+                                          .store_path = c->store.path,
+                                          .gateway = c->gateway.id,
+                                          .from_ms = a->from_ms,
+                                          .to_ms = a->to_ms,
+                                          .geojson = a->geojson};
+    enum st st = ST_OK;
     struct buf out;
     if (!area) {
         return err_set(e, ST_BAD,
@@ -308,27 +208,16 @@ static enum st report(const struct asked *a, const struct cli_config *c,
                        "file with a polygon");
     }
     buf_init(&out, REPORT_BYTES);
-    enum st st = connectivity_survey_open(&v, &c->connectivity.survey, area, e);
-    x.v = v;
-    if (st == ST_OK) {
-        st = connectivity_imported(c->store.path, add_imported, &x, e);
+    if (access(c->store.path, F_OK) == 0 || errno != ENOENT) {
+        st = store_reader_open(&ask.reader, c->store.path, e);
     }
     if (st == ST_OK) {
-        st = own_samples(a, c, v, e);
-    }
-    if (st == ST_OK) {
-        st = connectivity_survey_judge(v, e);
-    }
-    if (st == ST_OK) {
-        st = a->geojson ? connectivity_survey_geojson(v, &out) : connectivity_survey_text(v, &out);
-        if (st != ST_OK) {
-            (void)err_set(e, st, "the report is too long for memory: ask for fewer days");
-        }
+        st = connectivity_survey_report(&ask, &out, e);
     }
     if (st == ST_OK && (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout) != 0)) {
         st = err_set(e, ST_IO, "standard output: not everything could be written");
     }
-    connectivity_survey_close(v);
+    store_reader_close(ask.reader);
     buf_done(&out);
     return st;
 }

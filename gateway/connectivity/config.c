@@ -238,7 +238,8 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
         k->path[i].cfg = (const struct connectivity_path_cfg *)cfg->path.v + i;
         k->path[i].room = k;
     }
-    enum st st = cfg->survey.gpsd ? connectivity_walk_open(&k->walk, &cfg->survey, e) : ST_OK;
+    bool walks = cfg->survey.gpsd || cfg->survey.browser;
+    enum st st = walks ? connectivity_walk_open(&k->walk, &cfg->survey, e) : ST_OK;
     if (st == ST_OK)
         st = connectivity_throughput_open(k, &cfg->throughput, e);
     if (st != ST_OK)

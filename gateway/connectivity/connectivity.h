@@ -93,6 +93,25 @@ void connectivity_modem_main(void *connectivity_job);
 bool connectivity_walks(const struct connectivity *k);
 void connectivity_walk_main(void *connectivity_job);
 
+/* ---- a phone's position (decision 0054) --------------------------------------------------------
+ */
+
+/* What a browser's Geolocation says. */
+struct connectivity_phone_fix {
+    double lat, lon, accuracy_m; /* degrees, WGS 84; the radius that holds it 95 times of 100 */
+    bool has_altitude;
+    int64_t stamp_ms; /* of the fix, by whatever clock: only differences count */
+    int64_t age_ms;   /* from the fix to its sending, by a steady clock */
+    uint8_t from[32]; /* who sends: nobody reads it, the same phone has the same */
+};
+/* Gives the walk a position: it serves where gpsd has no fix, for 10 s from the fix on. *fresh: the
+ * phone did not have the turn before. *used: the next sample would be of this position, for gpsd
+ * has none. ST_NOT_FOUND: no walk takes one; ST_BAD: out of its limits; ST_TIMEOUT: older than 10
+ * s, or told before; ST_REFUSED: too far off for the grid; ST_CONFLICT: another phone has the turn.
+ * Then nothing is changed. Any thread; waits for nothing. */
+enum st connectivity_phone(struct connectivity *k, const struct connectivity_phone_fix *f,
+                           struct mono now, bool *fresh, bool *used, struct err *e) ST_MUST_CHECK;
+
 /* ---- throughput (decision 0050) ----------------------------------------------------------- */
 
 /* The thread that measures, where anything is configured: a transfer takes half a minute. */

@@ -23,7 +23,9 @@ struct connectivity_survey_cfg {
     struct cfg_strings covered_by; /* technologies; none: EN-DC and SA */
     int64_t covered_dbm;           /* and from this RSRP on */
     int64_t visited_percent;       /* of all cells: below it no share is told */
-    char *gpsd;                    /* host:port; NULL: the gateway does not walk */
+    char *gpsd;                    /* host:port; NULL: none */
+    bool browser;                  /* a phone may tell the position, by the page; with neither the
+                                      gateway does not walk */
     int64_t every_ms;
     char *interface, *transfer; /* of the modem; what is fetched while it is asked, or NULL */
     int64_t sample_bytes, month_bytes;
@@ -52,6 +54,9 @@ struct connectivity_sample {
     bool own;                    /* by this gateway's modem, else imported */
     bool transfer;               /* known to be taken while data flowed; own ones are */
     struct num rsrp, rsrq, sinr; /* dBm, dB, dB; of 5G where the technology is one, else of LTE */
+    /* Of own ones, where it was told: whose position it is, and how far off that may be (m). */
+    bool browser;
+    struct num error_m;
 };
 #define CONNECTIVITY_SAMPLES_MAX 200000
 /* By operator, day (of Viet Nam), position, time and the rest; 0: the same sample. */
@@ -76,6 +81,8 @@ void connectivity_area_free(struct connectivity_area *a); /* takes NULL */
 /* Inside, by an odd number of edges to the east; edges are straight in degrees (RFC 7946, 3.1.1).
  */
 bool connectivity_area_has(const struct connectivity_area *a, double lat, double lon);
+/* Appends it as a Feature: a MultiPolygon, longitude first, with the property kind "area". */
+enum st connectivity_area_geojson(const struct connectivity_area *a, struct buf *out) ST_MUST_CHECK;
 
 /* ---- the grid (survey_grid.c) -------------------------------------------------------------------
  *
@@ -139,8 +146,9 @@ enum st connectivity_survey_add(struct connectivity_survey *v, const struct conn
 enum st connectivity_survey_judge(struct connectivity_survey *v, struct err *e) ST_MUST_CHECK;
 size_t connectivity_survey_parts(const struct connectivity_survey *v,
                                  const struct connectivity_survey_part **out);
-/* Appends: for people; a FeatureCollection of the cells that were visited (for each operator and
- * day), those that never were, and the samples, with the parts as its member "survey". A share is
+/* Appends: for people; a FeatureCollection of the area, the cells that were visited (for each
+ * operator and day), those that never were, and the samples, with the parts as its member "survey".
+ * A share is
  * covered of visited cells, in 0.1 %, half up. ST_FULL, ST_MEMORY. */
 enum st connectivity_survey_text(const struct connectivity_survey *v,
                                  struct buf *out) ST_MUST_CHECK;
@@ -201,5 +209,27 @@ enum st connectivity_import(const char *store_path, const struct connectivity_cs
                             uint32_t *fresh, struct err *e) ST_MUST_CHECK;
 /* A file of at most CONNECTIVITY_CSV_BYTES; free it, also after a failure. */
 enum st connectivity_csv_load(const char *path, struct buf *out, struct err *e) ST_MUST_CHECK;
+
+/* ---- the report (survey_report.c) ------------------------------------------------------------ */
+
+struct store_reader;
+struct connectivity_survey_ask {
+    const struct connectivity_survey_cfg *cfg;
+    const struct connectivity_area *area;
+    const char *store_path;      /* imports lie beside it */
+    const char *gateway;         /* its id */
+    struct store_reader *reader; /* of the walk's samples; NULL: there is no store yet */
+    int64_t from_ms, to_ms;      /* UTC; INT64_MIN, INT64_MAX: no bound */
+    bool part;                   /* only batches of that time are opened (store_readings_ask) */
+    bool geojson;                /* else for people */
+    size_t most;                 /* samples, at most; 0: CONNECTIVITY_SAMPLES_MAX */
+    bool (*go_on)(void *ctx);    /* asked between two steps; may be NULL */
+    void *ctx;
+};
+/* The result of all samples of that time, imported and own, appended to `out`. The same samples
+ * give the same bytes. ST_FULL: more samples than `most`, or more bytes than `out` takes;
+ * ST_STOPPED: go_on said no; else as connectivity_imported and store_readings_step. Any thread. */
+enum st connectivity_survey_report(const struct connectivity_survey_ask *ask, struct buf *out,
+                                   struct err *e) ST_MUST_CHECK;
 
 #endif

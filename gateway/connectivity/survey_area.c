@@ -287,3 +287,27 @@ bool connectivity_area_has(const struct connectivity_area *a, double lat, double
     }
     return inside;
 }
+
+/* ---- written ----------------------------------------------------------------------------------
+ */
+
+static enum st ring_json(const struct connectivity_area *a, const struct connectivity_ring *r,
+                         struct buf *out)
+{
+    for (size_t k = r->first; k < r->first + r->n; k++)
+        ERR_TRY(buf_printf(out, "%s[%.7f,%.7f]", k > r->first ? "," : "[", a->position[k].lon,
+                           a->position[k].lat));
+    return buf_printf(out, "]");
+}
+
+enum st connectivity_area_geojson(const struct connectivity_area *a, struct buf *out)
+{
+    ERR_TRY(buf_printf(out, "{\"type\":\"Feature\",\"geometry\":{\"type\":\"MultiPolygon\","
+                            "\"coordinates\":[["));
+    for (size_t i = 0; i < a->nrings; i++) {
+        bool first = i == 0, same = !first && a->ring[i].polygon == a->ring[i - 1].polygon;
+        ERR_TRY(buf_printf(out, "%s", first ? "" : same ? "," : "],["));
+        ERR_TRY(ring_json(a, &a->ring[i], out));
+    }
+    return buf_printf(out, "]]},\"properties\":{\"kind\":\"area\"}}");
+}

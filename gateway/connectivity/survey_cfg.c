@@ -18,7 +18,10 @@ static const struct cfg_field survey_fields[] = {
     {SURVEY_FIELD("visited_min", visited_percent), .kind = CFG_INT, .dflt = "50", .min = 1,
      .max = 100, .help = "percent of the cells: where fewer were visited, no share is told"},
     {SURVEY_FIELD("gpsd", gpsd), .kind = CFG_STRING,
-     .help = "address and port of gpsd, such as 127.0.0.1:2947; absent: the gateway does not walk"},
+     .help = "address and port of gpsd, such as 127.0.0.1:2947, which tells where a walk is"},
+    {SURVEY_FIELD("browser", browser), .kind = CFG_BOOL,
+     .help = "a phone's browser may tell it, too, on the page; with neither the gateway does not "
+             "walk"},
     {SURVEY_FIELD("every", every_ms), .kind = CFG_TIME, .dflt = "30s", .min = 30000, .max = 3600e3,
      .help = "time between samples"},
     {SURVEY_FIELD("interface", interface), .kind = CFG_STRING,
@@ -38,15 +41,15 @@ const struct cfg_table connectivity_survey_table = {sizeof(struct connectivity_s
 
 static void walk_check(struct cfg *c, const struct connectivity_survey_cfg *cfg, bool has_modem)
 {
+    const void *at = cfg->gpsd ? (const void *)&cfg->gpsd : &cfg->browser;
     struct connectivity_address a;
-    if (!connectivity_gps_address(cfg->gpsd, &a))
-        cfg_complain(c, &cfg->gpsd, "gpsd %s: write an address and a port, such as 127.0.0.1:2947",
+    if (cfg->gpsd && !connectivity_gps_address(cfg->gpsd, &a))
+        cfg_complain(c, at, "gpsd %s: write an address and a port, such as 127.0.0.1:2947",
                      cfg->gpsd);
     if (!has_modem)
-        cfg_complain(c, &cfg->gpsd,
-                     "a walk measures with the gateway's modem: add connectivity.modem");
+        cfg_complain(c, at, "a walk measures with the gateway's modem: add connectivity.modem");
     if (!cfg->interface)
-        cfg_complain(c, &cfg->gpsd,
+        cfg_complain(c, at,
                      "a walk needs the modem's interface, whose counters say whether data flows");
 }
 
@@ -70,6 +73,6 @@ void connectivity_survey_check(struct cfg *c, const struct connectivity_survey_c
                      cfg->transfer);
     if (cfg->month_bytes < cfg->sample_bytes)
         cfg_complain(c, &cfg->month_bytes, "month_data is less than sample_data");
-    if (cfg->gpsd)
+    if (cfg->gpsd || cfg->browser)
         walk_check(c, cfg, has_modem);
 }

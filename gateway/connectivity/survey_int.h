@@ -77,6 +77,24 @@ void connectivity_gps_hear(struct connectivity_gps *g, const struct connectivity
 /* "127.0.0.1:2947", "[::1]:2947", "localhost:2947". */
 bool connectivity_gps_address(const char *text, struct connectivity_address *out);
 
+/* ---- a phone's position (survey_phone.c) ------------------------------------------------------
+ */
+
+#define CONNECTIVITY_FROM_BYTES (sizeof((struct connectivity_phone_fix *)NULL)->from)
+struct connectivity_phone {
+    bool is;
+    struct connectivity_phone_fix fix; /* the latest that was taken */
+    struct mono fix_at, taken;         /* when it was, at the earliest; when it came */
+    int64_t ahead_ms;                  /* of the phone's stamps, as its fastest fix came */
+};
+/* As connectivity_phone. cell_m: an accuracy of more than half of it is refused. */
+enum st connectivity_phone_take(struct connectivity_phone *p,
+                                const struct connectivity_phone_fix *f, int64_t cell_m,
+                                struct mono now, bool *fresh, struct err *e) ST_MUST_CHECK;
+/* No fix, stale, 2D or 3D. */
+enum connectivity_gps_state connectivity_phone_judge(const struct connectivity_phone *p,
+                                                     struct mono now);
+
 /* ---- the walk (survey_walk.c)
  * -------------------------------------------------------------------- */
 
@@ -95,7 +113,7 @@ enum connectivity_walk_state {
     CONNECTIVITY_WALK_MOVED = 9,       /* half a cell or more, or the fix was lost, meanwhile */
     CONNECTIVITY_WALK_STATES
 };
-#define CONNECTIVITY_WALK_POINTS 15
+#define CONNECTIVITY_WALK_POINTS 16
 /* What moves the modem's data within the time of a poll: less is no transfer. */
 #define CONNECTIVITY_WALK_BUSY_BYTES 16384
 #define CONNECTIVITY_WALK_STILL_M 20
@@ -106,9 +124,17 @@ struct connectivity_walk_answer {
     int64_t moved_bytes; /* over the interface while the modem was asked; -1: not known */
     struct connectivity_radio radio;
 };
+/* What the series `source` says; in signed batches, as the state. */
+enum connectivity_source { CONNECTIVITY_BY_GPSD = 0, CONNECTIVITY_BY_BROWSER = 1 };
+struct connectivity_place {
+    enum connectivity_source source;
+    int mode; /* 2, 3 */
+    double lat, lon;
+    struct num alt_m, error_m;
+};
 struct connectivity_walk {
     const struct connectivity_survey_cfg *cfg;
-    struct connectivity_address gpsd;
+    struct connectivity_address gpsd; /* where cfg->gpsd is */
     uint32_t device, series[CONNECTIVITY_WALK_POINTS];
     int64_t next_ms;
     struct connectivity_gps gps;
@@ -123,6 +149,8 @@ struct connectivity_walk {
     bool wanted;
     uint64_t request; /* the number of the latest */
     struct connectivity_walk_answer answer;
+    struct connectivity_phone phone; /* given by whoever serves the page */
+    bool gps_has_fix;                /* as the walk saw it last: for that one */
 };
 enum st connectivity_walk_open(struct connectivity_walk **out,
                                const struct connectivity_survey_cfg *cfg,
@@ -145,9 +173,12 @@ void connectivity_walk_give(struct connectivity_walk *w, const struct connectivi
  * taken later. */
 bool connectivity_walk_answered(struct connectivity_walk *w, bool give_up,
                                 struct connectivity_walk_answer *out);
+/* Where the gateway is: by gpsd, else by a phone. Less than CONNECTIVITY_GPS_2D: *out is untouched,
+ * and gpsd's state counts where there is one. The walk's thread. */
+enum connectivity_gps_state connectivity_walk_place(struct connectivity_walk *w, struct mono now,
+                                                    struct connectivity_place *out);
 /* Whether there is a fresh fix, within half a cell of that position. */
-bool connectivity_walk_near(const struct connectivity_walk *w, double lat, double lon,
-                            struct mono now);
+bool connectivity_walk_near(struct connectivity_walk *w, double lat, double lon, struct mono now);
 /* The modem's thread: asks it once more when the walk wants that. */
 void connectivity_walk_ask(struct connectivity_walk *w, struct connectivity_modem *m,
                            const struct connectivity_job *job);

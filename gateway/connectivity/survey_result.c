@@ -347,15 +347,16 @@ static enum st cell_json(const struct connectivity_survey *v, uint32_t i, struct
 {
     struct connectivity_cell c;
     connectivity_grid_cell(v->grid, i, &c);
-    return buf_printf(out,
-                      "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[["
-                      "%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f]]]},"
-                      "\"properties\":{\"kind\":\"cell\",\"row\":%" PRId64 ",\"col\":%" PRId64 ",",
-                      c.west, c.south, c.east, c.south, c.east, c.north, c.west, c.north, c.west,
-                      c.south, c.row, c.col);
+    return buf_printf(
+        out,
+        ",\n{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[["
+        "%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f],[%.7f,%.7f]]]},"
+        "\"properties\":{\"kind\":\"cell\",\"row\":%" PRId64 ",\"col\":%" PRId64 ",",
+        c.west, c.south, c.east, c.south, c.east, c.north, c.west, c.north, c.west, c.south, c.row,
+        c.col);
 }
 
-static enum st cells_json(const struct connectivity_survey *v, struct buf *out, const char **comma)
+static enum st cells_json(const struct connectivity_survey *v, struct buf *out)
 {
     uint32_t cells = connectivity_grid_cells(v->grid);
     bool *seen = calloc(cells, sizeof *seen);
@@ -363,9 +364,7 @@ static enum st cells_json(const struct connectivity_survey *v, struct buf *out, 
     for (size_t i = 0; i < v->nvisits && st == ST_OK; i++) {
         const struct visit *x = &v->visit[i];
         seen[x->cell] = true;
-        st = buf_printf(out, "%s", *comma);
-        *comma = ",\n";
-        st = st == ST_OK ? cell_json(v, x->cell, out) : st;
+        st = cell_json(v, x->cell, out);
         st = st == ST_OK ? who_json(&v->part[x->part], out) : st;
         if (st == ST_OK)
             st = buf_printf(out, ",\"state\":\"%s\",\"samples\":%u,\"covered_samples\":%u}}",
@@ -375,9 +374,7 @@ static enum st cells_json(const struct connectivity_survey *v, struct buf *out, 
     for (uint32_t i = 0; i < cells && st == ST_OK; i++) {
         if (seen[i])
             continue;
-        st = buf_printf(out, "%s", *comma);
-        *comma = ",\n";
-        st = st == ST_OK ? cell_json(v, i, out) : st;
+        st = cell_json(v, i, out);
         st = st == ST_OK ? buf_printf(out, "\"state\":\"not visited\"}}") : st;
     }
     free(seen);
@@ -395,7 +392,7 @@ static enum st sample_json(const struct judged *j, struct buf *out)
     static const char *const verdict[] = {"covered", "not covered", "not judged"};
     char t[CLK_TEXT_BYTES];
     ERR_TRY(buf_printf(out,
-                       "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\",\"coordinates\":["
+                       ",\n{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\",\"coordinates\":["
                        "%.7f,%.7f]},\"properties\":{\"kind\":\"sample\",\"time\":\"%s\","
                        "\"operator\":\"%u\",\"technology\":\"%s\",\"from\":\"%s\","
                        "\"transfer\":%s,\"state\":\"%s\"",
@@ -408,6 +405,9 @@ static enum st sample_json(const struct judged *j, struct buf *out)
     ERR_TRY(value_json("rsrp", j->s.rsrp, out));
     ERR_TRY(value_json("rsrq", j->s.rsrq, out));
     ERR_TRY(value_json("sinr", j->s.sinr, out));
+    ERR_TRY(value_json("error_m", j->s.error_m, out));
+    if (j->s.own)
+        ERR_TRY(buf_printf(out, ",\"position\":\"%s\"", j->s.browser ? "browser" : "gpsd"));
     return buf_printf(out, "}}");
 }
 
@@ -434,7 +434,6 @@ static enum st parts_json(const struct connectivity_survey *v, struct buf *out)
 
 enum st connectivity_survey_geojson(const struct connectivity_survey *v, struct buf *out)
 {
-    const char *comma = "";
     ERR_TRY(buf_printf(out,
                        "{\"type\":\"FeatureCollection\",\"survey\":{\"cell_m\":%" PRId64
                        ",\"covered_dbm\":%" PRId64 ",\"visited_min_percent\":%" PRId64
@@ -442,11 +441,9 @@ enum st connectivity_survey_geojson(const struct connectivity_survey *v, struct 
                        v->cfg->cell_m, v->cfg->covered_dbm, v->cfg->visited_percent));
     ERR_TRY(parts_json(v, out));
     ERR_TRY(buf_printf(out, "]},\n\"features\":[\n"));
-    ERR_TRY(cells_json(v, out, &comma));
-    for (size_t i = 0; i < v->n; i++) {
-        ERR_TRY(buf_printf(out, "%s", comma));
-        comma = ",\n";
+    ERR_TRY(connectivity_area_geojson(v->area, out));
+    ERR_TRY(cells_json(v, out));
+    for (size_t i = 0; i < v->n; i++)
         ERR_TRY(sample_json(&v->sample[i], out));
-    }
     return buf_printf(out, "\n]}\n");
 }

@@ -40,7 +40,8 @@ enum point {
     NR_RSRP,
     NR_RSRQ,
     NR_SINR,
-    DATA
+    DATA,
+    SOURCE
 };
 static const struct {
     const char *point, *quantity;
@@ -58,7 +59,8 @@ static const struct {
               [NR_RSRP] = {"nr_rsrp", "rsrp"},
               [NR_RSRQ] = {"nr_rsrq", "rsrq"},
               [NR_SINR] = {"nr_sinr", "sinr"},
-              [DATA] = {"data", "survey_data"}};
+              [DATA] = {"data", "survey_data"},
+              [SOURCE] = {"source", "position_source"}};
 _Static_assert(sizeof points / sizeof *points == CONNECTIVITY_WALK_POINTS, "a series for each");
 _Static_assert(CONNECTIVITY_WALK_POINTS <= CONNECTIVITY_VALUES_MAX, "they fit into one poll");
 
@@ -104,7 +106,7 @@ enum st connectivity_walk_open(struct connectivity_walk **out,
     }
     w->cfg = cfg;
     connectivity_gps_init(&w->gps);
-    if (!connectivity_gps_address(cfg->gpsd, &w->gpsd)) {
+    if (cfg->gpsd && !connectivity_gps_address(cfg->gpsd, &w->gpsd)) {
         connectivity_walk_close(w);
         return err_set(e, ST_BAD, "gpsd %s: no address and port", cfg->gpsd);
     }
@@ -305,26 +307,35 @@ static void fetch(struct fetcher *f, const struct connectivity_walk *w, struct t
     (void)st;
 }
 
-static double metres_from(const struct connectivity_walk *w, double lat, double lon)
+static double metres_between(const struct connectivity_place *p, double lat, double lon)
 {
     double high, wide;
-    connectivity_metres(w->gps.lat, &high, &wide);
-    return hypot((w->gps.lat - lat) * high, (w->gps.lon - lon) * wide);
+    connectivity_metres(p->lat, &high, &wide);
+    return hypot((p->lat - lat) * high, (p->lon - lon) * wide);
 }
 
-bool connectivity_walk_near(const struct connectivity_walk *w, double lat, double lon,
-                            struct mono now)
+bool connectivity_walk_near(struct connectivity_walk *w, double lat, double lon, struct mono now)
 {
-    return connectivity_gps_judge(&w->gps, now) >= CONNECTIVITY_GPS_2D &&
-           2 * metres_from(w, lat, lon) <= (double)w->cfg->cell_m;
+    struct connectivity_place at;
+    return connectivity_walk_place(w, now, &at) >= CONNECTIVITY_GPS_2D &&
+           2 * metres_between(&at, lat, lon) <= (double)w->cfg->cell_m;
+}
+
+/* Without gpsd it only waits. */
+static void hear(struct connectivity_walk *w, const struct connectivity_job *job, int64_t ms)
+{
+    if (w->cfg->gpsd)
+        connectivity_gps_hear(&w->gps, &w->gpsd, job->clk, job->stop, ms);
+    else
+        (void)thr_stop_wait(job->stop, ms);
 }
 
 static enum connectivity_walk_state measure(struct connectivity_walk *w,
                                             const struct connectivity_job *job,
+                                            const struct connectivity_place *at,
                                             struct connectivity_walk_answer *a, int64_t *data)
 {
     struct fetcher f = {.client = NULL};
-    double lat = w->gps.lat, lon = w->gps.lon;
     int64_t until = clk_mono(clk_real()).ms + ASK_MS;
     bool done = false, late = false;
     if (w->cfg->transfer)
@@ -333,7 +344,7 @@ static enum connectivity_walk_state measure(struct connectivity_walk *w,
     connectivity_walk_want(w);
     while (!done && !late && !atomic_load(&job->stop->set)) {
         fetch(&f, w, job->stop);
-        connectivity_gps_hear(&w->gps, &w->gpsd, job->clk, job->stop, PAUSE_MS);
+        hear(w, job, PAUSE_MS);
         late = clk_mono(clk_real()).ms >= until;
         done = connectivity_walk_answered(w, late, a);
     }
@@ -347,14 +358,15 @@ static enum connectivity_walk_state measure(struct connectivity_walk *w,
         return CONNECTIVITY_WALK_NO_MODEM;
     if (a->moved_bytes < CONNECTIVITY_WALK_BUSY_BYTES)
         return CONNECTIVITY_WALK_NO_TRANSFER;
-    return connectivity_walk_near(w, lat, lon, clk_mono(job->clk)) ? CONNECTIVITY_WALK_SAMPLED
-                                                                   : CONNECTIVITY_WALK_MOVED;
+    bool near = connectivity_walk_near(w, at->lat, at->lon, clk_mono(job->clk));
+    return near ? CONNECTIVITY_WALK_SAMPLED : CONNECTIVITY_WALK_MOVED;
 }
 
-static bool is_still(const struct connectivity_walk *w, int64_t day)
+static bool is_still(const struct connectivity_walk *w, const struct connectivity_place *at,
+                     int64_t day)
 {
     return w->has_last && w->last_day == day &&
-           metres_from(w, w->last_lat, w->last_lon) < CONNECTIVITY_WALK_STILL_M;
+           metres_between(at, w->last_lat, w->last_lon) < CONNECTIVITY_WALK_STILL_M;
 }
 
 static struct num degrees(double v)
@@ -362,13 +374,14 @@ static struct num degrees(double v)
     return num_dec(llround(v * 1e7), -7);
 }
 
-static void put_fix(const struct connectivity_gps *g, struct num *v)
+static void put_fix(const struct connectivity_place *at, struct num *v)
 {
-    v[FIX] = num_dec(g->mode, 0);
-    v[LATITUDE] = degrees(g->lat);
-    v[LONGITUDE] = degrees(g->lon);
-    v[ALTITUDE] = g->alt_m;
-    v[ERROR] = g->error_m;
+    v[FIX] = num_dec(at->mode, 0);
+    v[LATITUDE] = degrees(at->lat);
+    v[LONGITUDE] = degrees(at->lon);
+    v[ALTITUDE] = at->alt_m;
+    v[ERROR] = at->error_m;
+    v[SOURCE] = num_dec((int64_t)at->source, 0);
 }
 
 static void put_radio(const struct connectivity_radio *r, struct num *v)
@@ -395,6 +408,10 @@ static void tell(struct connectivity_walk *w, const struct connectivity_job *job
                                       .bus = kinds[state].bus,
                                       .paused = kinds[state].paused,
                                       .text = kinds[state].text};
+    if (!w->cfg->gpsd && state == CONNECTIVITY_WALK_NO_FIX)
+        out.text = "no phone tells where it is: open the page's survey and press the button there";
+    if (!w->cfg->gpsd && state == CONNECTIVITY_WALK_STALE)
+        out.text = "the phone's last position is old: keep its screen on, and its page open";
     for (size_t i = 0; i < CONNECTIVITY_WALK_POINTS; i++)
         out.v[i] = (struct store_value){.v = v[i], .series = w->series[i]};
     (void)snprintf(w->health.now.says, sizeof w->health.now.says, "%s%" PRId64 " kB this month",
@@ -415,25 +432,25 @@ static void sample(struct connectivity_walk *w, const struct connectivity_job *j
     struct num v[CONNECTIVITY_WALK_POINTS] = {{.kind = NUM_NONE}};
     struct connectivity_walk_answer a;
     int64_t data = 0, day = wire_day_of(clk_now(job->clk).utc_ms);
+    struct connectivity_place at = {.mode = 0};
     enum connectivity_walk_state state =
-        of_gps[connectivity_gps_judge(&w->gps, clk_mono(job->clk))];
-    double lat = w->gps.lat, lon = w->gps.lon;
+        of_gps[connectivity_walk_place(w, clk_mono(job->clk), &at)];
     bool fix = state == CONNECTIVITY_WALK_SAMPLED;
     if (fix)
-        put_fix(&w->gps, v);
-    if (fix && is_still(w, day))
+        put_fix(&at, v);
+    if (fix && is_still(w, &at, day))
         state = CONNECTIVITY_WALK_STILL;
     else if (fix && w->cfg->transfer && !connectivity_walk_reserve(w, job))
         state = CONNECTIVITY_WALK_SPENT;
     else if (fix)
-        state = measure(w, job, &a, &data);
+        state = measure(w, job, &at, &a, &data);
     if (atomic_load(&job->stop->set)) /* what the stop cut short says nothing */
         return;
     if (state == CONNECTIVITY_WALK_SAMPLED) {
         put_radio(&a.radio, v);
         w->has_last = true;
-        w->last_lat = lat;
-        w->last_lon = lon;
+        w->last_lat = at.lat;
+        w->last_lon = at.lon;
         w->last_day = day;
     }
     v[STATE] = num_dec((int64_t)state, 0);
@@ -450,10 +467,7 @@ void connectivity_walk_main(void *connectivity_job)
         if (due)
             sample(w, job, due);
         int64_t wait = w->next_ms - clk_now(job->clk).utc_ms;
-        connectivity_gps_hear(&w->gps, &w->gpsd, job->clk, job->stop,
-                              wait < 0         ? 0
-                              : wait < STEP_MS ? wait
-                                               : STEP_MS);
+        hear(w, job, wait < 0 ? 0 : wait < STEP_MS ? wait : STEP_MS);
     }
     connectivity_gps_close(&w->gps);
 }

@@ -35,6 +35,7 @@ static const struct row rows[] = {
     {"GET", "/api/v1/messages", BY_SESSION, WEB_TECHNICIAN, 0},
     {"GET", "/api/v1/users", BY_SESSION, WEB_ADMINISTRATOR, 0},
     {"GET", "/api/v1/tokens", BY_SESSION, WEB_ADMINISTRATOR, 0},
+    {"POST", "/api/v1/position", BY_SESSION, WEB_TECHNICIAN, 0},
 };
 static const struct row to_read = {"GET", "", BY_TOKEN, WEB_VIEWER, WEB_READ};
 static const struct row to_change = {"", "", BY_SESSION, WEB_ADMINISTRATOR, 0};

@@ -364,6 +364,15 @@ static void put_refused(struct web_json *j, struct web *w)
     web_json_close(j, '}');
 }
 
+static void put_survey(struct web_json *j, const struct web_rooms *m)
+{
+    web_json_open(j, "survey", '{');
+    web_json_bool(j, "area", m->has_area);
+    web_json_bool(j, "walks", m->walks);
+    web_json_bool(j, "browser", m->browser);
+    web_json_close(j, '}');
+}
+
 void web_api_status(void *web, const struct http_request *q, struct http_answer *a)
 {
     struct web *w = web;
@@ -383,6 +392,7 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     web_json_close(&j, ']');
     put_store(&j, w->store, now.utc_ms);
     put_uplinks(&j, w);
+    put_survey(&j, &w->site.rooms);
     web_put_not_configured(&j, w);
     put_refused(&j, w);
     web_answer_end(a, &j, 200);

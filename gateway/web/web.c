@@ -76,6 +76,8 @@ static const struct http_route routes[] = {
     {"GET", "/api/v1/readings.csv", 0, web_api_readings_csv},
     {"GET", "/api/v1/devices/{device}", 0, web_api_device},
     {"GET", "/api/v1/messages", 0, web_api_messages},
+    {"GET", "/api/v1/survey.geojson", 0, web_api_survey},
+    {"POST", "/api/v1/position", WEB_ASK_MAX, web_api_position},
     {"GET", "/api/v1/why", 0, web_api_why},
     {"GET", "/api/v1/why/past", 0, web_api_why_past},
     {"POST", "/api/v1/buses/{bus}/units/{unit}/probe", 0, web_api_probe},
@@ -155,7 +157,9 @@ enum st web_open(struct web **out, const struct web_cfg *cfg, const struct web_s
     w->clk = clk;
     w->started = clk_mono(clk);
     w->started_ms = clk_now(clk).utc_ms;
-    st = web_live_open(&w->live, w, e);
+    st = web_surveyor_open(w, e);
+    if (st == ST_OK)
+        st = web_live_open(&w->live, w, e);
     if (st == ST_OK)
         st = web_door_open(w, cfg, e);
     if (st == ST_OK)
@@ -178,6 +182,7 @@ void web_close(struct web *w)
     if (!w)
         return;
     web_door_stop(w);
+    web_surveyor_stop(w);
     web_live_stop(w->live);
     http_server_close(w->server);
     web_live_close(w->live);
@@ -185,6 +190,7 @@ void web_close(struct web *w)
         (void)!web_kept_remove(store_path(w->store), WEB_CONSOLE, NULL);
     web_door_close(w);
     web_due_done(&w->due);
+    web_surveyor_close(w);
     store_reader_close(w->reader);
     free(w);
 }

@@ -63,9 +63,32 @@ struct web_message { /* what an operator sent to the SIM card */
     char from[24], text[1024];
     int64_t at_ms; /* 0: not known */
 };
+/* The survey of a time (UTC), as GeoJSON; go_on is asked again and again, false: it is given up. */
+struct web_survey_ask {
+    int64_t from_ms, to_ms;
+    size_t most; /* samples */
+    bool (*go_on)(void *ctx);
+    void *ctx;
+};
+/* Where a phone is, as its browser says. */
+struct web_fix {
+    double lat, lon, accuracy_m; /* degrees, WGS 84; of 95 % */
+    bool has_altitude;
+    int64_t stamp_ms, age_ms; /* of the fix, by the browser's clock; until it was sent */
+    uint8_t from[WIRE_HASH_BYTES];
+};
 /* All but alive and probe may be NULL. Any thread. */
 struct web_rooms {
     void *ctx;
+    /* What the configuration has of a survey: the ward's outline; a walk; one that a phone may lead
+     */
+    bool has_area, walks, browser;
+    /* Appends. ST_FULL: too much; ST_STOPPED: given up. */
+    enum st (*survey)(void *ctx, const struct web_survey_ask *ask, struct buf *out, struct err *e);
+    /* *fresh: of a phone that did not have the turn; *used: the walk would use it now.
+     * ST_NOT_FOUND: nothing takes one; ST_BAD; ST_TIMEOUT: too old; ST_REFUSED: too far off;
+     * ST_CONFLICT: another phone has the turn. */
+    enum st (*position)(void *ctx, const struct web_fix *f, bool *fresh, bool *used, struct err *e);
     bool (*bus)(void *ctx, const char *id, struct web_bus *out);
     bool (*raw)(void *ctx, const char *device, const char *point, struct web_raw *out);
     bool (*profile)(void *ctx, const char *device, struct web_profile *out);

@@ -69,6 +69,27 @@ struct web_due {
     char first[WIRE_SERIES_BYTES]; /* series; "": there is none */
 };
 
+/* The survey's result is reckoned on a thread of its own, one at a time, behind everything else
+ * that this process does (survey.c). The rest: under the lock, or before and behind that
+ * thread. */
+struct web_surveyor {
+    pthread_mutex_t lock;
+    pthread_cond_t over; /* done */
+    struct thr thread;
+    bool ready, taken, done, closing;
+    atomic_bool stop;
+    _Atomic int64_t until_ms; /* monotonic, of the real clock */
+    struct web *web;
+    void *impl; /* of the request that waits */
+    int64_t from_ms, to_ms;
+    struct buf out;
+    enum st st;
+    struct err err;
+};
+enum st web_surveyor_open(struct web *w, struct err *e) ST_MUST_CHECK;
+void web_surveyor_stop(struct web *w); /* before the server closes */
+void web_surveyor_close(struct web *w);
+
 struct web {
     struct web_site site;
     struct store *store;
@@ -82,6 +103,8 @@ struct web {
     struct web_door *door; /* who may come in: sessions and all */
     unsigned tables;       /* that are being sent (readings_csv.c) */
     struct web_due due;
+    struct web_surveyor surveyor;
+    struct mono position; /* when the last one was looked at (position.c); 0: never */
 };
 /* Whether the route is one of the page's own files, which hold no data. */
 bool web_is_page(const struct http_route *r);
@@ -172,7 +195,11 @@ enum web_no {
     WEB_NO_BUS,
     WEB_NO_CORRECTION,
     WEB_NO_ASKED,
+    WEB_NO_SURVEY,
     WEB_NO_FIT,
+    WEB_NO_FRESH,
+    WEB_NO_EXACT,
+    WEB_NO_TURN,
     WEB_NO_TYPE,
     WEB_NO_RATE,
     WEB_NO_ROOM,
@@ -519,6 +546,8 @@ void web_api_health(void *web, const struct http_request *q, struct http_answer 
 void web_api_readings_csv(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_chart_csv(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_messages(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_survey(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_position(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_device(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_why(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_why_past(void *web, const struct http_request *q, struct http_answer *a);

@@ -103,6 +103,7 @@ class Contract(api.Api):
         self.assertEqual(self.get("/metrics", "")[0], 401)
         self.assertEqual(self.get("/api/v1/messages")[0], 403)  # no token gets them
         self.assertEqual(self.json("/healthz"), {"ok": True})
+        self.survey()
         self.sealed_value()
         self.probe(prober)
         self.writes()
@@ -338,6 +339,14 @@ class Contract(api.Api):
             self.assertEqual(self.get(f"/api/v1/buses/{bad}/probe", token, "POST")[0], status, bad)
         told = "SELECT subject, text FROM event WHERE code = 'bus.probe'"
         until(lambda: self.gw_sql(told) == [("plant", "tech has unit 2 asked now")], 30, "the event of the probe")
+
+    def survey(self):
+        """Without an outline there is none; with one the answer fits the document, also without samples."""
+        self.assertEqual(self.json("/api/v1/status")["survey"], {"area": False, "walks": False, "browser": False})
+        ask = "/api/v1/survey.geojson?from=2026-01-01&to=2026-12-31"
+        self.assertEqual(self.get(ask)[0], 404)
+        self.assertEqual(self.get(ask, "")[0], 401)
+        self.assertEqual(self.get("/api/v1/position", "", "POST", "{}")[0], 401)
 
     def writes(self):
         """What changes something is refused without a token, in the words of the document; api.py has the rest."""

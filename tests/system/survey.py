@@ -20,6 +20,7 @@ import tty
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 sys.path.insert(0, HERE)
+import api  # noqa: E402
 from fp_proc import Case, City, Gateway, free_port, main, run, until, write  # noqa: E402
 from fp_warp import Warp  # noqa: E402
 from modem import Modem  # noqa: E402
@@ -357,6 +358,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Walk(Ward):
+    PASSWORD = "a long password"
+    where = None
     speed = 10
     interface = "lo"
     data = "300MB"
@@ -380,7 +383,7 @@ class Walk(Ward):
   modem: {{port: {self.modem.port}, every: 10min}}
   survey:
     area: {self.area}
-    gpsd: 127.0.0.1:{self.gps_port}
+    {self.where or f"gpsd: 127.0.0.1:{self.gps_port}"}
     interface: {self.interface}
     transfer: "http://127.0.0.1:{self.server.server_port}/"
     month_data: {self.data}
@@ -490,6 +493,98 @@ uplinks:
         self.state(7)
         self.assertEqual(self.server.sent, used)
         self.assertIn("used up", self.gw.get("/api/v1/devices/survey")["device"]["text"])
+
+
+class Phone:
+    """A browser on a phone that somebody carries, signed in; its clock is years off, and it goes as fast as the
+    gateway's does."""
+    OFF_MS = 700_000_000_000
+
+    def __init__(self, walk, name):
+        self.page, self.walk, self.lat, self.lon = walk.gw.page(), walk, 14.8301, 108.9552
+        walk.stack.callback(self.page.close)
+        self.on, self.end, self.said = threading.Event(), threading.Event(), []
+        status, headers, body = self.page.request("POST", "/api/v1/session", json.dumps(
+            {"name": name, "password": Walk.PASSWORD}), {"Content-Type": "application/json"})
+        assert status == 200, body
+        self.head = {"Cookie": headers["set-cookie"].split(";")[0], "X-CSRF-Token": json.loads(body)["csrf"],
+                     "Content-Type": "application/json"}
+
+    def tell(self, **more):
+        """(status, code)"""
+        fix = {"lat": self.lat, "lon": self.lon, "accuracy_m": 8, "age_ms": 40,
+               "stamp_ms": self.walk.warp.now_ms() + self.OFF_MS, **more}
+        status = 429  # two at once: once more
+        while status == 429:
+            status, _, body = self.page.request("POST", "/api/v1/position", json.dumps(fix), self.head)
+            self.end.wait(0.01)
+        return status, json.loads(body).get("code")
+
+    def run(self):
+        while not self.end.wait(0.2):
+            if self.on.is_set():
+                self.said.append(self.tell())
+
+    def carry(self):
+        self.on.set()
+        thread = threading.Thread(target=self.run, daemon=True)
+        thread.start()
+        self.walk.stack.callback(thread.join)
+        self.walk.stack.callback(self.end.set)
+
+
+class PhoneWalk(Walk):
+    speed = 4  # a fix is good for 2.5 s of this machine's time
+    where = "browser: true"
+    test_a_walk_reaches_the_city_with_every_cause = test_a_sample_needs_a_transfer_and_the_month_is_bounded = None
+
+    def user(self, name, role):
+        p = subprocess.run([self.gw.exe, "user", "add", "--config", self.gw.conf, "--name", name, "--role", role],
+                           input=self.PASSWORD + "\n", text=True, capture_output=True, check=False)
+        self.assertEqual(p.returncode, 0, p.stderr)
+
+    def test_a_walk_with_only_a_phone_reaches_the_city(self):
+        self.gw.start()
+        for name, role in (("tam", "technician"), ("lan", "technician"), ("vy", "viewer")):
+            self.user(name, role)
+        self.assertEqual(set(self.state(3)[1]), {"state", "data"})
+        self.assertIn("no phone tells", self.gw.get("/api/v1/devices/survey")["device"]["text"])
+        viewer, tam, lan = (Phone(self, name) for name in ("vy", "tam", "lan"))
+        self.assertEqual(viewer.tell(), (403, "wrong_role"))
+        self.assertEqual(tam.tell(accuracy_m=1500), (409, "inaccurate_position"))
+        self.assertEqual(tam.tell(age_ms=10001), (409, "stale_position"))
+        self.assertEqual(tam.tell(lat=91), (400, "bad_request"))
+        self.assertEqual(self.server.sent, 0, "without a fix no data is used")
+        tam.carry()
+        poll = self.state(0)[1]
+        want = {"state": "0", "fix": "2", "latitude": "14.8301", "longitude": "108.9552", "error": "8", "source": "1",
+                "operator": "45204", "technology": "13", "nr_rsrp": "-96"}
+        self.assertEqual({k: poll.get(k) for k in want}, want)
+        self.assertNotIn("altitude", poll)
+        # with such an age she does not get the turn, also where a busy machine lets his end for a moment
+        until(lambda: lan.tell(age_ms=10001) == (409, "other_phone"), 30, "that another phone has the turn", 0.2)
+        tam.lat += 0.0005
+        self.assertEqual(self.state(0)[1]["latitude"], "14.8306")
+        good = sum(s == 200 for s, _ in tam.said)  # what a busy machine held back is refused
+        self.assertTrue(2 * good > len(tam.said) and {c for _, c in tam.said} <= {None, "stale_position"}, tam.said)
+        # the phone sleeps: its last position is no position
+        tam.on.clear()
+        self.assertEqual(set(self.state(4)[1]), {"state", "data"})
+        self.assertIn("keep its screen on", self.gw.get("/api/v1/devices/survey")["device"]["text"])
+        # all of it is sealed and comes out of the city again; the page's result is the command line's
+        seen = self.polls()
+        until(lambda: seen.items() <= self.at_the_city().items(), 60, "all polls at the city", 0.2)
+        since, to = min(seen) // 86400000 * 86400000, (max(seen) // 86400000 + 2) * 86400000
+        status, headers, body = viewer.page.request("GET", f"/api/v1/survey.geojson?from={since}&to={to}", None, viewer.head)
+        self.assertEqual((status, headers["content-type"]), (200, "application/geo+json"))
+        text = self.survey("report", "--format", "geojson", "--from", str(since), "--to", str(to)).stdout
+        self.assertEqual(body.decode(), text)
+        schema = api.SPEC["paths"]["/api/v1/survey.geojson"]["get"]["responses"]["200"]["content"]["application/geo+json"]["schema"]
+        self.assertEqual(api.faults(schema, json.loads(body)), [])
+        samples = [f["properties"] for f in json.loads(text)["features"] if f["properties"]["kind"] == "sample"]
+        self.assertEqual([(s["position"], s["error_m"], s["from"]) for s in samples], [("browser", 8, "gateway")] * 2)
+        events = [e for e in self.gw.get("/api/v1/events?limit=200")["events"] if e["code"] == "survey.position"]
+        self.assertEqual({e["text"] for e in events}, {"tam lets a phone tell where the walk is"})
 
 
 if __name__ == "__main__":

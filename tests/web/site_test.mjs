@@ -129,7 +129,7 @@ test("what a modem says by number stands there in words, each cell by itself", a
   assert.equal(await said("operator"), "Viettel (452 04)");
   assert.equal(await said("nr_rsrp"), "-104,0 dBm");
   assert.equal(await point(page, "modem/nr_cell").count(), 0, "what the modem does not say is left out");
-  assert.deepEqual(await page.locator("#screen h3").allTextContents(), ["Trạm gốc LTE (4G)", "Trạm gốc 5G", "Ra internet", "Nơi nhận city"]);
+  assert.deepEqual(await page.locator("#screen h3").allTextContents(), ["Trạm gốc LTE (4G)", "Trạm gốc 5G", "Ra internet", "Khảo sát 5G", "Nơi nhận city"]);
   assert.match(await text(page.locator("#screen .banner.good")), /^Thành phố nhận được/);
   nothingAmiss(seen);
 });

@@ -3,6 +3,7 @@ import { h, show } from "./dom.js";
 import { check, elapsed, follow, forget, seen, state, watch } from "./state.js";
 import { LANGUAGES, clock, language, preferred, speak, t } from "./words.js";
 import { begin, door } from "./door.js";
+import { deviceOf } from "./parts.js";
 import { overview } from "./overview.js";
 import { device, devices } from "./devices.js";
 import { charts } from "./charts.js";
@@ -11,9 +12,10 @@ import { network } from "./network.js";
 import { events } from "./events.js";
 import { about } from "./about.js";
 import { why } from "./why.js";
+import { survey } from "./survey.js";
 
 const TICK_MS = 1000;
-const SCREENS = { "": overview, devices, device, charts, city, network, events, about, why };
+const SCREENS = { "": overview, devices, device, charts, city, network, events, about, why, survey };
 // For the bar: where to, its word, the strokes of its sign.
 const BAR = [["", "nav.overview", "M3 11 12 3l9 8M6 9v11h12V9"],
   ["devices", "nav.devices", "M4 5h16v5H4zM4 14h16v5H4zM8 7.5h.1M8 16.5h.1"],
@@ -21,8 +23,8 @@ const BAR = [["", "nav.overview", "M3 11 12 3l9 8M6 9v11h12V9"],
   ["city", "nav.city", "M4 20V8l6-3v15M10 20V10l10-3v13M2 20h20"],
   ["network", "nav.network", "M4 10a11 11 0 0 1 16 0M7 13.5a7 7 0 0 1 10 0M10 17a3 3 0 0 1 4 0M12 20h.1"],
   ["events", "nav.events", "M5 6h14M5 12h14M5 18h9"]];
-const WATCHED = { devices: () => "all", network: () => "all", device: (rest) => rest }; // whose readings it shows
-const UNDER = { device: "devices", why: "devices", about: "" }; // which of them a deeper screen is under
+const WATCHED = { devices: () => "all", network: () => "all", survey: () => (deviceOf("survey") ? "survey" : ""), device: (rest) => rest }; // whose readings it shows
+const UNDER = { device: "devices", why: "devices", survey: "network", about: "" }; // which of them a deeper screen is under
 
 // "#/device/meter-1?r=24h" is [device, "meter-1", r=24h].
 function place() {
@@ -54,7 +56,7 @@ function draw() {
   if (!language) return;
   document.getElementById("bar").setAttribute("aria-label", t("nav.label"));
   const at = place(), inside = state.session && state.status;
-  watch(WATCHED[at.name]?.(at.rest) ?? "");
+  watch((inside && WATCHED[at.name]?.(at.rest)) || "");
   show(document.getElementById("head"), header());
   show(document.getElementById("bar"), inside ? BAR.map(([to, word, strokes]) => h("a", { href: `#/${to}`,
     "aria-current": (UNDER[at.name] ?? at.name) === to ? "page" : null }, sign(strokes), h("span", {}, t(word)))) : []);

@@ -52,6 +52,7 @@ export function network() {
   const all = own(), modems = all.filter((d) => d.model === "modem"), others = all.filter((d) => d.model !== "modem");
   return h("div", {}, h("h1", { tabindex: "-1" }, t("bus.connectivity")), sentence(),
     !all.length && h("p", {}, t("network.none")),
+    (state.status.survey.area || state.status.survey.walks) && h("p", {}, h("a", { class: "go", id: "to-survey", href: "#/survey" }, t("survey.open"))),
     h("div", { class: "columns" }, modems.map(modem), others.length > 0 && section(t("network.ways"), h("div", { class: "cards" }, others.map(card))),
       section(t("network.city"), state.status.uplinks.length ? state.status.uplinks.map(way) : h("p", {}, t("city.none")))),
     section(t("network.lately"), lately()));

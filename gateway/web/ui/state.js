@@ -158,10 +158,10 @@ export function seen(visible) {
 
 const answers = new Map(); // path: {data, error, at (0: not yet), busy}
 
-async function fetchInto(path, a) {
+async function fetchInto(path, a, patience_ms) {
   a.busy = true;
   try {
-    Object.assign(a, { data: await get(path), error: null });
+    Object.assign(a, { data: await get(path, patience_ms), error: null });
   } catch (e) {
     if (e instanceof Refusal && e.status === 401) forget();
     a.error = e;
@@ -172,7 +172,7 @@ async function fetchInto(path, a) {
 
 // The answer to GET path as far as it is here: {data, error}. It is asked for when it is not, and
 // again when it is older than every_ms; the screen is drawn once more when it comes.
-export function ask(path, every_ms = Infinity) {
+export function ask(path, every_ms = Infinity, patience_ms = undefined) {
   let a = answers.get(path);
   if (!a) {
     if (answers.size >= ANSWERS_MAX) answers.delete(answers.keys().next().value);
@@ -180,7 +180,7 @@ export function ask(path, every_ms = Infinity) {
     answers.set(path, a);
   }
   const again_ms = a.error ? Math.min(every_ms, RETRY_MS) : every_ms;
-  if (!a.busy && (a.at === 0 || performance.now() - a.at > again_ms)) void fetchInto(path, a);
+  if (!a.busy && (a.at === 0 || performance.now() - a.at > again_ms)) void fetchInto(path, a, patience_ms);
   return a;
 }
 
@@ -194,3 +194,4 @@ export function forget() {
   Object.assign(state, { session: null, status: null, points: [], labels: {}, lost_ms: 0 });
   changed();
 }
+export { gone, moment };

@@ -1,7 +1,10 @@
 /* test-web-site [address:port]: serves the made-up site until standard input ends; a line "mend"
- * makes every device good. Prints the port, and in the next line the file with its certificate. The
- * users are administrator, technician and viewer, each with the password "a long NAME". */
+ * makes every device good, "gps" gives the survey's receiver a fix. Prints the port, and in the
+ * next line the file with its certificate. The users are administrator, technician and viewer, each
+ * with the password "a long NAME". */
 #include "tests/gateway/web/site.h"
+
+#include "tests/gateway/web/site_survey.h"
 
 static void mend(struct site *s)
 {
@@ -17,6 +20,7 @@ int main(int argc, char **argv)
 {
     struct site s;
     char line[16];
+    site_more = site_survey;
     site_open(&s, argc > 1 ? argv[1] : "127.0.0.1:0");
     for (enum web_role r = WEB_VIEWER; r < WEB_ROLES; r++) {
         char password[64];
@@ -28,6 +32,8 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin))
         if (strcmp(line, "mend\n") == 0)
             mend(&s);
+        else if (strcmp(line, "gps\n") == 0)
+            atomic_store(&site_has_gps, true);
     site_close(&s);
     return 0;
 }

@@ -52,6 +52,8 @@ static void each_role_may_do_its_part(void **state)
                {"POST", "/api/v1/retirements", WEB_TECHNICIAN},
                {"POST", "/api/v1/slips", WEB_TECHNICIAN},
                {"POST", "/api/v1/readings", WEB_TECHNICIAN},
+               {"POST", "/api/v1/position", WEB_TECHNICIAN},
+               {"GET", "/api/v1/survey.geojson", WEB_VIEWER},
                {"GET", "/api/v1/users", WEB_ADMINISTRATOR},
                {"POST", "/api/v1/users", WEB_ADMINISTRATOR},
                {"PUT", "/api/v1/users/viewer", WEB_ADMINISTRATOR},
