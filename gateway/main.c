@@ -239,7 +239,7 @@ static bool line_used(void *ctx)
 static void uploaded(void *ctx, const char *interface, int64_t bytes, int64_t us)
 {
     const struct line *l = ctx;
-    connectivity_uploaded(l->c.connectivity_room, interface, bytes, us);
+    connectivity_uploaded(l->c.connectivity_room, interface, bytes, us, clk_mono(l->clk));
 }
 
 /* For paths. */

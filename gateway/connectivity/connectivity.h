@@ -118,9 +118,9 @@ enum st connectivity_phone(struct connectivity *k, const struct connectivity_pho
 bool connectivity_has_throughput(const struct connectivity *k);
 void connectivity_throughput_main(void *connectivity_job);
 /* An upload of our own went out over this interface ("": not known): so many bytes in so many us,
- * from the first that could be sent to the end of the answer. Any thread. */
-void connectivity_uploaded(struct connectivity *k, const char *interface, int64_t bytes,
-                           int64_t us);
+ * from the first that could be sent to `end`, that of the answer. Any thread. */
+void connectivity_uploaded(struct connectivity *k, const char *interface, int64_t bytes, int64_t us,
+                           struct mono end);
 /* What one measurement of this device takes at most. */
 struct connectivity_cost {
     const char *id;

@@ -133,6 +133,16 @@ static void try_large(struct connectivity_path *p, struct probe *q, struct http_
         q->mtu = r.packet_bytes < CONNECTIVITY_MTU_MAX ? r.packet_bytes : CONNECTIVITY_MTU_MAX;
 }
 
+/* TLS is there, and no answer: with TLS 1.3 that is how a client is told that its certificate is
+ * missing, or not taken. The library has no word for it. */
+static const char *hung_up(bool shown)
+{
+    return shown ? "it hangs up before it answers: it may not take this gateway's certificate "
+                   "(fieldpost enroll)"
+                 : "it hangs up before it answers: it may demand this gateway's certificate "
+                   "(fieldpost enroll)";
+}
+
 static void call(struct connectivity_path *p, struct probe *q, const char *resolved, bool large,
                  const struct connectivity_job *job)
 {
@@ -159,6 +169,8 @@ static void call(struct connectivity_path *p, struct probe *q, const char *resol
         q->made = st != ST_STOPPED && st != ST_MEMORY && st != ST_BAD && !undated;
         if (undated)
             (void)err_set(&e, st, "this box's clock is not set: certificates cannot be judged");
+        if (st == ST_IO && q->seen.stage == CONNECTIVITY_STAGE_ANSWER)
+            (void)err_set(&e, st, "%s", hung_up(known));
         /* an answer that has no end is one, too */
         if (q->seen.stage == CONNECTIVITY_STAGE_DONE && large)
             try_large(p, q, c, job->stop);
@@ -247,8 +259,9 @@ static void look(struct connectivity_path *p, struct probe *q, const struct conn
     struct connectivity_address hop;
     char interface[CONNECTIVITY_IF_BYTES];
     bool routed = connectivity_route_read("", p->cfg->interface, interface, &hop);
-    bool lost = q->os_errno == ENETUNREACH || s->stage == CONNECTIVITY_STAGE_NAME;
     s->bound = p->cfg->interface;
+    /* names are looked up over whichever link: that one is not found says nothing of this one */
+    bool lost = q->os_errno == ENETUNREACH || (s->stage == CONNECTIVITY_STAGE_NAME && !s->bound);
     if (s->bound)
         (void)snprintf(p->interface, sizeof p->interface, "%s", p->cfg->interface);
     else if (routed)
@@ -260,7 +273,7 @@ static void look(struct connectivity_path *p, struct probe *q, const struct conn
         s->link_down = !connectivity_any_link(SYSFS_NET);
     }
     look_at_modem(p, s, routed);
-    s->no_address |= lost && !routed && !p->cfg->interface;
+    s->no_address |= lost && !routed;
     if (s->link_down || s->no_address || s->radio_lost || s->no_data)
         return;
     if (s->stage != CONNECTIVITY_STAGE_NAME || p->cfg->check)

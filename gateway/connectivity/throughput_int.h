@@ -93,7 +93,9 @@ struct connectivity_throughput {
     struct store_budget budget;
     struct connectivity_health health;
     pthread_mutex_t lock;
-    int64_t own_bytes, own_us; /* since the last tick; under lock */
+    int64_t own_bytes, own_us; /* since the last tick; under lock, as what follows */
+    int64_t run_bytes, run_us; /* of uploads that follow one another, and say nothing yet */
+    struct mono run_end;
 };
 /* One direction's outcome. */
 struct connectivity_speed_result {
@@ -103,8 +105,11 @@ struct connectivity_speed_result {
     char text[200]; /* what the kind's text says, and more */
 };
 /* Uploads below it end before a line has shown what it can: their time is that of a few turns
- * between here and there. */
+ * between here and there. Several do that follow one another with no longer pause, each more than
+ * the first packets of a connection (10 of 1448 bytes, RFC 6928), which take one turn. */
 #define CONNECTIVITY_OWN_LEAST_BYTES 65536
+#define CONNECTIVITY_OWN_PART_BYTES 16384
+#define CONNECTIVITY_OWN_PAUSE_MS 500
 /* What one direction takes at most: bytes, heads of packets, handshakes, and about what is still on
  * its way at the end. */
 int64_t connectivity_speed_cost(const struct connectivity_throughput_cfg *cfg);

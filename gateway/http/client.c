@@ -319,6 +319,14 @@ static void read_times(CURL *h, struct http_reply *r)
         r->took.first_us = first - request;
 }
 
+/* What libcurl calls the size of the request is its head and as much of the body as went out with
+ * it: all of it (from 8.7 on), what the first write took, or none of it where the server was asked
+ * first whether it wants the body (Expect). A head that cannot be told apart is left out. */
+static int64_t head_bytes(int64_t request, int64_t body)
+{
+    return request > body ? request - body : request < CURL_MAX_WRITE_SIZE ? request : 0;
+}
+
 static void read_reply(CURL *h, struct http_reply *r)
 {
     curl_off_t up = 0, down = 0, retry = 0, ready = 0, last = 0;
@@ -339,7 +347,7 @@ static void read_reply(CURL *h, struct http_reply *r)
     snprintf(r->content_type, sizeof r->content_type, "%s", type != NULL ? type : "");
     snprintf(r->redirect, sizeof r->redirect, "%s", to != NULL ? to : "");
     r->retry_after_s = retry > 0 ? (long)retry : -1;
-    r->sent_bytes = (int64_t)up + head_up;
+    r->sent_bytes = (int64_t)up + head_bytes(head_up, (int64_t)up);
     r->received_bytes = (int64_t)down + head_down;
     r->call_us = last > ready ? (int64_t)(last - ready) : 0;
     read_times(h, r);

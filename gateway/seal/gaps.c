@@ -362,6 +362,16 @@ enum st gaps_frame(struct gaps *g, const struct store_frame *f)
     return g->nclosed >= CLOSED_FULL ? ST_FULL : ST_OK;
 }
 
+void gaps_underway(const struct gaps *g, int64_t to_ms,
+                   void (*each)(void *ctx, uint32_t series, int64_t due_ms), void *ctx)
+{
+    for (uint32_t i = 0; i < g->configured; i++) {
+        const struct gaps_track *t = &g->track[i];
+        if (t->period_ms && !t->missing && !t->gone && t->next_due < to_ms)
+            each(ctx, i, t->next_due);
+    }
+}
+
 bool gaps_complete(const struct gaps *g, int64_t to_ms)
 {
     for (uint32_t i = 0; i < g->configured; i++)

@@ -43,6 +43,10 @@ enum st gaps_frame(struct gaps *g, const struct store_frame *f) ST_MUST_CHECK;
  * Valid until the next call. Series that are two periods behind by now count as overrun. */
 enum st gaps_window(struct gaps *g, int64_t from_ms, int64_t to_ms, bool whole,
                     const struct wire_gap **out, size_t *n, struct err *e) ST_MUST_CHECK;
+/* The configured series of which a poll was due before `to` that nothing tells of: it may be under
+ * way. */
+void gaps_underway(const struct gaps *g, int64_t to_ms,
+                   void (*each)(void *ctx, uint32_t series, int64_t due_ms), void *ctx);
 /* Whether every poll that was due before `to` has been seen, good or failed. */
 bool gaps_complete(const struct gaps *g, int64_t to_ms);
 /* The window up to `to` is sealed: forgets what ended before. */

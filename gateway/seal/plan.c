@@ -232,7 +232,7 @@ enum st seal_owe(struct seal *l, struct err *e)
     if (st == ST_OK)
         st = store_planned_each(l->store, owe_one, &d, e);
     diff_done(&d);
-    return st;
+    return st == ST_OK ? seal_underway_owe(l, e) : st;
 }
 
 struct seal_window seal_control_window(const struct seal *l)

@@ -82,6 +82,8 @@ void seal_close(struct seal *l)
     gaps_close(l->gaps);
     buf_done(&l->payload);
     buf_done(&l->deposit.files);
+    buf_done(&l->underway);
+    buf_done(&l->underway_now);
     free(l->use);
     free(l->parts);
     free(l->gateway);
@@ -277,6 +279,7 @@ enum st seal_data_window(struct seal *l, size_t group, int64_t to_ms, struct err
     const struct wire_gap *gaps;
     size_t ngaps = 0;
     ERR_TRY(gaps_window(l->gaps, w.from_ms, w.to_ms, l->planned && l->old_done, &gaps, &ngaps, e));
+    ERR_TRY(seal_underway_keep(l, to_ms, e));
     ERR_TRY(seal_batch(l, &w, gaps, ngaps, e));
     gaps_sealed(l->gaps, to_ms);
     l->seen = l->seen > used ? l->seen - used : 0;

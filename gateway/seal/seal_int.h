@@ -50,8 +50,9 @@ struct seal {
         struct mono again;            /* when to try again */
         bool told;                    /* that it cannot be done */
     } deposit;
-    size_t seen;          /* frames that the gap tracker has seen */
-    struct clk_time last; /* at the last look */
+    struct buf underway, underway_now; /* underway.c: as the store has it; scratch */
+    size_t seen;                       /* frames that the gap tracker has seen */
+    struct clk_time last;              /* at the last look */
     struct mono last_mono;
     struct mono due, asked_due; /* the next step; the next look at what is asked for */
     bool known;                 /* windows of this run were in UTC once */
@@ -171,6 +172,12 @@ enum st seal_off(struct seal *l, const uint8_t *boot, int64_t from_ms, int64_t t
                  struct err *e);
 /* What time since boot wants to be UTC. */
 int64_t seal_offset_ms(struct clk_time now, struct mono mono);
+
+/* underway.c: polls that are under way when a window ends. */
+/* Before a window that ends there is sealed: keeps what nothing tells of, where it is another. */
+enum st seal_underway_keep(struct seal *l, int64_t to_ms, struct err *e);
+/* At a start: what was under way when the run before ended owes its reading still. */
+enum st seal_underway_owe(struct seal *l, struct err *e);
 
 /* starts.c: starts in one boot of the machine whose time is unknown. */
 /* What the offset may be off for times from since_ms on: the clock's own error, and what the time

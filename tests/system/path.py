@@ -4,11 +4,8 @@ gateway measures is held against what was put in and against ping(8); each cause
 import json
 import os
 import re
-import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,125 +13,15 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 import fp_netlab as lab  # noqa: E402
 from modem import ANSWERS, Modem  # noqa: E402
-from fp_proc import Case, Gateway, main, make_tls, run, until  # noqa: E402
+from fp_pathcase import (CITY, DNS, LINK, OPERATOR, PORTAL, RADIO, UP, PathCase, Server, elsewhere,  # noqa: E402
+                         endless)
+from fp_proc import main, make_tls, run, until  # noqa: E402
 
-UP, LINK, RADIO, OPERATOR, DNS, CITY, PORTAL = range(7)
 DELAY_S, RTT_MS = 0.04, 80
 NEAR_MS = 40  # what a busy machine adds at most, in the best of some rounds
-NET = None
 
 
-class Server:
-    """Stands in the city's place, or at the operator's."""
-
-    def __init__(self, where, port, tls=None, say=None):
-        self.context, self.say, self.open = None, say, []
-        if tls:
-            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(tls + "/tls.pem", tls + "/tls.key")
-        self.s = lab.within(where, lambda: socket.create_server(("0.0.0.0", port)))
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        while True:
-            try:
-                c, _ = self.s.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
-
-    def serve(self, c):
-        try:
-            c.settimeout(10)
-            c = self.context.wrap_socket(c, server_side=True) if self.context else c
-            self.open.append(c)
-            if self.say:
-                c.recv(4096)
-                self.say(c)
-                c.close()
-        except OSError:
-            c.close()
-
-    def end(self):
-        self.s.shutdown(socket.SHUT_RDWR)
-        self.s.close()
-        self.thread.join()
-        for c in self.open:
-            c.close()
-
-
-def endless(c):
-    c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
-    while True:
-        c.sendall(b"x" * 4096)
-
-
-def elsewhere(c):
-    c.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://login.example/?msisdn=84912345678\r\nContent-Length: 0\r\n"
-              b"Connection: close\r\n\r\n")
-
-
-class Path(Case):
-    def setUp(self):
-        super().setUp()
-        lab.Net.rules()
-        lab.Net.up()
-        NET.line.delay_s, NET.dns.mode = 0.0, "answer"
-        self.city = lab.LabCity(self.args.bin, os.path.join(self.folder, "city"))
-        self.gw = Gateway(self.args.bin, os.path.join(self.folder, "gw"))
-        self.stack.callback(self.gw.kill)
-        self.city.enroll(self.gw.gw, self.gw.pub_path)
-        self.city.start()
-        self.stack.callback(self.city.stop)
-
-    def begin(self, more="", every="4s", timeout="1300ms"):
-        self.gw.config(f"""connectivity:
-  path: {{way: {{every: {every}, timeout: {timeout}}}}}
-  ping: {{other: {{host: {lab.OTHER}, every: 2s, count: 4, timeout: 600ms}}}}
-{more}
-uplinks:
-  city: {{url: "{self.city.url}", ca: {self.city.ca}, receipt_keys: [{self.city.pub_path}]}}
-""", every="1s")
-        self.gw.start()
-
-    def device(self, name="way"):
-        return self.gw.get(f"/api/v1/devices/{name}")
-
-    def value(self, point, name="way"):
-        for s in self.device(name)["points"]:
-            if s["point"] == point:
-                return None if s["value"] is None or s["missing"] else float(s["value"])
-        raise AssertionError(f"no {point}")
-
-    def told(self, code):
-        return [e["text"] for e in self.gw.get("/api/v1/events?limit=200")["events"] if e["code"] == code]
-
-    def is_up(self):
-        until(lambda: self.value("state") == UP, 60, "the city to be reached", 0.1)
-
-    def goes(self, cause, why):
-        """Down for that cause, by its series, its health and the advice."""
-        until(lambda: self.value("state") == cause, 60, f"cause {cause}", 0.1)
-        d = self.device()["device"]
-        self.assertEqual(d["state"], "silent")
-        codes = self.codes()
-        self.assertIn(why, codes)
-        self.assertNotIn("city_down", codes, "one cause, one piece")
-
-    def codes(self):
-        a = self.gw.get("/api/v1/advice")
-        return [a["code"]] + [x["code"] for x in a["more"]]
-
-    def breaks(self, cause, why, word, do, undo):
-        back = len(self.told("path.back"))
-        do()
-        self.goes(cause, why)
-        undo()
-        until(lambda: len(self.told("path.back")) > back, 60, f"the end of {word}", 0.1)
-        self.assertRegex(self.told("path.back")[0], rf"^back after (\d+ min )?\d+ s; cause: {word}")
-        self.is_up()
-
+class Path(PathCase):
     # ---- figures --------------------------------------------------------------------------------
 
     def best(self, point, name="way", rounds=4):
@@ -150,7 +37,7 @@ uplinks:
         return min(seen.values())
 
     def test_figures_are_those_put_in_and_those_of_ping(self):
-        NET.line.delay_s = DELAY_S
+        self.net.line.delay_s = DELAY_S
         self.begin(every="2s", timeout="600ms")
         self.is_up()
         said = run(["ping", "-c", "8", "-i", "0.2", lab.OTHER]).stdout
@@ -210,8 +97,8 @@ uplinks:
         self.is_up()
 
         def mode(m):
-            NET.dns.mode = m
-        self.stack.callback(NET.resolver)
+            self.net.dns.mode = m
+        self.stack.callback(self.net.resolver)
 
         def mend(says):
             d = self.device()["device"]
@@ -222,14 +109,14 @@ uplinks:
         for m, says, options in (("silent", "no DNS server answers", "options timeout:30 attempts:1\n"),
                                  ("silent", "no DNS server answers", "options timeout:1 attempts:1\n"),
                                  ("nxdomain", "the name is not found", "")):
-            NET.resolver(options)
+            self.net.resolver(options)
             self.breaks(DNS, "path_dns", "DNS", lambda m=m: mode(m), lambda says=says: mend(says))
 
     def test_hanging_dns_holds_neither_calls_nor_the_stop(self):
         """A look-up takes the resolver a minute here; a call has ten seconds to connect."""
-        NET.resolver("options timeout:30 attempts:2\n")
-        self.stack.callback(NET.resolver)
-        NET.dns.mode = "silent"
+        self.net.resolver("options timeout:30 attempts:2\n")
+        self.stack.callback(self.net.resolver)
+        self.net.dns.mode = "silent"
 
         def held(what, config, wait):
             self.gw.config(config, every="1s")
@@ -358,8 +245,8 @@ if __name__ == "__main__":
     if not subprocess.run(["sh", "-c", "command -v ping"], capture_output=True, check=False).stdout:
         print("skipped: path: no ping(8)", flush=True)
         sys.exit(77)
-    NET = lab.Net()
+    PathCase.net = lab.Net()
     try:
         main()
     finally:
-        NET.close()
+        PathCase.net.close()

@@ -404,6 +404,11 @@ static void nothing_is_transferred_beside_an_uplink_or_beyond_the_budget(void **
     site_close(&s); /* in the middle of it: a stop does not wait for its minute */
 }
 
+static struct mono at(int64_t ms)
+{
+    return (struct mono){ms};
+}
+
 static void own_uploads_are_told_where_they_say_something(void **state)
 {
     struct site s;
@@ -414,23 +419,34 @@ static void own_uploads_are_told_where_they_say_something(void **state)
     s.cfg.down = NULL;
     site_run(&s);
     /* too small to tell, then 1 MB in 0.8 s and 3 MB in 0.8 s: 20 Mbit/s together */
-    connectivity_uploaded(s.k, "eth0", CONNECTIVITY_OWN_LEAST_BYTES - 1, 1000);
-    connectivity_uploaded(s.k, "eth0", 1000000, 800000);
-    connectivity_uploaded(s.k, "eth0", 3000000, 800000);
+    connectivity_uploaded(s.k, "eth0", CONNECTIVITY_OWN_LEAST_BYTES - 1, 1000, at(1000));
+    connectivity_uploaded(s.k, "eth0", 1000000, 800000, at(3000));
+    connectivity_uploaded(s.k, "eth0", 3000000, 800000, at(9000));
     to_the_tick();
     polls_wait(&s, 1, now);
     assert_false(now[0].missing);
     assert_int_equal(num_cmp(now[0].v, num_dec(20, 0)), 0);
-    connectivity_uploaded(s.k, "eth0", CONNECTIVITY_OWN_LEAST_BYTES - 1, 1000);
+    /* not so many of that size that they could have followed one another, nor many tiny ones */
+    connectivity_uploaded(s.k, "eth0", CONNECTIVITY_OWN_LEAST_BYTES - 1, 1000, at(10000));
+    connectivity_uploaded(s.k, "eth0", CONNECTIVITY_OWN_LEAST_BYTES - 1, 1000, at(10502));
+    for (int64_t i = 0; i < 100; i++)
+        connectivity_uploaded(s.k, "eth0", CONNECTIVITY_OWN_PART_BYTES - 1, 1000, at(12000 + i));
     to_the_tick();
     polls_wait(&s, 2, now);
     assert_true(now[0].missing);
     assert_int_equal(now[0].cause, STORE_PAUSED);
+    /* a backlog that drains: each 20,000 bytes in 16 ms, 100 ms one after the other: 10 Mbit/s */
+    for (int64_t i = 1; i <= 7; i++)
+        connectivity_uploaded(s.k, "eth0", 20000, 16000, at(20000 + i * 116));
+    to_the_tick();
+    polls_wait(&s, 3, now);
+    assert_false(now[0].missing);
+    assert_int_equal(num_cmp(now[0].v, num_dec(10, 0)), 0);
     site_stop(&s);
     static char other[] = "wwan0";
     s.cfg.interface = other; /* those over another link are none of its */
     site_run(&s);
-    connectivity_uploaded(s.k, "eth0", 1000000, 800000);
+    connectivity_uploaded(s.k, "eth0", 1000000, 800000, at(30000));
     to_the_tick();
     polls_wait(&s, 1, now);
     assert_true(now[0].missing);

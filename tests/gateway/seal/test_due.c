@@ -211,9 +211,60 @@ static void many_devices_that_are_gone_fit_into_the_header(void **state)
     line_batches_done(&b);
 }
 
+/* Device 0 is polled, device 1 is not. */
+static void run_without_1(struct line *l, int64_t to_ms)
+{
+    for (int64_t t = l->utc_ms / 10000 * 10000 + 10000; t <= to_ms; t += 10000) {
+        line_to(l, t);
+        line_poll(l, 0, t, 215);
+    }
+    line_to(l, to_ms);
+}
+
+/* A slow poll whose window is sealed without it, and a kill before it has its answer: its series
+ * is not silent up to its next tick. */
+static void what_was_under_way_at_a_kill_is_told(void **state)
+{
+    struct line *l = *state;
+    const int64_t hour = 60 * LINE_MINUTE;
+    for (int slow = 0; slow < 2; slow++) {
+        l->period_ms[1] = hour;
+        line_start(l);
+        int64_t tick = (l->utc_ms / hour + 1) * hour;
+        run_without_1(l, tick);
+        line_poll(l, 1, tick, 215);
+        tick += hour;
+        run_without_1(l, tick + 4 * LINE_MINUTE + 5000);
+        if (!slow)
+            line_poll(l, 1, l->utc_ms, 215); /* its answer is there in time */
+        run_without_1(l, tick + 7 * LINE_MINUTE + 5000);
+        int64_t killed = l->utc_ms;
+        line_stop(l);
+        l->utc_ms += LINE_MINUTE;
+        l->mono_ms += LINE_MINUTE;
+        line_start(l);
+        run_without_1(l, tick + hour);
+        line_poll(l, 1, tick + hour, 215);
+        run_without_1(l, tick + hour + 3 * LINE_MINUTE);
+        struct line_batches b;
+        line_batches(l, &b);
+        line_assert_chain(&b);
+        const char *cause = line_cause(l, &b, 1, 0, killed + 20 * LINE_MINUTE);
+        if (slow)
+            assert_string_equal(cause, "off");
+        else
+            assert_null(cause);
+        assert_null(line_cause(l, &b, 1, 0, tick + hour + LINE_MINUTE));
+        assert_null(line_cause(l, &b, 0, 0, killed + 20 * LINE_MINUTE));
+        line_batches_done(&b);
+        line_stop(l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(what_was_under_way_at_a_kill_is_told),
         T(each_window_says_paused_for_a_device_that_is_gone),
         T(a_point_that_is_gone_is_told_beside_those_that_stay),
         T(what_comes_back_goes_on_under_its_name),

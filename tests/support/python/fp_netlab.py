@@ -2,6 +2,8 @@
 DNS, and the city behind it. What a test breaks of it is broken for real.
 
     box wan0 10.7.0.2 -- (line, delays) -- 10.7.0.1 isp 10.8.0.1 -- 10.8.0.2 city, 10.9.0.9 another host
+
+Net.second() adds another way, wan1 10.6.0.2 -- 10.6.0.1 isp; Net.six() the same internet in IPv6.
 """
 import contextlib
 import ctypes
@@ -17,10 +19,12 @@ import tempfile
 import threading
 import time
 
-from fp_proc import City, Proc, run, write
+from fp_proc import City, Proc, run, until, write
 
 INSIDE = "FP_NETLAB_INSIDE"
 BOX, HOP, CITY, OTHER, NAME, PORT = "10.7.0.2", "10.7.0.1", "10.8.0.2", "10.9.0.9", "city.test", 8443
+BOX2, HOP2 = "10.6.0.2", "10.6.0.1"
+BOX6, HOP6, CITY6, OTHER6, NAME6 = "fd07::2", "fd07::1", "fd08::2", "fd09::9", "city6.test"
 CLONE_NEWNET, SOL_PACKET, PACKET_VNET_HDR, ETH_P_ALL = 0x40000000, 263, 15, 3
 
 
@@ -100,17 +104,21 @@ class Line:
 
 
 class Dns:
-    """The operator's: answers for the city, is silent, or says NXDOMAIN."""
+    """The operator's: answers for the city, is silent, or says NXDOMAIN. city.test has an A alone, city6.test an
+    AAAA alone."""
+    A, AAAA = 1, 28
+    NAMES = {b"\4city\4test": (A, socket.inet_aton(CITY)),
+             b"\5city6\4test": (AAAA, socket.inet_pton(socket.AF_INET6, CITY6))}
 
-    def __init__(self):
+    def __init__(self, family=socket.AF_INET, at=HOP):
         self.mode, self.asked = "answer", 0
-        self.s = within("isp", self.open)
+        self.s = within("isp", lambda: self.open(family, at))
         threading.Thread(target=self.run, daemon=True).start()
 
     @staticmethod
-    def open():
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind((HOP, 53))
+    def open(family, at):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        s.bind((at, 53))
         return s
 
     def run(self):
@@ -121,20 +129,22 @@ class Dns:
                 continue
             end = q.index(b"\0", 12) + 5
             kind, = struct.unpack(">H", q[end - 4:end - 2])
-            named = q[12:end - 5] == b"\4city\4test"
-            found = self.mode == "answer" and named and kind == 1
-            answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 1, 4) + socket.inet_aton(CITY) if found else b""
+            has, data = self.NAMES.get(q[12:end - 5], (None, b""))
+            named = has is not None
+            found = self.mode == "answer" and has == kind
+            answer = b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1, len(data)) + data if found else b""
             code = 0 if self.mode == "answer" and named else 3
             self.s.sendto(q[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, int(found), 0, 0) + q[12:end] + answer, who)
 
 
 class LabCity(City):
     """The real one, in its namespace, known as city.test."""
+    at = "0.0.0.0"  # where it listens
 
     def __init__(self, bindir, folder):
         super().__init__(bindir, folder)
         f = folder
-        write(f + "/san", f"subjectAltName=DNS:{NAME},DNS:localhost,IP:127.0.0.1\n")
+        write(f + "/san", f"subjectAltName=DNS:{NAME},DNS:{NAME6},DNS:localhost,IP:127.0.0.1,IP:{CITY},IP:{CITY6}\n")
         run(["openssl", "x509", "-req", "-in", f + "/tls.csr", "-CA", f + "/ca.pem", "-CAkey", f + "/ca.key",
              "-CAcreateserial", "-days", "30", "-extfile", f + "/san", "-out", f + "/tls.pem"])
         self.url = f"https://{NAME}:{PORT}"
@@ -143,7 +153,7 @@ class LabCity(City):
         super().config(port)
         with open(self.conf, encoding="utf-8") as f:
             text = f.read()
-        write(self.conf, text.replace(f"127.0.0.1:{port}", f"0.0.0.0:{PORT}"))
+        write(self.conf, text.replace(f"127.0.0.1:{port}", f"{self.at}:{PORT}"))
 
     def start(self):
         self.proc = Proc(["ip", "netns", "exec", "city", self.exe, "serve", "--config", self.conf])
@@ -180,6 +190,7 @@ class Net:
                ip -n city route add default via 10.8.0.1
                ip -n isp route add {OTHER}/32 via {CITY}
                ip netns exec isp sysctl -qw net.ipv4.ip_forward=1""")
+        self.dns6 = None
         self.resolver()
         write(folder + "/nsswitch", "hosts: files dns\n")
         for name, file in (("resolv", "resolv.conf"), ("nsswitch", "nsswitch.conf")):
@@ -196,6 +207,49 @@ class Net:
         sh(f"""ip link set wan0 up
                ip addr replace {BOX}/24 dev wan0
                ip route replace default via {HOP}""")
+
+    @staticmethod
+    def second():
+        """Another way to the operator, which the routes take when the first is not there."""
+        sh(f"""ip link add wan1 type veth peer name e2 netns isp
+               ip -n isp link set e2 up
+               ip -n isp addr add {HOP2}/24 dev e2""")
+        Net.second_up()
+
+    @staticmethod
+    def second_up():
+        sh(f"""ip link set wan1 up
+               ip addr replace {BOX2}/24 dev wan1
+               ip route replace default via {HOP2} dev wan1 metric 200""")
+
+    def six(self):
+        """The same in IPv6; the box is not in it before six_up()."""
+        sh(f"""ip netns exec isp sysctl -qw net.ipv6.conf.all.forwarding=1
+               ip -n isp addr add {HOP6}/64 dev e0 nodad
+               ip -n isp addr add fd08::1/64 dev e1 nodad
+               ip -n city addr add {CITY6}/64 dev c0 nodad
+               ip -n city addr add {OTHER6}/128 dev lo nodad
+               ip -n city route add default via fd08::1
+               ip -n isp route add {OTHER6}/128 via {CITY6}""")
+        self.dns6 = Dns(socket.AF_INET6, HOP6)
+        for where in ("isp", "city"):  # before an interface's own address is proven, it asks for no neighbours
+            until(lambda where=where: not run(["ip", "-n", where, "-6", "addr", "show", "tentative"]).stdout, 30,
+                  "addresses")
+
+    def six_up(self):
+        """As up(), of a box that has IPv6 and no IPv4 but its loopback's."""
+        write(self.folder + "/resolv", f"nameserver {HOP6}\n")
+        sh(f"""ip link set wan0 up
+               ip -4 addr flush dev wan0
+               ip addr replace {BOX6}/64 dev wan0 nodad
+               ip route replace default via {HOP6}""")
+        until(lambda: not run(["ip", "-6", "addr", "show", "tentative"]).stdout, 30, "the box's addresses")
+
+    @staticmethod
+    def rules6(text=""):
+        nft("isp", "table ip6 fp\ndelete table ip6 fp\ntable ip6 fp {\nchain before { type nat hook prerouting "
+            "priority -100; }\nchain through { type filter hook forward priority 0; }\nchain to { type filter hook "
+            "input priority 0; }\n}\n" + text)
 
     @staticmethod
     def rules(text=""):
