@@ -1,0 +1,85 @@
+/* Reports: what the indicators of a territory were in a period, as people hand it over (decision
+ * 0056). A part of indicator.h, which includes it. For tools, on one thread, without global state.
+ */
+#ifndef GATEWAY_INDICATOR_REPORT_H
+#define GATEWAY_INDICATOR_REPORT_H
+
+#include "gateway/base/buf.h"
+#include "gateway/base/cfg.h"
+#include "gateway/base/num.h"
+#include "gateway/wire/wire.h"
+
+enum report_language { REPORT_VI, REPORT_EN, REPORT_LANGUAGES };
+
+/* ---- periods --------------------------------------------------------------------------------- */
+
+/* How state reports close (Decree 09/2019/ND-CP, Article 12): month M runs from the 15th of the
+ * month before to the 14th of M, and longer periods so from their first to their last month. */
+enum report_closing { REPORT_CALENDAR, REPORT_ON_14TH };
+enum report_kind {
+    REPORT_MONTH,
+    REPORT_QUARTER,
+    REPORT_FIRST_HALF,
+    REPORT_SECOND_HALF,
+    REPORT_NINE_MONTHS,
+    REPORT_YEAR,
+    REPORT_RANGE,
+    REPORT_KINDS
+};
+#define REPORT_PERIOD_TEXT 24
+struct report_period {
+    char text[REPORT_PERIOD_TEXT]; /* as it was asked for */
+    enum report_kind kind;
+    int year;                    /* whose targets count; of a range: that of its last day */
+    unsigned part;               /* month 1 to 12, quarter 1 to 4; else 0 */
+    enum report_closing closing; /* of a range: REPORT_CALENDAR */
+    int32_t from_day, to_day;    /* since 1970-01-01 in UTC+7, both inclusive */
+};
+/* "2026-07", "2026-Q3", "2026-H1", "2026-9M", "2026", "2026-01-15..2026-06-14" (both days in it, at
+ * most ten years), 2000 to 2099. ST_BAD: what is wrong, and what would be right. */
+enum st report_period_parse(struct report_period *out, const char *text,
+                            enum report_closing closing, struct err *e) ST_MUST_CHECK;
+/* "6 tháng đầu năm 2026", "the first half of 2026"; its days are for the caller to add. */
+#define REPORT_NAME_BYTES 96
+const char *report_period_name(const struct report_period *p, enum report_language l,
+                               char out[REPORT_NAME_BYTES]);
+/* "14/06/2026", "14 June 2026". Days outside of the years 0 to 9999: "?". */
+#define REPORT_DATE_BYTES 32
+const char *report_date(int32_t day, enum report_language l, char out[REPORT_DATE_BYTES]);
+int32_t report_day(int year, int month, int day); /* months may overflow: 13 is next January */
+
+/* ---- territories ----------------------------------------------------------------------------- */
+
+/* One file, gateway/indicator/territory/ID.yaml: how a territory reports. */
+struct report_duty {
+    int period;   /* enum report_kind; REPORT_KINDS: any half of a year */
+    char *to;     /* whom it goes to */
+    char *before; /* "MM-DD" of the period's year: it is due before that day; NULL: no day given */
+    char *source;
+};
+struct report_territory {
+    char *id;   /* the name of the file */
+    char *code; /* official, or NULL: not confirmed */
+    char *name[REPORT_LANGUAGES];
+    char *office; /* who reports, or NULL */
+    int closing;  /* enum report_closing */
+    char *source;
+    struct cfg_items duties; /* struct report_duty */
+    struct cfg *cfg;         /* owns it all */
+};
+/* Finds it by id, code or name in the folders (NULL-terminated; one that is not there is skipped; a
+ * later one's file of the same id takes the place of an earlier one's). ST_NOT_FOUND: the nearest
+ * and all that there are; ST_BAD: its file is wrong, *complaints (the territory's until it is
+ * closed) says where. */
+enum st report_territory_open(struct report_territory *out, const char *const *folders,
+                              const char *wanted, const char **complaints,
+                              struct err *e) ST_MUST_CHECK;
+void report_territory_close(struct report_territory *t); /* takes a zeroed one */
+/* Whether that is what a target or a gateway calls this territory. */
+bool report_territory_is(const struct report_territory *t, const char *name);
+/* The duty that a report of the period fulfils, NULL; *due_day: it is due before that day,
+ * INT32_MAX where no day is given. */
+const struct report_duty *report_duty_of(const struct report_territory *t,
+                                         const struct report_period *p, int32_t *due_day);
+
+#endif
