@@ -130,28 +130,26 @@ enum st report_period_parse(struct report_period *out, const char *text,
 const char *report_period_name(const struct report_period *p, enum report_language l,
                                char out[REPORT_NAME_BYTES])
 {
-    static const char *const named[REPORT_KINDS][REPORT_LANGUAGES] = {
-        [REPORT_MONTH] = {"Tháng %u năm %d", "Month %u of %d"},
-        [REPORT_QUARTER] = {"Quý %u năm %d", "Quarter %u of %d"},
-        [REPORT_FIRST_HALF] = {"6 tháng đầu năm %d", "First half of %d"},
-        [REPORT_SECOND_HALF] = {"6 tháng cuối năm %d", "Second half of %d"},
-        [REPORT_NINE_MONTHS] = {"9 tháng đầu năm %d", "First nine months of %d"},
-        [REPORT_YEAR] = {"Năm %d", "Year %d"},
-        [REPORT_RANGE] = {"Khoảng ngày", "A range of days"}};
-    const char *name = named[p->kind][l];
-    const char *number = strchr(name, '%');
-    int before = number ? (int)(number - name) : (int)strlen(name);
-    size_t n = (size_t)snprintf(out, REPORT_NAME_BYTES, "%.*s", before, name);
-    const char *rest = number ? number : "";
-    if (strncmp(rest, "%u", 2) == 0) {
-        n += (size_t)snprintf(out + n, REPORT_NAME_BYTES - n, "%u", p->part);
-        number = strchr(rest + 2, '%');
-        n += (size_t)snprintf(out + n, REPORT_NAME_BYTES - n, "%.*s", (int)(number - rest - 2),
-                              rest + 2);
-        rest = number;
-    }
-    if (*rest)
-        (void)snprintf(out + n, REPORT_NAME_BYTES - n, "%d%s", p->year, rest + 2);
+    /* before the number of the part, if it has one, and before the year */
+    static const struct {
+        const char *part[REPORT_LANGUAGES], *year[REPORT_LANGUAGES];
+    } named[REPORT_KINDS] = {
+        [REPORT_MONTH] = {{"Tháng ", "Month "}, {" năm ", " of "}},
+        [REPORT_QUARTER] = {{"Quý ", "Quarter "}, {" năm ", " of "}},
+        [REPORT_FIRST_HALF] = {.year = {"6 tháng đầu năm ", "First half of "}},
+        [REPORT_SECOND_HALF] = {.year = {"6 tháng cuối năm ", "Second half of "}},
+        [REPORT_NINE_MONTHS] = {.year = {"9 tháng đầu năm ", "First nine months of "}},
+        [REPORT_YEAR] = {.year = {"Năm ", "Year "}},
+        [REPORT_RANGE] = {.part = {"Khoảng ngày", "A range of days"}}};
+    const char *part = named[p->kind].part[l], *year = named[p->kind].year[l];
+    size_t n = 0;
+    out[0] = '\0';
+    if (part && year)
+        n = (size_t)snprintf(out, REPORT_NAME_BYTES, "%s%u", part, p->part);
+    if (year)
+        (void)snprintf(out + n, REPORT_NAME_BYTES - n, "%s%d", year, p->year);
+    else
+        (void)snprintf(out, REPORT_NAME_BYTES, "%s", part);
     return out;
 }
 

@@ -82,4 +82,96 @@ bool report_territory_is(const struct report_territory *t, const char *name);
 const struct report_duty *report_duty_of(const struct report_territory *t,
                                          const struct report_period *p, int32_t *due_day);
 
+/* ---- what a report says ---------------------------------------------------------------------- */
+
+/* Texts are whole UTF-8 without control characters, and never NULL: "" where there is none. All of
+ * it belongs to the report. */
+enum report_label { REPORT_MEASURED, REPORT_PROXY, REPORT_INDICATIVE, REPORT_LABELS };
+extern const char *const report_label_text[REPORT_LABELS]; /* "measured", … */
+/* Days that follow each other whose figures have one revision. */
+struct report_run {
+    int32_t day, days;
+    uint32_t revision;
+};
+struct report_target {
+    const char *op; /* "<" "<=" ">" ">=" "=" "!="; "": there is no target */
+    struct num value;
+    int64_t year; /* the report's, else the next that the plan names, else the last that it named */
+    const char *source, *note;
+    struct num distance; /* value - target; NUM_NONE without a value */
+    bool met;
+};
+struct report_limit {
+    const char *norm, *parameter, *window, *unit; /* "": there is none */
+    struct num value;                             /* valid on the last day of the figures */
+};
+struct report_row {
+    const char *id, *instance; /* "" : this site has no figures of it */
+    const char *about;         /* the place or device that it is about; "": the site */
+    const char *name[REPORT_LANGUAGES], *sentence[REPORT_LANGUAGES];
+    const char *reason; /* a word for why there is no value; "": there is one */
+    const char *reason_text[REPORT_LANGUAGES];
+    const char *unit; /* SenML */
+    int decimals;
+    enum report_label label;
+    struct num value;
+    const char *numerator, *denominator; /* exact, "p/q" */
+    uint64_t due, good;
+    int64_t needed; /* percent of what is due that a value needs */
+    struct report_target target;
+    struct report_limit limit;
+    const char *owner_unit, *owner_person;
+    const char *model_type, *model_attribute;
+    const struct report_run *runs; /* the days that went in, and which revision of each */
+    size_t nruns;
+};
+enum report_state { REPORT_DRAFT, REPORT_APPROVED, REPORT_SUBMITTED, REPORT_STATES };
+extern const char *const report_state_text[REPORT_STATES]; /* "draft", … */
+struct report_act {
+    const char *who; /* "": it was not done */
+    int64_t at_ms;
+};
+/* What a figure is by now, where that is not what was submitted. */
+struct report_change {
+    size_t row; /* of the report; SIZE_MAX: none of it */
+    const char *name[REPORT_LANGUAGES];
+    const char *was, *now; /* as people read it */
+    const char *why[REPORT_LANGUAGES];
+};
+#define REPORT_ROWS_MAX 512
+#define REPORT_CONTENT_MAX ((size_t)1024 * 1024)
+struct report_arena;
+struct report {
+    const char *gateway, *site; /* id and name of the gateway */
+    const char *territory, *code, *territory_name[REPORT_LANGUAGES], *office;
+    struct report_period period;
+    int32_t until_day; /* the last day whose figures went in; before from_day: none yet */
+    const char *duty_to, *duty_source;
+    int32_t due_day;       /* it is due before that day; INT32_MAX: no day is given */
+    const char *catalogue; /* SHA-256 over the catalogue files, in hex */
+    struct report_row *rows;
+    size_t n;
+    /* Of the sheet, and no part of its content: */
+    struct buf content; /* the figures as bytes (report_seal) */
+    char digest[2 * WIRE_HASH_BYTES + 1];
+    int64_t made_ms;
+    enum report_state state;
+    struct report_act approved, submitted;
+    struct report_change *changes;
+    size_t nchanges;
+    struct report_arena *arena;
+};
+/* Empty; texts "". Takes no memory. */
+void report_init(struct report *r);
+void report_done(struct report *r); /* takes a zeroed one */
+/* A copy of the text that lives as long as the report, made whole UTF-8 without control characters;
+ * NULL text: "". NULL: no memory. And n bytes of zeros. */
+const char *report_text(struct report *r, const char *text);
+void *report_bytes(struct report *r, size_t n);
+/* Appends a text of the report as a string of JSON. */
+enum st report_quote(struct buf *out, const char *text) ST_MUST_CHECK;
+/* Writes the content: one object of JSON on one line, always the same bytes for the same figures
+ * (gateway/doc/report.md); and its digest, SHA-256 in hex. */
+enum st report_seal(struct report *r, struct err *e) ST_MUST_CHECK;
+
 #endif
