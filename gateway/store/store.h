@@ -705,6 +705,7 @@ enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e) ST
 void store_wait_sealed(struct store *s, int64_t ms);
 
 #include "gateway/store/budget.h"
+#include "gateway/store/partial.h" /* what indicators came to */
 #include "gateway/store/read.h" /* what readers see */
 
 #endif
