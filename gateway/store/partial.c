@@ -252,25 +252,76 @@ enum st store_partial_dirty_next(struct store_reader *r, int32_t from,
     return ST_OK;
 }
 
-enum st store_partial_day_get(struct store_reader *r, int32_t day, struct store_partial_day *out,
-                              struct buf *buf, struct err *e)
+static enum st day_of(struct store_reader *r, enum store_sql sql, int32_t day,
+                      struct store_partial_day *out, struct buf *buf, struct err *e)
 {
     const int64_t v[] = {day};
-    sqlite3_stmt *q = store_db_ask(store_reader_db(r), SQL_PARTIAL_DAY_GET, 1, v, e);
+    sqlite3_stmt *q = store_db_ask(store_reader_db(r), sql, 1, v, e);
     if (!q)
         return ST_IO;
     ERR_TRY(store_db_row(store_reader_db(r), q, e));
-    int64_t first = sqlite3_column_int64(q, 0);
-    *out = (struct store_partial_day){.day = day,
+    int64_t first = sqlite3_column_int64(q, 1);
+    *out = (struct store_partial_day){.day = sqlite3_column_int(q, 0),
                                       .first = first,
-                                      .last = first + sqlite3_column_int64(q, 1),
-                                      .n = sqlite3_column_int64(q, 2)};
+                                      .last = first + sqlite3_column_int64(q, 2),
+                                      .n = sqlite3_column_int64(q, 3)};
     buf->n = 0;
-    enum st st = buf_put(buf, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3));
+    enum st st = buf_put(buf, sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4));
     out->stood = (struct wire_span){buf->p, buf->n};
     sqlite3_reset(q);
     return st == ST_OK ? ST_OK
                        : err_set(e, st, "store %s: no memory for a day", store_reader_db(r)->path);
+}
+
+enum st store_partial_day_get(struct store_reader *r, int32_t day, struct store_partial_day *out,
+                              struct buf *buf, struct err *e)
+{
+    return day_of(r, SQL_PARTIAL_DAY_GET, day, out, buf, e);
+}
+
+enum st store_partial_day_before(struct store_reader *r, int32_t day, struct store_partial_day *out,
+                                 struct buf *buf, struct err *e)
+{
+    return day_of(r, SQL_PARTIAL_DAY_BEFORE, day, out, buf, e);
+}
+
+enum st store_each_meter(struct store_reader *r, int64_t from_ms, int64_t to_ms,
+                         void (*each)(void *ctx, struct wire_span series, int64_t at_ms,
+                                      struct num last, struct num first),
+                         void *ctx, struct err *e)
+{
+    const int64_t v[] = {from_ms, to_ms};
+    sqlite3_stmt *q = store_db_ask(store_reader_db(r), SQL_METER_OF, 2, v, e);
+    enum st st = q ? ST_OK : ST_IO;
+    while (st == ST_OK && (st = store_db_row(store_reader_db(r), q, e)) == ST_OK) {
+        struct wire_entry w;
+        struct num last, first;
+        store_said_of(q, WIRE_ENTRY_MAINTAIN, &w);
+        if (wire_meter_of(&w, &last, &first))
+            each(ctx, w.series, w.at_ms, last, first);
+    }
+    if (q)
+        sqlite3_reset(q);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum st store_each_touched(struct store_reader *r, int64_t batch,
+                           void (*each)(void *ctx, int64_t from_ms, int64_t to_ms), void *ctx,
+                           struct err *e)
+{
+    static const enum store_sql sql[] = {SQL_TOUCHED_CORRECTED, SQL_TOUCHED_MAINTAINED,
+                                         SQL_TOUCHED_MOVED};
+    for (size_t i = 0; i < sizeof sql / sizeof *sql; i++) {
+        sqlite3_stmt *q = store_db_ask(store_reader_db(r), sql[i], 1, &batch, e);
+        enum st st = q ? ST_OK : ST_IO;
+        while (st == ST_OK && (st = store_db_row(store_reader_db(r), q, e)) == ST_OK)
+            each(ctx, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1));
+        if (q)
+            sqlite3_reset(q);
+        if (st != ST_NOT_FOUND)
+            return st;
+    }
+    return ST_OK;
 }
 
 enum st store_batches_held(struct store_reader *r, int64_t first, int64_t last, int64_t *n,

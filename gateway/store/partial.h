@@ -85,6 +85,22 @@ enum st store_partial_dirty_next(struct store_reader *r, int32_t from,
 /* stood is put into *buf. */
 enum st store_partial_day_get(struct store_reader *r, int32_t day, struct store_partial_day *out,
                               struct buf *buf, struct err *e) ST_MUST_CHECK;
+/* The same of the newest day before that one. */
+enum st store_partial_day_before(struct store_reader *r, int32_t day, struct store_partial_day *out,
+                                 struct buf *buf, struct err *e) ST_MUST_CHECK;
+/* Each change of a meter within [from_ms, to_ms), in order of time, as `maintain` entries say: the old
+ * one ended at `last`, the new one began at `first`. series: device/point. The call is one
+ * transaction. */
+enum st store_each_meter(struct store_reader *r, int64_t from_ms, int64_t to_ms,
+                         void (*each)(void *ctx, struct wire_span series, int64_t at_ms,
+                                      struct num last, struct num first),
+                         void *ctx, struct err *e) ST_MUST_CHECK;
+/* Each time of which the entries of that control batch made readings another than they were:
+ * corrected, taken back, counted as calibrating, moved (from where, too), over a change of a meter; also
+ * where they take the place of earlier entries. One transaction. */
+enum st store_each_touched(struct store_reader *r, int64_t batch,
+                           void (*each)(void *ctx, int64_t from_ms, int64_t to_ms), void *ctx,
+                           struct err *e) ST_MUST_CHECK;
 /* How many of the batches first … last the store holds. */
 enum st store_batches_held(struct store_reader *r, int64_t first, int64_t last, int64_t *n,
                            struct err *e) ST_MUST_CHECK;
