@@ -174,4 +174,25 @@ enum st report_quote(struct buf *out, const char *text) ST_MUST_CHECK;
  * (gateway/doc/report.md); and its digest, SHA-256 in hex. */
 enum st report_seal(struct report *r, struct err *e) ST_MUST_CHECK;
 
+/* ---- making one ------------------------------------------------------------------------------ */
+
+struct indicators;
+struct store;
+struct store_reader;
+struct report_ask {
+    const char *gateway, *site; /* id and name; NULL: none */
+    const struct report_territory *territory;
+    const struct report_period *period;
+    int64_t now_ms; /* UTC: days that are not over are not in it */
+    /* Where they are known: names and places of devices. NULL: ids alone. */
+    const struct store *names;
+};
+/* A row for each of the site's figures, and for each indicator that the territory has a target of;
+ * by id. Figures are those of the days up to `until_day`: the last that is over; up to two days
+ * less where the gateway is about to compute them. What is missing of older days counts as missing.
+ * It is sealed (report_seal); a draft. ST_BAD: the configuration has no indicators. Close with
+ * report_done, also after a failure. */
+enum st report_make(struct report *out, const struct indicators *x, const struct report_ask *ask,
+                    struct store_reader *r, struct err *e) ST_MUST_CHECK;
+
 #endif
