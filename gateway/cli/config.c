@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "gateway/base/share.h"
 
 const char *const cli_language_text[] = {[CLI_VI] = "vi", [CLI_EN] = "en"};
 
@@ -232,15 +233,5 @@ void cli_config_done(struct cli_config *c)
 
 const char *cli_profile_dir(char *buf, size_t n)
 {
-    static const char tail[] = "/../share/fieldpost/profile";
-    ssize_t got = readlink("/proc/self/exe", buf, n);
-    buf[got > 0 && (size_t)got < n ? got : 0] = '\0';
-    char *slash = strrchr(buf, '/');
-    size_t at = slash ? (size_t)(slash - buf) : 0;
-    if (!slash || at + sizeof(tail) > n) {
-        (void)snprintf(buf, n, "/usr/share/fieldpost/profile");
-        return buf;
-    }
-    memcpy(buf + at, tail, sizeof(tail));
-    return buf;
+    return share_path("profile", buf, n);
 }

@@ -39,7 +39,8 @@ struct indicator_text {
 struct indicator_input {
     char *id; /* the name in formulas; first: cfg.h */
     struct cfg_strings quantity, role, stream, place, device;
-    char *indicator; /* in place of quantity: the values of that one */
+    struct cfg_strings point; /* names of points, where a quantity has several (rsrp, nr_rsrp) */
+    char *indicator;          /* in place of quantity: the values of that one */
     bool optional;
 };
 struct indicator_param {
@@ -83,6 +84,7 @@ struct indicator_def {
     } model;
     /* Made from the texts: */
     const struct quantity *q;
+    const struct quantity **quantities; /* one for each input: its first; NULL: `any` */
     struct formula *num, *den; /* den NULL: one formula */
 };
 
@@ -96,6 +98,7 @@ struct indicator_limit {
     char *parameter, *unit; /* "pm25", "ug/m3" */
     char *window;           /* "1h", "8h", "24h", "year" */
     struct num value;
+    char *from, *until;          /* as they stand in the file; NULL: open */
     int32_t from_day, until_day; /* inclusive; INT32_MIN, INT32_MAX: open */
     char *source;
 };
@@ -108,12 +111,25 @@ struct indicator_norm {
     struct cfg_items limit;   /* struct indicator_limit, once its dates are read */
 };
 
+#define INDICATOR_FILES_MAX 256
+#define INDICATOR_FILE_MAX_BYTES (64 * 1024)
+#define INDICATOR_COMPLAINTS_MAX_BYTES (256 * 1024) /* enough for `complaints` */
+
+#define INDICATOR_ANY "any" /* an input's quantity: every series that is a number */
+
 struct indicator_catalogue;
-/* Loads and checks all files of the folders (NULL-terminated; a later one's file of the same id
- * takes the place of an earlier one's), and then the formulas. Every mistake is in `complaints`,
- * each "file:line:col: …\n". */
+/* Loads and checks all files of the folders (NULL-terminated): FOLDER/ID.yaml are indicators,
+ * FOLDER/norm/ID.yaml norms; a later folder's file of the same id takes the place of an earlier
+ * one's. ST_BAD: every mistake of every file is in `complaints`, each "file:line:col: …\n", and
+ * *out has what there is (for `fieldpost indicators`): it is not to be computed from. *out is the
+ * caller's to close in every case; NULL: no memory. */
 enum st indicator_catalogue_open(struct indicator_catalogue **out, const char *const *folders,
                                  struct buf *complaints, struct err *e) ST_MUST_CHECK;
+/* The same, with what a site sets of the params (indicator_cfg.params); an id or a param that there
+ * is not is complained about in c. Both NULL: none. */
+enum st indicator_catalogue_open_for(struct indicator_catalogue **out, const char *const *folders,
+                                     const struct indicator_cfg *site, struct cfg *c,
+                                     struct buf *complaints, struct err *e) ST_MUST_CHECK;
 void indicator_catalogue_close(struct indicator_catalogue *c);
 size_t indicator_catalogue_count(const struct indicator_catalogue *c);
 /* In an order in which an indicator comes after those whose values it takes. */
@@ -122,17 +138,54 @@ const struct indicator_def *indicator_catalogue_find(const struct indicator_cata
                                                      const char *id);
 const struct indicator_norm *indicator_norm_find(const struct indicator_catalogue *c,
                                                  const char *id);
-/* SHA-256 over the files in use, by their names in order (name, NUL, bytes). */
+/* SHA-256 over the files that were loaded, by their names in order: name ("ID.yaml",
+ * "norm/ID.yaml"), NUL, bytes. */
 const uint8_t *indicator_catalogue_hash(const struct indicator_catalogue *c);
 /* The limit that is valid on that day, NULL. */
 const struct indicator_limit *indicator_limit_on(const struct indicator_norm *n,
                                                  const char *parameter, const char *window,
                                                  int32_t day);
 
+/* config.c: a catalogue and what of it a site wants. */
+struct indicators {
+    const struct indicator_cfg *cfg;
+    struct indicator_catalogue *catalogue; /* NULL: there is no section `indicator` */
+};
+/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`; and it is
+ * no target alone. */
+bool indicator_is_used(const struct indicators *x, const struct indicator_def *d);
+
+/* "2026-01-01" as a day, counted from 1970-01-01. false: it is no date. */
+bool indicator_date_parse(const char *text, int32_t *day);
+
+/* Private to catalogue.c, def.c, norm.c and refer.c: one loaded file. */
+#define INDICATOR_NORM_PREFIX "norm/"
+struct indicator_file {
+    char *path, *name; /* "air-aqi-hour.yaml", "norm/vn-aqi.yaml" */
+    bool is_norm;
+    struct cfg *cfg; /* owns what is filled in; NULL: it could not be read */
+    struct indicator_def def;
+    struct indicator_norm norm;
+    bool good; /* its own checks found nothing */
+};
+extern const struct cfg_table indicator_def_table, indicator_norm_table, indicator_text_table;
+void indicator_def_check(struct indicator_file *f);
+void indicator_norm_check(struct indicator_file *f);
+/* What files say of each other: inputs, limits, formulas. `order` (room for n) gets the indices of
+ * the indicators that were read, *norder of them, each after those whose values it takes. */
+enum st indicator_refer(struct indicator_file *files, size_t n, size_t *order, size_t *norder,
+                        struct err *e) ST_MUST_CHECK;
+/* Sets the params that a site sets, before formulas are parsed; complains in c. */
+void indicator_params_set(const struct indicator_cfg *site, struct cfg *c,
+                          struct indicator_file *files, size_t n);
+/* A unit of the configuration's texts: NULL and "1" are a bare number. */
+bool indicator_same_unit(const char *a, const char *b);
+
 /* ---- formula.c: text to a tree, checked ------------------------------------------------------ */
 
 /* What a formula may name. Input i of `quantities[i]`: the first quantity of the input (its unit is
- * the input's; all quantities of one input have the same unit, which the catalogue checks). */
+ * the input's; all quantities of one input have the same unit, which the catalogue checks). NULL:
+ * the input is of `any`. */
 struct formula_scope {
     const struct indicator_def *def;
     const struct quantity *const *quantities; /* one for each input */
