@@ -100,7 +100,7 @@ static void say(struct report_row *x, const struct reason *why)
 
 static void say_folded(struct report_row *x, enum fold_reason why)
 {
-    x->reason = fold_reason_text[why];
+    x->reason = why == FOLD_OK ? "" : fold_reason_text[why];
     for (int l = 0; l < REPORT_LANGUAGES; l++)
         x->reason_text[l] = folded[why][l];
 }
@@ -257,12 +257,18 @@ static enum st fill(struct report *r, struct report_row *x, const struct report_
     const int64_t from_ms = indicator_day_ms(r->period.from_day);
     const int64_t to_ms = indicator_day_ms(r->until_day + 1);
     j->next_ms = from_ms;
-    ERR_TRY(s->figures(s->ctx, x->instance, from_ms, to_ms, take, j, j->e));
-    if (j->n == 0) {
+    enum st st = s->figures(s->ctx, x->instance, from_ms, to_ms, take, j, j->e);
+    if (st == ST_OK && j->n == 0) {
         say(x, &no_days);
         return ST_OK;
     }
-    ERR_TRY(skip_to(j, to_ms));
+    if (st == ST_OK)
+        st = skip_to(j, to_ms);
+    if (st == ST_FULL) { /* a sum that nothing holds any more */
+        say_folded(x, FOLD_RANGE);
+        return ST_OK;
+    }
+    ERR_TRY(st);
     x->due = j->due;
     x->good = j->good;
     if (!joined) {
@@ -270,7 +276,7 @@ static enum st fill(struct report *r, struct report_row *x, const struct report_
         return ST_OK;
     }
     fold_result_init(&all);
-    enum st st = conclude(r, x, j, &all);
+    st = conclude(r, x, j, &all);
     fold_result_done(&all);
     return st;
 }
