@@ -5,21 +5,21 @@
 
 #include "gateway/indicator/indicator_int.h"
 
-static const struct cfg_word label_words[] = {{"measured", INDICATOR_MEASURED},
+const struct cfg_word indicator_label_words[] = {{"measured", INDICATOR_MEASURED},
                                               {"proxy", INDICATOR_PROXY},
                                               {"indicative", INDICATOR_INDICATIVE},
                                               {NULL, 0}};
-static const struct cfg_word period_words[] = {
+const struct cfg_word indicator_period_words[] = {
     {"hour", INDICATOR_HOUR}, {"day", INDICATOR_DAY}, {NULL, 0}};
-static const struct cfg_word longer_words[] = {
+const struct cfg_word indicator_longer_words[] = {
     {"ratio", INDICATOR_RATIO}, {"sum", INDICATOR_SUM}, {"mean", INDICATOR_MEAN},
     {"max", INDICATOR_MAX},     {"min", INDICATOR_MIN}, {"none", INDICATOR_NONE},
     {NULL, 0}};
-static const struct cfg_word by_words[] = {{"site", INDICATOR_SITE},
+const struct cfg_word indicator_by_words[] = {{"site", INDICATOR_SITE},
                                            {"place", INDICATOR_PLACE},
                                            {"device", INDICATOR_DEVICE},
                                            {NULL, 0}};
-static const struct cfg_word op_words[] = {
+const struct cfg_word indicator_op_words[] = {
     {"<", INDICATOR_LT},  {"<=", INDICATOR_LE}, {">", INDICATOR_GT}, {">=", INDICATOR_GE},
     {"==", INDICATOR_EQ}, {"!=", INDICATOR_NE}, {NULL, 0}};
 
@@ -55,7 +55,7 @@ static const struct cfg_field target_fields[] = {
      .help = "its code, or a name for one whose code is not known"},
     {TARGET("year", year), .kind = CFG_INT, .required = true, .min = 2020, .max = 2100,
      .help = "by the end of which it is to be met"},
-    {TARGET("op", op), .kind = CFG_WORD, .required = true, .words = op_words,
+    {TARGET("op", op), .kind = CFG_WORD, .required = true, .words = indicator_op_words,
      .help = "how the figure is to stand to the value"},
     {TARGET("value", value), .kind = CFG_DECIMAL, .required = true,
      .help = "in the unit of the indicator"},
@@ -98,15 +98,15 @@ static const struct cfg_field def_fields[] = {
      .help = "the quantity of its value"},
     {DEF("unit", unit), .kind = CFG_STRING,
      .help = "the quantity's unit once more; absent: a bare number"},
-    {DEF("label", label), .kind = CFG_WORD, .words = label_words, .required = true,
+    {DEF("label", label), .kind = CFG_WORD, .words = indicator_label_words, .required = true,
      .help = "how far the figure is to be trusted"},
     {DEF("sentence", sentence), .kind = CFG_STRUCT, .sub = &indicator_text_table, .required = true,
      .help = "what stands beside every figure, in both languages"},
-    {DEF("period", period), .kind = CFG_WORD, .dflt = "day", .words = period_words,
+    {DEF("period", period), .kind = CFG_WORD, .dflt = "day", .words = indicator_period_words,
      .help = "how often there is a value"},
-    {DEF("longer", longer), .kind = CFG_WORD, .dflt = "none", .words = longer_words,
+    {DEF("longer", longer), .kind = CFG_WORD, .dflt = "none", .words = indicator_longer_words,
      .help = "how a value of months and years comes from the days"},
-    {DEF("by", by), .kind = CFG_WORD, .dflt = "site", .words = by_words,
+    {DEF("by", by), .kind = CFG_WORD, .dflt = "site", .words = indicator_by_words,
      .help = "what one value is about"},
     {DEF("completeness", completeness), .kind = CFG_INT, .dflt = "75", .min = 0, .max = 100,
      .help = "percent of the readings due, below which there is no value"},
@@ -134,6 +134,13 @@ static const struct cfg_field def_fields[] = {
      .help = "where it belongs in the smart data models"},
     {.key = NULL}};
 const struct cfg_table indicator_def_table = {sizeof(struct indicator_def), def_fields};
+
+const char *indicator_word(const struct cfg_word *words, int value)
+{
+    while (words->word && words->value != value)
+        words++;
+    return words->word;
+}
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
