@@ -175,8 +175,8 @@ static const struct quantity *known_quantity(struct cfg *c, const void *member, 
 #define NAME_MAX_BYTES 32
 static bool is_name(const char *s)
 {
-    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    return s[n] == '\0' && n > 0 && n <= NAME_MAX_BYTES && *s >= 'a' && *s <= 'z' &&
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return s[n] == '\0' && n > 0 && n <= NAME_MAX_BYTES && (*s < '0' || *s > '9') &&
            strcmp(s, "and") != 0 && strcmp(s, "in") != 0;
 }
 
@@ -207,8 +207,8 @@ static void check_input(struct cfg *c, const struct indicator_def *d,
     const struct indicator_param *p = d->params.v;
     if (!is_name(in->id))
         cfg_complain(c, &in->id,
-                     "%s: an input's name has small letters, digits and underscores, a letter "
-                     "first, at most %d",
+                     "%s: an input's name has letters, digits and underscores, a letter first, "
+                     "at most %d",
                      in->id, NAME_MAX_BYTES);
     for (size_t i = 0; i < d->params.n; i++)
         if (strcmp(p[i].id, in->id) == 0)
@@ -235,8 +235,8 @@ static void check_inputs(struct cfg *c, struct indicator_def *d)
     for (size_t i = 0; i < d->params.n; i++)
         if (!is_name(p[i].id))
             cfg_complain(c, &p[i].id,
-                         "%s: a param's name has small letters, digits and underscores, a letter "
-                         "first, at most %d",
+                         "%s: a param's name has letters, digits and underscores, a letter first, "
+                         "at most %d",
                          p[i].id, NAME_MAX_BYTES);
 }
 
@@ -282,7 +282,7 @@ static void check_way(struct cfg *c, const struct indicator_def *d)
         cfg_complain(c, &d->id, "needs \"inputs\": the series that feed its formula");
     if (!computed && d->inputs.n > 0)
         cfg_complain(c, &d->inputs, "inputs: there is no formula that takes them");
-    if (!computed && d->targets.n == 0)
+    if (!computed && reasoned && d->targets.n == 0)
         cfg_complain(c, &d->id, "needs \"targets\": there is nothing else that it could say");
     if (d->longer == INDICATOR_RATIO && computed && !way)
         cfg_complain(c, &d->longer, "longer: a ratio is of a numerator and a denominator");
