@@ -211,6 +211,7 @@ static enum st head(struct report *r, const struct report_ask *ask,
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         good &= (*texts[i].to = report_text(r, texts[i].from)) != NULL;
     r->until_day = until(&r->period, ask->now_ms, done_ms);
+    r->until_day = ask->until_day < r->until_day ? ask->until_day : r->until_day;
     r->made_ms = ask->now_ms;
     r->rows = report_bytes(r, REPORT_ROWS_MAX * sizeof *r->rows);
     return good && r->rows ? ST_OK : ST_MEMORY;

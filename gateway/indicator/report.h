@@ -74,6 +74,12 @@ struct report_territory {
 enum st report_territory_open(struct report_territory *out, const char *const *folders,
                               const char *wanted, const char **complaints,
                               struct err *e) ST_MUST_CHECK;
+/* The same in the folders of the installed files and of the site (FOLDER/territory, of
+ * `indicator.folder`). */
+struct indicator_cfg;
+enum st report_territory_find(struct report_territory *out, const struct indicator_cfg *cfg,
+                              const struct cfg *c, const char *wanted, const char **complaints,
+                              struct err *e) ST_MUST_CHECK;
 void report_territory_close(struct report_territory *t); /* takes a zeroed one */
 /* Whether that is what a target or a gateway calls this territory. */
 bool report_territory_is(const struct report_territory *t, const char *name);
@@ -170,6 +176,9 @@ const char *report_text(struct report *r, const char *text);
 void *report_bytes(struct report *r, size_t n);
 /* Appends a text of the report as a string of JSON. */
 enum st report_quote(struct buf *out, const char *text) ST_MUST_CHECK;
+/* What is another figure now: for each row of `was` that `now` tells otherwise, and each of `now`
+ * that `was` has not. Into was->changes, whose texts are its own. now: of the same days. */
+enum st report_compare(struct report *was, const struct report *now, struct err *e) ST_MUST_CHECK;
 /* Writes the content: one object of JSON on one line, always the same bytes for the same figures
  * (gateway/doc/report.md); and its digest, SHA-256 in hex. */
 enum st report_seal(struct report *r, struct err *e) ST_MUST_CHECK;
@@ -184,6 +193,7 @@ struct report_ask {
     const struct report_territory *territory;
     const struct report_period *period;
     int64_t now_ms; /* UTC: days that are not over are not in it */
+    int32_t until_day; /* nor those behind this one; INT32_MAX: no such limit */
     /* Where they are known: names and places of devices. NULL: ids alone. */
     const struct store *names;
 };

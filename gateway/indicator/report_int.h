@@ -4,6 +4,9 @@
 
 #include "gateway/indicator/indicator_int.h"
 
+/* config.c: the site's own folder as a whole path, the caller's to free; NULL: no memory. */
+char *indicator_folder(const struct cfg *c, const char *folder);
+
 /* ---- report_rows.c: one row from a definition, and the periods that a store has of it ----------
  */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/base/share.h"
 #include "gateway/indicator/report_int.h"
 
 #define SUFFIX ".yaml"
@@ -223,6 +224,24 @@ enum st report_territory_open(struct report_territory *out, const char *const *f
     if (st != ST_OK && out->cfg)
         (void)cfg_complaints(out->cfg, complaints);
     buf_done(&s.known);
+    return st;
+}
+
+enum st report_territory_find(struct report_territory *out, const struct indicator_cfg *cfg,
+                              const struct cfg *c, const char *wanted, const char **complaints,
+                              struct err *e)
+{
+    char installed[PATH_BYTES], beside[PATH_BYTES];
+    char *own = cfg->folder ? indicator_folder(c, cfg->folder) : NULL;
+    const char *folders[] = {share_path("territory", installed, sizeof installed), NULL, NULL};
+    *out = (struct report_territory){.id = NULL};
+    *complaints = "";
+    if (cfg->folder && !own)
+        return err_set(e, ST_MEMORY, "no memory for a territory");
+    if (own && snprintf(beside, sizeof beside, "%s/territory", own) < (int)sizeof beside)
+        folders[1] = beside;
+    enum st st = report_territory_open(out, folders, wanted, complaints, e);
+    free(own);
     return st;
 }
 

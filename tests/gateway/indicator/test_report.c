@@ -164,7 +164,8 @@ static void make(struct report *r, const struct site *s, const struct source *fr
                                    .site = "Site",
                                    .territory = &s->territory,
                                    .period = &s->period,
-                                   .now_ms = indicator_day_ms(day_of(now)) + 1};
+                                   .now_ms = indicator_day_ms(day_of(now)) + 1,
+                                   .until_day = INT32_MAX};
     struct err e = {.text = ""};
     if (report_make_from(r, s->catalogue, &ask, &source, indicator_day_ms(day_of(done)), &e) !=
         ST_OK)
