@@ -25,6 +25,8 @@ enum st indicators_open(struct indicators **out, const struct indicator_cfg *cfg
  * other rooms have declared theirs. */
 enum st indicators_declare(struct indicators *x, struct store *s, struct err *e) ST_MUST_CHECK;
 void indicators_close(struct indicators *x);
+/* Whether the thread has anything to do. */
+bool indicators_any(const struct indicators *x);
 
 struct indicators_job {
     struct indicators *indicators;

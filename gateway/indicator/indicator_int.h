@@ -150,6 +150,8 @@ const struct indicator_limit *indicator_limit_on(const struct indicator_norm *n,
 struct indicators {
     const struct indicator_cfg *cfg;
     struct indicator_catalogue *catalogue; /* NULL: there is no section `indicator` */
+    struct instances *instances;           /* instances.c; NULL before indicators_declare */
+    uint32_t age_device, age_series;       /* age.c */
 };
 /* Whether the site wants it: it is named in `use`, or there is none and it is not `off`; and it is
  * no target alone. */
