@@ -254,6 +254,15 @@ const struct indicator_norm *indicator_norm_find(const struct indicator_catalogu
     return NULL;
 }
 
+const char *indicator_catalogue_path(const struct indicator_catalogue *c,
+                                     const struct indicator_def *d)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (&c->files[i].def == d)
+            return c->files[i].path;
+    return NULL;
+}
+
 const uint8_t *indicator_catalogue_hash(const struct indicator_catalogue *c)
 {
     return c->hash;

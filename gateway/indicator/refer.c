@@ -184,7 +184,7 @@ static enum st check_formulas(struct refer *r, struct indicator_file *f)
     struct indicator_def *d = &f->def;
     const char *num = NULL, *den = NULL;
     enum st worst = ST_OK;
-    bool good = d->q != NULL;
+    bool good = d->q && d->inputs.n > 0;
     const struct indicator_input *in = d->inputs.v;
     for (size_t i = 0; i < d->inputs.n; i++) /* else it has been told */
         good &= d->quantities[i] || (in[i].quantity.n > 0 &&

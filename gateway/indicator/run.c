@@ -118,15 +118,6 @@ enum st indicators_declare(struct indicators *x, struct store *s, struct err *e)
     return st == ST_OK ? instances_declare(x->instances, s, e) : st;
 }
 
-void indicators_close(struct indicators *x)
-{
-    if (!x)
-        return;
-    instances_close(x->instances);
-    indicator_catalogue_close(x->catalogue);
-    free(x);
-}
-
 bool indicators_any(const struct indicators *x)
 {
     return x->instances != NULL;
