@@ -38,6 +38,7 @@ enum sheet_word {
     SHEET_MADE,
     SHEET_PAGE,
     SHEET_CHANGES,
+    SHEET_CHANGES_APPROVED,
     SHEET_WAS,
     SHEET_NOW,
     SHEET_WHY,
@@ -54,6 +55,8 @@ enum sheet_word {
 const char *sheet_word(enum sheet_word w, enum report_language l);
 const char *sheet_label(enum report_label label, enum report_language l);
 const char *sheet_state(enum report_state state, enum report_language l);
+/* The heading of what changed since. */
+const char *sheet_changes(const struct report *r, enum report_language l);
 /* How a SenML unit is written for people: "/100" is "%". */
 const char *sheet_unit(const char *unit, enum report_language l);
 /* A number with so many decimals and the language's decimal sign; "" for none. signed_: with its
@@ -94,6 +97,15 @@ struct sheet_piece {
 };
 size_t sheet_cell(const struct report *r, size_t row, enum sheet_column c, enum report_language l,
                   struct sheet_piece out[SHEET_PIECES]);
+/* A row's value with its unit, or why it has none. */
+const char *sheet_figure(const struct report_row *x, enum report_language l,
+                         char out[SHEET_TEXT_BYTES]);
+/* What is another figure in `now`, a report of the same days: each row that is not as `was` has it,
+ * and each that one of the two lacks. Into was->changes, whose texts are its own. Corrections that
+ * were sealed since are named where r (may be NULL) has them. */
+struct store_reader;
+enum st sheet_compare(struct report *was, const struct report *now, struct store_reader *r,
+                      struct err *e) ST_MUST_CHECK;
 /* The text of the QR code: "FPR1:GATEWAY:TERRITORY:PERIOD:DIGEST". */
 #define SHEET_QR_BYTES 320
 const char *sheet_qr(const struct report *r, char out[SHEET_QR_BYTES]);

@@ -169,7 +169,7 @@ static enum st put_changes(struct buf *out, const struct report *r, enum report_
     static const enum sheet_word heads[] = {SHEET_WAS, SHEET_NOW, SHEET_WHY};
     if (r->nchanges == 0)
         return ST_OK;
-    ERR_TRY(put_element(out, "h2", NULL, sheet_word(SHEET_CHANGES, l)));
+    ERR_TRY(put_element(out, "h2", NULL, sheet_changes(r, l)));
     ERR_TRY(put(out, "<table><thead><tr>"));
     ERR_TRY(put_element(out, "th", NULL, sheet_heading(SHEET_INDICATOR, l)));
     for (size_t i = 0; i < 3; i++)
@@ -177,7 +177,7 @@ static enum st put_changes(struct buf *out, const struct report *r, enum report_
     ERR_TRY(put(out, "</tr></thead><tbody>\n"));
     for (size_t k = 0; k < r->nchanges; k++) {
         const struct report_change *c = &r->changes[k];
-        const char *const texts[] = {c->was, c->now, c->why[l]};
+        const char *const texts[] = {c->was[l], c->now[l], c->why[l]};
         ERR_TRY(put(out, "<tr>"));
         ERR_TRY(put_element(out, "td", "strong", c->name[l]));
         for (size_t i = 0; i < 3; i++) {

@@ -18,16 +18,22 @@ static enum st put_act(struct buf *out, const char *name, const struct report_ac
     return buf_put(out, "}", 1);
 }
 
-static enum st put_change(struct buf *out, const struct report *r, const struct report_change *c)
+static enum st put_both(struct buf *out, const char *name, const char *const text[REPORT_LANGUAGES])
 {
-    const struct report_row *x = c->row < r->n ? &r->rows[c->row] : NULL;
+    ERR_TRY(buf_printf(out, ",\"%s\":{\"vi\":", name));
+    ERR_TRY(report_quote(out, text[REPORT_VI]));
+    ERR_TRY(put_pair(out, "en", text[REPORT_EN]));
+    return buf_put(out, "}", 1);
+}
+
+static enum st put_change(struct buf *out, const struct report_change *c)
+{
     ERR_TRY(buf_printf(out, "{\"id\":"));
-    ERR_TRY(report_quote(out, x ? x->id : ""));
-    ERR_TRY(put_pair(out, "instance", x ? x->instance : ""));
-    ERR_TRY(put_pair(out, "was", c->was));
-    ERR_TRY(put_pair(out, "now", c->now));
-    ERR_TRY(put_pair(out, "why_vi", c->why[REPORT_VI]));
-    ERR_TRY(put_pair(out, "why_en", c->why[REPORT_EN]));
+    ERR_TRY(report_quote(out, c->id));
+    ERR_TRY(put_pair(out, "instance", c->instance));
+    ERR_TRY(put_both(out, "was", c->was));
+    ERR_TRY(put_both(out, "now", c->now));
+    ERR_TRY(put_both(out, "why", c->why));
     return buf_put(out, "}", 1);
 }
 
@@ -41,7 +47,7 @@ static enum st put(struct buf *out, const struct report *r)
     ERR_TRY(buf_printf(out, ",\"changes\":["));
     for (size_t i = 0; i < r->nchanges; i++) {
         ERR_TRY(buf_put(out, ",", i > 0));
-        ERR_TRY(put_change(out, r, &r->changes[i]));
+        ERR_TRY(put_change(out, &r->changes[i]));
     }
     ERR_TRY(buf_printf(out, "],\"content\":\n"));
     ERR_TRY(buf_put(out, r->content.p, r->content.n));

@@ -26,7 +26,8 @@ static const char *const words[SHEET_WORDS][REPORT_LANGUAGES] = {
     [SHEET_MADE] = {"In lúc", "Printed"},
     [SHEET_PAGE] = {"Trang", "Page"},
     [SHEET_CHANGES] = {"Thay đổi sau khi nộp", "Changed since it was submitted"},
-    [SHEET_WAS] = {"Đã nộp", "Submitted"},
+    [SHEET_CHANGES_APPROVED] = {"Thay đổi sau khi duyệt", "Changed since it was approved"},
+    [SHEET_WAS] = {"Trên phiếu", "On the sheet"},
     [SHEET_NOW] = {"Hiện nay", "Now"},
     [SHEET_WHY] = {"Vì sao", "Why"},
     [SHEET_MET] = {"đạt", "met"},
@@ -68,6 +69,11 @@ const char *sheet_label(enum report_label label, enum report_language l)
 const char *sheet_state(enum report_state state, enum report_language l)
 {
     return states[state][l];
+}
+
+const char *sheet_changes(const struct report *r, enum report_language l)
+{
+    return words[r->state == REPORT_SUBMITTED ? SHEET_CHANGES : SHEET_CHANGES_APPROVED][l];
 }
 
 const char *sheet_heading(enum sheet_column c, enum report_language l)
@@ -288,6 +294,16 @@ static const char *number_unit(struct num v, const struct report_row *x, bool si
     const char *unit = sheet_unit(x->unit, l);
     (void)snprintf(out, SHEET_NUMBER_BYTES + 40, "%s%s%.32s",
                    sheet_number(v, x->decimals, signed_, l, n), EMPTY(unit) ? "" : " ", unit);
+    return out;
+}
+
+const char *sheet_figure(const struct report_row *x, enum report_language l,
+                         char out[SHEET_TEXT_BYTES])
+{
+    char text[SHEET_NUMBER_BYTES + 40];
+    (void)snprintf(out, SHEET_TEXT_BYTES, "%s",
+                   x->value.kind == NUM_NONE ? x->reason_text[l]
+                                             : number_unit(x->value, x, false, l, text));
     return out;
 }
 

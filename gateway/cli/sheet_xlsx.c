@@ -208,12 +208,12 @@ static lxw_row_t put_changes(struct book *b, lxw_row_t row)
     static const enum sheet_column columns[] = {SHEET_VALUE, SHEET_TARGET, SHEET_OWNER};
     if (b->r->nchanges == 0)
         return row;
-    text(b, row, SHEET_INDICATOR, sheet_word(SHEET_CHANGES, b->l), LOOK_HEAD);
+    text(b, row, SHEET_INDICATOR, sheet_changes(b->r, b->l), LOOK_HEAD);
     for (size_t k = 0; k < 3; k++)
         text(b, row, columns[k], sheet_word(heads[k], b->l), LOOK_HEAD);
     for (size_t i = 0; i < b->r->nchanges; i++) {
         const struct report_change *c = &b->r->changes[i];
-        const char *const texts[] = {c->was, c->now, c->why[b->l]};
+        const char *const texts[] = {c->was[b->l], c->now[b->l], c->why[b->l]};
         text(b, ++row, SHEET_INDICATOR, c->name[b->l], LOOK_CELL);
         for (size_t k = 0; k < 3; k++)
             text(b, row, columns[k], texts[k], LOOK_CELL);

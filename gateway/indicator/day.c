@@ -1,5 +1,6 @@
 /* One day of all instances: their folds, what feeds them, and where the series stood before. A day is
  * fed while it goes on, or filled from the store. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +206,7 @@ static enum st begin(struct day *d, struct err *e)
         }
     }
     d->disordered = false;
+    d->fresh = true;
     d->batch_first = d->batch_last = 0;
     d->readings = 0;
     return st;

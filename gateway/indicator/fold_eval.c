@@ -180,7 +180,7 @@ static enum fold_reason of_many(struct fold *f, const struct formula *x,
     for (uint16_t c = n->child; c != FORMULA_NONE; c = x->node[c].next) {
         if (f->why[c] != FOLD_OK) {
             why = fold_fatal(f->why[c]) ? fold_worse(why, f->why[c]) : why;
-            none = f->why[c];
+            none = f->why[c] == FOLD_NO_HOURS ? FOLD_NO_HOURS : none;
             continue;
         }
         int order = count > 0 ? mpq_cmp(f->node[c], out) : 0;

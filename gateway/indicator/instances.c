@@ -134,7 +134,7 @@ struct find {
     uint32_t *feed; /* of each series of the store, + 1; 0: none yet */
 };
 
-static enum st feed_of(struct find *f, uint32_t series, uint32_t *out, struct err *e)
+static uint32_t feed_of(struct find *f, uint32_t series)
 {
     struct instances *in = f->in;
     if (!f->feed[series]) {
@@ -147,9 +147,7 @@ static enum st feed_of(struct find *f, uint32_t series, uint32_t *out, struct er
                                    .quantity = s->quantity};
         f->feed[series] = in->nfeeds;
     }
-    (void)e;
-    *out = f->feed[series] - 1;
-    return ST_OK;
+    return f->feed[series] - 1;
 }
 
 /* A time more; one that only goes on is the same. */
@@ -185,7 +183,7 @@ static enum st members_of(struct find *f, struct instance *i, uint32_t input, st
                 .capacity = t.capacity};
             if (!fits(in, d, s, &t) || (i->place && !same(i->place, t.place)))
                 continue;
-            ERR_TRY(feed_of(f, n, &m.feed, e));
+            m.feed = feed_of(f, n);
             ERR_TRY(member_add(i, &m, e));
         }
     }
@@ -305,10 +303,8 @@ enum st instances_open(struct instances **out, const struct indicators *x, const
     struct find f = {.x = x, .s = s, .in = in};
     enum st st = in ? ST_OK : no_memory(e);
     f.feed = calloc(store_series_count(s) + (size_t)1, sizeof *f.feed);
-    if (st == ST_OK) {
-        in->age_device = in->age_series = UINT32_MAX;
+    if (st == ST_OK)
         in->feed = calloc(store_series_count(s) + (size_t)1, sizeof *in->feed);
-    }
     if (!f.feed || !in || !in->feed)
         st = no_memory(e);
     size_t n = x->catalogue ? indicator_catalogue_count(x->catalogue) : 0;

@@ -137,12 +137,12 @@ struct report_act {
     const char *who; /* "": it was not done */
     int64_t at_ms;
 };
-/* What a figure is by now, where that is not what was submitted. */
+/* What a figure is by now, where that is not what was approved or submitted. */
 struct report_change {
-    size_t row; /* of the report; SIZE_MAX: none of it */
+    const char *id, *instance;
     const char *name[REPORT_LANGUAGES];
-    const char *was, *now; /* as people read it */
-    const char *why[REPORT_LANGUAGES];
+    /* As people read them, and what happened in between. */
+    const char *was[REPORT_LANGUAGES], *now[REPORT_LANGUAGES], *why[REPORT_LANGUAGES];
 };
 #define REPORT_ROWS_MAX 512
 #define REPORT_CONTENT_MAX ((size_t)1024 * 1024)
@@ -176,9 +176,6 @@ const char *report_text(struct report *r, const char *text);
 void *report_bytes(struct report *r, size_t n);
 /* Appends a text of the report as a string of JSON. */
 enum st report_quote(struct buf *out, const char *text) ST_MUST_CHECK;
-/* What is another figure now: for each row of `was` that `now` tells otherwise, and each of `now`
- * that `was` has not. Into was->changes, whose texts are its own. now: of the same days. */
-enum st report_compare(struct report *was, const struct report *now, struct err *e) ST_MUST_CHECK;
 /* Writes the content: one object of JSON on one line, always the same bytes for the same figures
  * (gateway/doc/report.md); and its digest, SHA-256 in hex. */
 enum st report_seal(struct report *r, struct err *e) ST_MUST_CHECK;
@@ -192,7 +189,7 @@ struct report_ask {
     const char *gateway, *site; /* id and name; NULL: none */
     const struct report_territory *territory;
     const struct report_period *period;
-    int64_t now_ms; /* UTC: days that are not over are not in it */
+    int64_t now_ms;    /* UTC: days that are not over are not in it */
     int32_t until_day; /* nor those behind this one; INT32_MAX: no such limit */
     /* Where they are known: names and places of devices. NULL: ids alone. */
     const struct store *names;

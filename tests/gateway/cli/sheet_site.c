@@ -102,10 +102,11 @@ static struct report_row rows[] = {
 #define MANY 40 /* more than a page holds */
 
 static struct report_change changes[] = {
-    {.row = 1,
+    {.id = "ene-renewable-site",
+     .instance = "ene-renewable-site",
      .name = {"Tỷ lệ năng lượng tái tạo tại điểm đo", "Renewable share at the site"},
-     .was = "3,51 %",
-     .now = "3,53 %",
+     .was = {"3,53 %", "3.53 %"},
+     .now = {"3,51 %", "3.51 %"},
      .why = {"3 ngày được tính lại (09/09/2026 – 11/09/2026)",
              "3 days were computed again (9 to 11 September 2026)"}}};
 
