@@ -256,10 +256,11 @@ static void change_cells(struct pdf *d, size_t row, struct cell *cells)
 {
     static const double wide[CHANGE_CELLS] = {250, 130, 130, 263};
     const struct report_change *c = row < d->r->nchanges ? &d->r->changes[row] : NULL;
-    const char *const texts[CHANGE_CELLS] = {
-        c ? c->name[d->l] : sheet_heading(SHEET_INDICATOR, d->l),
-        c ? c->was[d->l] : sheet_word(SHEET_WAS, d->l), c ? c->now[d->l] : sheet_word(SHEET_NOW, d->l),
-        c ? c->why[d->l] : sheet_word(SHEET_WHY, d->l)};
+    const char *const texts[CHANGE_CELLS] = {c ? c->name[d->l]
+                                               : sheet_heading(SHEET_INDICATOR, d->l),
+                                             c ? c->was[d->l] : sheet_word(SHEET_WAS, d->l),
+                                             c ? c->now[d->l] : sheet_word(SHEET_NOW, d->l),
+                                             c ? c->why[d->l] : sheet_word(SHEET_WHY, d->l)};
     for (int i = 0; i < CHANGE_CELLS; i++) {
         cells[i].width = wide[i];
         cells[i].n = 1;
@@ -301,8 +302,8 @@ static enum st put_all(struct pdf *d, struct sheet_piece *pieces, struct err *e)
     d->y = MARGIN;
     ERR_TRY(put_head(d, e));
     if (d->r->nchanges > 0) {
-        d->y += text(d, MARGIN, d->y, PAGE_W - 2 * MARGIN, LOOK_STATE,
-                     sheet_changes(d->r, d->l), true) +
+        d->y += text(d, MARGIN, d->y, PAGE_W - 2 * MARGIN, LOOK_STATE, sheet_changes(d->r, d->l),
+                     true) +
                 2;
         put_table(d, d->r->nchanges, change_cells, CHANGE_CELLS, pieces);
         d->y += 8;
