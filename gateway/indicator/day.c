@@ -16,17 +16,6 @@ static enum st no_memory(struct err *e)
     return err_set(e, ST_MEMORY, "indicators: no memory for a day");
 }
 
-int32_t indicator_day_of(int64_t t_ms)
-{
-    int64_t t = t_ms + INDICATOR_ZONE_MS;
-    return (int32_t)(t / INDICATOR_DAY_MS - (t % INDICATOR_DAY_MS < 0));
-}
-
-int64_t indicator_day_ms(int32_t day)
-{
-    return day * INDICATOR_DAY_MS - INDICATOR_ZONE_MS;
-}
-
 /* ---- which series are whose on that day ---- */
 
 static bool is_valid(const struct instance_member *m, int32_t day)
