@@ -79,15 +79,15 @@ static void over_a_change_of_the_meter_both_count(void **state)
         int64_t at_ms;
         const char *want;
     } t[] = {
-        {"105", "0", 2 * KIT_HOUR, "13"},  /* 101 … 105, 0 … 8, and 100 … 101 */
+        {"105", "0", 2 * KIT_HOUR, "13"}, /* 101 … 105, 0 … 8, and 100 … 101 */
         {"105", "2", 2 * KIT_HOUR, "11"},
         {NULL, "0", 2 * KIT_HOUR, "9"},
         {"105", NULL, 2 * KIT_HOUR, "5"},
-        {"90", "0", 2 * KIT_HOUR, "9"},    /* a step back adds nothing */
-        {"105", "0", 3 * KIT_HOUR, "13"},  /* at the very time of the new one's reading */
-        {"105", "0", KIT_HOUR, "106"},     /* the reading of that time is the new one's */
-        {"105", "0", -KIT_HOUR, "1"},      /* before the last reading before the day */
-        {"105", "0", 20 * KIT_HOUR, "1"},  /* after the last */
+        {"90", "0", 2 * KIT_HOUR, "9"},   /* a step back adds nothing */
+        {"105", "0", 3 * KIT_HOUR, "13"}, /* at the very time of the new one's reading */
+        {"105", "0", KIT_HOUR, "106"},    /* the reading of that time is the new one's */
+        {"105", "0", -KIT_HOUR, "1"},     /* before the last reading before the day */
+        {"105", "0", 20 * KIT_HOUR, "1"}, /* after the last */
     };
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         struct kit k;
@@ -235,9 +235,9 @@ static void a_run_of_falls_is_one_and_counts_from_least_on(void **state)
         const char *values[12], *drops, *collections;
     } t[] = {
         {{"80", "10", NULL}, "70", "1"},
-        {{"80", "60", "30", "10", NULL}, "70", "1"},   /* one run, whatever its steps */
-        {{"80", "66", "66", "52", NULL}, "0", "0"},    /* 14 and 14: not one of 28 */
-        {{"80", "65", NULL}, "15", "1"},               /* least itself */
+        {{"80", "60", "30", "10", NULL}, "70", "1"}, /* one run, whatever its steps */
+        {{"80", "66", "66", "52", NULL}, "0", "0"},  /* 14 and 14: not one of 28 */
+        {{"80", "65", NULL}, "15", "1"},             /* least itself */
         {{"80", "65.000001", NULL}, "0", "0"},
         {{"80", "70", "71", "61", "62", "52", NULL}, "0", "0"}, /* noise */
         {{"80", "10", "50", "20", "90", "89", "5", NULL}, "185", "3"},
@@ -344,9 +344,9 @@ static void time_ends_with_the_period_with_now_and_with_a_bad_reading(void **sta
     kit_is(&k, 0, "10");
     kit_is(&k, KIT_HOUR, "7");
     kit_is(&k, 2 * KIT_HOUR, "120");
-    assert_int_equal(fold_result(k.fold, k.day_ms + 2 * KIT_HOUR, k.day_ms + 2 * KIT_HOUR + 30000,
-                                 &k.out, NULL),
-                     ST_OK);
+    assert_int_equal(
+        fold_result(k.fold, k.day_ms + 2 * KIT_HOUR, k.day_ms + 2 * KIT_HOUR + 30000, &k.out, NULL),
+        ST_OK);
     assert_int_equal(mpq_cmp_ui(k.out.num, 30, 1), 0);
     kit_close(&k);
 }
@@ -495,11 +495,18 @@ static void the_comparisons_are_those_of_their_signs(void **state)
     (void)state;
     static const struct {
         const char *formula, *want; /* of 1, 2, 3 */
-    } t[] = {{"count(x < 2)", "1"},      {"count(x <= 2)", "2"},     {"count(x > 2)", "1"},
-             {"count(x >= 2)", "2"},     {"count(x == 2)", "1"},     {"count(x != 2)", "2"},
-             {"count(x in [1, 3])", "2"}, {"count(x > 1 and x < 3)", "1"},
-             {"count(x != 1 and x != 3)", "1"}, {"count(x < 2.0000001)", "2"},
-             {"count(x == 2.0000001)", "0"},    {"count(x != 2.0000001)", "3"},
+    } t[] = {{"count(x < 2)", "1"},
+             {"count(x <= 2)", "2"},
+             {"count(x > 2)", "1"},
+             {"count(x >= 2)", "2"},
+             {"count(x == 2)", "1"},
+             {"count(x != 2)", "2"},
+             {"count(x in [1, 3])", "2"},
+             {"count(x > 1 and x < 3)", "1"},
+             {"count(x != 1 and x != 3)", "1"},
+             {"count(x < 2.0000001)", "2"},
+             {"count(x == 2.0000001)", "0"},
+             {"count(x != 2.0000001)", "3"},
              {"count(x > -5)", "3"}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         struct kit k;

@@ -19,7 +19,10 @@ static void means_and_extremes_are_of_the_good_readings(void **state)
     (void)state;
     static const struct {
         const char *formula, *want;
-    } t[] = {{"mean(x)", "1.993"}, {"min(x)", "-7.5"}, {"max(x)", "3"}, {"count(x)", "1440"},
+    } t[] = {{"mean(x)", "1.993"},
+             {"min(x)", "-7.5"},
+             {"max(x)", "3"},
+             {"count(x)", "1440"},
              {"due(x)", "1440"}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         struct kit k;
@@ -66,7 +69,7 @@ static void completeness_is_judged_at_its_boundary(void **state)
         int64_t completeness;
         int64_t minutes;
         bool good;
-    } t[] = {{75, 1080, true}, {75, 1079, false}, {50, 720, true}, {50, 719, false},
+    } t[] = {{75, 1080, true},  {75, 1079, false},  {50, 720, true}, {50, 719, false},
              {100, 1440, true}, {100, 1439, false}, {0, 1, true}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         struct kit k;
@@ -134,8 +137,8 @@ static void due_is_what_fits_into_the_time_that_a_series_belongs_and_until_now(v
         k.series[0].due_from_ms = t[i].from_ms == INT64_MIN ? INT64_MIN : day + t[i].from_ms;
         k.series[0].due_to_ms = t[i].to_ms == INT64_MAX ? INT64_MAX : day + t[i].to_ms;
         kit_day(&k, KIT_2026);
-        assert_int_equal(fold_result(k.fold, day, t[i].now_ms == INT64_MAX ? INT64_MAX
-                                                                           : day + t[i].now_ms,
+        assert_int_equal(fold_result(k.fold, day,
+                                     t[i].now_ms == INT64_MAX ? INT64_MAX : day + t[i].now_ms,
                                      &k.out, NULL),
                          ST_OK);
         assert_int_equal(k.out.due, t[i].due);
@@ -393,13 +396,25 @@ static void a_percentile_is_the_nearest_rank(void **state)
 
 static char *no_rows[1];
 static struct indicator_limit limits[] = {
-    {.parameter = "pm25", .unit = "ug/m3", .window = "24h", .from_day = 19500,
+    {.parameter = "pm25",
+     .unit = "ug/m3",
+     .window = "24h",
+     .from_day = 19500,
      .until_day = KIT_2026 - 1},
-    {.parameter = "pm25", .unit = "ug/m3", .window = "24h", .from_day = KIT_2026,
+    {.parameter = "pm25",
+     .unit = "ug/m3",
+     .window = "24h",
+     .from_day = KIT_2026,
      .until_day = INT32_MAX},
-    {.parameter = "pm25", .unit = "ug/m3", .window = "1h", .from_day = 19500,
+    {.parameter = "pm25",
+     .unit = "ug/m3",
+     .window = "1h",
+     .from_day = 19500,
      .until_day = KIT_2026 - 1},
-    {.parameter = "pm25", .unit = "ug/m3", .window = "8h", .from_day = INT32_MIN,
+    {.parameter = "pm25",
+     .unit = "ug/m3",
+     .window = "8h",
+     .from_day = INT32_MIN,
      .until_day = INT32_MAX},
 };
 static const struct indicator_norm norms[] = {
@@ -456,9 +471,14 @@ static void windows_need_their_hours(void **state)
         const char *formula;
         int hours; /* of the day that are there, from its first on */
         const char *want;
-    } t[] = {{"windows(x, 1)", 24, "24"}, {"windows(x, 1)", 5, "5"},   {"windows(x, 8)", 24, "17"},
-             {"windows(x, 8)", 6, "1"},   {"windows(x, 8)", 5, "0"},   {"windows(x, 8)", 8, "3"},
-             {"windows(x, 24)", 18, "1"}, {"windows(x, 24)", 17, "0"},
+    } t[] = {{"windows(x, 1)", 24, "24"},
+             {"windows(x, 1)", 5, "5"},
+             {"windows(x, 8)", 24, "17"},
+             {"windows(x, 8)", 6, "1"},
+             {"windows(x, 8)", 5, "0"},
+             {"windows(x, 8)", 8, "3"},
+             {"windows(x, 24)", 18, "1"},
+             {"windows(x, 24)", 17, "0"},
              {"exceed(x, qcvn-05-2023, pm25, 8)", 9, "4"}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         struct kit k;
@@ -480,7 +500,7 @@ static void tables_step_where_a_breakpoint_stands_twice(void **state)
         {.id = "n", .index = {index, 6}, .column = {column, 1}}};
     static const struct {
         const char *value, *want;
-    } t[] = {{"-1", "100"}, {"0.299999", "100"}, {"0.3", "75"}, {"0.45", "62.5"},
+    } t[] = {{"-1", "100"}, {"0.299999", "100"}, {"0.3", "75"},     {"0.45", "62.5"},
              {"0.6", "50"}, {"0.9", "10"},       {"0.900001", "-1"}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         struct kit k;
@@ -548,8 +568,11 @@ static void a_fold_of_a_hundred_series_is_small(void **state)
     static struct fold_series series[100];
     static const char *const formulas[] = {"hour_mean(x)", "max(x)", "time(x > 3)"};
     for (size_t i = 0; i < 100; i++) {
-        series[i] = (struct fold_series){.input = 0, .device = (uint32_t)i, .period_ms = KIT_MINUTE,
-                                         .due_from_ms = INT64_MIN, .due_to_ms = INT64_MAX};
+        series[i] = (struct fold_series){.input = 0,
+                                         .device = (uint32_t)i,
+                                         .period_ms = KIT_MINUTE,
+                                         .due_from_ms = INT64_MIN,
+                                         .due_to_ms = INT64_MAX};
     }
     for (size_t i = 0; i < sizeof formulas / sizeof formulas[0]; i++) {
         struct kit k;
