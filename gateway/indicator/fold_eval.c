@@ -108,12 +108,14 @@ static enum fold_reason work_out(struct fold *f, const struct fold_term *t,
     }
 }
 
-/* Which inputs have brought a value: for what counts, a reading. */
+/* Which inputs have brought a value: for what counts, a reading; for what is due, that something is
+ * (that nothing came is then the figure). */
 static void note(struct fold *f, const struct fold_term *t, const struct fold_span *p,
-                 enum fold_reason why)
+                 enum fold_reason why, const mpq_t v)
 {
-    if (!counts(t)) {
-        f->brought |= why == FOLD_OK ? UINT32_C(1) << t->t->input : 0;
+    if (!counts(t) || t->t->fn == FORMULA_DUE) {
+        bool yes = why == FOLD_OK && (!counts(t) || mpq_sgn(v) > 0);
+        f->brought |= yes ? UINT32_C(1) << t->t->input : 0;
         return;
     }
     for (unsigned i = 0; i < (t->ninputs > 0 ? t->ninputs : 1u); i++) {
@@ -128,7 +130,7 @@ static enum fold_reason term(struct fold *f, const struct fold_term *t, const st
                              mpq_t out)
 {
     enum fold_reason why = work_out(f, t, p, out), bad = spoilt(f, t, p);
-    note(f, t, p, why);
+    note(f, t, p, why, out);
     return bad != FOLD_OK ? bad : why;
 }
 
