@@ -40,8 +40,8 @@ static const char *const words[SHEET_WORDS][REPORT_LANGUAGES] = {
     [SHEET_ALL_COLUMNS] = {"Chi tiết", "Details"}};
 static const char *const labels[REPORT_LABELS][REPORT_LANGUAGES] = {
     [REPORT_MEASURED] = {"Đo trực tiếp", "Measured"},
-    [REPORT_PROXY] = {"Số liệu gián tiếp (đại diện)", "Proxy"},
-    [REPORT_INDICATIVE] = {"Chỉ báo (tham khảo)", "Indicative"}};
+    [REPORT_PROXY] = {"Thay thế", "Proxy"},
+    [REPORT_INDICATIVE] = {"Chỉ báo", "Indicative"}};
 static const char *const states[REPORT_STATES][REPORT_LANGUAGES] = {
     [REPORT_DRAFT] = {"BẢN NHÁP", "DRAFT"},
     [REPORT_APPROVED] = {"ĐÃ DUYỆT", "APPROVED"},
@@ -314,8 +314,10 @@ static size_t indicator(const struct report *r, const struct report_row *x, enum
     size_t n = piece(out, 0, SHEET_STRONG, "%s", EMPTY(x->name[l]) ? x->id : x->name[l]);
     (void)r;
     n = piece(out, n, SHEET_PLAIN, "%s", x->about);
-    n = piece(out, n, SHEET_SMALL, "%s%s%s", labels[x->label][l], EMPTY(x->sentence[l]) ? "" : ": ",
-              x->sentence[l]);
+    const char *label = labels[x->label][l]; /* many a sentence begins with it */
+    bool said = strncmp(x->sentence[l], label, strlen(label)) == 0;
+    n = piece(out, n, SHEET_SMALL, "%s%s%s", said ? "" : label,
+              said || EMPTY(x->sentence[l]) ? "" : ": ", x->sentence[l]);
     if (!EMPTY(x->limit.norm))
         n = piece(out, n, SHEET_SMALL, "%s: %s %s (%s, %s, %s)", words[SHEET_LIMIT][l],
                   sheet_number(x->limit.value, 0, false, l, limit), sheet_unit(x->limit.unit, l),
@@ -369,7 +371,7 @@ static size_t complete(const struct report *r, const struct report_row *x, enum 
         return 0;
     size_t n =
         piece(out, 0, SHEET_PLAIN, "%s %%", sheet_number(num_dec(tenths, -1), 1, false, l, text));
-    n = piece(out, n, SHEET_SMALL, "%" PRIu64 "/%" PRIu64, x->good, x->due);
+    n = piece(out, n, SHEET_SMALL, "%" PRIu64 " / %" PRIu64, x->good, x->due);
     return piece(out, n, SHEET_SMALL, "%s ≥ %" PRId64 " %%", words[SHEET_NEEDED][l], x->needed);
 }
 

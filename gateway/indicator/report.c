@@ -59,7 +59,8 @@ static const char *about(struct maker *m, const struct indicator_def *d, const c
     const char *dot = strchr(instance, '.'), *device = dot ? dot + 1 : "";
     for (uint32_t i = 0; dot && m->ask->names && i < store_device_count(m->ask->names); i++) {
         const struct store_device *x = store_device_at(m->ask->names, i);
-        const char *name = d->by == INDICATOR_PLACE ? x->place : x->name;
+        const char *place = d->by == INDICATOR_PLACE ? x->place : NULL;
+        const char *name = place && *place ? place : x->name;
         if (strcmp(x->id, device) == 0)
             return report_text(m->r, name && *name ? name : device);
     }
