@@ -57,40 +57,52 @@ struct run {
 /* ---- options ------------------------------------------------------------------------------------
  */
 
+static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                        {"period", required_argument, NULL, 'p'},
+                                        {"territory", required_argument, NULL, 't'},
+                                        {"format", required_argument, NULL, 'f'},
+                                        {"out", required_argument, NULL, 'o'},
+                                        {"language", required_argument, NULL, 'l'},
+                                        {"closing", required_argument, NULL, 'z'},
+                                        {"by", required_argument, NULL, 'b'},
+                                        {"draft", no_argument, NULL, 'd'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {0}};
 static const struct {
-    const char *name;
+    int option;
     size_t at; /* of its text in struct run */
     bool print, act;
-} words[] = {{"config", offsetof(struct run, config), true, true},
-             {"period", offsetof(struct run, period), true, true},
-             {"territory", offsetof(struct run, territory), true, true},
-             {"format", offsetof(struct run, format), true, false},
-             {"out", offsetof(struct run, out), true, false},
-             {"language", offsetof(struct run, language), true, false},
-             {"closing", offsetof(struct run, closing), true, false},
-             {"by", offsetof(struct run, by), false, true}};
+} words[] = {{'c', offsetof(struct run, config), true, true},
+             {'p', offsetof(struct run, period), true, true},
+             {'t', offsetof(struct run, territory), true, true},
+             {'f', offsetof(struct run, format), true, false},
+             {'o', offsetof(struct run, out), true, false},
+             {'l', offsetof(struct run, language), true, false},
+             {'z', offsetof(struct run, closing), true, false},
+             {'b', offsetof(struct run, by), false, true}};
 #define WORDS (sizeof(words) / sizeof(words[0]))
+
+/* false: it does not go with what is to be done. */
+static bool take(struct run *x, int option)
+{
+    size_t i = 0;
+    while (i < WORDS && words[i].option != option)
+        i++;
+    if (option == 'd')
+        x->draft = true;
+    else if (i < WORDS)
+        memcpy((char *)x + words[i].at, &optarg, sizeof(optarg));
+    return option == 'd' ? x->act == PRINT
+                         : i < WORDS && (x->act == PRINT ? words[i].print : words[i].act);
+}
 
 /* false: wrong usage, or help; *code. */
 static bool parse(int argc, char **argv, struct run *x, int *code)
 {
-    struct option options[WORDS + 3];
-    int o, at = 0;
-    for (size_t i = 0; i < WORDS; i++)
-        options[i] = (struct option){words[i].name, required_argument, NULL, 'w'};
-    options[WORDS] = (struct option){"draft", no_argument, NULL, 'd'};
-    options[WORDS + 1] = (struct option){"help", no_argument, NULL, 'h'};
-    options[WORDS + 2] = (struct option){0};
+    int o;
     optind = 0;
-    while ((o = getopt_long(argc, argv, "c:h", options, &at)) != -1) {
-        bool fits = o == 'w' && (x->act == PRINT ? words[at].print : words[at].act);
-        if (o == 'c') {
-            x->config = optarg;
-        } else if (fits) {
-            memcpy((char *)x + words[at].at, &optarg, sizeof(optarg));
-        } else if (o == 'd' && x->act == PRINT) {
-            x->draft = true;
-        } else {
+    while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (o == 'h' || !take(x, o)) {
             (void)cli_usage(o == 'h' ? o : '?', usage, code);
             return false;
         }
