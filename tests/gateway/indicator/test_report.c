@@ -25,6 +25,7 @@ static const struct {
      "numerator: \"count(x > 3)\"\ndenominator: \"count(x)\"\nfactor: 100\nlonger: ratio\n"
      "targets:\n"
      "  - {territory: \"21451\", year: 2025, op: \">\", value: 50, source: \"a\"}\n"
+     "  - {territory: tra-cau, year: 2040, op: \">=\", value: 100, source: \"z\"}\n"
      "  - {territory: tra-cau, year: 2030, op: \">=\", value: 100, source: \"b\", note: \"n\"}\n"
      "  - {territory: kinh-mon, year: 2026, op: \">=\", value: 1, source: \"c\"}\n"},
     {"total", "formula: \"sum_of(mean(x))\"\nlonger: sum\n"},
