@@ -197,8 +197,10 @@ static enum st put_page(struct buf *out, const struct report *r, enum report_lan
 {
     char when[64], text[SHEET_TEXT_BYTES];
     ERR_TRY(put_head(out, r, l, e));
+    ERR_TRY(put(out, "<main>\n"));
     ERR_TRY(put_changes(out, r, l));
     ERR_TRY(put_rows(out, r, l));
+    ERR_TRY(put(out, "</main>\n"));
     (void)snprintf(text, sizeof text, "%s: %s · %s: %s", sheet_word(SHEET_MADE, l),
                    sheet_time(r->made_ms, l, when), sheet_word(SHEET_CATALOGUE, l), r->catalogue);
     ERR_TRY(put_element(out, "footer", NULL, text));

@@ -62,14 +62,14 @@ struct book {
     int side;
 };
 
-static void text(struct book *b, lxw_row_t row, int column, const char *value, enum look look)
+static void text(struct book *b, lxw_row_t row, unsigned column, const char *value, enum look look)
 {
     lxw_error bad =
         b->x.worksheet_write_string(b->sheet, row, (lxw_col_t)column, value, b->look[look]);
     b->bad = b->bad == LXW_NO_ERROR ? bad : b->bad;
 }
 
-static void number(struct book *b, lxw_row_t row, int column, struct num v, int decimals)
+static void number(struct book *b, lxw_row_t row, unsigned column, struct num v, int decimals)
 {
     lxw_format *format = b->number[decimals < 0          ? 0
                                    : decimals < DECIMALS ? decimals
@@ -227,7 +227,7 @@ static enum st put_people(struct book *b, struct err *e)
     char line[SHEET_TEXT_BYTES];
     const char *name = NULL;
     lxw_row_t row = 0;
-    for (int c = 0; c < SHEET_COLUMNS; c++)
+    for (unsigned c = 0; c < SHEET_COLUMNS; c++)
         (void)b->x.worksheet_set_column(b->sheet, (lxw_col_t)c, (lxw_col_t)c, widths[c], NULL);
     text(b, row++, SHEET_INDICATOR, sheet_word(SHEET_TITLE, b->l), LOOK_TITLE);
     for (size_t i = 0; sheet_line(b->r, b->l, i, &name, line); i++) {
@@ -241,11 +241,11 @@ static enum st put_people(struct book *b, struct err *e)
         b->x.worksheet_insert_image_buffer(b->sheet, 0, SHEET_OWNER, b->picture.p, b->picture.n);
     b->bad = b->bad == LXW_NO_ERROR ? bad : b->bad;
     row = put_changes(b, row + 1);
-    for (int c = 0; c < SHEET_COLUMNS; c++)
+    for (unsigned c = 0; c < SHEET_COLUMNS; c++)
         text(b, row, c, sheet_heading((enum sheet_column)c, b->l), LOOK_HEAD);
     (void)b->x.worksheet_repeat_rows(b->sheet, row, row);
     for (size_t i = 0; i < b->r->n; i++)
-        for (int c = 0; c < SHEET_COLUMNS; c++)
+        for (unsigned c = 0; c < SHEET_COLUMNS; c++)
             put_cell(b, row + 1 + (lxw_row_t)i, i, (enum sheet_column)c);
     b->x.worksheet_set_landscape(b->sheet);
     b->x.worksheet_set_paper(b->sheet, A4);
@@ -262,7 +262,7 @@ static bool is_number(const char *t, struct num *v)
 static void put_details(struct book *b)
 {
     char buf[NUM_TEXT_BYTES];
-    int c = 0;
+    unsigned c = 0;
     for (const struct sheet_field *f = sheet_fields; f->name; f++, c++) {
         text(b, 0, c, f->name, LOOK_HEAD);
         for (size_t i = 0; i < b->r->n; i++) {

@@ -31,7 +31,7 @@ def words(text):
     return " ".join(text.split())
 
 
-TAGS = set("html head meta title style body header div h1 h2 dl dt dd figure svg rect path figcaption "
+TAGS = set("html head meta title style body main header div h1 h2 dl dt dd figure svg rect path figcaption "
            "table thead tbody tr th td p footer".split())
 ATTRIBUTES = set("lang charset http-equiv content name class xmlns viewbox shape-rendering role "
                  "aria-label width height fill d data-name".split())
