@@ -96,9 +96,9 @@ static json_t *inputs_json(const struct indicator_about *a)
 {
     json_t *all = json_array();
     for (size_t i = 0; i < a->ninputs; i++) {
-        (void)json_array_append_new(
-            all, json_pack("{s:s, s:s, s:b}", "id", a->inputs[i].id, "wants", a->inputs[i].wants,
-                           "optional", a->inputs[i].optional));
+        (void)json_array_append_new(all, json_pack("{s:s, s:s, s:b}", "id", a->inputs[i].id,
+                                                   "wants", a->inputs[i].wants, "optional",
+                                                   a->inputs[i].optional));
     }
     return all;
 }

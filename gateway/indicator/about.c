@@ -54,12 +54,12 @@ static enum st tell(const struct indicators *x, const struct indicator_def *d,
         number(param[i].value, params[i].value);
     }
     for (size_t i = 0; st == ST_OK && i < d->targets.n; i++) {
-        targets[i] = (struct indicator_about_target){
-            .territory = target[i].territory,
-            .op = indicator_word(indicator_op_words, target[i].op),
-            .source = target[i].source,
-            .note = target[i].note,
-            .year = target[i].year};
+        targets[i] =
+            (struct indicator_about_target){.territory = target[i].territory,
+                                            .op = indicator_word(indicator_op_words, target[i].op),
+                                            .source = target[i].source,
+                                            .note = target[i].note,
+                                            .year = target[i].year};
         number(target[i].value, targets[i].value);
     }
     struct indicator_about a = {.id = d->id,

@@ -105,7 +105,8 @@ static void what_the_catalogue_does_not_have_is_refused_with_its_place(void **st
         const char *text, *said;
     } bad[] = {
         {"indicator: {use: [air-aqi-houre]}\n",
-         "site.yaml:1:19: use: unknown indicator \"air-aqi-houre\"; did you mean \"air-aqi-hour\"?"},
+         "site.yaml:1:19: use: unknown indicator \"air-aqi-houre\"; did you mean "
+         "\"air-aqi-hour\"?"},
         {"indicator:\n  params: {con-5g-sample: {theta: 1}}\n",
          "site.yaml:2:12: params: unknown indicator \"con-5g-sample\"; did you mean "
          "\"con-5g-samples\"?"},
