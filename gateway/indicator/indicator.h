@@ -65,9 +65,9 @@ struct indicator_about {
  * "file:line:col: …\n", and then it is ST_BAD; *out is the caller's to close in every case. */
 enum st indicators_installed(struct indicators **out, struct buf *complaints,
                              struct err *e) ST_MUST_CHECK;
-/* Hands the indicators to take, all in the order of their ids, or the one with this id; what it gets
- * lives until it returns. ST_NOT_FOUND: there is no such id, *near has the nearest (or NULL). Stops
- * at what is not ST_OK and returns it. */
+/* Hands the indicators to take, all in the order of their ids, or the one with this id; what it
+ * gets lives until it returns. ST_NOT_FOUND: there is no such id, *near has the nearest (or NULL).
+ * Stops at what is not ST_OK and returns it. */
 enum st indicators_tell(const struct indicators *x, const char *id,
                         enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
                         const char **near) ST_MUST_CHECK;

@@ -85,7 +85,7 @@ struct indicator_def {
     /* Made from the texts: */
     const struct quantity *q;
     const struct quantity **quantities; /* one for each input: its first; NULL: `any` */
-    struct formula *num, *den; /* den NULL: one formula */
+    struct formula *num, *den;          /* den NULL: one formula */
 };
 
 /* A table of a norm, and its limits. All numbers are decimals. */
@@ -154,8 +154,8 @@ struct indicators {
     const struct indicator_cfg *cfg;       /* NULL: of no site */
     struct indicator_catalogue *catalogue; /* NULL: there is no section `indicator` */
 };
-/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one that
- * it wants takes its values; and it is no target alone. */
+/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one
+ * that it wants takes its values; and it is no target alone. */
 bool indicator_is_used(const struct indicators *x, const struct indicator_def *d);
 
 /* "2026-01-01" as a day, counted from 1970-01-01. false: it is no date. */

@@ -78,4 +78,4 @@ done
 grep -q 'param limit: 55' told
 sed -i 's/quantity: ammonium/quantity: amonium/' own/sea-ammonium-over.yaml
 if "$bin/fieldpost" check --config indicator.yaml 2>wrong.log; then exit 1; fi
-grep -q 'own/sea-ammonium-over.yaml:8:23: unknown quantity "amonium"; did you mean "ammonium"?' wrong.log
+grep -q 'own/sea-ammonium-over.yaml:8:24: unknown quantity "amonium"; did you mean "ammonium"?' wrong.log
