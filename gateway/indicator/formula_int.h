@@ -10,7 +10,8 @@
 #define FORMULA_NODES_MAX 256
 #define FORMULA_NUMBERS_MAX 256
 #define FORMULA_CONDS_MAX 64
-#define FORMULA_ROWS_MAX 32 /* of a norm's table */
+#define FORMULA_TOGETHER_MAX 8 /* inputs that one COND compares */
+#define FORMULA_ROWS_MAX 32    /* of a norm's table */
 #define FORMULA_NONE UINT16_MAX
 
 /* A number that stands in the text, or a param, whose value is read when it is needed. */

@@ -56,6 +56,19 @@ static enum st condition_rest(struct formula_parser *x, struct formula_cond *c)
     return formula_wants(x, "]", "input in [1, 2]");
 }
 
+/* How many inputs the conditions of t compare. */
+static unsigned compared(const struct formula_parser *x, const struct formula_term *t)
+{
+    uint32_t seen = 0;
+    unsigned n = 0;
+    for (unsigned i = 0; i < t->nconds; i++) {
+        uint32_t bit = UINT32_C(1) << x->f->cond[t->cond + i].input;
+        n += !(seen & bit);
+        seen |= bit;
+    }
+    return n;
+}
+
 static enum st conditions(struct formula_parser *x, struct formula_term *t)
 {
     struct formula *f = x->f;
@@ -74,6 +87,10 @@ static enum st conditions(struct formula_parser *x, struct formula_term *t)
         ERR_TRY(condition_rest(x, &c));
         f->cond[f->nconds++] = c;
         t->nconds++;
+        if (compared(x, t) > FORMULA_TOGETHER_MAX) {
+            return FORMULA_BAD(x, x->p, "one condition compares %d inputs at most",
+                               FORMULA_TOGETHER_MAX);
+        }
         formula_space(x);
         if (formula_word(x->p) != 3 || !formula_takes(x, "and")) {
             return ST_OK;

@@ -72,6 +72,8 @@ enum st indicators_tell(const struct indicators *x, const char *id,
                         enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
                         const char **near) ST_MUST_CHECK;
 
+/* Whether anything is computed: indicators_main has something to do. */
+bool indicators_any(const struct indicators *x);
 struct indicators_job {
     struct indicators *indicators;
     struct store *store;

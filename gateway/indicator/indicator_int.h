@@ -153,6 +153,8 @@ const struct indicator_limit *indicator_limit_on(const struct indicator_norm *n,
 struct indicators {
     const struct indicator_cfg *cfg;       /* NULL: of no site */
     struct indicator_catalogue *catalogue; /* NULL: there is no section `indicator` */
+    struct instances *instances;           /* instances.c; NULL before indicators_declare */
+    uint32_t age_device, age_series;       /* age.c */
 };
 /* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one
  * that it wants takes its values; and it is no target alone. */
@@ -273,21 +275,16 @@ enum st fold_result(struct fold *f, int64_t from_ms, int64_t now_ms, struct fold
                     struct err *e) ST_MUST_CHECK;
 size_t fold_bytes(const struct fold *f); /* memory that it holds, for the budget */
 
-/* ---- long.c: longer periods from days ---------------------------------------------------------
- */
-
-/* What a day keeps, as text so that it is read for years: rationals "p/q", value a decimal. */
+/* Longer periods from days: longer_int.h. What a day keeps, as text so that it is read for years:
+ * rationals "p/q", value a decimal. */
 #define PARTIAL_TEXT_BYTES 640
-/* Adds days to a longer period by the def's `longer`; the completeness rule is applied at the end
- * over all days asked for, also those that were never there (their due is days_due). */
-struct longer;
-enum st longer_open(struct longer **out, const struct indicator_def *def,
-                    struct err *e) ST_MUST_CHECK;
-enum st longer_add(struct longer *l, const struct fold_result *day, struct err *e) ST_MUST_CHECK;
-enum st longer_result(struct longer *l, struct fold_result *out, struct err *e) ST_MUST_CHECK;
-void longer_close(struct longer *l);
-/* Distance to a target: value - target; and whether it is met. */
+#include "gateway/indicator/longer_int.h"
+
+/* Distance to a target: value - target, exactly; NUM_NONE where one has no value, or it does not
+ * fit. And whether it is met; never, without a value. */
 struct num indicator_distance(struct num value, struct num target);
 bool indicator_met(struct num value, enum indicator_op op, struct num target);
+/* Whether `a op b`, where cmp is what comparing them gave. */
+bool indicator_holds(int cmp, enum indicator_op op);
 
 #endif
