@@ -15,6 +15,7 @@
 static const struct cli_command commands[] = {
     {"check", cli_check, "check a configuration; prints all mistakes at once"},
     {"profiles", cli_profiles, "list the device models, and where their register maps are from"},
+    {"indicators", cli_indicators, "list the indicators, and what each is computed from"},
     {"keygen", cli_keygen, "make the gateway's signing key"},
     {"key", cli_key, "show the signing key, or change it for the next one"},
     {"enroll", cli_enroll, "enrol the gateway at the city with a claim code"},

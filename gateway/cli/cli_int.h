@@ -9,6 +9,7 @@
 
 int cli_check(int argc, char **argv);
 int cli_profiles(int argc, char **argv);
+int cli_indicators(int argc, char **argv);
 int cli_keygen(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_enroll(int argc, char **argv);

@@ -147,10 +147,52 @@ enum st indicators_open(struct indicators **out, const struct indicator_cfg *cfg
     return st;
 }
 
+enum st indicators_installed(struct indicators **out, struct buf *complaints, struct err *e)
+{
+    struct indicators *x = calloc(1, sizeof *x);
+    char installed[PATH_BYTES];
+    const char *const folders[] = {share_path("indicator", installed, sizeof installed), NULL};
+    *out = x;
+    if (!x)
+        return err_set(e, ST_MEMORY, "no memory for the indicators");
+    return indicator_catalogue_open(&x->catalogue, folders, complaints, e);
+}
+
+void indicators_close(struct indicators *x)
+{
+    if (x)
+        indicator_catalogue_close(x->catalogue);
+    free(x);
+}
+
+/* ---- what a site wants ---------------------------------------------------------------------- */
+
+static bool is_named(const struct indicator_cfg *cfg, const struct indicator_def *d)
+{
+    if (!cfg || cfg->use.n == 0)
+        return !d->off;
+    for (size_t i = 0; i < cfg->use.n; i++)
+        if (strcmp(cfg->use.v[i], d->id) == 0)
+            return true;
+    return false;
+}
+
+static bool takes(const struct indicator_def *d, const char *id)
+{
+    const struct indicator_input *in = d->inputs.v;
+    for (size_t i = 0; i < d->inputs.n; i++)
+        if (in[i].indicator && strcmp(in[i].indicator, id) == 0)
+            return true;
+    return false;
+}
+
+/* As deep as indicators feed each other, which is without a cycle. */
 bool indicator_is_used(const struct indicators *x, const struct indicator_def *d)
 {
-    bool named = x->cfg->use.n == 0 && !d->off;
-    for (size_t i = 0; i < x->cfg->use.n; i++)
-        named |= strcmp(x->cfg->use.v[i], d->id) == 0;
-    return named && (d->formula || d->numerator);
+    bool used = is_named(x->cfg, d);
+    for (size_t i = 0; !used && i < indicator_catalogue_count(x->catalogue); i++) {
+        const struct indicator_def *by = indicator_catalogue_at(x->catalogue, i);
+        used = takes(by, d->id) && indicator_is_used(x, by);
+    }
+    return used && (d->formula || d->numerator);
 }

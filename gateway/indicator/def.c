@@ -5,23 +5,28 @@
 
 #include "gateway/indicator/indicator_int.h"
 
-static const struct cfg_word label_words[] = {{"measured", INDICATOR_MEASURED},
-                                              {"proxy", INDICATOR_PROXY},
-                                              {"indicative", INDICATOR_INDICATIVE},
-                                              {NULL, 0}};
-static const struct cfg_word period_words[] = {
+const struct cfg_word indicator_label_words[] = {{"measured", INDICATOR_MEASURED},
+                                                 {"proxy", INDICATOR_PROXY},
+                                                 {"indicative", INDICATOR_INDICATIVE},
+                                                 {NULL, 0}};
+const struct cfg_word indicator_period_words[] = {
     {"hour", INDICATOR_HOUR}, {"day", INDICATOR_DAY}, {NULL, 0}};
-static const struct cfg_word longer_words[] = {
-    {"ratio", INDICATOR_RATIO}, {"sum", INDICATOR_SUM}, {"mean", INDICATOR_MEAN},
-    {"max", INDICATOR_MAX},     {"min", INDICATOR_MIN}, {"none", INDICATOR_NONE},
-    {NULL, 0}};
-static const struct cfg_word by_words[] = {{"site", INDICATOR_SITE},
-                                           {"place", INDICATOR_PLACE},
-                                           {"device", INDICATOR_DEVICE},
-                                           {NULL, 0}};
-static const struct cfg_word op_words[] = {
-    {"<", INDICATOR_LT},  {"<=", INDICATOR_LE}, {">", INDICATOR_GT}, {">=", INDICATOR_GE},
-    {"==", INDICATOR_EQ}, {"!=", INDICATOR_NE}, {NULL, 0}};
+const struct cfg_word indicator_longer_words[] = {{"ratio", INDICATOR_RATIO},
+                                                  {"sum", INDICATOR_SUM},
+                                                  {"mean", INDICATOR_MEAN},
+                                                  {"max", INDICATOR_MAX},
+                                                  {"min", INDICATOR_MIN},
+                                                  {"none", INDICATOR_NONE},
+                                                  {NULL, 0}};
+const struct cfg_word indicator_by_words[] = {
+    {"site", INDICATOR_SITE}, {"place", INDICATOR_PLACE}, {"device", INDICATOR_DEVICE}, {NULL, 0}};
+const struct cfg_word indicator_op_words[] = {{"<", INDICATOR_LT},
+                                              {"<=", INDICATOR_LE},
+                                              {">", INDICATOR_GT},
+                                              {">=", INDICATOR_GE},
+                                              {"==", INDICATOR_EQ},
+                                              {"!=", INDICATOR_NE},
+                                              {NULL, 0}};
 
 #define INPUT(k, m) .key = k, .offset = offsetof(struct indicator_input, m)
 static const struct cfg_field input_fields[] = {
@@ -55,7 +60,7 @@ static const struct cfg_field target_fields[] = {
      .help = "its code, or a name for one whose code is not known"},
     {TARGET("year", year), .kind = CFG_INT, .required = true, .min = 2020, .max = 2100,
      .help = "by the end of which it is to be met"},
-    {TARGET("op", op), .kind = CFG_WORD, .required = true, .words = op_words,
+    {TARGET("op", op), .kind = CFG_WORD, .required = true, .words = indicator_op_words,
      .help = "how the figure is to stand to the value"},
     {TARGET("value", value), .kind = CFG_DECIMAL, .required = true,
      .help = "in the unit of the indicator"},
@@ -82,8 +87,9 @@ static const struct cfg_field owner_fields[] = {
 static const struct cfg_table owner_table = {sizeof(((struct indicator_def *)0)->owner),
                                              owner_fields};
 static const struct cfg_field model_fields[] = {
-    {MEMBER(model, "type", type), .required = true, .help = "smart data model, such as "
-                                                            "AirQualityObserved"},
+    {MEMBER(model, "type", type), .required = true,
+     .help = "smart data model, such as "
+             "AirQualityObserved"},
     {MEMBER(model, "attribute", attribute), .required = true, .help = "its attribute"},
     {.key = NULL}};
 static const struct cfg_table model_table = {sizeof(((struct indicator_def *)0)->model),
@@ -98,15 +104,15 @@ static const struct cfg_field def_fields[] = {
      .help = "the quantity of its value"},
     {DEF("unit", unit), .kind = CFG_STRING,
      .help = "the quantity's unit once more; absent: a bare number"},
-    {DEF("label", label), .kind = CFG_WORD, .words = label_words, .required = true,
+    {DEF("label", label), .kind = CFG_WORD, .words = indicator_label_words, .required = true,
      .help = "how far the figure is to be trusted"},
     {DEF("sentence", sentence), .kind = CFG_STRUCT, .sub = &indicator_text_table, .required = true,
      .help = "what stands beside every figure, in both languages"},
-    {DEF("period", period), .kind = CFG_WORD, .dflt = "day", .words = period_words,
+    {DEF("period", period), .kind = CFG_WORD, .dflt = "day", .words = indicator_period_words,
      .help = "how often there is a value"},
-    {DEF("longer", longer), .kind = CFG_WORD, .dflt = "none", .words = longer_words,
+    {DEF("longer", longer), .kind = CFG_WORD, .dflt = "none", .words = indicator_longer_words,
      .help = "how a value of months and years comes from the days"},
-    {DEF("by", by), .kind = CFG_WORD, .dflt = "site", .words = by_words,
+    {DEF("by", by), .kind = CFG_WORD, .dflt = "site", .words = indicator_by_words,
      .help = "what one value is about"},
     {DEF("completeness", completeness), .kind = CFG_INT, .dflt = "75", .min = 0, .max = 100,
      .help = "percent of the readings due, below which there is no value"},
@@ -134,6 +140,13 @@ static const struct cfg_field def_fields[] = {
      .help = "where it belongs in the smart data models"},
     {.key = NULL}};
 const struct cfg_table indicator_def_table = {sizeof(struct indicator_def), def_fields};
+
+const char *indicator_word(const struct cfg_word *words, int value)
+{
+    while (words->word && words->value != value)
+        words++;
+    return words->word;
+}
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
@@ -168,8 +181,8 @@ static const struct quantity *known_quantity(struct cfg *c, const void *member, 
 #define NAME_MAX_BYTES 32
 static bool is_name(const char *s)
 {
-    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    return s[n] == '\0' && n > 0 && n <= NAME_MAX_BYTES && *s >= 'a' && *s <= 'z' &&
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return s[n] == '\0' && n > 0 && n <= NAME_MAX_BYTES && (*s < '0' || *s > '9') &&
            strcmp(s, "and") != 0 && strcmp(s, "in") != 0;
 }
 
@@ -200,8 +213,8 @@ static void check_input(struct cfg *c, const struct indicator_def *d,
     const struct indicator_param *p = d->params.v;
     if (!is_name(in->id))
         cfg_complain(c, &in->id,
-                     "%s: an input's name has small letters, digits and underscores, a letter "
-                     "first, at most %d",
+                     "%s: an input's name has letters, digits and underscores, a letter first, "
+                     "at most %d",
                      in->id, NAME_MAX_BYTES);
     for (size_t i = 0; i < d->params.n; i++)
         if (strcmp(p[i].id, in->id) == 0)
@@ -228,8 +241,8 @@ static void check_inputs(struct cfg *c, struct indicator_def *d)
     for (size_t i = 0; i < d->params.n; i++)
         if (!is_name(p[i].id))
             cfg_complain(c, &p[i].id,
-                         "%s: a param's name has small letters, digits and underscores, a letter "
-                         "first, at most %d",
+                         "%s: a param's name has letters, digits and underscores, a letter first, "
+                         "at most %d",
                          p[i].id, NAME_MAX_BYTES);
 }
 
@@ -275,7 +288,7 @@ static void check_way(struct cfg *c, const struct indicator_def *d)
         cfg_complain(c, &d->id, "needs \"inputs\": the series that feed its formula");
     if (!computed && d->inputs.n > 0)
         cfg_complain(c, &d->inputs, "inputs: there is no formula that takes them");
-    if (!computed && d->targets.n == 0)
+    if (!computed && reasoned && d->targets.n == 0)
         cfg_complain(c, &d->id, "needs \"targets\": there is nothing else that it could say");
     if (d->longer == INDICATOR_RATIO && computed && !way)
         cfg_complain(c, &d->longer, "longer: a ratio is of a numerator and a denominator");

@@ -18,13 +18,59 @@ struct indicator_cfg {
 extern const struct cfg_table indicator_cfg_table;
 
 struct indicators;
-/* Loads the catalogue; every mistake is complained about in c. */
+/* Loads the catalogue: the installed files, and those of cfg->folder, which lies beside the
+ * configuration when it is no whole path. Every mistake, of the files and of the section, is
+ * complained about in c. cfg is borrowed. Without the section there is no catalogue. *out is the
+ * caller's to close, also after a failure. ST_BAD, ST_MEMORY. */
 enum st indicators_open(struct indicators **out, const struct indicator_cfg *cfg, struct cfg *c,
                         struct err *e) ST_MUST_CHECK;
 /* Finds the instances among the devices and series of the store, and adds their own: after all
  * other rooms have declared theirs. */
 enum st indicators_declare(struct indicators *x, struct store *s, struct err *e) ST_MUST_CHECK;
-void indicators_close(struct indicators *x);
+void indicators_close(struct indicators *x); /* takes NULL */
+
+/* ---- about the catalogue -------------------------------------------------------------------- */
+
+#define INDICATOR_WANTS_BYTES 512
+#define INDICATOR_NUMBER_BYTES 48
+struct indicator_about_input {
+    const char *id;
+    char wants[INDICATOR_WANTS_BYTES]; /* "energy_import; role: grid" */
+    bool optional;
+};
+struct indicator_about_param {
+    const char *id;
+    char value[INDICATOR_NUMBER_BYTES]; /* as this site has it */
+};
+struct indicator_about_target {
+    const char *territory, *op, *source, *note; /* note may be NULL */
+    int64_t year;
+    char value[INDICATOR_NUMBER_BYTES];
+};
+/* One indicator; a text that is not in its file is NULL. */
+struct indicator_about {
+    const char *id, *path, *vi, *en, *quantity, *unit, *label, *sentence_vi, *sentence_en;
+    const char *period, *longer, *by;
+    int64_t completeness;
+    bool off, used; /* used: the site computes it where its series are there */
+    const char *formula, *numerator, *denominator, *reason_vi, *reason_en;
+    char factor[INDICATOR_NUMBER_BYTES];
+    const char *norm, *parameter, *window, *owner_unit, *owner_person, *type, *attribute;
+    const struct indicator_about_input *inputs;
+    const struct indicator_about_param *params;
+    const struct indicator_about_target *targets;
+    size_t ninputs, nparams, ntargets;
+};
+/* The catalogue as it is installed, without any site. Its mistakes are in `complaints`, each
+ * "file:line:col: …\n", and then it is ST_BAD; *out is the caller's to close in every case. */
+enum st indicators_installed(struct indicators **out, struct buf *complaints,
+                             struct err *e) ST_MUST_CHECK;
+/* Hands the indicators to take, all in the order of their ids, or the one with this id; what it
+ * gets lives until it returns. ST_NOT_FOUND: there is no such id, *near has the nearest (or NULL).
+ * Stops at what is not ST_OK and returns it. */
+enum st indicators_tell(const struct indicators *x, const char *id,
+                        enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
+                        const char **near) ST_MUST_CHECK;
 
 struct indicators_job {
     struct indicators *indicators;

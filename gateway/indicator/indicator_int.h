@@ -85,7 +85,7 @@ struct indicator_def {
     /* Made from the texts: */
     const struct quantity *q;
     const struct quantity **quantities; /* one for each input: its first; NULL: `any` */
-    struct formula *num, *den; /* den NULL: one formula */
+    struct formula *num, *den;          /* den NULL: one formula */
 };
 
 /* A table of a norm, and its limits. All numbers are decimals. */
@@ -138,6 +138,9 @@ const struct indicator_def *indicator_catalogue_find(const struct indicator_cata
                                                      const char *id);
 const struct indicator_norm *indicator_norm_find(const struct indicator_catalogue *c,
                                                  const char *id);
+/* The file that it is from; d is one of this catalogue. */
+const char *indicator_catalogue_path(const struct indicator_catalogue *c,
+                                     const struct indicator_def *d);
 /* SHA-256 over the files that were loaded, by their names in order: name ("ID.yaml",
  * "norm/ID.yaml"), NUL, bytes. */
 const uint8_t *indicator_catalogue_hash(const struct indicator_catalogue *c);
@@ -148,11 +151,11 @@ const struct indicator_limit *indicator_limit_on(const struct indicator_norm *n,
 
 /* config.c: a catalogue and what of it a site wants. */
 struct indicators {
-    const struct indicator_cfg *cfg;
+    const struct indicator_cfg *cfg;       /* NULL: of no site */
     struct indicator_catalogue *catalogue; /* NULL: there is no section `indicator` */
 };
-/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`; and it is
- * no target alone. */
+/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one
+ * that it wants takes its values; and it is no target alone. */
 bool indicator_is_used(const struct indicators *x, const struct indicator_def *d);
 
 /* "2026-01-01" as a day, counted from 1970-01-01. false: it is no date. */
@@ -169,6 +172,10 @@ struct indicator_file {
     bool good; /* its own checks found nothing */
 };
 extern const struct cfg_table indicator_def_table, indicator_norm_table, indicator_text_table;
+extern const struct cfg_word indicator_label_words[], indicator_period_words[],
+    indicator_longer_words[], indicator_by_words[], indicator_op_words[];
+/* The word of a value; every value of these enums has one. */
+const char *indicator_word(const struct cfg_word *words, int value);
 void indicator_def_check(struct indicator_file *f);
 void indicator_norm_check(struct indicator_file *f);
 /* What files say of each other: inputs, limits, formulas. `order` (room for n) gets the indices of

@@ -12,7 +12,7 @@ _fieldpost() {
                 certs distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles keygen key enroll status doctor probe setup read scan throughput export
+            offer='run check profiles indicators keygen key enroll status doctor probe setup read scan throughput export
                 receipts trust resend backup digest verify correct maintain enter retire page
                 user token survey
                 --help --version'
@@ -59,6 +59,7 @@ _fieldpost() {
             fieldpost.run) offer='--config' ;;
             fieldpost.check) offer='--config --plan --json' ;;
             fieldpost.profiles) offer='--json' ;;
+            fieldpost.indicators) offer='--config --json' ;;
             fieldpost.keygen) offer='--out' ;;
             fieldpost.key) offer='show rotate --config' ;;
             fieldpost.enroll) offer='--config --city --code --code-file --pin --ca --replaces' ;;
