@@ -219,6 +219,12 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
     if (st == ST_OK) {
         st = connectivity_declare(c->connectivity_room, s, e);
     }
+    if (st == ST_OK) {
+        st = indicators_open(&c->indicators_room, &c->indicator, c->cfg, e);
+    }
+    if (st == ST_OK) {
+        st = indicators_declare(c->indicators_room, s, e);
+    }
     *out = s;
     return st;
 }

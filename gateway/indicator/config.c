@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "gateway/base/share.h"
-#include "gateway/indicator/indicator_int.h"
+#include "gateway/indicator/run_int.h"
 
 /* What a site sets of one indicator. */
 struct site_params {
@@ -160,8 +160,10 @@ enum st indicators_installed(struct indicators **out, struct buf *complaints, st
 
 void indicators_close(struct indicators *x)
 {
-    if (x)
+    if (x) {
+        instances_close(x->instances);
         indicator_catalogue_close(x->catalogue);
+    }
     free(x);
 }
 

@@ -153,6 +153,8 @@ const struct indicator_limit *indicator_limit_on(const struct indicator_norm *n,
 struct indicators {
     const struct indicator_cfg *cfg;       /* NULL: of no site */
     struct indicator_catalogue *catalogue; /* NULL: there is no section `indicator` */
+    struct instances *instances;           /* instances.c; NULL before indicators_declare */
+    uint32_t age_device, age_series;       /* age.c */
 };
 /* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one
  * that it wants takes its values; and it is no target alone. */

@@ -79,3 +79,12 @@ grep -q 'param limit: 55' told
 sed -i 's/quantity: ammonium/quantity: amonium/' own/sea-ammonium-over.yaml
 if "$bin/fieldpost" check --config indicator.yaml 2>wrong.log; then exit 1; fi
 grep -q 'own/sea-ammonium-over.yaml:8:24: unknown quantity "amonium"; did you mean "ammonium"?' wrong.log
+
+# What the manual says of roles: a modem in a cluster, an energy meter of the grid.
+{ sed 's/modem: {/modem: {role: industrial-cluster, /; s/profile: eastron-sdm630,/&role: grid, /' manual.yaml
+    echo 'indicator: {}'; } >roles.yaml
+"$bin/fieldpost" indicators --config roles.yaml >told
+for id in con-5g-cluster con-5g-priority ene-grid-import; do
+    grep -q "computed as $id\$" told || { echo "$id is not computed" && exit 1; }
+done
+grep -A6 '^ene-solar: ' told | grep -q 'not computed: no series fits pv'
