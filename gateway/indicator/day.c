@@ -28,20 +28,22 @@ static int64_t period_of(const struct instance *i)
     return i->def->period == INDICATOR_HOUR ? INDICATOR_HOUR_MS : INDICATOR_DAY_MS;
 }
 
-/* Whether each input that is needed has a series then. */
+/* Whether there is a series then, and one for each input that needs it. */
 static bool is_whole(const struct instance *i, int32_t day)
 {
     const struct indicator_input *in = i->def->inputs.v;
+    bool some = false;
     for (uint32_t k = 0; k < i->def->inputs.n; k++) {
-        bool any = in[k].optional;
+        bool any = false;
         for (uint32_t m = 0; m < i->nmembers && !any; m++)
             any = i->member[m].input == k && is_valid(&i->member[m], day);
         for (uint32_t s = 0; s < i->nsources && !any; s++)
             any = i->source[s].input == k;
-        if (!any)
+        if (!any && !in[k].optional)
             return false;
+        some |= any;
     }
-    return true;
+    return some;
 }
 
 /* Since when, or until when, the series is what its member says, another capacity aside. */

@@ -12,7 +12,7 @@ from fractions import Fraction as F
 HOUR, DAY, ZONE = 3600000, 86400000, 7 * 3600000
 NOT_GOOD = 1 | 2 | 4 | 8 | 64 | 32
 REASONS = {"incomplete": 1, "missing": 2, "division": 3, "counter": 4, "norm": 6, "no_hours": 7}
-DECIMALS = {"aqi": 0, "occurrences": 0, "no2": 1, "pm10": 1, "pm25": 1, "so2": 1, "share": 2, "energy": 2,
+DECIMALS = {"aqi": 0, "occurrences": 0, "no2": 1, "pm10": 1, "pm25": 1, "so2": 1, "share": 1, "energy": 2,
             "active_power": 0, "water_level": 3, "rainfall": 1, "wind_gust": 1, "noise_laeq": 1, "data_age": 0,
             "mass": 1, "weekly_rate": 1, "volume": 3}
 MOST = {"energy_import": F(5000), "energy_export": F(5000), "rain": F(250)}  # in an hour
@@ -331,7 +331,7 @@ class Site:
                     (row["series"].split("/")[1], F(row["value"])))
         for s in self.series.values():
             s.sort()
-        self.values = {}
+        self.values, self.known = {}, set()
 
     def step(self, s, last, now):
         """How far a counter grew: over a change of the meter what both showed."""
@@ -379,12 +379,15 @@ class Site:
         for k, want in e["inputs"].items():
             if "indicator" in want:
                 s = Series(k, name, "x", b - a)
+                if (name.replace(ident, want["indicator"], 1), b) not in self.known:
+                    return None
                 got = self.values.get((name.replace(ident, want["indicator"], 1), b))
                 s.rows = [(b - 1, got, 0)] if got is not None else []
                 s.sort()
                 x[k] = [s]
-        if any(not x[k] and not want.get("optional") for k, want in e["inputs"].items()):
+        if not any(x.values()) or any(not x[k] and not want.get("optional") for k, want in e["inputs"].items()):
             return None
+        self.known.add((name, b))
         p = Period(self, x, a, b, e["complete"])
         p.due = sum(s.due(a, b) for k in x for s in x[k])
         good = sum(len(s.within(a, b)) for k in x for s in x[k])
