@@ -38,6 +38,7 @@ enum st run_open(struct run **out, const struct indicators *x, struct store *s,
                       .like = UINT32_MAX,
                       .folded = {.day = INT32_MIN}};
     buf_init(&r->cose, WIRE_BATCH_MAX);
+    buf_init(&r->texts, STOOD_MAX);
     buf_init(&r->stood, STOOD_MAX);
     buf_init(&r->before, STOOD_MAX);
     fold_result_init(&r->result);
@@ -73,6 +74,7 @@ void run_close(struct run *r)
     store_times_close(r->times);
     store_reader_close(r->reader);
     buf_done(&r->cose);
+    buf_done(&r->texts);
     buf_done(&r->stood);
     buf_done(&r->before);
     fold_result_done(&r->result);
