@@ -35,7 +35,14 @@ static void note_fix(struct fixes *f, const struct wire_entry *x)
     to->to_day = last > INT32_MAX ? INT32_MAX : (int32_t)last;
 }
 
-static enum st look_at(struct fixes *f, const struct store_batch *row, struct err *e)
+static bool is_text(struct wire_span s, const char *text)
+{
+    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+}
+
+/* *own: the sheet's own entry is in it: what was sealed before it is no news. */
+static enum st look_at(struct fixes *f, const struct store_batch *row, const char *digest,
+                       bool *own, struct err *e)
 {
     struct wire_batch b;
     struct wire_control c;
@@ -50,20 +57,32 @@ static enum st look_at(struct fixes *f, const struct store_batch *row, struct er
         while (st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK)
             if (x.kind == WIRE_ENTRY_CORRECT)
                 note_fix(f, &x);
+            else if (x.kind == WIRE_ENTRY_CHANGE && is_text(x.reason, digest))
+                *own = true;
         wire_batch_done(&b);
     }
     buf_done(&cose);
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-static enum st fixes_since(struct fixes *f, struct store_reader *r, int64_t since_ms, struct err *e)
+/* Back to the sheet's own entry; where that has left the store, to the time of the act, by the
+ * times of batches: a control batch has that of the window before it. */
+#define LOOK_MAX 4096
+static enum st fixes_since(struct fixes *f, struct store_reader *r, const char *digest,
+                           int64_t since_ms, struct err *e)
 {
     struct store_batch row = {.id = 0};
     enum st st = ST_OK;
+    bool own = false;
+    size_t later = 0;
     f->n = 0;
-    while (r && st == ST_OK && (st = store_control_before(r, row.id, &row, e)) == ST_OK &&
-           row.to_ms >= since_ms)
-        st = look_at(f, &row, e);
+    for (int i = 0; r && !own && i < LOOK_MAX && st == ST_OK; i++) {
+        st = store_control_before(r, row.id, &row, e);
+        if (st == ST_OK)
+            st = look_at(f, &row, digest, &own, e);
+        later = row.to_ms >= since_ms ? f->n : later;
+    }
+    f->n = own ? f->n : later;
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
@@ -219,7 +238,7 @@ enum st sheet_compare(struct report *was, const struct report *now, struct store
     struct compare x = {.was = was, .now = now};
     int64_t since = was->state == REPORT_SUBMITTED ? was->submitted.at_ms : was->approved.at_ms;
     bool good = true;
-    ERR_TRY(fixes_since(&x.fixes, r, since, e));
+    ERR_TRY(fixes_since(&x.fixes, r, was->digest, since, e));
     was->nchanges = 0;
     was->changes = report_bytes(was, (was->n + now->n + 1) * sizeof *was->changes);
     if (!was->changes)

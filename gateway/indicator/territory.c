@@ -194,7 +194,7 @@ static enum st look_in(struct search *s, const char *const *folders, size_t at)
 #define KNOWN_MAX 256
 static enum st unknown(struct search *s)
 {
-    const char *list[KNOWN_MAX];
+    const char *list[KNOWN_MAX] = {NULL};
     char all[ERR_TEXT_BYTES / 2] = "";
     size_t n = 0, used = 0;
     for (size_t at = 0; at < s->known.n && n < KNOWN_MAX; n++) {

@@ -1,10 +1,12 @@
 """fieldpost report on a store whose figures are known by hand: what it prints, what it refuses, and
 how a sheet is approved, submitted, sealed, and told of later changes."""
+import contextlib
 import csv
 import glob
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -237,6 +239,25 @@ class Sheets(ReportCase):
                          [("report.approved", "tra-cau.2026-H1", digest, "lan"),
                           ("report.submitted", "tra-cau.2026-H1", digest, "Bình")])
         self.assertEqual(self.gw.stop(), 0)
+
+    def test_a_correction_that_made_the_difference_is_named(self):
+        self.act("approve", "--by", "lan")
+        self.act("submit", "--by", "Bình")
+        self.gw.start()
+        for day, name in (("2026-05-04", "lab-7"), ("2026-02-01", "lab-8")):
+            run([self.gw.exe, "correct", "--config", self.gw.conf, "air-1/pm25", "--from", f"{day}T00:00:00Z",
+                 "--to", f"{day}T10:00:00Z", "--reason", "filter", "--invalidate", "--by", "lan", "--id", name])
+        self.assertEqual(self.gw.stop(), 0)
+        with contextlib.closing(sqlite3.connect(self.gw.db)) as db:  # that day as the gateway folds it anew
+            n = db.execute("UPDATE partial SET revision = revision + 1, value = '201', numerator = '201' "
+                           "WHERE indicator = (SELECT id FROM indicator WHERE name = 'air-pm25-mean.air-1') "
+                           "AND from_ms = ?", (1777827600000,)).rowcount  # 2026-05-04 in UTC+7
+            db.commit()
+        self.assertEqual(n, 1)
+        self.assertEqual([(c["id"], c["was"]["en"], c["now"]["en"], c["why"]["en"])
+                          for c in self.doc(*SHEET)["changes"]],
+                         [("air-pm25-mean", "20.0 µg/m³", "21.0 µg/m³",
+                           "1 day computed again (4 May 2026 to 4 May 2026); correction lab-7")])
 
     def changes(self):
         stick = os.path.join(self.folder, "stick")
