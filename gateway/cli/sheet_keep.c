@@ -201,7 +201,7 @@ static enum st write_new(const char *store, const struct place *p, const struct 
     const struct report_act *const acts[ACTS] = {&r->approved, &r->submitted};
     buf_init(&b, FILE_MAX);
     enum st st = buf_printf(&b, HEAD "%s\n", r->digest);
-    for (int i = 0; st == ST_OK && i < (int)r->state; i++)
+    for (int i = 0; st == ST_OK && i < ACTS && i < (int)r->state; i++)
         st = buf_printf(&b, "%s %" PRId64 " %s\n", act_text[i], acts[i]->at_ms, acts[i]->who);
     if (st == ST_OK)
         st = buf_put(&b, "\n", 1);

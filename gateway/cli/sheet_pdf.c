@@ -82,7 +82,7 @@ static const enum look look_of[] = {[SHEET_PLAIN] = LOOK_PLAIN,
                                     [SHEET_STRONG] = LOOK_STRONG,
                                     [SHEET_SMALL] = LOOK_SMALL,
                                     [SHEET_WARNING] = LOOK_WARNING};
-static const double widths[SHEET_COLUMNS] = {24, 262, 52, 98, 84, 72, 76, 105};
+static const double widths[SHEET_COLUMNS] = {26, 250, 52, 98, 84, 72, 84, 107};
 
 struct pdf {
     struct lib x;
@@ -171,7 +171,7 @@ static enum st put_head(struct pdf *d, struct err *e)
 {
     char line[SHEET_TEXT_BYTES];
     const char *name = NULL;
-    double width = PAGE_W - 2 * MARGIN - QR_SIDE - 12, names = 128;
+    double width = PAGE_W - 2 * MARGIN - QR_SIDE - 12, names = 136;
     d->y += text(d, MARGIN, d->y, width, LOOK_TITLE, sheet_word(SHEET_TITLE, d->l), true) + 2;
     d->y += text(d, MARGIN, d->y, width, LOOK_STATE, sheet_state(d->r->state, d->l), true) + 4;
     for (size_t i = 0; sheet_line(d->r, d->l, i, &name, line); i++) {

@@ -148,7 +148,8 @@ static enum st picture_begin(struct book *b)
     for (size_t n = 0; n < size; n += sizeof zeros)
         ERR_TRY(buf_put(&b->picture, zeros, size - n < sizeof zeros ? size - n : sizeof zeros));
     uint8_t *p = b->picture.p;
-    memcpy(p, "BM", 2);
+    p[0] = 'B';
+    p[1] = 'M';
     put_le(p + 2, (uint32_t)size, 4);
     put_le(p + 10, BMP_HEAD, 4);
     put_le(p + 14, 40, 4);
@@ -168,7 +169,7 @@ static enum st dark(void *ctx, int x, int y)
     for (int i = 0; i < PIXELS; i++) {
         size_t line = (size_t)(b->side * PIXELS - 1 - (y * PIXELS + i)); /* the lowest first */
         for (int k = 0; k < PIXELS; k++) {
-            size_t at = (size_t)(x * PIXELS + k);
+            size_t at = (size_t)x * PIXELS + (size_t)k;
             b->picture.p[BMP_HEAD + line * stride(b->side) + at / 8] |= (uint8_t)(0x80 >> at % 8);
         }
     }

@@ -188,7 +188,7 @@ static enum st note(struct join *j, int32_t day, uint32_t revision)
         last->days++;
         return ST_OK;
     }
-    if (j->nruns == j->room) {
+    if (!j->runs || j->nruns == j->room) {
         size_t room = j->room ? 2 * j->room : 16;
         struct report_run *more = realloc(j->runs, room * sizeof *more);
         if (!more)
