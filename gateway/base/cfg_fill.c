@@ -158,6 +158,8 @@ static void fill_items(struct cfg *c, const struct cfg_table *t, const struct cf
         } else if (want_type(c, body, CFG_NODE_MAP, map ? i->key : key,
                              "a map of keys and values")) {
             cfg_fill_struct(c, t, body, v, true);
+        } else {
+            cfg_fill_struct(c, t, &none, v, false); /* later checks need not fear NULL */
         }
         dst->n++;
     }

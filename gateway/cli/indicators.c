@@ -15,9 +15,9 @@ static const char usage[] =
     "that\n"
     "the catalogue says of it: formula, targets, who owns it.\n"
     "\n"
-    "--config  the catalogue of this configuration: with its own files, its numbers, and whether "
-    "it\n"
-    "          wants the figure at all.\n"
+    "--config  the catalogue of this configuration: with its own files and its numbers; and what "
+    "of\n"
+    "          it is computed there, or why not: which input no series fits.\n"
     "--json    the same for machines.\n"
     "\n"
     "Exit code 2 when a file of the catalogue has mistakes.\n";
@@ -38,19 +38,46 @@ static void put_line(const char *key, const char *value)
     }
 }
 
+/* What of it is computed at this site, and if nothing, why. */
+static void put_fed(const struct indicator_about *a)
+{
+    (void)printf("    %s", a->nfed > 0 ? "computed as" : "not computed: ");
+    for (size_t i = 0; i < a->nfed; i++) {
+        (void)printf("%s %s", i > 0 ? "," : "", a->fed[i]);
+    }
+    if (a->nfed == 0 && !a->used) {
+        (void)printf("%s", a->off ? "it is off, and `use` does not name it" : "not in `use`");
+    }
+    const char *sep = "no series fits ";
+    for (size_t i = 0; a->nfed == 0 && a->used && i < a->ninputs; i++) {
+        if (!a->inputs[i].matches) {
+            (void)printf("%s%s", sep, a->inputs[i].id);
+            sep = ", ";
+        }
+    }
+    if (a->nfed == 0 && a->used && *sep == 'n') {
+        (void)printf("its series are not of one %s, or of none", a->by);
+    }
+    (void)putchar('\n');
+}
+
 static enum st list(const struct indicator_about *a, void *arg)
 {
     const struct asked *asked = arg;
-    (void)printf("%s: %s | %s\n    %s%s%s, %s; every %s, by %s%s%s\n", a->id, a->vi, a->en,
-                 a->quantity, a->unit ? ", " : "", a->unit ? a->unit : "", a->label, a->period,
-                 a->by, a->off ? "; off" : "",
-                 asked->config && a->ninputs > 0 && !a->used ? "; not wanted here" : "");
+    (void)printf("%s: %s | %s\n    %s%s%s, %s", a->id, a->vi, a->en, a->quantity,
+                 a->unit ? ", " : "", a->unit ? a->unit : "", a->label);
+    if (a->ninputs > 0) {
+        (void)printf("; every %s, by %s%s", a->period, a->by, a->off ? "; off" : "");
+    }
+    (void)putchar('\n');
     for (size_t i = 0; i < a->ninputs; i++) {
         (void)printf("    %s%s: %s\n", a->inputs[i].id, a->inputs[i].optional ? " (optional)" : "",
                      a->inputs[i].wants);
     }
     if (a->ninputs == 0) {
         put_line("no value", a->reason_vi);
+    } else if (asked->config) {
+        put_fed(a);
     }
     return ST_OK;
 }
@@ -92,13 +119,26 @@ static enum st details(const struct indicator_about *a, void *arg)
 
 /* ---- for machines --------------------------------------------------------------------------- */
 
-static json_t *inputs_json(const struct indicator_about *a)
+static json_t *inputs_json(const struct indicator_about *a, bool site)
 {
     json_t *all = json_array();
     for (size_t i = 0; i < a->ninputs; i++) {
-        (void)json_array_append_new(
-            all, json_pack("{s:s, s:s, s:b}", "id", a->inputs[i].id, "wants", a->inputs[i].wants,
-                           "optional", a->inputs[i].optional));
+        const struct indicator_about_input *in = &a->inputs[i];
+        json_t *o = json_pack("{s:s, s:s, s:b}", "id", in->id, "wants", in->wants, "optional",
+                              in->optional);
+        if (site) {
+            (void)json_object_set_new(o, "matches", json_boolean(in->matches));
+        }
+        (void)json_array_append_new(all, o);
+    }
+    return all;
+}
+
+static json_t *fed_json(const struct indicator_about *a)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < a->nfed; i++) {
+        (void)json_array_append_new(all, json_string(a->fed[i]));
     }
     return all;
 }
@@ -149,15 +189,15 @@ static enum st collect_json(const struct indicator_about *a, void *arg)
         a->unit, "label", a->label, "sentence",
         pair_json("vi", a->sentence_vi, "en", a->sentence_en), "period", a->period, "longer",
         a->longer, "by", a->by, "completeness", (json_int_t)a->completeness, "off", a->off,
-        "inputs", inputs_json(a), "params", params_json(a), "formula", a->formula, "numerator",
-        a->numerator, "denominator", a->denominator, "factor", a->factor, "reason",
-        pair_json("vi", a->reason_vi, "en", a->reason_en), "targets", targets_json(a), "limit",
-        limit, "owner",
+        "inputs", inputs_json(a, t->asked->config != NULL), "params", params_json(a), "formula",
+        a->formula, "numerator", a->numerator, "denominator", a->denominator, "factor", a->factor,
+        "reason", pair_json("vi", a->reason_vi, "en", a->reason_en), "targets", targets_json(a),
+        "limit", limit, "owner",
         a->owner_unit || a->owner_person
             ? json_pack("{s:s?, s:s?}", "unit", a->owner_unit, "person", a->owner_person)
             : json_null(),
         "model", pair_json("type", a->type, "attribute", a->attribute), "file", a->path);
-    if (o && t->asked->config && json_object_set_new(o, "used", json_boolean(a->used)) != 0) {
+    if (o && t->asked->config && json_object_set_new(o, "fed", fed_json(a)) != 0) {
         json_decref(o);
         return ST_MEMORY;
     }
@@ -166,12 +206,12 @@ static enum st collect_json(const struct indicator_about *a, void *arg)
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-static int show(const struct indicators *x, struct asked *a)
+static int show(const struct indicators *x, const struct store *s, struct asked *a)
 {
     struct telling t = {.asked = a, .all = a->json ? json_array() : NULL};
     const char *near = NULL;
-    enum st st = a->json ? indicators_tell(x, a->id, collect_json, &t, &near)
-                         : indicators_tell(x, a->id, a->id ? details : list, a, &near);
+    enum st st = a->json ? indicators_tell(x, s, a->id, collect_json, &t, &near)
+                         : indicators_tell(x, s, a->id, a->id ? details : list, a, &near);
     if (st == ST_OK && a->json) {
         (void)json_dumpf(t.all, stdout, JSON_INDENT(2));
         (void)putchar('\n');
@@ -205,24 +245,24 @@ static int of_installed(struct asked *a)
     if (st != ST_OK && complaints.n == 0) {
         log_error("%s", e.text);
     }
-    int code = st == ST_OK || st == ST_BAD ? show(x, a) : CLI_FAILED;
+    int code = st == ST_OK || st == ST_BAD ? show(x, NULL, a) : CLI_FAILED;
     code = code == CLI_DONE && st == ST_BAD ? CLI_USAGE : code;
     buf_done(&complaints);
     indicators_close(x);
     return code;
 }
 
-/* The section alone: the other rooms say nothing of indicators. */
+/* With all series that it configures, in a store without a file. */
 static int of_site(struct asked *a)
 {
     struct cli_config c;
-    struct indicators *x = NULL;
+    struct store *s = NULL;
     struct err e = {0};
     enum st st = cli_config_load(&c, a->config, &e);
     if (st == ST_OK) {
-        st = indicators_open(&x, &c.indicator, c.cfg, &e);
+        st = cli_config_declared(&c, &s, &e);
     }
-    int n = cli_complain(c.cfg), code = CLI_USAGE;
+    int n = cli_complain(c.cfg), code = st == ST_MEMORY ? CLI_FAILED : CLI_USAGE;
     if (st != ST_OK && n == 0) {
         log_error("%s", e.text);
     }
@@ -230,9 +270,9 @@ static int of_site(struct asked *a)
         (void)fprintf(stderr, "%s: has no section `indicator`: nothing is computed\n", a->config);
         code = CLI_DONE;
     } else if (st == ST_OK && n == 0) {
-        code = show(x, a);
+        code = show(c.indicators_room, s, a);
     }
-    indicators_close(x);
+    store_close(s);
     cli_config_done(&c);
     return code;
 }

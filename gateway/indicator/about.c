@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/indicator/indicator_int.h"
+#include "gateway/indicator/run_int.h"
 
 static void number(struct num v, char out[INDICATOR_NUMBER_BYTES])
 {
@@ -37,7 +37,18 @@ static void about_input(const struct indicator_input *in, struct indicator_about
     add(out->wants, "point", &in->point);
 }
 
-static enum st tell(const struct indicators *x, const struct indicator_def *d,
+/* The devices of its values. */
+static size_t fed_of(const struct instances *in, const struct indicator_def *d, const char **out)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; in && i < in->n; i++)
+        if (in->v[i].def == d)
+            out[n++] = in->v[i].id;
+    return n;
+}
+
+static enum st tell(const struct indicators *x, const struct store *s,
+                    const struct indicator_def *d,
                     enum st (*take)(const struct indicator_about *a, void *arg), void *arg)
 {
     const struct indicator_input *in = d->inputs.v;
@@ -46,20 +57,23 @@ static enum st tell(const struct indicators *x, const struct indicator_def *d,
     struct indicator_about_input *inputs = calloc(d->inputs.n + 1, sizeof *inputs);
     struct indicator_about_param *params = calloc(d->params.n + 1, sizeof *params);
     struct indicator_about_target *targets = calloc(d->targets.n + 1, sizeof *targets);
-    enum st st = inputs && params && targets ? ST_OK : ST_MEMORY;
-    for (size_t i = 0; st == ST_OK && i < d->inputs.n; i++)
+    const char **fed = calloc(x->instances ? x->instances->n + (size_t)1 : 1, sizeof *fed);
+    enum st st = inputs && params && targets && fed ? ST_OK : ST_MEMORY;
+    for (size_t i = 0; st == ST_OK && i < d->inputs.n; i++) {
         about_input(&in[i], &inputs[i]);
+        inputs[i].matches = x->instances && s && instances_match(x->instances, s, &in[i]);
+    }
     for (size_t i = 0; st == ST_OK && i < d->params.n; i++) {
         params[i].id = param[i].id;
         number(param[i].value, params[i].value);
     }
     for (size_t i = 0; st == ST_OK && i < d->targets.n; i++) {
-        targets[i] = (struct indicator_about_target){
-            .territory = target[i].territory,
-            .op = indicator_word(indicator_op_words, target[i].op),
-            .source = target[i].source,
-            .note = target[i].note,
-            .year = target[i].year};
+        targets[i] =
+            (struct indicator_about_target){.territory = target[i].territory,
+                                            .op = indicator_word(indicator_op_words, target[i].op),
+                                            .source = target[i].source,
+                                            .note = target[i].note,
+                                            .year = target[i].year};
         number(target[i].value, targets[i].value);
     }
     struct indicator_about a = {.id = d->id,
@@ -96,11 +110,15 @@ static enum st tell(const struct indicators *x, const struct indicator_def *d,
                                 .nparams = d->params.n,
                                 .ntargets = d->targets.n};
     number(d->factor, a.factor);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        a.fed = fed;
+        a.nfed = fed_of(x->instances, d, fed);
         st = take(&a, arg);
+    }
     free(inputs);
     free(params);
     free(targets);
+    free(fed);
     return st;
 }
 
@@ -110,7 +128,7 @@ static int by_id(const void *a, const void *b)
     return strcmp((*x)->id, (*y)->id);
 }
 
-enum st indicators_tell(const struct indicators *x, const char *id,
+enum st indicators_tell(const struct indicators *x, const struct store *s, const char *id,
                         enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
                         const char **near)
 {
@@ -125,9 +143,9 @@ enum st indicators_tell(const struct indicators *x, const char *id,
     for (size_t i = 0; i < n; i++) {
         ids[i] = defs[i]->id;
         if (!id && st == ST_OK)
-            st = tell(x, defs[i], take, arg);
+            st = tell(x, s, defs[i], take, arg);
         else if (id && strcmp(id, ids[i]) == 0)
-            return tell(x, defs[i], take, arg);
+            return tell(x, s, defs[i], take, arg);
     }
     if (id)
         *near = cfg_nearest(id, ids, n);

@@ -81,8 +81,8 @@ static enum st list(struct indicator_catalogue *x, const char *folder, const cha
     }
     (void)closedir(d);
     if (st == ST_FULL)
-        st = buf_printf(complaints, "%s/%s:1:1: a catalogue has at most %d files\n", folder,
-                        prefix, INDICATOR_FILES_MAX);
+        st = buf_printf(complaints, "%s/%s:1:1: a catalogue has at most %d files\n", folder, prefix,
+                        INDICATOR_FILES_MAX);
     return st;
 }
 
@@ -115,9 +115,9 @@ static enum st load(struct indicator_file *f, struct buf *all, struct buf *compl
     if (stat(f->path, &s) == 0 && s.st_size > INDICATOR_FILE_MAX_BYTES)
         return buf_printf(complaints, "%s:1:1: is larger than %d KiB\n", f->path,
                           INDICATOR_FILE_MAX_BYTES / 1024);
-    enum st st = cfg_load_struct(&f->cfg, f->path,
-                                 f->is_norm ? &indicator_norm_table : &indicator_def_table,
-                                 f->is_norm ? (void *)&f->norm : &f->def, NULL);
+    enum st st =
+        cfg_load_struct(&f->cfg, f->path, f->is_norm ? &indicator_norm_table : &indicator_def_table,
+                        f->is_norm ? (void *)&f->norm : &f->def, NULL);
     if (!f->cfg)
         return ST_MEMORY;
     char **id = f->is_norm ? &f->norm.id : &f->def.id;

@@ -6,22 +6,27 @@
 #include "gateway/indicator/indicator_int.h"
 
 const struct cfg_word indicator_label_words[] = {{"measured", INDICATOR_MEASURED},
-                                              {"proxy", INDICATOR_PROXY},
-                                              {"indicative", INDICATOR_INDICATIVE},
-                                              {NULL, 0}};
+                                                 {"proxy", INDICATOR_PROXY},
+                                                 {"indicative", INDICATOR_INDICATIVE},
+                                                 {NULL, 0}};
 const struct cfg_word indicator_period_words[] = {
     {"hour", INDICATOR_HOUR}, {"day", INDICATOR_DAY}, {NULL, 0}};
-const struct cfg_word indicator_longer_words[] = {
-    {"ratio", INDICATOR_RATIO}, {"sum", INDICATOR_SUM}, {"mean", INDICATOR_MEAN},
-    {"max", INDICATOR_MAX},     {"min", INDICATOR_MIN}, {"none", INDICATOR_NONE},
-    {NULL, 0}};
-const struct cfg_word indicator_by_words[] = {{"site", INDICATOR_SITE},
-                                           {"place", INDICATOR_PLACE},
-                                           {"device", INDICATOR_DEVICE},
-                                           {NULL, 0}};
-const struct cfg_word indicator_op_words[] = {
-    {"<", INDICATOR_LT},  {"<=", INDICATOR_LE}, {">", INDICATOR_GT}, {">=", INDICATOR_GE},
-    {"==", INDICATOR_EQ}, {"!=", INDICATOR_NE}, {NULL, 0}};
+const struct cfg_word indicator_longer_words[] = {{"ratio", INDICATOR_RATIO},
+                                                  {"sum", INDICATOR_SUM},
+                                                  {"mean", INDICATOR_MEAN},
+                                                  {"max", INDICATOR_MAX},
+                                                  {"min", INDICATOR_MIN},
+                                                  {"none", INDICATOR_NONE},
+                                                  {NULL, 0}};
+const struct cfg_word indicator_by_words[] = {
+    {"site", INDICATOR_SITE}, {"place", INDICATOR_PLACE}, {"device", INDICATOR_DEVICE}, {NULL, 0}};
+const struct cfg_word indicator_op_words[] = {{"<", INDICATOR_LT},
+                                              {"<=", INDICATOR_LE},
+                                              {">", INDICATOR_GT},
+                                              {">=", INDICATOR_GE},
+                                              {"==", INDICATOR_EQ},
+                                              {"!=", INDICATOR_NE},
+                                              {NULL, 0}};
 
 #define INPUT(k, m) .key = k, .offset = offsetof(struct indicator_input, m)
 static const struct cfg_field input_fields[] = {
@@ -82,8 +87,9 @@ static const struct cfg_field owner_fields[] = {
 static const struct cfg_table owner_table = {sizeof(((struct indicator_def *)0)->owner),
                                              owner_fields};
 static const struct cfg_field model_fields[] = {
-    {MEMBER(model, "type", type), .required = true, .help = "smart data model, such as "
-                                                            "AirQualityObserved"},
+    {MEMBER(model, "type", type), .required = true,
+     .help = "smart data model, such as "
+             "AirQualityObserved"},
     {MEMBER(model, "attribute", attribute), .required = true, .help = "its attribute"},
     {.key = NULL}};
 static const struct cfg_table model_table = {sizeof(((struct indicator_def *)0)->model),

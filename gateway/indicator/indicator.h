@@ -37,6 +37,7 @@ struct indicator_about_input {
     const char *id;
     char wants[INDICATOR_WANTS_BYTES]; /* "energy_import; role: grid" */
     bool optional;
+    bool matches; /* once declared: a series of this site fits it, or such an indicator is computed */
 };
 struct indicator_about_param {
     const char *id;
@@ -60,15 +61,17 @@ struct indicator_about {
     const struct indicator_about_param *params;
     const struct indicator_about_target *targets;
     size_t ninputs, nparams, ntargets;
+    const char *const *fed; /* once declared: the devices of its values, one for each place, … */
+    size_t nfed;
 };
 /* The catalogue as it is installed, without any site. Its mistakes are in `complaints`, each
  * "file:line:col: …\n", and then it is ST_BAD; *out is the caller's to close in every case. */
 enum st indicators_installed(struct indicators **out, struct buf *complaints,
                              struct err *e) ST_MUST_CHECK;
-/* Hands the indicators to take, all in the order of their ids, or the one with this id; what it gets
- * lives until it returns. ST_NOT_FOUND: there is no such id, *near has the nearest (or NULL). Stops
- * at what is not ST_OK and returns it. */
-enum st indicators_tell(const struct indicators *x, const char *id,
+/* Hands the indicators to take, all in the order of their ids, or the one with this id; what it
+ * gets lives until it returns. ST_NOT_FOUND: there is no such id, *near has the nearest (or NULL).
+ * Stops at what is not ST_OK and returns it. s: the store in which x was declared, or NULL. */
+enum st indicators_tell(const struct indicators *x, const struct store *s, const char *id,
                         enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
                         const char **near) ST_MUST_CHECK;
 

@@ -85,7 +85,7 @@ struct indicator_def {
     /* Made from the texts: */
     const struct quantity *q;
     const struct quantity **quantities; /* one for each input: its first; NULL: `any` */
-    struct formula *num, *den; /* den NULL: one formula */
+    struct formula *num, *den;          /* den NULL: one formula */
 };
 
 /* A table of a norm, and its limits. All numbers are decimals. */
@@ -156,8 +156,8 @@ struct indicators {
     struct instances *instances;           /* instances.c; NULL before indicators_declare */
     uint32_t age_device, age_series;       /* age.c */
 };
-/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one that
- * it wants takes its values; and it is no target alone. */
+/* Whether the site wants it: it is named in `use`, or there is none and it is not `off`, or one
+ * that it wants takes its values; and it is no target alone. */
 bool indicator_is_used(const struct indicators *x, const struct indicator_def *d);
 
 /* "2026-01-01" as a day, counted from 1970-01-01. false: it is no date. */
@@ -256,7 +256,8 @@ struct fold_result {
 struct fold;
 /* A fold of one day. It wants, in order of time within each series: the last good reading of each
  * series before the day, and readings of the 11 hours before it where fold_reaches says so, then
- * those of the day. A reading that goes back in time within its series is refused with ST_CONFLICT
+ * those of the day. Between series any order will do; in order of time over all it is smallest.
+ * The def, its formulas and its norms stay until it is closed. A reading that goes back in time within its series is refused with ST_CONFLICT
  * (nothing changed): the caller sorts that series and folds the day anew. */
 enum st fold_open(struct fold **out, const struct indicator_def *def, int32_t day,
                   const struct fold_series *series, size_t nseries, struct err *e) ST_MUST_CHECK;
@@ -264,7 +265,8 @@ void fold_close(struct fold *f);
 int64_t
 fold_reaches_ms(const struct indicator_def *def); /* how far before the day it looks: 0, 11 h */
 enum st fold_meters(struct fold *f, const struct fold_meter *m, size_t n,
-                    struct err *e) ST_MUST_CHECK; /* before any reading; copied */
+                    struct err *e) ST_MUST_CHECK; /* before any reading; copied; those since the last good
+                                          reading before the day, in any order */
 enum st fold_put(struct fold *f, const struct fold_reading *r, struct err *e) ST_MUST_CHECK;
 /* The period that begins at from_ms (an hour of the day, or the day) as of all that was put; out is
  * initialised by the caller with fold_result_init and may be used again. now_ms: what is due is

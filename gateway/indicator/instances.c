@@ -335,6 +335,26 @@ void instances_close(struct instances *in)
     free(in);
 }
 
+bool instances_match(const struct instances *in, const struct store *s,
+                     const struct indicator_input *input)
+{
+    struct stay t;
+    for (uint32_t i = 0; input->indicator && i < in->n; i++)
+        if (strcmp(in->v[i].def->id, input->indicator) == 0)
+            return true;
+    for (uint32_t n = 0; n < store_series_count(s); n++) {
+        const struct store_series *series = store_series_at(s, n);
+        const struct store_device *d = store_device_at(s, series->device);
+        bool own = false; /* what an indicator came to is nobody's series */
+        for (uint32_t i = 0; i < in->n; i++)
+            own |= in->v[i].device == series->device;
+        for (uint32_t k = 0; !own && stay_of(d, k, &t); k++)
+            if (fits(input, d, series, &t))
+                return true;
+    }
+    return false;
+}
+
 /* ---- what they add to the store ---- */
 
 static const struct {

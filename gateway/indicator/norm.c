@@ -120,8 +120,7 @@ static void check_table(struct cfg *c, const struct indicator_norm *n)
     for (size_t i = 0; i < n->index.n; i++) {
         struct num v;
         if (!num_parse(n->index.v[i], &v))
-            cfg_complain(c, &n->index.v[i], "index: \"%s\" is not a decimal number",
-                         n->index.v[i]);
+            cfg_complain(c, &n->index.v[i], "index: \"%s\" is not a decimal number", n->index.v[i]);
     }
     if ((n->index.n > 0) != (n->column.n > 0))
         cfg_complain(c, n->index.n > 0 ? (const void *)&n->index : &n->column,

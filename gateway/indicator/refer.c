@@ -12,9 +12,9 @@ struct refer {
     const char **ids; /* of the indicators, for hints */
     size_t nids;
     size_t *order, norder;
-    enum mark { NEW, OPEN, DONE } *mark; /* of each file */
-    size_t *path, npath;                 /* files that are OPEN, in the order of the walk */
-    bool broken;                         /* a formula named a norm that has mistakes */
+    enum mark { NEW, OPEN, DONE } * mark; /* of each file */
+    size_t *path, npath;                  /* files that are OPEN, in the order of the walk */
+    bool broken;                          /* a formula named a norm that has mistakes */
 };
 
 /* Whether its content may be looked at: it is an indicator's, and was read. */
@@ -97,7 +97,8 @@ static void visit(struct refer *r, size_t i)
     r->mark[i] = OPEN;
     r->path[r->npath++] = i;
     for (size_t k = 0; k < d->inputs.n; k++) {
-        const struct indicator_file *from = in[k].indicator ? find(r, false, in[k].indicator) : NULL;
+        const struct indicator_file *from =
+            in[k].indicator ? find(r, false, in[k].indicator) : NULL;
         if (!from || !is_def(from))
             continue;
         size_t to = (size_t)(from - r->files);
@@ -187,8 +188,8 @@ static enum st check_formulas(struct refer *r, struct indicator_file *f)
     bool good = d->q && d->inputs.n > 0;
     const struct indicator_input *in = d->inputs.v;
     for (size_t i = 0; i < d->inputs.n; i++) /* else it has been told */
-        good &= d->quantities[i] || (in[i].quantity.n > 0 &&
-                                     strcmp(in[i].quantity.v[0], INDICATOR_ANY) == 0);
+        good &= d->quantities[i] ||
+                (in[i].quantity.n > 0 && strcmp(in[i].quantity.v[0], INDICATOR_ANY) == 0);
     if (!good || !(d->formula || (d->numerator && d->denominator)))
         return ST_OK;
     if (d->formula) {

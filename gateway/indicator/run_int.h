@@ -59,6 +59,9 @@ struct instances {
 enum st instances_open(struct instances **out, const struct indicators *x, const struct store *s,
                        struct err *e) ST_MUST_CHECK;
 void instances_close(struct instances *in);
+/* Whether a series of the store ever was what the input asks for; an indicator's: has instances. */
+bool instances_match(const struct instances *in, const struct store *s,
+                     const struct indicator_input *input);
 /* Adds their devices and points to the store. */
 enum st instances_declare(struct instances *in, struct store *s, struct err *e) ST_MUST_CHECK;
 /* The series of that name, UINT32_MAX: nobody wants it. `like` is where the search begins: the one

@@ -437,6 +437,23 @@ static void items_may_be_single_values(void **state)
     free_loaded(&l);
 }
 
+static void an_item_that_is_no_map_has_its_defaults(void **state)
+{
+    (void)state;
+    struct loaded l;
+    load(&l, "id: a\nbuses: {one: 1}\npoints: [x, {name: y}]\n");
+    assert_int_equal(l.n, 2);
+    const struct bus *b = l.site.buses.v;
+    const struct point *p = l.site.points.v;
+    assert_int_equal(l.site.buses.n, 1);
+    assert_string_equal(b[0].id, "one");
+    assert_string_equal(b[0].port, "");
+    assert_int_equal(b[0].baud, 9600);
+    assert_string_equal(p[0].name, "");
+    assert_string_equal(p[1].name, "y");
+    free_loaded(&l);
+}
+
 static void later_checks_complain_at_the_right_place(void **state)
 {
     (void)state;
@@ -513,6 +530,7 @@ int main(void)
         cmocka_unit_test(files_that_cannot_be_read_say_why),
         cmocka_unit_test(sections_are_kept_apart),
         cmocka_unit_test(items_may_be_single_values),
+        cmocka_unit_test(an_item_that_is_no_map_has_its_defaults),
         cmocka_unit_test(later_checks_complain_at_the_right_place),
         cmocka_unit_test(complaints_are_bounded),
         cmocka_unit_test(nearest_is_near),

@@ -17,8 +17,8 @@ static void check_bad(const struct bad *b, size_t n)
         folder_put(&f, b[i].name, b[i].text);
         assert_int_equal(folder_load(&f, NULL), ST_BAD);
         if (!folder_says(&f, b[i].where, b[i].what) || folder_lines(&f) != 1) {
-            print_error("case %zu: wanted this alone: %s: %s\nthere is:\n%s", i, b[i].where, b[i].what,
-                        (const char *)f.complaints.p);
+            print_error("case %zu: wanted this alone: %s: %s\nthere is:\n%s", i, b[i].where,
+                        b[i].what, (const char *)f.complaints.p);
             wrong++;
         }
         /* the good file is there all the same */
@@ -35,16 +35,19 @@ static void a_mistake_of_an_indicator_is_told_with_its_place(void **state)
 #define X "inputs: {x: {quantity: pm25}}\nformula: mean(x)\n"
     static const struct bad bad[] = {
         /* quantities and units */
-        {"a.yaml", "id: a\nname: {vi: a, en: b}\nquantity: pm2\nlabel: proxy\n"
-                   "sentence: {vi: c, en: d}\n" X,
+        {"a.yaml",
+         "id: a\nname: {vi: a, en: b}\nquantity: pm2\nlabel: proxy\n"
+         "sentence: {vi: c, en: d}\n" X,
          "a.yaml:3:11", "unknown quantity \"pm2\"; did you mean \"pm"},
         {"a.yaml", FILE_OF("a", "inputs: {x: {quantity: [pm25, pm26]}}\nformula: mean(x)\n"),
          "a.yaml:7:31", "unknown quantity \"pm26\"; did you mean \"pm25\"?"},
-        {"a.yaml", "id: a\nname: {vi: a, en: b}\nquantity: pm25\nunit: mg/l\nlabel: proxy\n"
-                   "sentence: {vi: c, en: d}\n" X,
+        {"a.yaml",
+         "id: a\nname: {vi: a, en: b}\nquantity: pm25\nunit: mg/l\nlabel: proxy\n"
+         "sentence: {vi: c, en: d}\n" X,
          "a.yaml:4:7", "pm25 is in ug/m3, not in mg/l"},
-        {"a.yaml", "id: a\nname: {vi: a, en: b}\nquantity: pm25\nlabel: proxy\n"
-                   "sentence: {vi: c, en: d}\n" X,
+        {"a.yaml",
+         "id: a\nname: {vi: a, en: b}\nquantity: pm25\nlabel: proxy\n"
+         "sentence: {vi: c, en: d}\n" X,
          "a.yaml:3:11", "pm25 is in ug/m3, not in none"},
         {"a.yaml", FILE_OF("a", "inputs: {x: {quantity: [pm25, noise]}}\nformula: mean(x)\n"),
          "a.yaml:7:31", "x: noise is in dB, but pm25 in ug/m3: an input has one unit"},
@@ -62,13 +65,15 @@ static void a_mistake_of_an_indicator_is_told_with_its_place(void **state)
         {"a.yaml",
          FILE_OF("a", "inputs: {x: {quantity: pm25}}\nformula: index(nothing, pm25, mean(x))\n"),
          "a.yaml:8:10", "formula, from character 7 on: no norm \"nothing\""},
-        {"a.yaml", FILE_OF("a", "inputs: {x: {quantity: pm25}, y: {quantity: noise}}\n"
-                                "numerator: mean(x)\ndenominator: mean(y)\n"),
+        {"a.yaml",
+         FILE_OF("a", "inputs: {x: {quantity: pm25}, y: {quantity: noise}}\n"
+                      "numerator: mean(x)\ndenominator: mean(y)\n"),
          "a.yaml:8:12", "a ratio of ug/m3 and dB has no unit of the catalogue"},
         {"a.yaml", FILE_OF("a", "inputs: {x: {quantity: pm25}}\nnumerator: mean(x)\n"),
          "a.yaml:8:12", "numerator and denominator are given together, or neither"},
-        {"a.yaml", FILE_OF("a", "inputs: {x: {quantity: pm25}}\nnumerator: mean(x)\n"
-                                "denominator: count(x)\nformula: mean(x)\n"),
+        {"a.yaml",
+         FILE_OF("a", "inputs: {x: {quantity: pm25}}\nnumerator: mean(x)\n"
+                      "denominator: count(x)\nformula: mean(x)\n"),
          "a.yaml:10:10", "write formula, or numerator and denominator, not both"},
         {"a.yaml", FILE_OF("a", X "factor: 100\n"), "a.yaml:9:9",
          "factor is of a numerator and a denominator"},
@@ -82,17 +87,20 @@ static void a_mistake_of_an_indicator_is_told_with_its_place(void **state)
         /* names, labels, keys */
         {"a.yaml", FILE_OF("b", X), "a.yaml:1:5", "id: the file is a.yaml: write id: a"},
         {"A.yaml", FILE_OF("A", X), "A.yaml:1:5", "id: small letters, digits and dashes"},
-        {"a.yaml", "id: a\nname: {vi: a, en: b}\nquantity: pm25\nunit: ug/m3\nlabel: proxy\n"
-                   "sentence: {vi: c}\n" X,
+        {"a.yaml",
+         "id: a\nname: {vi: a, en: b}\nquantity: pm25\nunit: ug/m3\nlabel: proxy\n"
+         "sentence: {vi: c}\n" X,
          "a.yaml:6:1", "\"en\" is missing"},
         {"a.yaml", "id: a\nname: {vi: a, en: b}\nquantity: pm25\nunit: ug/m3\nlabel: proxy\n" X,
          "a.yaml:1:1", "\"sentence\" is missing"},
         {"a.yaml", FILE_OF("a", X "labels: proxy\n"), "a.yaml:9:1",
          "unknown key \"labels\"; did you mean \"label\"?"},
-        {"a.yaml", FILE_OF("a", "inputs: {x: {quantity: pm25, stream: food, rol: [grid]}}\n"
-                                "formula: mean(x)\n"),
+        {"a.yaml",
+         FILE_OF("a", "inputs: {x: {quantity: pm25, stream: food, rol: [grid]}}\n"
+                      "formula: mean(x)\n"),
          "a.yaml:7:44", "unknown key \"rol\"; did you mean \"role\"?"},
-        {"a.yaml", FILE_OF("a", "inputs: {x-1: {quantity: pm25}, x: {quantity: pm25}}\nformula: mean(x)\n"),
+        {"a.yaml",
+         FILE_OF("a", "inputs: {x-1: {quantity: pm25}, x: {quantity: pm25}}\nformula: mean(x)\n"),
          "a.yaml:7:10", "x-1: an input's name has letters, digits and underscores"},
         {"a.yaml", FILE_OF("a", X "params: {x: 1}\n"), "a.yaml:7:10",
          "x is the name of a param, too"},
@@ -127,8 +135,7 @@ static void a_mistake_of_an_indicator_is_told_with_its_place(void **state)
          "a.yaml:8:25", "good is by another thing"},
         {"a.yaml", FILE_OF("a", "period: hour\ninputs: {x: {indicator: good}}\nformula: mean(x)\n"),
          "a.yaml:8:25", "good has one value a day, which no hour can take"},
-        {"a.yaml",
-         FILE_OF("a", "inputs: {x: {indicator: good, role: grid}}\nformula: mean(x)\n"),
+        {"a.yaml", FILE_OF("a", "inputs: {x: {indicator: good, role: grid}}\nformula: mean(x)\n"),
          "a.yaml:7:25", "x: an indicator's values are of the same instance"},
         {"a.yaml", FILE_OF("a", "inputs: {x: {indicator: a}}\nformula: mean(x)\n"), "a.yaml:7:25",
          "a cycle: a → a"},
@@ -152,8 +159,8 @@ static void a_mistake_of_a_norm_is_told_with_its_place(void **state)
          "\"2026-02-29\" is not a date: write it as 2026-01-31"},
         {"norm/n.yaml", N "limits:\n" L(", until: 1/1/2026"), "norm/n.yaml:5:67",
          "\"1/1/2026\" is not a date"},
-        {"norm/n.yaml", N "limits: [{parameter: pm25, window: 2h, value: 1}]\n",
-         "norm/n.yaml:4:36", "unknown window \"2h\": 1h, 8h, 24h or year"},
+        {"norm/n.yaml", N "limits: [{parameter: pm25, window: 2h, value: 1}]\n", "norm/n.yaml:4:36",
+         "unknown window \"2h\": 1h, 8h, 24h or year"},
         {"norm/n.yaml", N "limits: [{parameter: pm25, window: 1h, value: low}]\n",
          "norm/n.yaml:4:47", "value: \"low\" is not a decimal number"},
         {"norm/n.yaml", N "index: [0, 50, 100]\ncolumns: {pm25: {unit: ug/m3, at: [0, 25]}}\n",

@@ -105,7 +105,8 @@ static void what_the_catalogue_does_not_have_is_refused_with_its_place(void **st
         const char *text, *said;
     } bad[] = {
         {"indicator: {use: [air-aqi-houre]}\n",
-         "site.yaml:1:19: use: unknown indicator \"air-aqi-houre\"; did you mean \"air-aqi-hour\"?"},
+         "site.yaml:1:19: use: unknown indicator \"air-aqi-houre\"; did you mean "
+         "\"air-aqi-hour\"?"},
         {"indicator:\n  params: {con-5g-sample: {theta: 1}}\n",
          "site.yaml:2:12: params: unknown indicator \"con-5g-sample\"; did you mean "
          "\"con-5g-samples\"?"},
@@ -179,13 +180,13 @@ static void the_catalogue_is_told_in_the_order_of_ids(void **state)
     const char *near = "";
     buf_init(&complaints, INDICATOR_COMPLAINTS_MAX_BYTES);
     assert_int_equal(indicators_installed(&x, &complaints, NULL), ST_OK);
-    assert_int_equal(indicators_tell(x, NULL, take, &t, &near), ST_OK);
+    assert_int_equal(indicators_tell(x, NULL, NULL, take, &t, &near), ST_OK);
     assert_int_equal(t.n, indicator_catalogue_count(x->catalogue));
     assert_string_equal(t.first, "air-aqi-day");
     assert_string_equal(t.last, "wst-sorted-volume");
-    assert_int_equal(indicators_tell(x, "ene-renewable-site", take_share, NULL, &near), ST_OK);
-    assert_int_equal(indicators_tell(x, "ene-renewable", take, &t, &near), ST_NOT_FOUND);
-    assert_int_equal(indicators_tell(x, "air-aqi-dai", take, &t, &near), ST_NOT_FOUND);
+    assert_int_equal(indicators_tell(x, NULL, "ene-renewable-site", take_share, NULL, &near), ST_OK);
+    assert_int_equal(indicators_tell(x, NULL, "ene-renewable", take, &t, &near), ST_NOT_FOUND);
+    assert_int_equal(indicators_tell(x, NULL, "air-aqi-dai", take, &t, &near), ST_NOT_FOUND);
     assert_string_equal(near, "air-aqi-day");
     indicators_close(x);
     buf_done(&complaints);

@@ -24,7 +24,9 @@ static const struct row {
     {"CON-BLACKSPOT", {"con-no-service"}, NULL},
     /* environment, waste, energy, transport */
     {"WST-SORT-HH", {"wst-sorted-mass", "wst-sorted-volume"}, NULL},
-    {"WST-TREAT", {NULL}, "waste treated to standard: not measurable here, and of what is not said"},
+    {"WST-TREAT",
+     {NULL},
+     "waste treated to standard: not measurable here, and of what is not said"},
     {"ENE-REN", {"ene-renewable-site", "ene-solar"}, NULL},
     {"ENE-SAVE", {"ene-consumption"}, NULL},
     {"ENE-INFRA", {NULL}, "a task to build, without a number"},
@@ -263,17 +265,17 @@ static void a_limit_counts_on_its_own_days_alone(void **state)
     static const struct {
         const char *parameter, *window, *day, *value; /* value NULL: there is none */
     } want[] = {
-        {"pm25", "24h", "2023-09-11", NULL},      {"pm25", "24h", "2023-09-12", "50"},
-        {"pm25", "24h", "2025-12-31", "50"},      {"pm25", "24h", "2026-01-01", "45"},
-        {"pm25", "year", "2026-01-01", "25"},     {"pm25", "1h", "2026-01-01", NULL},
-        {"pm10", "24h", "2026-01-01", "100"},     {"pm10", "year", "2026-01-01", "50"},
-        {"so2", "1h", "2026-01-01", "350"},       {"so2", "24h", "2026-01-01", "125"},
-        {"so2", "year", "2026-01-01", "50"},      {"co", "1h", "2026-01-01", "30000"},
-        {"co", "8h", "2026-01-01", "10000"},      {"no2", "1h", "2026-01-01", "200"},
-        {"no2", "24h", "2026-01-01", "100"},      {"no2", "year", "2026-01-01", "40"},
-        {"o3", "1h", "2026-01-01", "200"},        {"o3", "8h", "2026-01-01", "120"},
-        {"tsp", "1h", "2026-01-01", "300"},       {"tsp", "24h", "2026-01-01", "200"},
-        {"tsp", "year", "2026-01-01", "100"},     {"nh3", "1h", "2026-01-01", "200"},
+        {"pm25", "24h", "2023-09-11", NULL},  {"pm25", "24h", "2023-09-12", "50"},
+        {"pm25", "24h", "2025-12-31", "50"},  {"pm25", "24h", "2026-01-01", "45"},
+        {"pm25", "year", "2026-01-01", "25"}, {"pm25", "1h", "2026-01-01", NULL},
+        {"pm10", "24h", "2026-01-01", "100"}, {"pm10", "year", "2026-01-01", "50"},
+        {"so2", "1h", "2026-01-01", "350"},   {"so2", "24h", "2026-01-01", "125"},
+        {"so2", "year", "2026-01-01", "50"},  {"co", "1h", "2026-01-01", "30000"},
+        {"co", "8h", "2026-01-01", "10000"},  {"no2", "1h", "2026-01-01", "200"},
+        {"no2", "24h", "2026-01-01", "100"},  {"no2", "year", "2026-01-01", "40"},
+        {"o3", "1h", "2026-01-01", "200"},    {"o3", "8h", "2026-01-01", "120"},
+        {"tsp", "1h", "2026-01-01", "300"},   {"tsp", "24h", "2026-01-01", "200"},
+        {"tsp", "year", "2026-01-01", "100"}, {"nh3", "1h", "2026-01-01", "200"},
         {"h2s", "1h", "2026-01-01", "42"},
     };
     const struct indicator_norm *n = indicator_norm_find(shipped(state), "qcvn-05-2023");
