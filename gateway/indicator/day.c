@@ -28,20 +28,43 @@ static int64_t period_of(const struct instance *i)
     return i->def->period == INDICATOR_HOUR ? INDICATOR_HOUR_MS : INDICATOR_DAY_MS;
 }
 
-/* Whether each input that is needed has a series then. */
+/* Whether there is a series then, and one for each input that needs it. */
 static bool is_whole(const struct instance *i, int32_t day)
 {
     const struct indicator_input *in = i->def->inputs.v;
+    bool some = false;
     for (uint32_t k = 0; k < i->def->inputs.n; k++) {
-        bool any = in[k].optional;
+        bool any = false;
         for (uint32_t m = 0; m < i->nmembers && !any; m++)
             any = i->member[m].input == k && is_valid(&i->member[m], day);
         for (uint32_t s = 0; s < i->nsources && !any; s++)
             any = i->source[s].input == k;
-        if (!any)
+        if (!any && !in[k].optional)
             return false;
+        some |= any;
     }
-    return true;
+    return some;
+}
+
+/* Since when, or until when, the series is what its member says, another capacity aside. */
+static void belongs(const struct instance *i, const struct instance_member *of,
+                    struct fold_series *s)
+{
+    int32_t from = of->from_day, until = of->until_day;
+    for (uint32_t k = 0; k < i->nmembers; k++) { /* in order of their days */
+        const struct instance_member *m = &i->member[k];
+        if (m->feed == of->feed && m->input == of->input && until != INT32_MAX &&
+            m->from_day == until + 1)
+            until = m->until_day;
+    }
+    for (uint32_t k = i->nmembers; k-- > 0;) {
+        const struct instance_member *m = &i->member[k];
+        if (m->feed == of->feed && m->input == of->input && m->until_day != INT32_MAX &&
+            m->until_day + 1 == from)
+            from = m->from_day;
+    }
+    s->due_from_ms = from == INT32_MIN ? INT64_MIN : indicator_day_ms(from);
+    s->due_to_ms = until == INT32_MAX ? INT64_MAX : indicator_day_ms(until) + INDICATOR_DAY_MS;
 }
 
 static enum st open_fold(struct day *d, uint32_t at, struct err *e)
@@ -55,22 +78,22 @@ static enum st open_fold(struct day *d, uint32_t at, struct err *e)
     for (uint32_t k = 0; k < i->nmembers; k++) {
         const struct instance_member *m = &i->member[k];
         const struct instance_feed *f = &in->feed[m->feed];
-        if (is_valid(m, d->day))
-            s[n++] = (struct fold_series){.input = m->input,
-                                          .device = f->of,
-                                          .period_ms = f->period_ms,
-                                          .due_from_ms = d->from_ms,
-                                          .due_to_ms = d->to_ms,
-                                          .capacity = m->capacity,
-                                          .quantity = f->quantity};
+        if (!is_valid(m, d->day))
+            continue;
+        s[n] = (struct fold_series){.input = m->input,
+                                    .device = f->of,
+                                    .period_ms = f->period_ms,
+                                    .capacity = m->capacity,
+                                    .quantity = f->quantity};
+        belongs(i, m, &s[n++]);
     }
     for (uint32_t k = 0; k < i->nsources; k++) {
         const struct instance *from = &in->v[i->source[k].instance];
         s[n++] = (struct fold_series){.input = i->source[k].input,
                                       .device = OF_INDICATORS,
                                       .period_ms = period_of(from),
-                                      .due_from_ms = d->from_ms,
-                                      .due_to_ms = d->to_ms,
+                                      .due_from_ms = INT64_MIN,
+                                      .due_to_ms = INT64_MAX,
                                       .capacity = {.kind = NUM_NONE},
                                       .quantity = from->def->q};
     }

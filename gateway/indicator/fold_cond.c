@@ -73,13 +73,13 @@ static void drain(struct fold *f, struct fold_pair *p, int64_t t_ms)
     }
 }
 
+/* Room for one more. So many wait only while another series of the device is silent. */
 static enum st grow(struct fold *f, struct fold_pair *p, struct err *e)
 {
     uint32_t cap = p->cap > 0 ? p->cap * 2 : 8;
-    struct fold_moment *more = cap <= FOLD_PAIR_MAX ? realloc(p->wait, cap * sizeof *more) : NULL;
+    struct fold_moment *more = realloc(p->wait, cap * sizeof *more);
     if (!more) {
-        return err_set(e, cap > FOLD_PAIR_MAX ? ST_FULL : ST_MEMORY,
-                       "indicator %s: no room for more readings of one device", f->def->id);
+        return err_set(e, ST_MEMORY, "no memory for a day of indicator %s", f->def->id);
     }
     f->bytes += (cap - p->cap) * sizeof *more;
     p->wait = more;
@@ -95,6 +95,10 @@ enum st fold_pair_put(struct fold *f, const struct fold_feed *feed, int64_t t_ms
     int32_t at = (int32_t)(t_ms - f->day_ms);
     if (p->n == p->cap) {
         drain(f, p, t_ms);
+    }
+    if (p->n == FOLD_PAIR_MAX) {
+        f->large[t->inputs[feed->slot]] = UINT64_MAX;
+        return ST_OK;
     }
     if (p->n == p->cap) {
         ERR_TRY(grow(f, p, e));

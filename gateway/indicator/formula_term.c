@@ -188,8 +188,11 @@ static enum st fits(struct formula_parser *x, const struct formula_name *name, c
 {
     const char *id = inputs(x)[t->input].id;
     const struct quantity *q = x->scope->quantities[t->input];
-    if (!q && !(name->flags & FORMULA_ANY_UNIT)) {
-        return FORMULA_BAD(x, from, "input \"%s\" has no one unit: count, due and time alone", id);
+    if (!q) {
+        return name->flags & FORMULA_ANY_UNIT
+                   ? ST_OK
+                   : FORMULA_BAD(x, from, "input \"%s\" has no one unit: count, due and time alone",
+                                 id);
     }
     if (name->flags & FORMULA_COUNTER && !q->counter) {
         return FORMULA_BAD(x, from, "%s is of counters alone: %s of input \"%s\" is none",

@@ -23,6 +23,15 @@ static enum st load_dirty(struct run *r, struct err *e)
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+/* Nothing is the matter with a figure that is not due yet. */
+static void well(const struct run *r)
+{
+    struct store_health h = {.state = STORE_GOOD, .since_ms = clk_now(r->clk).utc_ms};
+    store_health_set(r->store, r->x->age_device, &h);
+    for (uint32_t i = 0; i < r->in->n; i++)
+        store_health_set(r->store, r->in->v[i].device, &h);
+}
+
 enum st run_open(struct run **out, const struct indicators *x, struct store *s,
                  const struct clk *clk, struct err *e)
 {
@@ -38,6 +47,7 @@ enum st run_open(struct run **out, const struct indicators *x, struct store *s,
                       .like = UINT32_MAX,
                       .folded = {.day = INT32_MIN}};
     buf_init(&r->cose, WIRE_BATCH_MAX);
+    buf_init(&r->texts, STOOD_MAX);
     buf_init(&r->stood, STOOD_MAX);
     buf_init(&r->before, STOOD_MAX);
     fold_result_init(&r->result);
@@ -54,10 +64,12 @@ enum st run_open(struct run **out, const struct indicators *x, struct store *s,
         st = load_dirty(r, e);
     if (st == ST_OK)
         st = run_recover(r, e);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        well(r);
         *out = r;
-    else
+    } else {
         run_close(r);
+    }
     return st;
 }
 
@@ -73,6 +85,7 @@ void run_close(struct run *r)
     store_times_close(r->times);
     store_reader_close(r->reader);
     buf_done(&r->cose);
+    buf_done(&r->texts);
     buf_done(&r->stood);
     buf_done(&r->before);
     fold_result_done(&r->result);

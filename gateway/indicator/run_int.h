@@ -158,7 +158,7 @@ struct run {
     struct run_row *row;
     size_t nrows, nput;
     bool written;                     /* the rows are in the store, their readings may not be */
-    struct buf cose;
+    struct buf cose, texts;
     struct fold_result result;
     uint32_t like;
     int64_t age_tick_ms;

@@ -80,7 +80,7 @@ static bool is_same(const struct store_partial *a, const struct store_partial *b
 static enum st compare(struct run *r, uint32_t at, struct store_partial *p, struct err *e)
 {
     struct store_partial was;
-    enum st st = store_partial_find(r->reader, p->indicator, p->from_ms, &was, e);
+    enum st st = store_partial_find(r->reader, p->indicator, p->from_ms, &was, &r->texts, e);
     if (st != ST_OK && st != ST_NOT_FOUND)
         return st;
     if (st == ST_OK && is_same(&was, p))

@@ -213,17 +213,43 @@ enum st store_partial_unput_each(struct store_reader *r,
     return q ? each_of(r, q, each, ctx, e) : ST_IO;
 }
 
-enum st store_partial_find(struct store_reader *r, const char *indicator, int64_t from_ms,
-                           struct store_partial *out, struct err *e)
+struct found {
+    struct store_partial *out;
+    struct buf *texts;
+    enum st st;
+};
+
+/* With its texts, which are the statement's: that must be over, or the reader sees nothing new. */
+static bool take(void *ctx, const struct store_partial *p)
 {
-    sqlite3_stmt *q = store_db_use(store_reader_db(r), SQL_PARTIAL_EACH, e);
-    if (!q)
-        return ST_IO;
-    sqlite3_bind_text(q, 1, indicator, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 2, from_ms);
-    sqlite3_bind_int64(q, 3, from_ms + 1);
-    ERR_TRY(store_db_row(store_reader_db(r), q, e));
-    return row_of(r, q, out, e); /* its texts last until the statement is used again */
+    struct found *f = ctx;
+    const char *const text[] = {p->indicator, p->value, p->numerator, p->denominator};
+    size_t at[4];
+    f->texts->n = 0;
+    f->st = ST_OK;
+    for (size_t i = 0; i < 4 && f->st == ST_OK; i++) {
+        at[i] = f->texts->n;
+        f->st = buf_put(f->texts, text[i], strlen(text[i]) + 1);
+    }
+    if (f->st != ST_OK)
+        return false;
+    const char *all = (const char *)f->texts->p;
+    *f->out = *p;
+    f->out->indicator = all + at[0];
+    f->out->value = all + at[1];
+    f->out->numerator = all + at[2];
+    f->out->denominator = all + at[3];
+    return false;
+}
+
+enum st store_partial_find(struct store_reader *r, const char *indicator, int64_t from_ms,
+                           struct store_partial *out, struct buf *texts, struct err *e)
+{
+    struct found f = {out, texts, ST_NOT_FOUND};
+    ERR_TRY(store_partial_each(r, indicator, from_ms, from_ms + 1, take, &f, e));
+    return f.st == ST_OK || f.st == ST_NOT_FOUND
+               ? f.st
+               : err_set(e, f.st, "store %s: no memory for a partial", store_reader_db(r)->path);
 }
 
 enum st store_partial_names(struct store_reader *r, bool (*each)(void *ctx, const char *indicator),

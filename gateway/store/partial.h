@@ -62,11 +62,13 @@ enum st store_partials_write(struct store *s, const struct store_partials *p,
 /* The readings of all that was written are in the journal, or in batches. */
 enum st store_partials_put(struct store *s, struct err *e) ST_MUST_CHECK;
 
-/* Readers. ST_NOT_FOUND: there is none. Texts are borrowed until the next call. */
+/* Readers. ST_NOT_FOUND: there is none. What each() is told is borrowed for the call. */
 enum st store_partial_progress_get(struct store_reader *r, struct store_partial_progress *out,
                                    struct err *e) ST_MUST_CHECK;
+/* That one; its texts lie in *texts. */
 enum st store_partial_find(struct store_reader *r, const char *indicator, int64_t from_ms,
-                           struct store_partial *out, struct err *e) ST_MUST_CHECK;
+                           struct store_partial *out, struct buf *texts,
+                           struct err *e) ST_MUST_CHECK;
 /* Those of this indicator that begin within [from_ms, to_ms), in order; false: that was enough. The
  * call is one transaction: be short, or ask for less. */
 enum st store_partial_each(struct store_reader *r, const char *indicator, int64_t from_ms,

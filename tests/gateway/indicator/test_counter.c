@@ -238,6 +238,8 @@ static void a_run_of_falls_is_one_and_counts_from_least_on(void **state)
         {{"80", "60", "30", "10", NULL}, "70", "1"}, /* one run, whatever its steps */
         {{"80", "66", "66", "52", NULL}, "0", "0"},  /* 14 and 14: not one of 28 */
         {{"80", "65", NULL}, "15", "1"},             /* least itself */
+        {{"80", "65", "70", NULL}, "15", "1"},
+        {{"80", "65.000001", "70", NULL}, "0", "0"},
         {{"80", "65.000001", NULL}, "0", "0"},
         {{"80", "70", "71", "61", "62", "52", NULL}, "0", "0"}, /* noise */
         {{"80", "10", "50", "20", "90", "89", "5", NULL}, "185", "3"},
@@ -490,6 +492,29 @@ static void a_device_without_one_of_the_inputs_never_fulfils(void **state)
     kit_close(&k);
 }
 
+static void readings_that_wait_for_their_like_are_bounded(void **state)
+{
+    (void)state;
+    struct kit k;
+    open_radio(&k, "count(tech == 11 and rsrp > theta)");
+    for (int64_t t = 0; t < 131072; t++) { /* all of one, and then the other */
+        kit_put(&k, 0, t * 500, "11");
+    }
+    kit_put(&k, 1, 5000, "-100");
+    kit_is(&k, 0, "1");
+    assert_in_range(fold_bytes(k.fold), 1 << 20, 1100000);
+    kit_put(&k, 0, 131072 * 500, "11");
+    kit_put(&k, 0, 131073 * 500, "11");
+    kit_is(&k, 0, "1"); /* some have gone by */
+    kit_close(&k);
+    open_radio(&k, "count(tech == 11 and rsrp > theta)");
+    for (int64_t t = 0; t <= 131072; t++) {
+        kit_put(&k, 0, t * 500, "11");
+    }
+    kit_none(&k, 0, FOLD_RANGE);
+    kit_close(&k);
+}
+
 static void the_comparisons_are_those_of_their_signs(void **state)
 {
     (void)state;
@@ -590,6 +615,7 @@ int main(void)
         cmocka_unit_test(the_order_between_series_changes_nothing),
         cmocka_unit_test(a_condition_is_true_until_its_device_says_anything_else),
         cmocka_unit_test(a_device_without_one_of_the_inputs_never_fulfils),
+        cmocka_unit_test(readings_that_wait_for_their_like_are_bounded),
         cmocka_unit_test(the_comparisons_are_those_of_their_signs),
         cmocka_unit_test(a_peak_is_the_largest_window_of_all_series_together),
         cmocka_unit_test(the_peak_of_an_hour_is_its_own),

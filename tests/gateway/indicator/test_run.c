@@ -213,12 +213,15 @@ static const char *partial(struct rig *g, const char *indicator, int64_t from_ms
     struct store_reader *r;
     struct err e = {.text = ""};
     ok(store_reader_open(&r, g->l.db, &e), &e);
-    enum st st = store_partial_find(r, indicator, from_ms, &p, &e);
+    struct buf texts;
+    buf_init(&texts, 4096);
+    enum st st = store_partial_find(r, indicator, from_ms, &p, &texts, &e);
     (void)snprintf(text, sizeof text, "none");
     if (st == ST_OK)
         (void)snprintf(text, sizeof text, "%s %s %s %llu/%llu %d r%u", p.value, p.numerator,
                        p.denominator, (unsigned long long)p.good, (unsigned long long)p.due,
                        p.reason, p.revision);
+    buf_done(&texts);
     store_reader_close(r);
     return text;
 }
@@ -325,6 +328,26 @@ static void ask_for(struct rig *g, struct store_ask ask, int64_t from_ms, int64_
     store_reader_close(r);
     on(g, g->l.utc_ms + 4 * WINDOW);
     work(g);
+}
+
+static void a_counter_that_comes_late_over_midnight_moves_both_days(void **state)
+{
+    struct rig *g = *state;
+    int64_t from = AT(1) - 2 * HOUR, to = AT(1) + 3 * HOUR;
+    for (int64_t t = g->l.utc_ms; t < AT(1) + 8 * HOUR; t += STEP) {
+        put(g, g->warm, g->temperature, t, warmth(t));
+        if (t < from || t >= to)
+            put(g, g->grid, g->energy, t, counted(t));
+        line_to(&g->l, t + STEP);
+        if ((t + STEP) % HOUR == 0)
+            work(g);
+    }
+    assert_string_equal(partial(g, "d-grown", AT(0)), "1320 1320/1 1/1 264/288 0 r0");
+    for (int64_t t = from; t < to; t += STEP)
+        put(g, g->grid, g->energy, t, counted(t));
+    day(g, 2, 0, 0);
+    assert_string_equal(partial(g, "d-grown", AT(0)), "1440 1440/1 1/1 288/288 0 r1");
+    assert_string_equal(partial(g, "d-grown", AT(1)), "1440 1440/1 1/1 288/288 0 r0");
 }
 
 static void what_is_corrected_is_computed_anew(void **state)
@@ -470,6 +493,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_late_hour_of_the_open_day_is_said_again, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_counter_that_comes_late_over_midnight_moves_both_days,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_corrected_is_computed_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_what_it_was_on_that_day, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_in_the_day_changes_nothing, setup, teardown),
