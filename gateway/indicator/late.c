@@ -16,7 +16,7 @@ void run_mark(struct run *r, int32_t day, int64_t batch)
     while (i < r->ndirty && r->dirty[i].day < day)
         i++;
     if (i < r->ndirty && r->dirty[i].day == day) {
-        r->dirty[i].batch = batch;
+        r->dirty[i].batch = batch > r->dirty[i].batch ? batch : r->dirty[i].batch;
         return;
     }
     if (r->ndirty == RUN_DIRTY) {
@@ -96,8 +96,9 @@ static void touch(void *ctx, int64_t from_ms, int64_t to_ms)
         t->to_ms = to_ms > t->to_ms ? to_ms : t->to_ms;
         from_ms = first_ms;
     }
+    int64_t reach_ms = t->r->open->reach_ms; /* a day looks so far back */
     for (int32_t d = indicator_day_of(from_ms);
-         d <= t->r->open->day && indicator_day_ms(d) < to_ms; d++)
+         d <= t->r->open->day && indicator_day_ms(d) - reach_ms < to_ms; d++)
         run_mark(t->r, d, t->batch);
 }
 
@@ -139,7 +140,7 @@ static enum st note_day(struct run *r, const struct day *d, struct err *e)
                                            .stood = {r->stood.p, r->stood.n}};
     ERR_TRY(store_batches_held(r->reader, d->batch_first, d->batch_last, &r->folded.n, e));
     if (!same)
-        run_mark(r, d->day + 1, r->data_batch);
+        run_mark(r, d->day + 1, 0); /* nothing more has to come */
     return ST_OK;
 }
 

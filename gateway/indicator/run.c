@@ -23,6 +23,15 @@ static enum st load_dirty(struct run *r, struct err *e)
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+/* Nothing is the matter with a figure that is not due yet. */
+static void well(const struct run *r)
+{
+    struct store_health h = {.state = STORE_GOOD, .since_ms = clk_now(r->clk).utc_ms};
+    store_health_set(r->store, r->x->age_device, &h);
+    for (uint32_t i = 0; i < r->in->n; i++)
+        store_health_set(r->store, r->in->v[i].device, &h);
+}
+
 enum st run_open(struct run **out, const struct indicators *x, struct store *s,
                  const struct clk *clk, struct err *e)
 {
@@ -55,10 +64,12 @@ enum st run_open(struct run **out, const struct indicators *x, struct store *s,
         st = load_dirty(r, e);
     if (st == ST_OK)
         st = run_recover(r, e);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        well(r);
         *out = r;
-    else
+    } else {
         run_close(r);
+    }
     return st;
 }
 

@@ -121,7 +121,7 @@ uplinks:
                 self.page = self.page or self.gw.page()
                 status, _, answer = self.page.request("POST", "/api/v1/readings", body, head)
             except OSError:
-                self.page = None
+                self.leave()
                 return False
             self.said = f"{status} {answer!r}"
             return status == 200
@@ -129,6 +129,11 @@ uplinks:
             until(taken, 30, "readings to be taken", 0.05)
         except AssertionError as e:
             raise AssertionError(f"{e}: {self.said}") from None
+
+    def leave(self):
+        if self.page:
+            self.page.close()
+        self.page = None
 
     def packs(self, devices, t_ms):
         out = []
@@ -177,7 +182,6 @@ uplinks:
         try:
             until(equal, 60, "the figures", 1)
         except AssertionError:
-            print(self.gw.proc.text()[-3000:])
             self.fail(f"{what}: {len(seen['differ'])} differ: {seen['differ'][:12]}")
         print(f"{what}: {seen['counts'][0]} figures are equal, {seen['counts'][1]} with a value, "
               f"{seen['counts'][2]} revised; 0 differ", flush=True)
@@ -197,8 +201,8 @@ uplinks:
         end = midnight + (days - 1) * DAY
         self.plays(midnight - 2 * 3600000)
         late = self.plays(midnight + 3 * 3600000, but=("river", "main"))
+        self.leave()
         self.gw.kill()
-        self.page = None
         self.gw.start()
         self.plays(midnight + 8 * 3600000)
         self.post([row for pack in reversed(late) for row in pack])
@@ -217,6 +221,7 @@ uplinks:
         self.plays(self.tick + 3 * 3600000)
         more = self.compare("after corrections")
         self.assertGreater(more[2], revised)
+        self.leave()
         self.assertEqual(self.gw.stop(), 0)
 
 

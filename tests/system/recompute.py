@@ -13,9 +13,9 @@ HOUR, DAY, ZONE = 3600000, 86400000, 7 * 3600000
 NOT_GOOD = 1 | 2 | 4 | 8 | 64 | 32
 REASONS = {"incomplete": 1, "missing": 2, "division": 3, "counter": 4, "norm": 6, "no_hours": 7}
 DECIMALS = {"aqi": 0, "occurrences": 0, "no2": 1, "pm10": 1, "pm25": 1, "so2": 1, "share": 1, "energy": 2,
-            "active_power": 0, "water_level": 3, "rainfall": 1, "wind_gust": 1, "noise_laeq": 1, "data_age": 0,
-            "mass": 1, "weekly_rate": 1, "volume": 3}
-MOST = {"energy_import": F(5000), "energy_export": F(5000), "rain": F(250)}  # in an hour
+            "active_power": 1, "water_level": 3, "rainfall": 1, "wind_gust": 1, "noise_laeq": 1, "data_age": 0,
+            "mass": 1, "weekly_rate": 2, "volume": 3}
+MOST = {"energy_import": F(5000), "energy_export": F(5000), "rain": F(500)}  # in an hour
 
 
 def rounded(v, decimals):
