@@ -332,7 +332,7 @@ static enum st make(struct book *b, int fd, struct err *e)
 enum st sheet_xlsx(struct buf *out, const struct report *r, enum report_language l, struct err *e)
 {
     struct book b = {.r = r, .l = l, .bad = LXW_NO_ERROR};
-    ERR_TRY(sheet_lib_open(symbols, "libxlsxwriter-dev", &b.x, e));
+    ERR_TRY(sheet_lib_open(symbols, "libxlsxwriter" LXW_SOVERSION, &b.x, e));
     int fd = memfd_create("sheet", MFD_CLOEXEC);
     if (fd < 0)
         return err_set(e, ST_IO, "no file in memory for the workbook");
