@@ -51,6 +51,7 @@ struct line {
     struct uplink_job *uplink_jobs;
     struct connectivity_job connectivity_job;
     struct connectivity_path_job *path_jobs;
+    struct indicators_job indicators_job;
     bool same_boot; /* the machine has not booted since the run before */
 };
 
@@ -167,6 +168,8 @@ static enum st open_rooms(struct line *l, struct err *e)
         st = connectivity_declare(c->connectivity_room, l->store, e);
     if (st == ST_OK)
         st = uplinks_declare(c->uplinks_room, l->store, e);
+    if (st == ST_OK)
+        st = indicators_declare(c->indicators_room, l->store, e); /* of all that is declared */
     if (st == ST_OK)
         st = store_start(l->store, e);
     if (st == ST_OK)
@@ -361,13 +364,13 @@ static void open_control(struct line *l)
 
 /* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
  * a device up, one for connectivity, one for the modem, one for the walk, one for throughput, one
- * per path, one per uplink. */
+ * per path, one per uplink, one for indicators. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
     size_t buses = collect_bus_count(c->collect_room), ups = uplinks_count(c->uplinks_room);
     size_t paths = connectivity_path_count(c->connectivity_room);
-    l->threads = calloc(buses + ups + paths + 6, sizeof *l->threads);
+    l->threads = calloc(buses + ups + paths + 7, sizeof *l->threads);
     l->path_jobs = calloc(paths + 1, sizeof *l->path_jobs);
     l->bus_jobs = calloc(buses + 1, sizeof *l->bus_jobs);
     l->uplink_jobs = calloc(ups + 1, sizeof *l->uplink_jobs);
@@ -404,6 +407,12 @@ static enum st start_threads(struct line *l, struct err *e)
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
     }
+    l->indicators_job = (struct indicators_job){.indicators = c->indicators_room,
+                                                .store = l->store,
+                                                .clk = l->clk,
+                                                .stop = &l->stop};
+    if (st == ST_OK && indicators_any(c->indicators_room))
+        st = start_thread(l, "indicators", indicators_main, &l->indicators_job, e);
     if (st == ST_OK)
         open_control(l);
     if (st == ST_OK && l->ctl)

@@ -13,10 +13,11 @@ const struct quantity quantity_table[] = {
 const size_t quantity_count = sizeof(quantity_table) / sizeof(quantity_table[0]);
 
 static const char *const domain_names[QUANTITY_DOMAINS] = {
-    [QUANTITY_GENERAL] = "general", [QUANTITY_AIR] = "air",
-    [QUANTITY_WATER] = "water",     [QUANTITY_WEATHER] = "weather",
-    [QUANTITY_NOISE] = "noise",     [QUANTITY_WASTE] = "waste",
-    [QUANTITY_ENERGY] = "energy",   [QUANTITY_CONNECTIVITY] = "connectivity",
+    [QUANTITY_GENERAL] = "general",     [QUANTITY_AIR] = "air",
+    [QUANTITY_WATER] = "water",         [QUANTITY_WEATHER] = "weather",
+    [QUANTITY_NOISE] = "noise",         [QUANTITY_WASTE] = "waste",
+    [QUANTITY_ENERGY] = "energy",       [QUANTITY_CONNECTIVITY] = "connectivity",
+    [QUANTITY_INDICATOR] = "indicator",
 };
 
 /* strcmp without <string.h>, which a freestanding compiler need not have. */

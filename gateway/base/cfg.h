@@ -55,6 +55,10 @@ struct cfg_word {
     int value;
 };
 
+/* As the only key of the table of a map or a list: an item is no map of keys, but this one value
+ * ({theta: -110}, [[a, b], [c]]). */
+#define CFG_WHOLE "*"
+
 struct cfg_table;
 struct cfg_field {
     const char *key; /* ends the table when NULL */

@@ -110,6 +110,18 @@ static void fill_range(struct cfg *c, const struct cfg_field *f, const struct cf
     }
 }
 
+static void fill_field(struct cfg *c, const struct cfg_field *f, const struct cfg_node *n,
+                       void *dst);
+
+/* An item that is one value; what it says of itself it says by `key`. */
+static void fill_whole(struct cfg *c, const struct cfg_field *f, const struct cfg_node *n,
+                       const char *key, char *item)
+{
+    struct cfg_field own = *f;
+    own.key = key;
+    fill_field(c, &own, n, item + f->offset);
+}
+
 static void fill_items(struct cfg *c, const struct cfg_table *t, const struct cfg_node *n,
                        const char *key, bool map, struct cfg_items *dst)
 {
@@ -141,8 +153,13 @@ static void fill_items(struct cfg *c, const struct cfg_table *t, const struct cf
         }
         const struct cfg_node none = {.type = CFG_NODE_MAP, .line = line, .col = col};
         const struct cfg_node *body = cfg_node_is_null(i) ? &none : i;
-        if (want_type(c, body, CFG_NODE_MAP, map ? i->key : key, "a map of keys and values")) {
+        if (strcmp(t->fields->key, CFG_WHOLE) == 0) {
+            fill_whole(c, t->fields, i, map ? i->key : key, v);
+        } else if (want_type(c, body, CFG_NODE_MAP, map ? i->key : key,
+                             "a map of keys and values")) {
             cfg_fill_struct(c, t, body, v, true);
+        } else {
+            cfg_fill_struct(c, t, &none, v, false); /* later checks need not fear NULL */
         }
         dst->n++;
     }

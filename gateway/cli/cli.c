@@ -15,6 +15,7 @@
 static const struct cli_command commands[] = {
     {"check", cli_check, "check a configuration; prints all mistakes at once"},
     {"profiles", cli_profiles, "list the device models, and where their register maps are from"},
+    {"indicators", cli_indicators, "list the indicators, and what each is computed from"},
     {"keygen", cli_keygen, "make the gateway's signing key"},
     {"key", cli_key, "show the signing key, or change it for the next one"},
     {"enroll", cli_enroll, "enrol the gateway at the city with a claim code"},
@@ -25,6 +26,7 @@ static const struct cli_command commands[] = {
     {"read", cli_read, "read registers of a device, in every type and order"},
     {"scan", cli_scan, "find the devices on a bus, and which profiles fit them"},
     {"throughput", cli_throughput, "measure the line's throughput once, now"},
+    {"report", cli_report, "print the figures of a period; approve and submit its sheet"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},
     {"trust", cli_trust, "show the city's keys that count here, or take their change from a file"},

@@ -9,10 +9,12 @@
 
 int cli_check(int argc, char **argv);
 int cli_profiles(int argc, char **argv);
+int cli_indicators(int argc, char **argv);
 int cli_keygen(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_enroll(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_report(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_receipts(int argc, char **argv);
 int cli_trust(int argc, char **argv);

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "gateway/base/share.h"
 
 const char *const cli_language_text[] = {[CLI_VI] = "vi", [CLI_EN] = "en"};
 
@@ -86,6 +87,7 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
         {"devices", &collect_device_table, &c->collect.devices, true, false},
         {"connectivity", &connectivity_cfg_table, &c->connectivity, false, false},
         {"uplinks", &uplink_table, &c->uplinks_cfg, true, false},
+        {"indicator", &indicator_cfg_table, &c->indicator, false, false},
         {"web", &web_cfg_table, &c->web, false, false},
         {NULL, NULL, NULL, false, false}};
     enum st st = cfg_load(&c->cfg, path, sections, NULL, e);
@@ -156,7 +158,7 @@ static enum st check_ids(struct cli_config *c, struct err *e)
 static enum st open_rooms(struct cli_config *c, struct err *e)
 {
     char dir[512];
-    enum st worst = ST_OK, st[5];
+    enum st worst = ST_OK, st[6];
     /* every room has its say, whatever the others found */
     st[0] =
         collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
@@ -174,6 +176,7 @@ static enum st open_rooms(struct cli_config *c, struct err *e)
         cfg_complain(c->cfg, &c->web.names, "%s", why.text);
     }
     st[4] = check_ids(c, e);
+    st[5] = indicators_open(&c->indicators_room, &c->indicator, c->cfg, e);
     for (size_t i = 0; i < sizeof(st) / sizeof(st[0]); i++) {
         worst = worst == ST_OK ? st[i] : worst;
     }
@@ -216,12 +219,19 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
     if (st == ST_OK) {
         st = connectivity_declare(c->connectivity_room, s, e);
     }
+    if (st == ST_OK) {
+        st = indicators_open(&c->indicators_room, &c->indicator, c->cfg, e);
+    }
+    if (st == ST_OK) {
+        st = indicators_declare(c->indicators_room, s, e);
+    }
     *out = s;
     return st;
 }
 
 void cli_config_done(struct cli_config *c)
 {
+    indicators_close(c->indicators_room);
     uplinks_close(c->uplinks_room);
     connectivity_close(c->connectivity_room);
     collect_close(c->collect_room);
@@ -232,15 +242,5 @@ void cli_config_done(struct cli_config *c)
 
 const char *cli_profile_dir(char *buf, size_t n)
 {
-    static const char tail[] = "/../share/fieldpost/profile";
-    ssize_t got = readlink("/proc/self/exe", buf, n);
-    buf[got > 0 && (size_t)got < n ? got : 0] = '\0';
-    char *slash = strrchr(buf, '/');
-    size_t at = slash ? (size_t)(slash - buf) : 0;
-    if (!slash || at + sizeof(tail) > n) {
-        (void)snprintf(buf, n, "/usr/share/fieldpost/profile");
-        return buf;
-    }
-    memcpy(buf + at, tail, sizeof(tail));
-    return buf;
+    return share_path("profile", buf, n);
 }

@@ -4,6 +4,7 @@
 
 #include "gateway/collect/collect.h"
 #include "gateway/connectivity/connectivity.h"
+#include "gateway/indicator/indicator.h"
 #include "gateway/seal/seal.h"
 #include "gateway/store/store.h"
 #include "gateway/uplink/uplink.h"
@@ -28,6 +29,7 @@ struct cli_config {
     struct collect_cfg collect;
     struct connectivity_cfg connectivity;
     struct cfg_items uplinks_cfg;
+    struct indicator_cfg indicator;
     struct web_cfg web;
     struct cfg *cfg;               /* owns the strings above */
     bool located;                  /* gateway.location was given */
@@ -38,6 +40,7 @@ struct cli_config {
     struct collect *collect_room;
     struct connectivity *connectivity_room;
     struct uplinks *uplinks_room;
+    struct indicators *indicators_room;
 };
 
 /* Reads the file. Messages are in c->cfg (cfg_complaints); when there are none, in e. */
@@ -55,8 +58,7 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
  */
 const char *cli_identity_beside(const struct cli_config *c);
 void cli_config_done(struct cli_config *c); /* takes a zeroed one */
-/* deposit.c: the files of an opened configuration, for seal_deposit: as they were read, once. Those
- * of the installed profiles are not among them. ST_FULL, ST_BAD: the city takes no such. */
+/* deposit.c: the files of an opened configuration, for seal_deposit: as they were read, once. What is installed is not among them. ST_FULL, ST_BAD: the city takes no such. */
 enum st cli_deposit_files(struct cli_config *c, struct buf *out, struct err *e) ST_MUST_CHECK;
 /* Folder of the installed profiles: ../share/fieldpost/profile beside the executable. */
 const char *cli_profile_dir(char *buf, size_t n);

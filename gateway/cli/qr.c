@@ -119,19 +119,31 @@ static void print_pbm(const QRcode *q, FILE *out)
     }
 }
 
-enum st qr_print(struct wire_span text, enum qr_form form, FILE *out, struct err *e)
+/* NULL: e says why. */
+static QRcode *encode(struct wire_span text, QRecLevel level, struct err *e)
 {
     char copy[QR_PROOF_MAX + 1];
-    if (text.n > QR_PROOF_MAX)
-        return err_set(e, ST_FULL, "a text of %zu characters is too long for a QR code", text.n);
+    if (text.n > QR_PROOF_MAX) {
+        (void)err_set(e, ST_FULL, "a text of %zu characters is too long for a QR code", text.n);
+        return NULL;
+    }
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
+    QRcode *q = QRcode_encodeString(copy, 0, level, QR_MODE_8, 1);
+    if (!q)
+        (void)(errno == ERANGE ? err_set(e, ST_FULL, "the text is too long for a QR code")
+                               : err_set(e, ST_MEMORY, "no memory for a QR code"));
+    return q;
+}
+
+enum st qr_print(struct wire_span text, enum qr_form form, FILE *out, struct err *e)
+{
     /* It is read from a screen, and a text that was read wrong does not verify: the least
      * redundancy gives the coarsest modules. */
-    QRcode *q = QRcode_encodeString(copy, 0, QR_ECLEVEL_L, QR_MODE_8, 1);
+    struct err why = {.st = ST_MEMORY};
+    QRcode *q = encode(text, QR_ECLEVEL_L, &why);
     if (!q)
-        return errno == ERANGE ? err_set(e, ST_FULL, "the text is too long for a QR code")
-                               : err_set(e, ST_MEMORY, "no memory for a QR code");
+        return err_set(e, why.st, "%s", why.text);
     if (form == QR_SVG)
         print_svg(q, out);
     else if (form == QR_PBM)
@@ -140,4 +152,21 @@ enum st qr_print(struct wire_span text, enum qr_form form, FILE *out, struct err
         print_blocks(q, form == QR_COLOURS, out);
     QRcode_free(q);
     return ST_OK;
+}
+
+enum st qr_draw(const char *text, int *side, qr_dark *dark, void *ctx, struct err *e)
+{
+    /* On paper, which is folded and copied: more redundancy. */
+    struct err why = {.st = ST_MEMORY};
+    QRcode *q = encode((struct wire_span){(const uint8_t *)text, strlen(text)}, QR_ECLEVEL_M, &why);
+    if (!q)
+        return err_set(e, why.st, "%s", why.text);
+    *side = q->width + 2 * QUIET;
+    enum st st = ST_OK;
+    for (int y = 0; st == ST_OK && y < q->width; y++)
+        for (int x = 0; st == ST_OK && x < q->width; x++)
+            if (!is_light(q, x, y))
+                st = dark(ctx, x + QUIET, y + QUIET);
+    QRcode_free(q);
+    return st == ST_OK ? st : err_set(e, st, "no room for a QR code");
 }

@@ -31,4 +31,9 @@ enum qr_form {
 /* Draws the text with its quiet zone. ST_FULL: it is too long for a QR code. */
 enum st qr_print(struct wire_span text, enum qr_form form, FILE *out, struct err *e) ST_MUST_CHECK;
 
+/* For paper: tells each dark module of a square of *side modules, its quiet zone included, which
+ * *side holds before the first. What dark returns beyond ST_OK ends it. */
+typedef enum st qr_dark(void *ctx, int x, int y);
+enum st qr_draw(const char *text, int *side, qr_dark *dark, void *ctx, struct err *e) ST_MUST_CHECK;
+
 #endif

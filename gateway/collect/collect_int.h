@@ -48,7 +48,21 @@ struct collect_device_cfg {
     struct {
         double lat, lon;
     } location;
+    char *capacity;
+    struct cfg_items was; /* struct collect_was_cfg, in order of their days */
 };
+/* What it was up to and with a day; NULL and 0: as today. */
+struct collect_was_cfg {
+    char *until, *role, *place, *capacity;
+    int stream;
+};
+extern const struct cfg_table collect_was_table;
+/* history.c: complains of what they say; and what they say for the store, *out to be freed when it
+ * was added. */
+void collect_check_history(struct cfg *c, const struct collect_device_cfg *d);
+enum st collect_history(const struct collect_device_cfg *d, struct store_device *to,
+                        struct store_was **out, struct err *e) ST_MUST_CHECK;
+const char *collect_stream_text(int stream); /* NULL: 0 */
 
 /* Keys that belong to the other kinds of bus. A key is the member's, as the tables name it. */
 struct collect_foreign {

@@ -50,6 +50,10 @@ static const struct cfg_field device_fields[] = {
     {DEVICE("serial", serial), .kind = CFG_STRING, .help = "serial number"},
     {DEVICE("cable_order", cable_order), .kind = CFG_INT, .min = 0, .max = 1000,
      .help = "its place along the cable"},
+    {DEVICE("capacity", capacity), .kind = CFG_STRING,
+     .help = "what its container holds, such as 240l or 1.1m3"},
+    {DEVICE("was", was), .kind = CFG_LIST, .sub = &collect_was_table,
+     .help = "what it was before, each until a day"},
     {.key = NULL}};
 const struct cfg_table collect_device_table = {sizeof(struct collect_device_cfg), device_fields};
 
@@ -223,6 +227,7 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     if (strcmp(cfg->id, "fieldpost") == 0 || strcmp(cfg->id, "modem") == 0 ||
         strcmp(cfg->id, "survey") == 0)
         cfg_complain(c, &cfg->id, "the device id %s is the gateway's own: choose another", cfg->id);
+    collect_check_history(c, cfg);
     bool sent = b && collect_is_sent(b->cfg->type);
     if (b) {
         if (!sent)

@@ -1,5 +1,6 @@
 /* What the configured devices are to the store. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gateway/collect/push_int.h"
 
@@ -8,7 +9,7 @@ const struct cfg_word collect_stream_words[] = {{"recyclable", 1}, {"food", 2}, 
                                                 {"hazardous", 4},  {"bulky", 5}, {"industrial", 6},
                                                 {NULL, 0}};
 
-static const char *stream_text(int stream)
+const char *collect_stream_text(int stream)
 {
     for (size_t i = 0; collect_stream_words[i].word; i++)
         if (collect_stream_words[i].value == stream)
@@ -56,19 +57,22 @@ static enum st declare_device(struct collect_device *d, struct store *s, struct 
                        (long long)cfg->unit);
     else
         (void)snprintf(address, sizeof address, "%s unit %lld", b->id, (long long)cfg->unit);
-    enum st st = store_add_device(s,
-                                  &(struct store_device){.id = cfg->id,
-                                                         .name = cfg->name,
-                                                         .place = cfg->place,
-                                                         .stream = stream_text(cfg->stream),
-                                                         .role = cfg->role,
-                                                         .legal = cfg->legal,
-                                                         .serial = cfg->serial,
-                                                         .source = b->id,
-                                                         .address = address,
-                                                         .model = d->profile->model,
-                                                         .period_ms = cfg->every_ms},
-                                  &d->store, e);
+    struct store_device to = {.id = cfg->id,
+                              .name = cfg->name,
+                              .place = cfg->place,
+                              .stream = collect_stream_text(cfg->stream),
+                              .role = cfg->role,
+                              .legal = cfg->legal,
+                              .serial = cfg->serial,
+                              .source = b->id,
+                              .address = address,
+                              .model = d->profile->model,
+                              .period_ms = cfg->every_ms};
+    struct store_was *was = NULL;
+    enum st st = collect_history(cfg, &to, &was, e);
+    if (st == ST_OK)
+        st = store_add_device(s, &to, &d->store, e);
+    free(was);
     return st == ST_OK ? declare_series(d, s, e) : st;
 }
 

@@ -51,6 +51,7 @@ static const struct cfg_field modem_fields[] = {
      .help = "plain http address that is asked while the city is not reached"},
     {MODEM_FIELD("name", name), .kind = CFG_STRING, .help = "what people call it"},
     {MODEM_FIELD("place", place), .kind = CFG_STRING, .help = "where it stands"},
+    {MODEM_FIELD("role", role), .kind = CFG_STRING, .help = "what kind of place that is"},
     {.key = NULL}};
 static const struct cfg_table modem_table = {sizeof(struct connectivity_modem_cfg), modem_fields};
 

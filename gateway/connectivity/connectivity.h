@@ -23,7 +23,7 @@ struct connectivity_modem_cfg {
     int64_t every_ms;
     struct cfg_strings points; /* none: all */
     char *interface, *check;   /* how it is found out that the SIM card has no data; or both NULL */
-    char *name, *place;
+    char *name, *place, *role;
 };
 enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
 struct connectivity_cfg {

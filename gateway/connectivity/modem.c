@@ -229,6 +229,7 @@ enum st connectivity_modem_declare(struct connectivity_modem *m, struct store *s
     const struct store_device d = {.id = CONNECTIVITY_MODEM_ID,
                                    .name = c->name,
                                    .place = c->place,
+                                   .role = c->role,
                                    .source = "connectivity",
                                    .address = c->port ? c->port : "ModemManager",
                                    .model = "modem",

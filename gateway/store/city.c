@@ -89,3 +89,24 @@ enum st store_reader_version(struct store_reader *r, int64_t *out, struct err *e
     sqlite3_reset(q);
     return ST_OK;
 }
+
+enum st store_unsent_since(struct store_reader *r, int64_t *from_ms, struct err *e)
+{
+    const struct store *s = r->store;
+    struct store_chain c;
+    struct store_batch b;
+    bool required = false;
+    ERR_TRY(store_chain_newest(r, &c, e));
+    *from_ms = c.window_to_ms;
+    for (uint32_t i = 0; i < s->nup; i++) { /* they are as they were before the start */
+        if (!s->up[i].required)
+            continue;
+        required = true;
+        enum st st = store_pick_batch_but(r, s->up[i].id, STORE_PICK_OLDEST, NULL, 0, &b, e);
+        if (st != ST_OK && st != ST_NOT_FOUND)
+            return st;
+        if (st == ST_OK && b.from_ms < *from_ms)
+            *from_ms = b.from_ms;
+    }
+    return required ? ST_OK : ST_NOT_FOUND;
+}

@@ -11,7 +11,8 @@
 #include "gateway/store/page.h"
 
 extern const unsigned char store_schema_001[], store_schema_002[], store_schema_003[],
-    store_schema_004[], store_schema_005[], store_schema_006[], store_schema_007[];
+    store_schema_004[], store_schema_005[], store_schema_006[], store_schema_007[],
+    store_schema_008[];
 
 /* schema[i] brings a file from version i to i + 1; fill, in the same transaction, puts into the new
  * tables what the old ones know. */
@@ -23,6 +24,7 @@ static const struct {
     {store_schema_003, NULL}, {store_schema_004, NULL},
     {store_schema_005, NULL}, /* filled by what comes next */
     {store_schema_006, NULL}, {store_schema_007, store_times_fill},
+    {store_schema_008, NULL},
 };
 #define SCHEMA_VERSION ((int)(sizeof schema / sizeof *schema))
 

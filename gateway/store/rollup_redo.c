@@ -371,11 +371,13 @@ static enum st day_step(struct store *s, int64_t *left, struct err *e)
 
 /* ---- what is next ---- */
 
-/* Whether quarters of that day wait for a seal: a day is made of rows that are in the file. */
+/* Whether quarters of that day wait for a seal: a day is made of rows that are in the file. Or the
+ * day's own rows do, which a seal that came between two of its groups has made it forget. */
 static bool waits(const struct store_rollup *r, int64_t day)
 {
     for (size_t i = 0; i < r->nrows; i++)
-        if (r->row[i].span == STORE_QUARTER && day_of(r->row[i].key >> 16) == day)
+        if (r->row[i].span == STORE_QUARTER ? day_of(r->row[i].key >> 16) == day
+                                            : r->row[i].key >> 16 == day)
             return true;
     for (size_t i = 0; i < r->nmarks; i++)
         if (r->mark[i].slot >= 0 && r->mark[i].slot < STORE_DIRTY_DAYS &&

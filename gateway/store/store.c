@@ -149,6 +149,12 @@ enum st store_open(struct store **out, const struct store_cfg *cfg, const char *
 
 static void device_done(struct store_dev *d)
 {
+    for (uint32_t i = 0; i < d->d.nwas; i++) {
+        free((char *)(uintptr_t)d->d.was[i].stream);
+        free((char *)(uintptr_t)d->d.was[i].role);
+        free((char *)(uintptr_t)d->d.was[i].place);
+    }
+    free((void *)(uintptr_t)d->d.was);
     const char *texts[] = {d->d.id,     d->d.name,   d->d.place,   d->d.stream, d->d.role,
                            d->d.serial, d->d.source, d->d.address, d->d.model,  d->base};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -211,6 +217,21 @@ static bool copy_text(const char **to, const char *from)
     return !from || *to;
 }
 
+static bool was_copy(struct store_dev *to, const struct store_device *d)
+{
+    struct store_was *w = d->nwas ? calloc(d->nwas, sizeof *w) : NULL;
+    bool ok = w || d->nwas == 0;
+    to->d.was = w;
+    to->d.nwas = w ? d->nwas : 0;
+    for (uint32_t i = 0; i < to->d.nwas; i++) {
+        w[i] = (struct store_was){.until_day = d->was[i].until_day, .capacity = d->was[i].capacity};
+        ok = copy_text(&w[i].stream, d->was[i].stream) && ok;
+        ok = copy_text(&w[i].role, d->was[i].role) && ok;
+        ok = copy_text(&w[i].place, d->was[i].place) && ok;
+    }
+    return ok;
+}
+
 static bool device_copy(struct store_dev *to, const struct store_device *d, const char *gateway)
 {
     memset(to, 0, sizeof *to);
@@ -225,6 +246,8 @@ static bool device_copy(struct store_dev *to, const struct store_device *d, cons
     ok = copy_text(&to->d.source, d->source) && ok;
     ok = copy_text(&to->d.address, d->address) && ok;
     ok = copy_text(&to->d.model, d->model) && ok;
+    to->d.capacity = d->capacity;
+    ok = was_copy(to, d) && ok;
     return asprintf(&to->base, "%s/%s/", gateway, d->id) > 0 && ok;
 }
 

@@ -32,6 +32,13 @@ extern const struct cfg_table store_cfg_table;
 
 /* ---- what there is to read ---------------------------------------------------------------- */
 
+/* What a device was up to and with a day (counted from 1970-01-01, in UTC+7), since the day of the one
+ * before: all of it, also what has not changed. */
+struct store_was {
+    int32_t until_day;
+    const char *stream, *role, *place; /* may be NULL */
+    struct num capacity;
+};
 /* A device as the page and the plan know it. Strings are copied; all but id may be NULL. */
 struct store_device {
     const char *id;
@@ -41,6 +48,9 @@ struct store_device {
     const char *model;   /* profile model, or the kind of probe */
     int64_t period_ms;   /* of its polls */
     bool legal;          /* bound by law: thinned last */
+    struct num capacity; /* of its container, in litres; NUM_NONE: not said */
+    const struct store_was *was;
+    uint32_t nwas;
 };
 struct store_limits {
     struct num low, high; /* NUM_NONE: no such limit */
@@ -697,6 +707,7 @@ enum st store_chain_end(struct store *s, const uint8_t *chain, struct err *e) ST
 void store_wait_sealed(struct store *s, int64_t ms);
 
 #include "gateway/store/budget.h"
+#include "gateway/store/partial.h" /* what indicators came to */
 #include "gateway/store/read.h" /* what readers see */
 
 #endif

@@ -123,6 +123,8 @@ enum st line_try_start(struct line *l, struct err *e)
         st = add_devices(l, e);
     if (st == ST_OK)
         st = store_add_uplink(l->store, "city", true, &up, e);
+    if (st == ST_OK && l->declare)
+        st = l->declare(l->declare_ctx, l->store, e);
     if (st == ST_OK && l->second_uplink)
         st = store_add_uplink(l->store, "ward", l->second_required, &up, e);
     if (st == ST_OK)

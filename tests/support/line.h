@@ -35,6 +35,8 @@ struct line {
     const char *gateway;
     bool second_uplink, second_required; /* "ward", with index 1, beside "city" */
     const char *const *quantity;         /* keys, one a series; NULL: all are temperatures */
+    enum st (*declare)(void *ctx, struct store *s, struct err *e); /* what else there is; NULL */
+    void *declare_ctx;
     struct store *store;
     struct seal *seal;
     struct thr writer;

@@ -12,7 +12,7 @@ _fieldpost() {
                 certs distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles keygen key enroll status doctor probe setup read scan throughput export
+            offer='run check profiles indicators keygen key enroll status doctor probe setup read scan throughput report export
                 receipts trust resend backup digest verify correct maintain enter retire page
                 user token survey
                 --help --version'
@@ -25,12 +25,14 @@ _fieldpost() {
             case $program.$command in
             fieldpost.digest) offer='text json svg pbm' ;;
             fieldpost.survey) offer='text geojson' ;;
+            fieldpost.report) offer='pdf xlsx html csv json' ;;
             fieldpost.*) offer='csv jsonl senml' ;;
             fieldpost-city.report | fieldpost-city.retired | fieldpost-city.changes) offer='csv json' ;;
             esac
             ;;
         --baud) offer=auto ;;
-        --lang) offer='en vi' ;;
+        --lang | --language) offer='en vi' ;;
+        --closing) offer='calendar 14' ;;
         --role) offer='viewer technician administrator' ;;
         --scope) offer='read correct maintain retire push enter probe metrics' ;;
         --by)
@@ -48,7 +50,7 @@ _fieldpost() {
         --unit | --to-unit | --to-baud | --from | --to | --at | --series | --note | --bus | -b | \
             --units | --id | --gateway | --seq | --day | --kid | --undo | --reason | --rescale | \
             --reassign | --valid | --city | --code | --pin | --name | --expires | --after | --both | \
-            --operator | --time | --utc-offset)
+            --operator | --time | --utc-offset | --period | --territory)
             compopt +o default && return
             ;;
         *)
@@ -59,6 +61,7 @@ _fieldpost() {
             fieldpost.run) offer='--config' ;;
             fieldpost.check) offer='--config --plan --json' ;;
             fieldpost.profiles) offer='--json' ;;
+            fieldpost.indicators) offer='--config --json' ;;
             fieldpost.keygen) offer='--out' ;;
             fieldpost.key) offer='show rotate --config' ;;
             fieldpost.enroll) offer='--config --city --code --code-file --pin --ca --replaces' ;;
@@ -71,6 +74,10 @@ _fieldpost() {
             fieldpost.read) offer='--config --json' ;;
             fieldpost.scan) offer='--config --bus --baud --units --all --pause --json' ;;
             fieldpost.throughput) offer='--config --yes --json' ;;
+            fieldpost.report)
+                offer='approve submit --config --period --territory --format --out --language
+                    --closing --draft --by'
+                ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
             fieldpost.trust) offer='--config --file' ;;

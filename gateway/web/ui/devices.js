@@ -32,7 +32,8 @@ export function card(d) {
 const finding = (f) => h("div", { class: `banner ${f.note ? "wait" : "look"}`, key: f.code }, h("p", {}, h("b", {}, t(`finding.${f.code}`)), ` ${unitsSaid(f.devices)}`),
   h("details", {}, h("summary", {}, t("device.evidence")), h("p", {}, english(`${f.fault} ${f.also} ${f.advice} (${f.seen})`))));
 
-const busName = (b) => (b.id === "connectivity" ? t("bus.connectivity") : t("bus.name", { id: b.id }));
+const OWN = { connectivity: "bus.connectivity", indicator: "bus.indicator" }; // what is no bus
+const busName = (b) => (OWN[b.id] ? t(OWN[b.id]) : t("bus.name", { id: b.id }));
 
 // In one line: who answers, how busy, what was lost.
 function busLine(b) {
@@ -95,7 +96,7 @@ const answers = (d) => (d.heard?.good ? t("device.between", { min: number(d.hear
   last: number(d.answer_ms) }) : d.answer_ms ? t("device.ms", { n: number(d.answer_ms) }) : null);
 
 const about = (d) => facts([[t("device.place"), d.place], [t("device.serial"), d.serial], [t("device.id"), d.id],
-  [t("device.model"), d.model], [t("device.bus"), d.bus === "connectivity" ? null : d.bus], [t("device.address"), deviceAddress(d)],
+  [t("device.model"), d.model], [t("device.bus"), OWN[d.bus] ? null : d.bus], [t("device.address"), deviceAddress(d)],
   [t("device.every"), d.period_ms ? span(d.period_ms) : t("device.by_itself")], [t("device.answer"), answers(d)], [t("device.heard_title"), heard(d)],
   [t("device.polls"), t("device.failed", { n: number(d.failures), all: number(d.polls) })],
   [t("bus.lost"), d.lost_ms ? span(d.lost_ms) : t("bus.nothing")], d.says && [t("device.says"), english(d.says)]]);

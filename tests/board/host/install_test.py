@@ -42,12 +42,16 @@ def check(a, folder):
     found = {os.path.relpath(os.path.join(d, n), usr) for d, _, names in os.walk(folder) for n in names}
     profiles = {f"share/fieldpost/profile/{os.path.basename(x)}"
                 for x in glob.glob(os.path.join(ROOT, "sensors", "profile", "*.yaml"))}
+    catalogue = os.path.join(ROOT, "gateway", "indicator", "catalogue")
+    indicators = {"share/fieldpost/indicator/" + os.path.relpath(x, catalogue)
+                  for x in glob.glob(os.path.join(catalogue, "**", "*.yaml"), recursive=True)}
     want = {"bin/fieldpost", "bin/fieldpost-city", "share/man/man1/fieldpost.1",
             "share/man/man1/fieldpost-city.1", "share/man/man5/fieldpost.yaml.5",
             "share/bash-completion/completions/fieldpost",
             "share/bash-completion/completions/fieldpost-city", "lib/fieldpost/libssh2.so.1", *profiles,
+            *indicators,
             *(["share/fieldpost/verify.html"] if a.page else [])}
-    assert len(profiles) > 3 and found == want, found ^ want
+    assert len(profiles) > 3 and len(indicators) > 3 and found == want, found ^ want
     for name in found:  # plain files, for everybody to read, for root alone to write
         mode = os.lstat(os.path.join(usr, name)).st_mode
         assert stat.S_ISREG(mode) and mode & 0o7777 == (0o755 if name.startswith("bin/") else 0o644), name
@@ -57,6 +61,7 @@ def check(a, folder):
         f.write(CONFIG % {"dir": folder})
     run(exe, "keygen", "--out", os.path.join(folder, "device.key"))
     run(exe, "check", "--config", conf)
+    assert "air-aqi-day" in run(exe, "indicators").stdout
     # the profile is the one of this tree
     os.rename(os.path.join(usr, "share", "fieldpost"), os.path.join(usr, "share", "elsewhere"))
     assert "eastron-sdm630" in run(exe, "check", "--config", conf, ok=2).stderr

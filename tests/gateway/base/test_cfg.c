@@ -374,6 +374,86 @@ static void sections_are_kept_apart(void **state)
     free_loaded(&l);
 }
 
+/* Maps and lists whose items are values, and maps of such maps. */
+struct number {
+    char *id;
+    struct num value;
+};
+struct numbers {
+    char *id;
+    struct cfg_items numbers;
+};
+struct values {
+    struct cfg_items map, list, deep;
+};
+static const struct cfg_field number_fields[] = {
+    {.key = CFG_WHOLE, .kind = CFG_DECIMAL, .offset = offsetof(struct number, value)},
+    {.key = NULL}};
+static const struct cfg_table number_table = {sizeof(struct number), number_fields};
+static const struct cfg_field strings_fields[] = {{.key = CFG_WHOLE, .kind = CFG_STRINGS},
+                                                  {.key = NULL}};
+static const struct cfg_table strings_table = {sizeof(struct cfg_strings), strings_fields};
+static const struct cfg_field numbers_fields[] = {
+    {CFG_WHOLE, CFG_MAP, offsetof(struct numbers, numbers), .sub = &number_table}, {.key = NULL}};
+static const struct cfg_table numbers_table = {sizeof(struct numbers), numbers_fields};
+static const struct cfg_field values_fields[] = {
+    {"map", CFG_MAP, offsetof(struct values, map), .sub = &number_table},
+    {"list", CFG_LIST, offsetof(struct values, list), .sub = &strings_table},
+    {"deep", CFG_MAP, offsetof(struct values, deep), .sub = &numbers_table},
+    {.key = NULL}};
+static const struct cfg_table values_table = {sizeof(struct values), values_fields};
+
+static void items_may_be_single_values(void **state)
+{
+    (void)state;
+    struct loaded l = {0};
+    struct values v;
+    const char yaml[] = "map: {theta: -110, most: x, two: 2}\n"
+                        "list: [[a, b], c, {d: 1}]\n"
+                        "deep: {one: {theta: 0.5}, two: 7}\n";
+    write_file(&l, yaml, strlen(yaml));
+    assert_int_equal(cfg_load_struct(&l.cfg, l.path, &values_table, &v, NULL), ST_BAD);
+    char want[800];
+    (void)snprintf(want, sizeof(want),
+                   "%s:1:26: most: \"x\" is not a decimal number such as -0.05 (no exponent)\n"
+                   "%s:2:19: list: must be a list: [a, b]\n"
+                   "%s:3:32: two: must be a map of ids, each with its own keys\n",
+                   l.path, l.path, l.path);
+    (void)cfg_complaints(l.cfg, &l.text);
+    assert_string_equal(l.text, want);
+    const struct number *n = v.map.v;
+    const struct cfg_strings *s = v.list.v;
+    const struct numbers *d = v.deep.v;
+    assert_int_equal(v.map.n, 3);
+    assert_string_equal(n[0].id, "theta");
+    assert_true(num_cmp(n[0].value, num_dec(-110, 0)) == 0);
+    assert_int_equal(s[0].n, 2);
+    assert_string_equal(s[0].v[1], "b");
+    assert_int_equal(s[1].n, 1); /* one value is a list of one */
+    assert_int_equal(d[0].numbers.n, 1);
+    n = d[0].numbers.v;
+    assert_true(num_cmp(n[0].value, num_dec(5, -1)) == 0);
+    assert_int_equal(cfg_line(l.cfg, &n[0].value), 3);
+    free_loaded(&l);
+}
+
+static void an_item_that_is_no_map_has_its_defaults(void **state)
+{
+    (void)state;
+    struct loaded l;
+    load(&l, "id: a\nbuses: {one: 1}\npoints: [x, {name: y}]\n");
+    assert_int_equal(l.n, 2);
+    const struct bus *b = l.site.buses.v;
+    const struct point *p = l.site.points.v;
+    assert_int_equal(l.site.buses.n, 1);
+    assert_string_equal(b[0].id, "one");
+    assert_string_equal(b[0].port, "");
+    assert_int_equal(b[0].baud, 9600);
+    assert_string_equal(p[0].name, "");
+    assert_string_equal(p[1].name, "y");
+    free_loaded(&l);
+}
+
 static void later_checks_complain_at_the_right_place(void **state)
 {
     (void)state;
@@ -449,6 +529,8 @@ int main(void)
         cmocka_unit_test(only_clean_text_is_parsed),
         cmocka_unit_test(files_that_cannot_be_read_say_why),
         cmocka_unit_test(sections_are_kept_apart),
+        cmocka_unit_test(items_may_be_single_values),
+        cmocka_unit_test(an_item_that_is_no_map_has_its_defaults),
         cmocka_unit_test(later_checks_complain_at_the_right_place),
         cmocka_unit_test(complaints_are_bounded),
         cmocka_unit_test(nearest_is_near),

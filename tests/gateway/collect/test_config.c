@@ -237,6 +237,62 @@ static void all_mistakes_are_told_at_once_with_their_place(void **state)
     unload(&l);
 }
 
+static void what_a_device_was_is_told_with_its_days(void **state)
+{
+    struct loaded l;
+    struct store *s;
+    (void)state;
+    assert_int_equal(
+        load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                 "devices:\n  a: {bus: n, unit: 1, profile: renke-weather, role: collection-point,\n"
+                 "      stream: food, capacity: 1.1m3, was: [{until: 2026-01-31, stream: other,\n"
+                 "      capacity: 240l}, {until: 2026-06-30, place: gate}]}\n"),
+        ST_OK);
+    assert_int_equal(store_open_declared(&s, "g", NULL), ST_OK);
+    assert_int_equal(collect_declare(l.room, s, NULL), ST_OK);
+    const struct store_device *d = store_device_at(s, 0);
+    assert_int_equal(num_cmp(d->capacity, num_dec(1100, 0)), 0);
+    assert_int_equal(d->nwas, 2);
+    assert_int_equal(d->was[0].until_day, 20484); /* 2026-01-31 */
+    assert_string_equal(d->was[0].stream, "other");
+    assert_string_equal(d->was[0].role, "collection-point");
+    assert_int_equal(num_cmp(d->was[0].capacity, num_dec(240, 0)), 0);
+    assert_int_equal(d->was[1].until_day, 20634);
+    assert_string_equal(d->was[1].stream, "food");
+    assert_string_equal(d->was[1].place, "gate");
+    assert_int_equal(num_cmp(d->was[1].capacity, num_dec(1100, 0)), 0);
+    assert_null(d->place);
+    store_close(s);
+    unload(&l);
+}
+
+static void what_a_device_was_is_checked(void **state)
+{
+    struct loaded l;
+    (void)state;
+    assert_int_equal(load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
+                              "devices:\n"
+                              "  a: {bus: n, unit: 1, profile: renke-weather, capacity: 240kg,\n"
+                              "      was: [{until: 2026-06-31, stream: food},\n"
+                              "            {until: 2026-05-30, stream: fod},\n"
+                              "            {until: 2026-05-30, capacity: 0l},\n"
+                              "            {until: 2026-07-30}, {stream: food}]}\n"),
+                     ST_BAD);
+    static const char *const expected[] = {
+        "gw.yaml:4:58: device a: capacity 240kg: write a volume above 0 in l or m3",
+        "gw.yaml:5:21: device a: until 2026-06-31: write a day",
+        "gw.yaml:6:41: ",
+        "gw.yaml:7:21: device a: until 2026-05-30 is not behind the one before",
+        "gw.yaml:7:43: device a: capacity 0l",
+        "gw.yaml:8:21: device a: was says nothing of the time until 2026-07-30",
+        "\"until\" is missing",
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        complains(&l, expected[i]);
+    assert_int_equal(cfg_complaints(l.cfg, NULL), sizeof expected / sizeof *expected);
+    unload(&l);
+}
+
 static void mistakes_of_a_profile_are_told_once_at_its_own_lines(void **state)
 {
     struct loaded l;
@@ -459,6 +515,8 @@ int main(void)
         cmocka_unit_test(sunspec_points_have_a_plan_before_the_device_was_asked),
         cmocka_unit_test(what_no_request_or_value_can_meet_is_a_mistake),
         cmocka_unit_test(limits_are_told_by_function_and_checked),
+        cmocka_unit_test(what_a_device_was_is_told_with_its_days),
+        cmocka_unit_test(what_a_device_was_is_checked),
         cmocka_unit_test(a_profile_changes_points_of_the_one_it_extends),
         cmocka_unit_test(a_bus_may_wait_for_its_devices),
     };

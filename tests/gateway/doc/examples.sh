@@ -62,3 +62,29 @@ literal fieldpost-city.1 listen | sed "s|/var/lib/fieldpost/||" >city.yaml
 [ -s city.yaml ]
 "$bin/fieldpost-city" enroll --config city.yaml --id tra-cau-01 --key city-sign.pub
 "$bin/fieldpost-city" dump --config city.yaml >dump.csv
+
+# The indicators of a site's own that the manual shows.
+mkdir -p own/norm
+for n in 1 2 3; do
+    literal fieldpost.yaml.5 id $n >own/one
+    id=$(sed -n 's/^id: //p' own/one)
+    [ -n "$id" ]
+    if grep -q '^limits:' own/one; then mv own/one "own/norm/$id.yaml"; else mv own/one "own/$id.yaml"; fi
+done
+[ "$(ls own own/norm | grep -c yaml)" = 3 ]
+{ cat sent.yaml && echo 'indicator: {folder: own, params: {noi-over-day: {limit: 55}}}'; } >indicator.yaml
+"$bin/fieldpost" check --config indicator.yaml
+"$bin/fieldpost" indicators --config indicator.yaml noi-over-day >told
+grep -q 'param limit: 55' told
+sed -i 's/quantity: ammonium/quantity: amonium/' own/sea-ammonium-over.yaml
+if "$bin/fieldpost" check --config indicator.yaml 2>wrong.log; then exit 1; fi
+grep -q 'own/sea-ammonium-over.yaml:8:24: unknown quantity "amonium"; did you mean "ammonium"?' wrong.log
+
+# What the manual says of roles: a modem in a cluster, an energy meter of the grid.
+{ sed 's/modem: {/modem: {role: industrial-cluster, /; s/profile: eastron-sdm630,/&role: grid, /' manual.yaml
+    echo 'indicator: {}'; } >roles.yaml
+"$bin/fieldpost" indicators --config roles.yaml >told
+for id in con-5g-cluster con-5g-priority ene-grid-import; do
+    grep -q "computed as $id\$" told || { echo "$id is not computed" && exit 1; }
+done
+grep -A6 '^ene-solar: ' told | grep -q 'not computed: no series fits pv'
