@@ -30,8 +30,8 @@ enum st indicators_open(struct indicators **out, const struct indicator_cfg *cfg
 enum st indicators_declare(struct indicators *x, struct store *s, struct err *e) ST_MUST_CHECK;
 void indicators_close(struct indicators *x); /* takes NULL */
 /* The i-th file of cfg->folder, as collect_profile_take has those of profiles: its path (borrowed),
- * NULL behind the last. bytes: as they were read, the caller's to free, the first time that they are
- * asked for. */
+ * NULL behind the last. bytes: as they were read, the caller's to free, the first time that they
+ * are asked for. */
 const char *indicators_take(struct indicators *x, size_t i, struct buf *bytes);
 
 /* ---- about the catalogue -------------------------------------------------------------------- */
@@ -42,7 +42,8 @@ struct indicator_about_input {
     const char *id;
     char wants[INDICATOR_WANTS_BYTES]; /* "energy_import; role: grid" */
     bool optional;
-    bool matches; /* once declared: a series of this site fits it, or such an indicator is computed */
+    bool matches; /* once declared: a series of this site fits it, or such an indicator is computed
+                   */
 };
 struct indicator_about_param {
     const char *id;
