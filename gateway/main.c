@@ -51,6 +51,7 @@ struct line {
     struct uplink_job *uplink_jobs;
     struct connectivity_job connectivity_job;
     struct connectivity_path_job *path_jobs;
+    struct alarms_job alarms_job;
     bool same_boot; /* the machine has not booted since the run before */
 };
 
@@ -166,6 +167,8 @@ static enum st open_rooms(struct line *l, struct err *e)
     if (st == ST_OK)
         st = connectivity_declare(c->connectivity_room, l->store, e);
     if (st == ST_OK)
+        st = alarms_declare(c->alarms_room, l->store, NULL, e);
+    if (st == ST_OK)
         st = uplinks_declare(c->uplinks_room, l->store, e);
     if (st == ST_OK)
         st = store_start(l->store, e);
@@ -227,6 +230,19 @@ static bool city_lost(void *ctx)
         lost |= s.why && strncmp(s.why, "city_", 5) == 0;
     }
     return lost;
+}
+
+/* For alarms. */
+static bool city_online(void *ctx)
+{
+    const struct line *l = ctx;
+    for (size_t i = 0; i < uplinks_count(l->c.uplinks_room); i++) {
+        struct uplink_status s;
+        uplinks_status(l->c.uplinks_room, i, &s);
+        if (s.online)
+            return true;
+    }
+    return false;
 }
 
 /* For what measures the line: not now. */
@@ -361,13 +377,13 @@ static void open_control(struct line *l)
 
 /* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
  * a device up, one for connectivity, one for the modem, one for the walk, one for throughput, one
- * per path, one per uplink. */
+ * per path, one per uplink, one for the alarms. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
     size_t buses = collect_bus_count(c->collect_room), ups = uplinks_count(c->uplinks_room);
     size_t paths = connectivity_path_count(c->connectivity_room);
-    l->threads = calloc(buses + ups + paths + 6, sizeof *l->threads);
+    l->threads = calloc(buses + ups + paths + 7, sizeof *l->threads);
     l->path_jobs = calloc(paths + 1, sizeof *l->path_jobs);
     l->bus_jobs = calloc(buses + 1, sizeof *l->bus_jobs);
     l->uplink_jobs = calloc(ups + 1, sizeof *l->uplink_jobs);
@@ -400,6 +416,16 @@ static enum st start_threads(struct line *l, struct err *e)
         l->path_jobs[i] = (struct connectivity_path_job){&l->connectivity_job, i};
         st = start_thread(l, "path", connectivity_path_main, &l->path_jobs[i], e);
     }
+    l->alarms_job = (struct alarms_job){.alarms = c->alarms_room,
+                                        .store = l->store,
+                                        .clk = l->clk,
+                                        .stop = &l->stop,
+                                        .gateway = c->gateway.name ? c->gateway.name : c->gateway.id,
+                                        .english = c->gateway.language == CLI_EN,
+                                        .online = city_online,
+                                        .ctx = l};
+    if (st == ST_OK && alarms_count(c->alarms_room) > 0)
+        st = start_thread(l, "alarms", alarms_main, &l->alarms_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);

@@ -4,6 +4,7 @@
 
 #include "gateway/collect/collect.h"
 #include "gateway/connectivity/connectivity.h"
+#include "gateway/indicator/indicator.h"
 #include "gateway/seal/seal.h"
 #include "gateway/store/store.h"
 #include "gateway/uplink/uplink.h"
@@ -27,7 +28,7 @@ struct cli_config {
     struct seal_cfg seal;
     struct collect_cfg collect;
     struct connectivity_cfg connectivity;
-    struct cfg_items uplinks_cfg;
+    struct cfg_items uplinks_cfg, alarms_cfg;
     struct web_cfg web;
     struct cfg *cfg;               /* owns the strings above */
     bool located;                  /* gateway.location was given */
@@ -38,6 +39,7 @@ struct cli_config {
     struct collect *collect_room;
     struct connectivity *connectivity_room;
     struct uplinks *uplinks_room;
+    struct alarms *alarms_room;
 };
 
 /* Reads the file. Messages are in c->cfg (cfg_complaints); when there are none, in e. */
