@@ -24,6 +24,7 @@ static const struct cli_command commands[] = {
     {"setup", cli_setup, "give a new device its number, speed and parity"},
     {"read", cli_read, "read registers of a device, in every type and order"},
     {"scan", cli_scan, "find the devices on a bus, and which profiles fit them"},
+    {"alarm", cli_alarm, "show how the alarms stand; acknowledge one"},
     {"throughput", cli_throughput, "measure the line's throughput once, now"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},
     {"receipts", cli_receipts, "take the city's receipts that came back on a stick"},

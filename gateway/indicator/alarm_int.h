@@ -25,7 +25,7 @@ struct alarm_rule {
     int64_t silent_ms;   /* without a reading that counts: its series says nothing */
     int64_t most_per_h;  /* that a counter can grow; 0: not known */
 };
-struct alarm_mark { /* the last reading of a minute */
+struct alarm_mark { /* the first reading of a minute */
     int64_t t_ms, v; /* v: of rain the sum of all growth so far */
 };
 struct alarm_watch {

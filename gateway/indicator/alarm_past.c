@@ -6,14 +6,18 @@
 #include "gateway/indicator/alarm_int.h"
 
 
-/* The last reading of each minute in which all were good. */
-static void take(struct alarm *a, const struct store_chart *c, int64_t add_ms, int64_t before_ms)
+/* First and last reading of each minute in which all were good. */
+static void take(struct alarm *a, const struct store_chart *c, int64_t add_ms, int64_t now_ms)
 {
     for (uint32_t i = 0; i < c->n; i++) {
         const struct store_chart_point *p = &c->point[i];
-        int64_t end = c->from_ms + (int64_t)(i + 1) * c->step_ms - 1, v;
-        if (p->count > 0 && p->good == p->count && end < before_ms && alarm_millionths(p->last, &v))
-            alarm_watch_past(&a->watch, end + add_ms, v);
+        int64_t from = c->from_ms + (int64_t)i * c->step_ms, to = from + c->step_ms - 1, v;
+        if (p->count == 0 || p->good != p->count)
+            continue;
+        if (alarm_millionths(p->first, &v))
+            alarm_watch_past(&a->watch, from + add_ms, v);
+        if (alarm_millionths(p->last, &v))
+            alarm_watch_past(&a->watch, (to < now_ms ? to : now_ms - 1) + add_ms, v);
     }
 }
 
@@ -22,8 +26,8 @@ static enum st fill(struct alarm *a, struct store_reader *r, const struct alarms
 {
     const struct store_series *s = store_series_at(job->store, a->series);
     int64_t now_ms = clk_now(job->clk).utc_ms, add_ms = clk_mono(job->clk).ms - now_ms;
-    int64_t span = a->rule.window_ms + 2 * ALARM_MINUTE_MS;
-    int64_t to_ms = now_ms - now_ms % ALARM_MINUTE_MS;
+    int64_t span = a->rule.window_ms + 3 * ALARM_MINUTE_MS;
+    int64_t to_ms = now_ms - now_ms % ALARM_MINUTE_MS + ALARM_MINUTE_MS;
     const struct store_chart_ask ask = {.device = store_device_at(job->store, s->device)->id,
                                         .point = s->point,
                                         .from_ms = to_ms - span,

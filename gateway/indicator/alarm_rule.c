@@ -46,11 +46,8 @@ static struct alarm_mark *at(const struct alarm_watch *w, size_t i)
 static void mark_put(struct alarm_watch *w, int64_t t_ms, int64_t v)
 {
     int64_t from = t_ms - w->rule.window_ms;
-    struct alarm_mark *last = w->n ? at(w, w->n - 1) : NULL;
-    if (last && last->t_ms / ALARM_MINUTE_MS == t_ms / ALARM_MINUTE_MS) {
-        *last = (struct alarm_mark){t_ms, v};
+    if (w->n && at(w, w->n - 1)->t_ms / ALARM_MINUTE_MS == t_ms / ALARM_MINUTE_MS)
         return;
-    }
     /* of those before the window the last one stays: where it began */
     while (w->n > 1 && (at(w, 1)->t_ms <= from || w->n == w->size)) {
         w->first = (w->first + 1) % w->size;
