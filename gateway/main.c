@@ -245,6 +245,12 @@ static bool city_online(void *ctx)
     return false;
 }
 
+static void alarm_sms(void *ctx, const char *text)
+{
+    const struct line *l = ctx;
+    connectivity_sms(l->c.connectivity_room, text);
+}
+
 /* For what measures the line: not now. */
 static bool line_used(void *ctx)
 {
@@ -423,6 +429,9 @@ static enum st start_threads(struct line *l, struct err *e)
                                         .gateway = c->gateway.name ? c->gateway.name : c->gateway.id,
                                         .english = c->gateway.language == CLI_EN,
                                         .online = city_online,
+                                        .sms = connectivity_has_sms(c->connectivity_room)
+                                                   ? alarm_sms
+                                                   : NULL,
                                         .ctx = l};
     if (st == ST_OK && alarms_count(c->alarms_room) > 0)
         st = start_thread(l, "alarms", alarms_main, &l->alarms_job, e);
