@@ -72,6 +72,7 @@ struct alarm_view {
     const struct alarm_cfg *cfg;
     const char *quantity, *unit; /* of value and limit; unit NULL: a bare number */
     const char *kind;            /* its key of `when` */
+    int decimals;                /* of value and limit */
     struct num limit;
     enum alarm_state state;
     int64_t since_ms;  /* UTC, when it was raised; 0: it is not */

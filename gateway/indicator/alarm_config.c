@@ -244,6 +244,7 @@ static bool bind(struct alarm *a, const struct store *s, struct cfg *c, struct e
                                   .quantity = a->quantity->key,
                                   .unit = a->quantity->unit,
                                   .kind = a->kind,
+                                  .decimals = a->quantity->decimals,
                                   .limit = *a->limit};
     return true;
 }

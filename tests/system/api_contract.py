@@ -102,6 +102,8 @@ class Contract(api.Api):
         self.assertEqual(self.get("/metrics", prober)[0], 403)
         self.assertEqual(self.get("/metrics", "")[0], 401)
         self.assertEqual(self.get("/api/v1/messages")[0], 403)  # no token gets them
+        self.assertEqual(self.json("/api/v1/alarms")["alarms"], [])
+        self.assertEqual(self.get("/api/v1/alarms/flood/acknowledgement", method="POST")[0], 403)  # none does this
         self.assertEqual(self.json("/healthz"), {"ok": True})
         self.sealed_value()
         self.probe(prober)
@@ -364,6 +366,8 @@ class Contract(api.Api):
         viewer = {"Cookie": self.headers["set-cookie"].split(";")[0]}
         self.person("GET", "/api/v1/messages", 403, **viewer)
         self.assertEqual(self.person("GET", "/api/v1/messages", 200, **by), {"card": None, "messages": []})
+        self.person("POST", "/api/v1/alarms/flood/acknowledgement", 403, **viewer)
+        self.person("POST", "/api/v1/alarms/flood/acknowledgement", 404, **by)
         self.person("PUT", "/api/v1/users/vy", 200, {"role": "technician"}, **by)
         self.person("GET", "/api/v1/users", 200, **by)
         self.person("DELETE", "/api/v1/users/vy", 204, **by)

@@ -1,5 +1,6 @@
 """Alarms end to end: from the register of a slave to the city, ahead of what waits, kept over a restart, and
 acknowledged."""
+import contextlib
 import os
 import sys
 import time
@@ -125,6 +126,27 @@ alarms:
         self.assertEqual(self.codes()[::-1], ["alarm.raised", "alarm.acknowledged", "alarm.cleared"])
         self.assertEqual(self.stands("storm"), "quiet")
         self.assertEqual(self.city.refused, [])
+        self.assertEqual(self.gw.stop(), 0)
+
+    def test_whoever_is_signed_in_acknowledges(self):
+        self.site(self.FLOOD)
+        self.gw.start()
+        self.quiet()
+        cookie = self.gw.sign_in()
+        csrf = self.gw.get_as(cookie, "/api/v1/session")[1]["csrf"]
+        def post(name, **head):
+            with contextlib.closing(self.gw.page()) as page:
+                return page.request("POST", f"/api/v1/alarms/{name}/acknowledgement", headers={"Cookie": cookie, **head})[0]
+        by = {"X-CSRF-Token": csrf}
+        self.assertEqual((post("flood", **by), post("none", **by), post("flood")), (409, 404, 403))
+        self.gauge.set(level=2.6)
+        one = until(lambda: next((a for a in self.gw.get("/api/v1/alarms")["alarms"] if a["state"] == "raised"), None), 20,
+                    "it to be raised")
+        self.assertEqual((one["value"], one["limit"], one["unit"], one["when"]), (2.6, 2.5, "m", "above"))
+        self.assertEqual((post("flood", **by), post("flood", **by)), (202, 409))
+        one = until(lambda: next((a for a in self.gw.get("/api/v1/alarms")["alarms"] if a["acknowledged_by"]), None), 20,
+                    "it to be acknowledged")
+        self.assertEqual((one["state"], one["acknowledged_by"]), ("acknowledged", "lan"))
         self.assertEqual(self.gw.stop(), 0)
 
     def test_it_goes_ahead_of_hundreds_of_batches_that_wait(self):
