@@ -12,7 +12,7 @@ _fieldpost() {
                 certs distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles keygen key enroll status doctor probe setup read scan throughput export
+            offer='run check profiles keygen key enroll status doctor probe setup read scan alarm throughput export
                 receipts trust resend backup digest verify correct maintain enter retire page
                 user token survey
                 --help --version'
@@ -70,6 +70,7 @@ _fieldpost() {
                 ;;
             fieldpost.read) offer='--config --json' ;;
             fieldpost.scan) offer='--config --bus --baud --units --all --pause --json' ;;
+            fieldpost.alarm) offer='ack --config --by --json' ;;
             fieldpost.throughput) offer='--config --yes --json' ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;
