@@ -244,8 +244,10 @@ class Managed(Case):
         gauge.regs[3][0] = 1000
         slave = Slave({1: gauge})
         self.stack.callback(slave.stop)
-        city = FakeCity(os.path.join(self.folder, "city")).start()
-        city.stop()
+        city = self.city = FakeCity(os.path.join(self.folder, "city"))
+        city.device = self.gw.pub
+        city.start()
+        self.stack.callback(city.stop)
         write(os.path.join(self.gw.folder, "numbers"), "# the ward\n" + "\n".join(self.NUMBERS) + "  # and more\n",
               0o600)
         write(os.path.join(self.gw.folder, "gauge.yaml"), """model: a gauge
@@ -283,6 +285,15 @@ alarms:
 
     def test_an_alarm_without_data_goes_out_by_sms(self):
         gauge, player = self.alarmed()
+        # while the city is reached, nobody is woken
+        gauge.regs[3][0] = 2614
+        until(lambda: any(r.device == "alarm" and r.point == "flood" and int(r.x) == 1 for r in self.city.readings()), 60,
+              "the alarm at the city")
+        gauge.regs[3][0] = 1000
+        until(lambda: len(self.texts("alarm.cleared")) == 2, 30, "both to be over", 0.1)
+        self.assertEqual((player.sent, self.texts("sms.sent") + self.texts("sms.failed")), ([], []))
+        # that it is lost is found out by the alarm itself
+        self.city.stop()
         gauge.regs[3][0] = 2614
         until(lambda: self.texts("sms.sent"), 60, "the messages", 0.1)
         got = [submitted(p) for p in player.sent]
@@ -293,7 +304,7 @@ alarms:
         self.assertEqual(self.texts("sms.sent"), ["an alarm went out by SMS to 2 numbers"])
         # no more than three within an hour
         gauge.regs[3][0] = 1000
-        until(lambda: len(self.texts("alarm.cleared")) == 2, 30, "both to be over", 0.1)
+        until(lambda: len(self.texts("alarm.cleared")) == 4, 30, "both to be over", 0.1)
         gauge.regs[3][0] = 2614
         until(lambda: self.texts("sms.failed"), 60, "the limit", 0.1)
         self.assertIn("3 messages within an hour", self.texts("sms.failed")[0])
@@ -307,6 +318,7 @@ alarms:
     def test_a_network_that_takes_no_message_is_told_once(self):
         gauge, player = self.alarmed()
         player.takes = False
+        self.city.stop()
         gauge.regs[3][0] = 2614
         until(lambda: self.texts("sms.failed"), 60, "the event", 0.1)
         self.assertIn("ModemManager refuses", self.texts("sms.failed")[0])

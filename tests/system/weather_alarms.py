@@ -67,6 +67,9 @@ alarms:
     STORM = """  storm: {series: river/rain, when: {rain_1h: 0.5}, clear: 0.1, text: {vi: "Mưa to"}}
 """
 
+    DRY = """  dry: {series: river/level, when: {below: -5}, clear: -4, text: {vi: "Cạn nước"}}
+"""
+
     def told(self, name="flood"):
         """What the city has of it: (state, ms)."""
         return [(int(r.x), r.t_ms) for r in self.city.readings() if r.device == "alarm" and r.point == name]
@@ -96,9 +99,10 @@ alarms:
         until(lambda: self.stands(name) == "quiet", 30, "it to be watched")
 
     def test_an_alarm_is_at_the_city_within_seconds_and_not_with_the_window(self):
-        self.site(self.FLOOD + self.STORM)
+        self.site(self.FLOOD + self.STORM + self.DRY)
         self.gw.start()
         self.quiet()
+        self.quiet("storm")
         self.gauge.set(level=2.6)
         raised = self.at_city(RAISED)
         print(f"alarm.raised_at_city_s {raised:.2f} s")
@@ -125,8 +129,39 @@ alarms:
         self.assertEqual([s for s, _ in self.told()], [QUIET, RAISED, ACKNOWLEDGED, QUIET])
         self.assertEqual(self.codes()[::-1], ["alarm.raised", "alarm.acknowledged", "alarm.cleared"])
         self.assertEqual(self.stands("storm"), "quiet")
+        # what is beyond all limits raises nothing; the next one does
+        self.gauge.set(level=-21)
+        until(lambda: self.gw.get("/api/v1/devices/river")["points"][0]["value"] == -21, 20, "the fault")
+        polls = self.gw.get("/api/v1/devices/river")["device"]["polls"]
+        until(lambda: self.gw.get("/api/v1/devices/river")["device"]["polls"] > polls + 1, 20, "it to be looked at")
+        self.gauge.set(level=-6)
+        self.at_city(RAISED, name="dry")
+        value = [float(r.x) for r in self.city.readings() if (r.device, r.point) == ("alarm", "dry.value")]
+        self.assertEqual(value[-1], -6)
+        # no early window says that something is missing
+        self.assertEqual([g for b in self.city.held() for g in b.gaps if g[3] != "off"], [])
         self.assertEqual(self.city.refused, [])
         self.assertEqual(self.gw.stop(), 0)
+
+    def test_mistakes_are_told_with_their_place(self):
+        self.site("""  a: {series: river/none, when: {above: 2}, clear: 1, text: {vi: x}}
+  b: {series: river/level, when: {rain_1h: 2}, clear: 1, text: {vi: x}}
+  c: {series: river/rain, when: {above: 2}, clear: 1, text: {vi: x}}
+  d: {series: river/level, when: {above: 2}, clear: 2, text: {vi: x}}
+  e: {series: river/level, when: {below: 2}, clear: 1, text: {vi: x}}
+  f: {series: river/level, when: {above: 2, below: 1}, clear: 1, text: {vi: x}}
+  g: {series: river/rain, when: {rain_3h: 0}, clear: -1, text: {vi: x}}
+  h: {series: river/level, when: {rise_per_h: 1}, clear: -1, text: {vi: %s}}
+  i: {series: river/level, when: {over: 1}, clear: 0, text: {vi: x}}
+""" % ("x" * 81))
+        with open(self.gw.conf, encoding="utf-8") as f:
+            first = next(i for i, line in enumerate(f, 1) if line.startswith("  a:"))
+        said = run([self.gw.exe, "check", "--config", self.gw.conf], ok=(2,)).stderr.splitlines()
+        want = {"a": "there is no series river/none", "b": "that is none: river/level", "c": "a counter only grows",
+                "d": "clear lies below", "e": "clear lies above", "f": "one of rain_1h", "g": "a number above 0",
+                "h": "80 characters", "i": 'unknown key "over"'}
+        for i, part in enumerate(want.values()):
+            self.assertTrue(any(f"{self.gw.conf}:{first + i}:" in line and part in line for line in said), (part, said))
 
     def test_whoever_is_signed_in_acknowledges(self):
         self.site(self.FLOOD)
