@@ -13,6 +13,19 @@
 #define SMS_WATCH_MS 180000 /* a link that died says so only when a call has failed */
 #define ZONE_MS INT64_C(25200000) /* UTC+7 */
 
+/* As the page shows a device: it is well while it is watched for. */
+static void health(struct alarms *x, const struct alarms_job *job, const char *fault)
+{
+    struct store_health *h = &x->health;
+    enum store_state state = fault[0] ? STORE_FAULTY : STORE_GOOD;
+    if (h->state != state)
+        h->since_ms = clk_now(job->clk).utc_ms;
+    h->state = state;
+    h->polls++;
+    (void)snprintf(h->text, sizeof h->text, "%s", fault);
+    store_health_set(job->store, x->device, h);
+}
+
 /* ---- telling -------------------------------------------------------------------------------- */
 
 static struct num as_num(const struct alarm *a)
@@ -73,6 +86,7 @@ static void tell(struct alarms *x, struct alarm *a, const struct alarms_job *job
                                       .series = a->value_series,
                                       .q = WIRE_Q_COMPUTED}};
     a->untold = store_put(job->store, &poll, v, PUT_WAIT_MS) != ST_OK;
+    health(x, job, "");
     if (a->untold || !a->urgent)
         return;
     a->urgent = false;
@@ -291,6 +305,7 @@ enum st alarms_begin(struct alarms *x, const struct alarms_job *job, struct err 
         st = store_notes_each(job->store, ALARM_NOTE, recall, x, e);
     for (size_t i = 0; i < x->n && st == ST_OK; i++)
         view(x, &x->v[i], NULL);
+    health(x, job, st == ST_OK ? "" : "no alarm is watched: see the log, and start the gateway anew");
     return st;
 }
 

@@ -95,6 +95,7 @@ struct alarms {
     struct alarm *v;
     size_t n;
     uint32_t device;
+    struct store_health health;
     int64_t urge_next_ms; /* monotonic */
     bool urge;
     int64_t urge_t_ms;
