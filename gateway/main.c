@@ -422,17 +422,16 @@ static enum st start_threads(struct line *l, struct err *e)
         l->path_jobs[i] = (struct connectivity_path_job){&l->connectivity_job, i};
         st = start_thread(l, "path", connectivity_path_main, &l->path_jobs[i], e);
     }
-    l->alarms_job = (struct alarms_job){.alarms = c->alarms_room,
-                                        .store = l->store,
-                                        .clk = l->clk,
-                                        .stop = &l->stop,
-                                        .gateway = c->gateway.name ? c->gateway.name : c->gateway.id,
-                                        .english = c->gateway.language == CLI_EN,
-                                        .online = city_online,
-                                        .sms = connectivity_has_sms(c->connectivity_room)
-                                                   ? alarm_sms
-                                                   : NULL,
-                                        .ctx = l};
+    l->alarms_job =
+        (struct alarms_job){.alarms = c->alarms_room,
+                            .store = l->store,
+                            .clk = l->clk,
+                            .stop = &l->stop,
+                            .gateway = c->gateway.name ? c->gateway.name : c->gateway.id,
+                            .english = c->gateway.language == CLI_EN,
+                            .online = city_online,
+                            .sms = connectivity_has_sms(c->connectivity_room) ? alarm_sms : NULL,
+                            .ctx = l};
     if (st == ST_OK && alarms_count(c->alarms_room) > 0)
         st = start_thread(l, "alarms", alarms_main, &l->alarms_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {

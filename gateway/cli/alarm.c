@@ -12,7 +12,8 @@ static const char usage[] =
     "usage: fieldpost alarm [--config FILE] [--json]\n"
     "       fieldpost alarm ack ID [--config FILE] --by NAME\n"
     "\n"
-    "Lists the alarms as they stood when they last changed. `ack` says that NAME knows of one that\n"
+    "Lists the alarms as they stood when they last changed. `ack` says that NAME knows of one "
+    "that\n"
     "is raised: the gateway that runs takes it within seconds. Exit code 1 when it does not.\n";
 
 #define TAKE_MS 15000
@@ -59,8 +60,8 @@ static void print_text(const struct alarm_cfg *a, const struct alarm_kept *k, bo
 
 static json_t *json_of(const struct alarm_cfg *a, const struct alarm_kept *k, bool is)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s}", "id", a->id, "state", state_of(k, is),
-                          "series", a->series);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s}", "id", a->id, "state", state_of(k, is), "series", a->series);
     if (o && k->since_ms) {
         (void)json_object_set_new(o, "since_ms", json_integer(k->since_ms));
     }

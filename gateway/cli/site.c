@@ -88,7 +88,8 @@ static size_t alarms(void *ctx, size_t first, struct web_alarm *out, size_t max)
     static const char *const severity[] = {"info", "warning", "error"};
     const struct cli_site *x = ctx;
     size_t n = 0;
-    for (struct alarm_view v; n < max && alarms_look(x->c->alarms_room, first + n, &v, 1) == 1; n++) {
+    for (struct alarm_view v; n < max && alarms_look(x->c->alarms_room, first + n, &v, 1) == 1;
+         n++) {
         out[n] = (struct web_alarm){.id = v.cfg->id,
                                     .series = v.cfg->series,
                                     .state = alarm_state_text[v.state],

@@ -188,8 +188,8 @@ extern const struct cfg_table connectivity_sms_table;
 void connectivity_sms_check(struct cfg *c, const struct connectivity_cfg *cfg);
 /* Sends what waits, if anything does and it is time; a stop ends it. Up to a minute a number. */
 void connectivity_outbox_step(struct connectivity_modem *m, const struct connectivity_job *job);
-/* One message to one number by the first modem that ModemManager knows of. ST_NOT_FOUND, ST_TIMEOUT,
- * ST_REFUSED, ST_IO, …: e says what to do, and no number; ST_STOPPED. */
+/* One message to one number by the first modem that ModemManager knows of. ST_NOT_FOUND,
+ * ST_TIMEOUT, ST_REFUSED, ST_IO, …: e says what to do, and no number; ST_STOPPED. */
 enum st connectivity_manager_send(struct thr_stop *stop, const char *number, const char *text,
                                   struct err *e) ST_MUST_CHECK;
 

@@ -149,7 +149,8 @@ static enum st send_all(struct connectivity_outbox *o, struct thr_stop *stop, st
     while (o->sent < numbers.n) {
         int64_t now_ms = clk_mono(clk_real()).ms;
         if (!may(o, now_ms))
-            return err_set(e, ST_FULL, "%lld messages within an hour are all that sms.per_hour lets",
+            return err_set(e, ST_FULL,
+                           "%lld messages within an hour are all that sms.per_hour lets",
                            (long long)o->cfg->per_hour);
         went(o, now_ms); /* also one that fails: it may cost */
         ERR_TRY(connectivity_manager_send(stop, numbers.v[o->sent], o->now, e));

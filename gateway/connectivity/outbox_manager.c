@@ -116,7 +116,8 @@ enum st connectivity_manager_send(struct thr_stop *stop, const char *number, con
     case ST_NOT_FOUND:
         return err_set(e, st, "ModemManager has no modem that sends messages now");
     case ST_TIMEOUT:
-        return err_set(e, st, "the network has not taken it: see the signal, and the card's credit");
+        return err_set(e, st,
+                       "the network has not taken it: see the signal, and the card's credit");
     default:
         return err_set(e, st,
                        "ModemManager refuses: see the card's credit and service centre, and give "

@@ -6,11 +6,11 @@
 #include "gateway/base/log.h"
 #include "gateway/indicator/alarm_int.h"
 
-#define LOOK_MS 500       /* how often the board is looked at */
-#define ASKED_MS 1000     /* how often the folder of a tool is */
+#define LOOK_MS 500   /* how often the board is looked at */
+#define ASKED_MS 1000 /* how often the folder of a tool is */
 #define PUT_WAIT_MS 500
-#define URGE_MS 10000     /* windows end early for alarms at most so often */
-#define SMS_WATCH_MS 180000 /* a link that died says so only when a call has failed */
+#define URGE_MS 10000             /* windows end early for alarms at most so often */
+#define SMS_WATCH_MS 180000       /* a link that died says so only when a call has failed */
 #define ZONE_MS INT64_C(25200000) /* UTC+7 */
 
 /* As the page shows a device: it is well while it is watched for. */
@@ -55,9 +55,8 @@ static bool keep(const struct alarm *a, const struct alarms_job *job)
     static struct log_limit limit;
     char text[STORE_NOTE_BYTES];
     struct err e = {.text = ""};
-    struct alarm_kept k = {.state = alarm_watch_state(&a->watch),
-                           .since_ms = a->since_ms,
-                           .known_ms = a->known_ms};
+    struct alarm_kept k = {
+        .state = alarm_watch_state(&a->watch), .since_ms = a->since_ms, .known_ms = a->known_ms};
     (void)snprintf(k.by, sizeof k.by, "%s", a->by);
     alarm_kept_text(&k, text);
     enum st st = store_commit(job->store, &e);
@@ -79,12 +78,11 @@ static void tell(struct alarms *x, struct alarm *a, const struct alarms_job *job
                                     .grade = now.grade,
                                     .cause = STORE_DEVICE,
                                     .n = a->watch.has && !a->watch.silent ? 2 : 1};
-    const struct store_value v[2] = {{.v = num_dec((int64_t)alarm_watch_state(&a->watch), 0),
-                                      .series = a->state_series,
-                                      .q = WIRE_Q_COMPUTED},
-                                     {.v = as_num(a),
-                                      .series = a->value_series,
-                                      .q = WIRE_Q_COMPUTED}};
+    const struct store_value v[2] = {
+        {.v = num_dec((int64_t)alarm_watch_state(&a->watch), 0),
+         .series = a->state_series,
+         .q = WIRE_Q_COMPUTED},
+        {.v = as_num(a), .series = a->value_series, .q = WIRE_Q_COMPUTED}};
     a->untold = store_put(job->store, &poll, v, PUT_WAIT_MS) != ST_OK;
     health(x, job, "");
     if (a->untold || !a->urgent)
@@ -130,7 +128,7 @@ static void event(const struct alarm *a, const struct alarms_job *job, enum stor
 static void message(const struct alarm *a, const struct alarms_job *job)
 {
     char value[NUM_TEXT_BYTES], limit[NUM_TEXT_BYTES], at[32] = "", text[512],
-        plain[ALARM_SMS_BYTES];
+                                                       plain[ALARM_SMS_BYTES];
     time_t s = (time_t)((a->since_ms + ZONE_MS) / 1000);
     struct tm tm;
     if (clk_now(job->clk).grade != CLK_UNKNOWN && gmtime_r(&s, &tm))
@@ -138,8 +136,9 @@ static void message(const struct alarm *a, const struct alarms_job *job)
                        tm.tm_mon + 1);
     /* what stands first is cut last: 30 of its name, 80 of words, the rest are figures */
     (void)snprintf(text, sizeof text, "%s: %.12s %s (%s %.12s)%s. %s", words(a, job),
-                   figure(a, value), unit(a), a->rule.kind == ALARM_BELOW ? "<=" : ">=",
-                   num_text(*a->limit, limit), at, job->gateway);
+                   figure(a, value), unit(a),
+                   a->rule.kind == ALARM_BELOW ? "<=" : ">=", num_text(*a->limit, limit), at,
+                   job->gateway);
     alarm_plain(plain, sizeof plain, text);
     job->sms(job->ctx, plain);
 }
@@ -305,7 +304,8 @@ enum st alarms_begin(struct alarms *x, const struct alarms_job *job, struct err 
         st = store_notes_each(job->store, ALARM_NOTE, recall, x, e);
     for (size_t i = 0; i < x->n && st == ST_OK; i++)
         view(x, &x->v[i], NULL);
-    health(x, job, st == ST_OK ? "" : "no alarm is watched: see the log, and start the gateway anew");
+    health(x, job,
+           st == ST_OK ? "" : "no alarm is watched: see the log, and start the gateway anew");
     return st;
 }
 

@@ -75,11 +75,11 @@ struct alarm_view {
     int decimals;                /* of value and limit */
     struct num limit;
     enum alarm_state state;
-    int64_t since_ms;  /* UTC, when it was raised; 0: it is not */
-    struct num value;  /* the last that counted; NUM_NONE: none since start */
-    int64_t value_ms;  /* its own time */
-    struct mono at;    /* for its age */
-    int64_t known_ms;  /* when it was acknowledged; 0: it is not */
+    int64_t since_ms; /* UTC, when it was raised; 0: it is not */
+    struct num value; /* the last that counted; NUM_NONE: none since start */
+    int64_t value_ms; /* its own time */
+    struct mono at;   /* for its age */
+    int64_t known_ms; /* when it was acknowledged; 0: it is not */
     char by[ALARM_NAME_BYTES];
 };
 /* Those from `first` on, in the file's order; returns how many. Any thread. */

@@ -15,15 +15,23 @@
 
 #define WHEN(m) offsetof(struct alarm_cfg, when.m) - offsetof(struct alarm_cfg, when)
 static const struct cfg_field when_fields[] = {
-    {.key = "rain_1h", .kind = CFG_DECIMAL, .offset = WHEN(rain_1h),
+    {.key = "rain_1h",
+     .kind = CFG_DECIMAL,
+     .offset = WHEN(rain_1h),
      .help = "so much rain within an hour, of a counter of rain"},
     {.key = "rain_3h", .kind = CFG_DECIMAL, .offset = WHEN(rain_3h), .help = "within 3 hours"},
     {.key = "rain_24h", .kind = CFG_DECIMAL, .offset = WHEN(rain_24h), .help = "within 24 hours"},
-    {.key = "above", .kind = CFG_DECIMAL, .offset = WHEN(above),
+    {.key = "above",
+     .kind = CFG_DECIMAL,
+     .offset = WHEN(above),
      .help = "the value is this or more"},
-    {.key = "below", .kind = CFG_DECIMAL, .offset = WHEN(below),
+    {.key = "below",
+     .kind = CFG_DECIMAL,
+     .offset = WHEN(below),
      .help = "the value is this or less"},
-    {.key = "rise_per_h", .kind = CFG_DECIMAL, .offset = WHEN(rise_per_h),
+    {.key = "rise_per_h",
+     .kind = CFG_DECIMAL,
+     .offset = WHEN(rise_per_h),
      .help = "the value is so much above the lowest of the last hour"},
     {.key = NULL}};
 static const struct cfg_table when_table = {sizeof(((struct alarm_cfg *)0)->when), when_fields};
@@ -44,7 +52,10 @@ _Static_assert(KINDS + 1 == sizeof when_fields / sizeof *when_fields, "one for e
 
 #define TEXT(m) offsetof(struct alarm_cfg, text.m) - offsetof(struct alarm_cfg, text)
 static const struct cfg_field text_fields[] = {
-    {.key = "vi", .kind = CFG_STRING, .offset = TEXT(vi), .required = true,
+    {.key = "vi",
+     .kind = CFG_STRING,
+     .offset = TEXT(vi),
+     .required = true,
      .help = "in Vietnamese, at most 80 characters"},
     {.key = "en", .kind = CFG_STRING, .offset = TEXT(en), .help = "in English"},
     {.key = NULL}};
@@ -253,9 +264,8 @@ static enum st add(struct alarms *x, struct alarm *a, struct store *s, struct er
 {
     char point[ID_MAX_BYTES + sizeof VALUE];
     (void)snprintf(point, sizeof point, "%s" VALUE, a->cfg->id);
-    struct store_series series = {.device = x->device,
-                                  .point = a->cfg->id,
-                                  .quantity = quantity_by_key("alarm_state")};
+    struct store_series series = {
+        .device = x->device, .point = a->cfg->id, .quantity = quantity_by_key("alarm_state")};
     ERR_TRY(store_add_series(s, &series, &a->state_series, e));
     series.point = point;
     series.quantity = a->quantity;
@@ -276,8 +286,9 @@ enum st alarms_declare(struct alarms *x, struct store *s, struct cfg *c, struct 
         return ST_BAD;
     enum st st = store_add_device(s, &d, &x->device, e);
     if (st == ST_CONFLICT && c)
-        cfg_complain(c, x->v[0].cfg, "the device id " DEVICE " is taken by the alarms: choose "
-                                     "another for the device that has it");
+        cfg_complain(c, x->v[0].cfg,
+                     "the device id " DEVICE " is taken by the alarms: choose "
+                     "another for the device that has it");
     for (size_t i = 0; i < x->n && st == ST_OK; i++)
         st = add(x, &x->v[i], s, e);
     return st;

@@ -19,26 +19,26 @@ enum alarm_kind { ALARM_RAIN, ALARM_ABOVE, ALARM_BELOW, ALARM_RISE };
 /* Values are in millionths of the unit. */
 struct alarm_rule {
     enum alarm_kind kind;
-    int64_t window_ms;   /* rain, rise */
+    int64_t window_ms; /* rain, rise */
     int64_t limit, clear;
-    int64_t for_ms;      /* so long before it is raised */
-    int64_t silent_ms;   /* without a reading that counts: its series says nothing */
-    int64_t most_per_h;  /* that a counter can grow; 0: not known */
+    int64_t for_ms;     /* so long before it is raised */
+    int64_t silent_ms;  /* without a reading that counts: its series says nothing */
+    int64_t most_per_h; /* that a counter can grow; 0: not known */
 };
-struct alarm_mark { /* the first reading of a minute */
+struct alarm_mark {  /* the first reading of a minute */
     int64_t t_ms, v; /* v: of rain the sum of all growth so far */
 };
 struct alarm_watch {
     struct alarm_rule rule;
     struct alarm_mark *mark; /* size of them, from first; of rain and rise */
     size_t size, first, n;
-    bool has;           /* a reading counted */
+    bool has;                     /* a reading counted */
     int64_t last_ms, last, total; /* last: as it was read */
-    int64_t whole_ms;   /* since when no silence was in its readings */
-    int64_t over_ms;    /* since when it is over its limit; INT64_MIN: it is not */
-    int64_t heard_ms;   /* when it last said something, or when the watch began */
+    int64_t whole_ms;             /* since when no silence was in its readings */
+    int64_t over_ms;              /* since when it is over its limit; INT64_MIN: it is not */
+    int64_t heard_ms;             /* when it last said something, or when the watch began */
     bool raised, silent, acknowledged;
-    int64_t figure;     /* what the last reading gives at least: height, growth, rise */
+    int64_t figure; /* what the last reading gives at least: height, growth, rise */
 };
 enum st alarm_watch_open(struct alarm_watch *w, const struct alarm_rule *rule, int64_t now_ms,
                          struct err *e) ST_MUST_CHECK;
@@ -71,11 +71,11 @@ bool alarm_asked_take(const char *store_path, const char *id, char by[ALARM_NAME
 
 struct alarm {
     const struct alarm_cfg *cfg;
-    const char *kind;           /* the key of `when` */
-    const struct num *limit;    /* its value in cfg */
+    const char *kind;        /* the key of `when` */
+    const struct num *limit; /* its value in cfg */
     struct alarm_rule rule;
-    uint32_t series;            /* that it watches */
-    const struct quantity *quantity;   /* of value and limit */
+    uint32_t series;                 /* that it watches */
+    const struct quantity *quantity; /* of value and limit */
     uint32_t state_series, value_series;
     struct alarm_watch watch;
     uint64_t count;             /* of the board, when it was last looked at */
@@ -88,7 +88,7 @@ struct alarm {
     int64_t since_ms, known_ms; /* UTC */
     char by[ALARM_NAME_BYTES];
     char asked[ALARM_NAME_BYTES]; /* under the lock: who acknowledges it; "": nobody */
-    struct alarm_view view;     /* under the lock: as others see it */
+    struct alarm_view view;       /* under the lock: as others see it */
 };
 struct alarms {
     const struct cfg_items *cfg;

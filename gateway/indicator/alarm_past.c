@@ -5,7 +5,6 @@
 #include "gateway/base/log.h"
 #include "gateway/indicator/alarm_int.h"
 
-
 /* First and last reading of each minute in which all were good. */
 static void take(struct alarm *a, const struct store_chart *c, int64_t add_ms, int64_t now_ms)
 {

@@ -13,16 +13,16 @@ static const struct {
     char large, small;
     bool pairs;
 } letters[] = {
-    {0xc0, 0xc3, 'A', 'A', false},   {0xc8, 0xca, 'E', 'E', false},
-    {0xcc, 0xcd, 'I', 'I', false},   {0xd2, 0xd5, 'O', 'O', false},
-    {0xd9, 0xda, 'U', 'U', false},   {0xdd, 0xdd, 'Y', 'Y', false},
-    {0xe0, 0xe3, 'a', 'a', false},   {0xe8, 0xea, 'e', 'e', false},
-    {0xec, 0xed, 'i', 'i', false},   {0xf2, 0xf5, 'o', 'o', false},
-    {0xf9, 0xfa, 'u', 'u', false},   {0xfd, 0xfd, 'y', 'y', false},
-    {0x102, 0x103, 'A', 'a', true},  {0x110, 0x111, 'D', 'd', true},
-    {0x128, 0x129, 'I', 'i', true},  {0x168, 0x169, 'U', 'u', true},
-    {0x1a0, 0x1a1, 'O', 'o', true},  {0x1af, 0x1af, 'U', 'U', false},
-    {0x1b0, 0x1b0, 'u', 'u', false}, {0x1ea0, 0x1eb7, 'A', 'a', true},
+    {0xc0, 0xc3, 'A', 'A', false},    {0xc8, 0xca, 'E', 'E', false},
+    {0xcc, 0xcd, 'I', 'I', false},    {0xd2, 0xd5, 'O', 'O', false},
+    {0xd9, 0xda, 'U', 'U', false},    {0xdd, 0xdd, 'Y', 'Y', false},
+    {0xe0, 0xe3, 'a', 'a', false},    {0xe8, 0xea, 'e', 'e', false},
+    {0xec, 0xed, 'i', 'i', false},    {0xf2, 0xf5, 'o', 'o', false},
+    {0xf9, 0xfa, 'u', 'u', false},    {0xfd, 0xfd, 'y', 'y', false},
+    {0x102, 0x103, 'A', 'a', true},   {0x110, 0x111, 'D', 'd', true},
+    {0x128, 0x129, 'I', 'i', true},   {0x168, 0x169, 'U', 'u', true},
+    {0x1a0, 0x1a1, 'O', 'o', true},   {0x1af, 0x1af, 'U', 'U', false},
+    {0x1b0, 0x1b0, 'u', 'u', false},  {0x1ea0, 0x1eb7, 'A', 'a', true},
     {0x1eb8, 0x1ec7, 'E', 'e', true}, {0x1ec8, 0x1ecb, 'I', 'i', true},
     {0x1ecc, 0x1ee3, 'O', 'o', true}, {0x1ee4, 0x1ef1, 'U', 'u', true},
     {0x1ef2, 0x1ef9, 'Y', 'y', true},
@@ -85,8 +85,8 @@ bool alarm_kept_read(const char *text, struct alarm_kept *out)
 {
     int state, n = 0;
     *out = (struct alarm_kept){.state = ALARM_QUIET};
-    if (sscanf(text, "%d %" SCNd64 " %" SCNd64 " %n", &state, &out->since_ms, &out->known_ms,
-               &n) != 3 ||
+    if (sscanf(text, "%d %" SCNd64 " %" SCNd64 " %n", &state, &out->since_ms, &out->known_ms, &n) !=
+            3 ||
         n == 0 || state < 0 || state >= ALARM_STATES || strlen(text + n) >= sizeof out->by)
         return false;
     out->state = (enum alarm_state)state;

@@ -80,8 +80,7 @@ enum st uplink_pick(struct uplink *u, enum store_spend spend, struct store_batch
     if (st != ST_NOT_FOUND || spend == STORE_SPEND_NOTHING) {
         return st;
     }
-    st =
-        store_pick_batch_above(u->reader, u->id, STORE_PICK_CONTROL, u->again_id, but, n, b, e);
+    st = store_pick_batch_above(u->reader, u->id, STORE_PICK_CONTROL, u->again_id, but, n, b, e);
     if (st != ST_NOT_FOUND) {
         return st;
     }

@@ -279,7 +279,7 @@ struct uplink {
     int64_t live_id; /* newest data batch that was sent */
     /* of what urges: none up to here is to be sent; for none up to here a pause ends */
     int64_t urgent_id, urgent_tried;
-    bool asked;      /* the city has been asked what it holds */
+    bool asked; /* the city has been asked what it holds */
     struct {
         struct mono at, due;
         uint8_t chain[WIRE_ID_BYTES];   /* of the last receipt … */

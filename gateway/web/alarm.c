@@ -71,8 +71,7 @@ void web_api_acknowledge(void *web, const struct http_request *q, struct http_an
     struct err e = {.text = "no such alarm in the configuration"};
     if (!web_allows(w, q, &who, a))
         return;
-    enum st st =
-        m->acknowledge ? m->acknowledge(m->ctx, q->param[0], who.name, &e) : ST_NOT_FOUND;
+    enum st st = m->acknowledge ? m->acknowledge(m->ctx, q->param[0], who.name, &e) : ST_NOT_FOUND;
     if (st != ST_OK) {
         web_refuse(a, st == ST_NOT_FOUND ? WEB_NO_ALARM : WEB_NO_FIT, "%s", e.text);
         return;

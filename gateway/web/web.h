@@ -65,7 +65,7 @@ struct web_message { /* what an operator sent to the SIM card */
 };
 struct web_alarm { /* texts live as long as the room */
     const char *id, *series, *state, *severity, *vi, *en, *when, *unit; /* en, unit: or NULL */
-    int decimals; /* of value, limit and clear */
+    int decimals;                   /* of value, limit and clear */
     struct num limit, clear, value; /* value: NUM_NONE: none since start */
     int64_t t_ms;                   /* of the value */
     struct mono at;                 /* for its age */

@@ -43,7 +43,8 @@ static enum st reads(const char *text, mode_t mode)
 static void numbers_are_read_line_by_line(void **state)
 {
     (void)state;
-    assert_int_equal(reads("# whom\n\n +84912345678 # the chairman\r\n0987654321\n113", 0600), ST_OK);
+    assert_int_equal(reads("# whom\n\n +84912345678 # the chairman\r\n0987654321\n113", 0600),
+                     ST_OK);
     assert_int_equal(got.n, 3);
     assert_string_equal(got.v[0], "+84912345678");
     assert_string_equal(got.v[1], "0987654321");
@@ -53,8 +54,8 @@ static void numbers_are_read_line_by_line(void **state)
 static void what_is_no_number_is_refused_and_not_told(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"+84 912345678", "12", "+", "0912x45678", "+8491234567890123",
-                                      "113;rm"};
+    static const char *const bad[] = {"+84 912345678",     "12",    "+", "0912x45678",
+                                      "+8491234567890123", "113;rm"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[64];
         (void)snprintf(text, sizeof text, "113\n%s\n", bad[i]);

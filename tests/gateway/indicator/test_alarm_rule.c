@@ -244,7 +244,7 @@ static void the_window_stays_as_large_as_it_is(void **state)
     }
     assert_true(w.n <= w.size && w.size <= 24 * 60 + 3);
     assert_in_range(w.figure, M(100.7), M(100.9)); /* 144 tips of 0.7 mm */
-    assert_int_equal(raised, 143 * 60); /* 143 of them behind the first reading */
+    assert_int_equal(raised, 143 * 60);            /* 143 of them behind the first reading */
 }
 
 static void words_are_plain_on_every_telephone(void **state)
