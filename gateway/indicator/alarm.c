@@ -246,8 +246,6 @@ static void look(struct alarms *x, struct alarm *a, const struct alarms_job *job
     if (a->untold)
         tell(x, a, job);
     sms_step(a, job, now_ms);
-    if (!a->kept && !a->untold)
-        a->kept = keep(a, job);
     view(x, a, fresh ? &now : NULL);
 }
 
@@ -268,6 +266,9 @@ void alarms_step(struct alarms *x, const struct alarms_job *job)
         x->urge = false;
         x->urge_next_ms = now_ms + URGE_MS;
     }
+    for (size_t i = 0; i < x->n; i++) /* last, for it waits for the writer */
+        if (!x->v[i].kept && !x->v[i].untold)
+            x->v[i].kept = keep(&x->v[i], job);
 }
 
 static void recall(void *ctx, const char *name, const char *text)
