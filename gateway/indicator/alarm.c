@@ -115,12 +115,15 @@ static const char *figure(const struct alarm *a, char out[NUM_TEXT_BYTES])
 static void event(const struct alarm *a, const struct alarms_job *job, enum store_severity severity,
                   const char *code, const char *more)
 {
-    char value[NUM_TEXT_BYTES] = "", limit[NUM_TEXT_BYTES];
+    char value[NUM_TEXT_BYTES] = "", limit[NUM_TEXT_BYTES], text[768];
     if (a->watch.has)
         (void)figure(a, value);
-    store_event(job->store, severity, code, a->cfg->id, "%s: %.40s%s%s (%s %s %.20s)%s%s",
-                words(a, job), value, value[0] ? " " : "", value[0] ? unit(a) : "no value",
-                a->cfg->series, a->kind, num_text(*a->limit, limit), more[0] ? ", " : "", more);
+    /* the figures first: of the words, the last may be cut */
+    (void)snprintf(text, sizeof text, "%.40s%s%s (%s %s %.20s)%s%s. %s", value, value[0] ? " " : "",
+                   value[0] ? unit(a) : "no value", a->cfg->series, a->kind,
+                   num_text(*a->limit, limit), more[0] ? ", " : "", more, words(a, job));
+    alarm_cut(text, sizeof((struct store_event *)0)->text - 1);
+    store_event(job->store, severity, code, a->cfg->id, "%s", text);
 }
 
 /* ---- SMS ------------------------------------------------------------------------------------ */

@@ -59,6 +59,8 @@ bool alarm_millionths(struct num v, int64_t *out);
  * one message holds. */
 #define ALARM_SMS_BYTES 161 /* GSM 7 bit: 160 characters in one message */
 void alarm_plain(char *out, size_t size, const char *utf8);
+/* Shortens a text to `bytes` at most, between characters. */
+void alarm_cut(char *utf8, size_t bytes);
 /* What is wrong with a name; NULL: nothing. */
 const char *alarm_name_wrong(const char *by);
 

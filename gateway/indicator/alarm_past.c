@@ -5,7 +5,8 @@
 #include "gateway/base/log.h"
 #include "gateway/indicator/alarm_int.h"
 
-/* First and last reading of each minute in which all were good. */
+/* First and last reading of each stretch in which all were good: a minute, or 15 where a site has
+ * so many readings that the store tells no more. */
 static void take(struct alarm *a, const struct store_chart *c, int64_t add_ms, int64_t now_ms)
 {
     for (uint32_t i = 0; i < c->n; i++) {
@@ -34,7 +35,7 @@ static enum st fill(struct alarm *a, struct store_reader *r, const struct alarms
                                         .points = (uint32_t)(span / ALARM_MINUTE_MS)};
     struct store_chart c = {.n = 0};
     enum st st = store_chart_read(r, &ask, &c, e);
-    if (st == ST_OK && c.source == STORE_CHART_READINGS)
+    if (st == ST_OK)
         take(a, &c, add_ms, now_ms);
     store_chart_done(&c);
     return st;

@@ -60,6 +60,15 @@ void alarm_plain(char *out, size_t size, const char *utf8)
     out[n] = '\0';
 }
 
+void alarm_cut(char *utf8, size_t bytes)
+{
+    if (strlen(utf8) <= bytes)
+        return;
+    while (bytes > 0 && ((unsigned char)utf8[bytes] & 0xc0) == 0x80)
+        bytes--;
+    utf8[bytes] = '\0';
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 const char *alarm_name_wrong(const char *by)

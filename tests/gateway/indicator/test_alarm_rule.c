@@ -261,6 +261,20 @@ static void words_are_plain_on_every_telephone(void **state)
     assert_string_equal(small, "Nuoc so");
 }
 
+static void a_text_is_cut_between_characters(void **state)
+{
+    (void)state;
+    char text[] = "nước";
+    alarm_cut(text, 7);
+    assert_string_equal(text, "nước");
+    alarm_cut(text, 6); /* n, 2 of ư, 3 of ớ */
+    assert_string_equal(text, "nướ");
+    alarm_cut(text, 5);
+    assert_string_equal(text, "nư");
+    alarm_cut(text, 2);
+    assert_string_equal(text, "n");
+}
+
 static void what_is_kept_is_read_again(void **state)
 {
     (void)state;
@@ -298,6 +312,7 @@ int main(void)
         cmocka_unit_test_teardown(what_is_not_newer_is_left_out, done),
         cmocka_unit_test_teardown(the_window_stays_as_large_as_it_is, done),
         cmocka_unit_test(words_are_plain_on_every_telephone),
+        cmocka_unit_test(a_text_is_cut_between_characters),
         cmocka_unit_test(what_is_kept_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
