@@ -168,7 +168,6 @@ void alarm_watch_take(struct alarm_watch *w, int64_t t_ms, int64_t v)
         w->raised = w->acknowledged = false;
     } else if (!w->raised && w->over_ms != INT64_MIN && t_ms - w->over_ms >= w->rule.for_ms) {
         w->raised = true;
-        w->acknowledged = false;
     }
 }
 
