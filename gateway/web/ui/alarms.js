@@ -5,7 +5,7 @@ import { ask, now, state } from "./state.js";
 import { facts } from "./parts.js";
 import { language, number, since, span, t, unitText } from "./words.js";
 
-const EVERY_MS = 2000, LEVEL = { raised: "act", acknowledged: "look", unknown: "act", blind: "wait" };
+const EVERY_MS = 2000, LEVEL = { raised: "act", unknown: "act", acknowledged: "look", blind: "wait" };
 const ORDER = Object.keys(LEVEL), said = new Map(); // alarm: what became of its acknowledgement
 
 const may = () => ["technician", "administrator"].includes(state.session.role);
