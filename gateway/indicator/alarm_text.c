@@ -1,6 +1,8 @@
 /* Words of alarms: what is kept of one, names, and text for telephones. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/indicator/alarm_int.h"
@@ -90,15 +92,29 @@ void alarm_kept_text(const struct alarm_kept *k, char out[STORE_NOTE_BYTES])
                    k->since_ms, k->known_ms, k->by);
 }
 
+/* A number and the blank behind it. */
+static bool take(const char **at, int64_t max, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(*at, &end, 10);
+    bool good = errno == 0 && end != *at && *end == ' ' && v >= 0 && v <= max;
+    *out = good ? v : 0;
+    *at = good ? end + 1 : "";
+    return good;
+}
+
 bool alarm_kept_read(const char *text, struct alarm_kept *out)
 {
-    int state, n = 0;
+    int64_t state = 0;
     *out = (struct alarm_kept){.state = ALARM_QUIET};
-    if (sscanf(text, "%d %" SCNd64 " %" SCNd64 " %n", &state, &out->since_ms, &out->known_ms, &n) !=
-            3 ||
-        n == 0 || state < 0 || state >= ALARM_STATES || strlen(text + n) >= sizeof out->by)
+    bool good = take(&text, ALARM_STATES - 1, &state) && take(&text, INT64_MAX, &out->since_ms) &&
+                take(&text, INT64_MAX, &out->known_ms) && strlen(text) < sizeof out->by;
+    if (!good) {
+        *out = (struct alarm_kept){.state = ALARM_QUIET};
         return false;
+    }
     out->state = (enum alarm_state)state;
-    (void)snprintf(out->by, sizeof out->by, "%s", text + n);
+    (void)snprintf(out->by, sizeof out->by, "%s", text);
     return true;
 }
