@@ -158,6 +158,7 @@ static enum st check_ids(struct cli_config *c, struct err *e)
 static enum st check_alarms(struct cli_config *c, struct err *e)
 {
     struct store *s = NULL;
+    size_t before = cfg_complaints(c->cfg, NULL);
     enum st st = store_open_declared(&s, c->gateway.id, e);
     if (st == ST_OK) {
         st = collect_declare(c->collect_room, s, e);
@@ -169,7 +170,16 @@ static enum st check_alarms(struct cli_config *c, struct err *e)
         st = alarms_declare(c->alarms_room, s, c->cfg, e);
     }
     store_close(s);
-    return st;
+    for (size_t i = 0; i < c->alarms_cfg.n && !c->connectivity.sms.numbers; i++) {
+        const struct alarm_cfg *a = (const struct alarm_cfg *)c->alarms_cfg.v + i;
+        if (a->sms) {
+            cfg_complain(c->cfg, &a->sms, "alarm %s: sms needs connectivity.sms: whom it reaches",
+                         a->id);
+        }
+    }
+    return st != ST_OK || cfg_complaints(c->cfg, NULL) == before
+               ? st
+               : err_set(e, ST_BAD, "the section alarms has mistakes");
 }
 
 static enum st open_rooms(struct cli_config *c, struct err *e)

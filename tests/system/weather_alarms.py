@@ -154,13 +154,14 @@ alarms:
   g: {series: river/rain, when: {rain_3h: 0}, clear: -1, text: {vi: x}}
   h: {series: river/level, when: {rise_per_h: 1}, clear: -1, text: {vi: %s}}
   i: {series: river/level, when: {over: 1}, clear: 0, text: {vi: x}}
+  j: {series: river/level, when: {above: 1}, clear: 0, text: {vi: x}, sms: true}
 """ % ("x" * 81))
         with open(self.gw.conf, encoding="utf-8") as f:
             first = next(i for i, line in enumerate(f, 1) if line.startswith("  a:"))
         said = run([self.gw.exe, "check", "--config", self.gw.conf], ok=(2,)).stderr.splitlines()
         want = {"a": "there is no series river/none", "b": "that is none: river/level", "c": "a counter only grows",
                 "d": "clear lies below", "e": "clear lies above", "f": "one of rain_1h", "g": "a number above 0",
-                "h": "80 characters", "i": 'unknown key "over"'}
+                "h": "80 characters", "i": 'unknown key "over"', "j": "sms needs connectivity.sms"}
         for i, part in enumerate(want.values()):
             self.assertTrue(any(f"{self.gw.conf}:{first + i}:" in line and part in line for line in said), (part, said))
 
