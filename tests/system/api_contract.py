@@ -362,8 +362,8 @@ class Contract(api.Api):
         by = {"Cookie": self.headers["set-cookie"].split(";")[0], "X_CSRF_Token": said["csrf"]}
         self.person("GET", "/api/v1/session", 200, **by)
         self.person("POST", "/api/v1/users", 201, {"name": "vy", "role": "viewer", "password": "a long password"}, **by)
-        self.person("POST", "/api/v1/session", 200, {"name": "vy", "password": "a long password"})
-        viewer = {"Cookie": self.headers["set-cookie"].split(";")[0]}
+        said = self.person("POST", "/api/v1/session", 200, {"name": "vy", "password": "a long password"})
+        viewer = {"Cookie": self.headers["set-cookie"].split(";")[0], "X_CSRF_Token": said["csrf"]}
         self.person("GET", "/api/v1/messages", 403, **viewer)
         self.assertEqual(self.person("GET", "/api/v1/messages", 200, **by), {"card": None, "messages": []})
         self.person("POST", "/api/v1/alarms/flood/acknowledgement", 403, **viewer)
