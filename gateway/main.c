@@ -52,6 +52,7 @@ struct line {
     struct connectivity_job connectivity_job;
     struct connectivity_path_job *path_jobs;
     struct indicators_job indicators_job;
+    struct alarms_job alarms_job;
     bool same_boot; /* the machine has not booted since the run before */
 };
 
@@ -171,6 +172,8 @@ static enum st open_rooms(struct line *l, struct err *e)
     if (st == ST_OK)
         st = indicators_declare(c->indicators_room, l->store, e); /* of all that is declared */
     if (st == ST_OK)
+        st = alarms_declare(c->alarms_room, l->store, NULL, e);
+    if (st == ST_OK)
         st = store_start(l->store, e);
     if (st == ST_OK)
         st = recall_clock(l, e);
@@ -230,6 +233,25 @@ static bool city_lost(void *ctx)
         lost |= s.why && strncmp(s.why, "city_", 5) == 0;
     }
     return lost;
+}
+
+/* For alarms. */
+static bool city_online(void *ctx)
+{
+    const struct line *l = ctx;
+    for (size_t i = 0; i < uplinks_count(l->c.uplinks_room); i++) {
+        struct uplink_status s;
+        uplinks_status(l->c.uplinks_room, i, &s);
+        if (s.online)
+            return true;
+    }
+    return false;
+}
+
+static void alarm_sms(void *ctx, const char *text)
+{
+    const struct line *l = ctx;
+    connectivity_sms(l->c.connectivity_room, text);
 }
 
 /* For what measures the line: not now. */
@@ -364,7 +386,8 @@ static void open_control(struct line *l)
 
 /* The table of threads: the writer, one per bus, one for what is asked of them and one for setting
  * a device up, one for connectivity, one for the modem, one for the walk, one for throughput, one
- * per path, one per uplink, one for indicators. */
+ * per path, one per uplink, one for indicators, one for
+ * the alarms. */
 static enum st start_threads(struct line *l, struct err *e)
 {
     struct cli_config *c = &l->c;
@@ -403,14 +426,24 @@ static enum st start_threads(struct line *l, struct err *e)
         l->path_jobs[i] = (struct connectivity_path_job){&l->connectivity_job, i};
         st = start_thread(l, "path", connectivity_path_main, &l->path_jobs[i], e);
     }
+    l->alarms_job =
+        (struct alarms_job){.alarms = c->alarms_room,
+                            .store = l->store,
+                            .clk = l->clk,
+                            .stop = &l->stop,
+                            .gateway = c->gateway.name ? c->gateway.name : c->gateway.id,
+                            .english = c->gateway.language == CLI_EN,
+                            .online = city_online,
+                            .sms = connectivity_has_sms(c->connectivity_room) ? alarm_sms : NULL,
+                            .ctx = l};
+    if (st == ST_OK && alarms_count(c->alarms_room) > 0)
+        st = start_thread(l, "alarms", alarms_main, &l->alarms_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
     }
-    l->indicators_job = (struct indicators_job){.indicators = c->indicators_room,
-                                                .store = l->store,
-                                                .clk = l->clk,
-                                                .stop = &l->stop};
+    l->indicators_job = (struct indicators_job){
+        .indicators = c->indicators_room, .store = l->store, .clk = l->clk, .stop = &l->stop};
     if (st == ST_OK && indicators_any(c->indicators_room))
         st = start_thread(l, "indicators", indicators_main, &l->indicators_job, e);
     if (st == ST_OK)

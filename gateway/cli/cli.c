@@ -25,6 +25,7 @@ static const struct cli_command commands[] = {
     {"setup", cli_setup, "give a new device its number, speed and parity"},
     {"read", cli_read, "read registers of a device, in every type and order"},
     {"scan", cli_scan, "find the devices on a bus, and which profiles fit them"},
+    {"alarm", cli_alarm, "show how the alarms stand; acknowledge one"},
     {"throughput", cli_throughput, "measure the line's throughput once, now"},
     {"report", cli_report, "print the figures of a period; approve and submit its sheet"},
     {"export", cli_export, "print readings, or write the sealed batches to a stick"},

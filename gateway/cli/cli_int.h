@@ -35,6 +35,7 @@ int cli_people(int argc, char **argv);
 int cli_page(int argc, char **argv);
 int cli_setup(int argc, char **argv);
 int cli_survey(int argc, char **argv);
+int cli_alarm(int argc, char **argv);
 int cli_throughput(int argc, char **argv);
 
 /* Prints the usage where `option` (a return value of getopt_long: 'h' or wrong) wants it and sets

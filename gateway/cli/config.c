@@ -88,6 +88,7 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e)
         {"connectivity", &connectivity_cfg_table, &c->connectivity, false, false},
         {"uplinks", &uplink_table, &c->uplinks_cfg, true, false},
         {"indicator", &indicator_cfg_table, &c->indicator, false, false},
+        {"alarms", &alarm_cfg_table, &c->alarms_cfg, true, false},
         {"web", &web_cfg_table, &c->web, false, false},
         {NULL, NULL, NULL, false, false}};
     enum st st = cfg_load(&c->cfg, path, sections, NULL, e);
@@ -155,10 +156,38 @@ static enum st check_ids(struct cli_config *c, struct err *e)
                : err_set(e, ST_BAD, "the section devices has mistakes");
 }
 
+/* The series of alarms, among those of all rooms. */
+static enum st check_alarms(struct cli_config *c, struct err *e)
+{
+    struct store *s = NULL;
+    size_t before = cfg_complaints(c->cfg, NULL);
+    enum st st = store_open_declared(&s, c->gateway.id, e);
+    if (st == ST_OK) {
+        st = collect_declare(c->collect_room, s, e);
+    }
+    if (st == ST_OK) {
+        st = connectivity_declare(c->connectivity_room, s, e);
+    }
+    if (st == ST_OK) {
+        st = alarms_declare(c->alarms_room, s, c->cfg, e);
+    }
+    store_close(s);
+    for (size_t i = 0; i < c->alarms_cfg.n && !c->connectivity.sms.numbers; i++) {
+        const struct alarm_cfg *a = (const struct alarm_cfg *)c->alarms_cfg.v + i;
+        if (a->sms) {
+            cfg_complain(c->cfg, &a->sms, "alarm %s: sms needs connectivity.sms: whom it reaches",
+                         a->id);
+        }
+    }
+    return st != ST_OK || cfg_complaints(c->cfg, NULL) == before
+               ? st
+               : err_set(e, ST_BAD, "the section alarms has mistakes");
+}
+
 static enum st open_rooms(struct cli_config *c, struct err *e)
 {
     char dir[512];
-    enum st worst = ST_OK, st[6];
+    enum st worst = ST_OK, st[7];
     /* every room has its say, whatever the others found */
     st[0] =
         collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
@@ -177,6 +206,12 @@ static enum st open_rooms(struct cli_config *c, struct err *e)
     }
     st[4] = check_ids(c, e);
     st[5] = indicators_open(&c->indicators_room, &c->indicator, c->cfg, e);
+    st[6] = alarms_open(&c->alarms_room, &c->alarms_cfg, c->cfg, e);
+    if (c->alarms_room && alarms_count(c->alarms_room) > 0 && st[0] == ST_OK && st[1] == ST_OK &&
+        st[4] == ST_OK) {
+        enum st declared = check_alarms(c, e);
+        st[6] = st[6] == ST_OK ? declared : st[6];
+    }
     for (size_t i = 0; i < sizeof(st) / sizeof(st[0]); i++) {
         worst = worst == ST_OK ? st[i] : worst;
     }
@@ -225,6 +260,12 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
     if (st == ST_OK) {
         st = indicators_declare(c->indicators_room, s, e);
     }
+    if (st == ST_OK) {
+        st = alarms_open(&c->alarms_room, &c->alarms_cfg, c->cfg, e);
+    }
+    if (st == ST_OK) {
+        st = alarms_declare(c->alarms_room, s, NULL, e);
+    }
     *out = s;
     return st;
 }
@@ -232,6 +273,7 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
 void cli_config_done(struct cli_config *c)
 {
     indicators_close(c->indicators_room);
+    alarms_close(c->alarms_room);
     uplinks_close(c->uplinks_room);
     connectivity_close(c->connectivity_room);
     collect_close(c->collect_room);

@@ -28,7 +28,7 @@ struct cli_config {
     struct seal_cfg seal;
     struct collect_cfg collect;
     struct connectivity_cfg connectivity;
-    struct cfg_items uplinks_cfg;
+    struct cfg_items uplinks_cfg, alarms_cfg;
     struct indicator_cfg indicator;
     struct web_cfg web;
     struct cfg *cfg;               /* owns the strings above */
@@ -41,6 +41,7 @@ struct cli_config {
     struct connectivity *connectivity_room;
     struct uplinks *uplinks_room;
     struct indicators *indicators_room;
+    struct alarms *alarms_room;
 };
 
 /* Reads the file. Messages are in c->cfg (cfg_complaints); when there are none, in e. */

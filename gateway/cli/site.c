@@ -121,6 +121,42 @@ static enum st position(void *ctx, const struct web_fix *f, bool *fresh, bool *u
     return connectivity_phone(x->c->connectivity_room, &fix, clk_mono(x->clk), fresh, used, e);
 }
 
+_Static_assert(ALARM_NAME_BYTES == sizeof(((struct web_alarm *)0)->by), "the page has room for it");
+
+static size_t alarms(void *ctx, size_t first, struct web_alarm *out, size_t max)
+{
+    static const char *const severity[] = {"info", "warning", "error"};
+    const struct cli_site *x = ctx;
+    size_t n = 0;
+    for (struct alarm_view v; n < max && alarms_look(x->c->alarms_room, first + n, &v, 1) == 1;
+         n++) {
+        out[n] = (struct web_alarm){.id = v.cfg->id,
+                                    .series = v.cfg->series,
+                                    .state = alarm_state_text[v.state],
+                                    .severity = severity[v.cfg->severity],
+                                    .vi = v.cfg->text.vi,
+                                    .en = v.cfg->text.en,
+                                    .when = v.kind,
+                                    .unit = v.unit,
+                                    .decimals = v.decimals,
+                                    .limit = v.limit,
+                                    .clear = v.cfg->clear,
+                                    .value = v.value,
+                                    .t_ms = v.value_ms,
+                                    .at = v.at,
+                                    .since_ms = v.since_ms,
+                                    .known_ms = v.known_ms};
+        memcpy(out[n].by, v.by, sizeof out[n].by);
+    }
+    return n;
+}
+
+static enum st acknowledge(void *ctx, const char *id, const char *by, struct err *e)
+{
+    const struct cli_site *x = ctx;
+    return alarms_acknowledge(x->c->alarms_room, id, by, e);
+}
+
 enum st cli_site_picture(struct wire_span text, struct buf *out, struct err *e)
 {
     char *p = NULL;
@@ -170,6 +206,8 @@ enum st cli_site_open(struct cli_site *x, const struct cli_config *c, const stru
                               .survey = survey,
                               .position = position,
                               .alive = alive,
+                              .alarms = alarms,
+                              .acknowledge = acknowledge,
                               .proof = qr_proof_put,
                               .picture = cli_site_picture};
     memcpy(out->config, c->hash, sizeof out->config);

@@ -76,8 +76,15 @@ enum st connectivity_bus_ask(sd_bus *b, const struct connectivity_bus_call *q,
                                                       q->interface, q->method);
     if (rc >= 0 && q->number)
         rc = connectivity_bus.message_append(m, "u", *q->number);
-    if (rc >= 0 && q->text)
+    if (rc >= 0 && q->number_to)
+        rc = connectivity_bus.message_append(m, "a{sv}", 2, "number", "s", q->number_to, "text",
+                                             "s", q->text);
+    else if (rc >= 0 && q->text)
         rc = connectivity_bus.message_append(m, "s", q->text);
+    if (rc >= 0 && q->more)
+        rc = connectivity_bus.message_append(m, "s", q->more);
+    if (rc >= 0 && q->object)
+        rc = connectivity_bus.message_append(m, "o", q->object);
     if (rc >= 0)
         rc = connectivity_bus.call(b, m, CALL_US, &error, reply);
     enum st st = rc >= 0 ? ST_OK : ST_IO;

@@ -41,12 +41,13 @@ enum st connectivity_bus_open(sd_bus **b, struct err *e) ST_MUST_CHECK;
 /* Until it lets us in: a call before would wait for that without a bound. 2 s at most, or until the
  * stop. */
 enum st connectivity_bus_wait(sd_bus *b, const struct thr_stop *stop, struct err *e) ST_MUST_CHECK;
-/* Calls ModemManager with one number, one text, or nothing; 1 s at most. ST_OK with *reply (to be
+/* Calls ModemManager with one number, one or two texts, an object, a new message (number_to, text),
+ * or nothing; 1 s at most. ST_OK with *reply (to be
  * unreferenced), ST_NOT_FOUND: nobody has that name, ST_TIMEOUT, ST_IO, ST_REFUSED. */
 struct connectivity_bus_call {
     const char *path, *interface, *method;
     const uint32_t *number;
-    const char *text;
+    const char *text, *more, *object, *number_to;
 };
 enum st connectivity_bus_ask(sd_bus *b, const struct connectivity_bus_call *q,
                              sd_bus_message **reply, struct err *e) ST_MUST_CHECK;

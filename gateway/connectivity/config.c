@@ -91,6 +91,11 @@ static const struct cfg_field fields[] = {
      .offset = offsetof(struct connectivity_cfg, throughput),
      .sub = &connectivity_throughput_table,
      .help = "servers against which the line's throughput is measured"},
+    {.key = "sms",
+     .kind = CFG_STRUCT,
+     .offset = offsetof(struct connectivity_cfg, sms),
+     .sub = &connectivity_sms_table,
+     .help = "whom alarms reach by SMS while no uplink reaches the city"},
     {.key = NULL}};
 const struct cfg_table connectivity_cfg_table = {sizeof(struct connectivity_cfg), fields};
 
@@ -181,6 +186,7 @@ static void check(const struct connectivity_cfg *cfg, struct cfg *c)
     connectivity_survey_check(c, &cfg->survey,
                               cfg->modem.port || cfg->modem.through != CONNECTIVITY_NO_MODEM);
     connectivity_throughput_check(c, cfg);
+    connectivity_sms_check(c, cfg);
 }
 
 static bool modem_open(struct connectivity *k, const struct connectivity_modem_cfg *cfg)
@@ -221,6 +227,8 @@ enum st connectivity_open(struct connectivity **out, const struct connectivity_c
         connectivity_close(k);
         return err_set(e, ST_MEMORY, "connectivity: no memory");
     }
+    if (k->modem)
+        k->modem->outbox.cfg = &cfg->sms;
     k->npings = cfg->ping.n;
     k->nlinks = cfg->link.n;
     k->nboards = cfg->board.n;

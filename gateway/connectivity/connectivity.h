@@ -16,7 +16,8 @@
  * `path: {<device id>: {uplink | url and ca, every, timeout, interface, check}}` and
  * `throughput: {<device id>: {down, up, every, budget, …}}`, each entry a device of the gateway,
  * `modem: {port | through, every, points, interface, check}`, which is the device `modem`, and
- * `survey`, which is the device `survey` (survey.h). */
+ * `survey`, which is the device `survey` (survey.h); `sms: {numbers, per_hour}`: whom alarms reach
+ * without data. */
 struct connectivity_modem_cfg {
     char *port;  /* of one that is asked by AT; else NULL */
     int through; /* enum connectivity_through */
@@ -26,11 +27,17 @@ struct connectivity_modem_cfg {
     char *name, *place, *role;
 };
 enum connectivity_through { CONNECTIVITY_NO_MODEM, CONNECTIVITY_AT, CONNECTIVITY_MODEMMANAGER };
+#define CONNECTIVITY_SMS_HOUR_MAX 60
+struct connectivity_sms_cfg {
+    char *numbers; /* a file; NULL: nobody */
+    int64_t per_hour;
+};
 struct connectivity_cfg {
     struct cfg_items ping, link, path, board;
     struct connectivity_modem_cfg modem;
     struct connectivity_survey_cfg survey;
     struct cfg_items throughput; /* throughput_int.h */
+    struct connectivity_sms_cfg sms;
 };
 extern const struct cfg_table connectivity_cfg_table;
 /* What kind of device of this section has that id, by its key, such as "ping"; NULL: none. */
@@ -69,6 +76,13 @@ struct connectivity_message {
 size_t connectivity_messages(struct connectivity *k,
                              struct connectivity_message out[CONNECTIVITY_MESSAGES_MAX],
                              char card[CONNECTIVITY_CARD_BYTES]);
+
+/* Sends the text by SMS to the numbers that are configured, where connectivity_has_sms says that
+ * there are any, within what sms.per_hour lets; the modem's thread does it, and says in events how
+ * that went. What fails is tried again for minutes. 160 characters of the GSM alphabet are one
+ * message. Of more than 4 that wait the oldest is dropped. Any thread; waits for nothing. */
+bool connectivity_has_sms(const struct connectivity *k);
+void connectivity_sms(struct connectivity *k, const char *text);
 
 struct connectivity_job {
     struct connectivity *connectivity;

@@ -323,6 +323,7 @@ void connectivity_modem_main(void *connectivity_job)
     int64_t longest = walk ? WALK_MS : STEP_MS;
     while (!atomic_load(&job->stop->set)) {
         step(m, job);
+        connectivity_outbox_step(m, job);
         connectivity_walk_ask(walk, m, job);
         int64_t wait = m->next_ms - clk_now(job->clk).utc_ms;
         (void)thr_stop_wait(job->stop, wait < 0 ? 0 : wait < longest ? wait : longest);

@@ -157,6 +157,42 @@ enum connectivity_modem_state connectivity_manager_ask(int64_t every_ms,
                                                        struct connectivity_setup *setup,
                                                        struct connectivity_radio *r, struct err *e);
 
+/* ---- messages that go out (outbox.c, outbox_manager.c; decision 0057) ----------------------- */
+
+#define CONNECTIVITY_NUMBERS_MAX 8
+#define CONNECTIVITY_NUMBER_BYTES 17
+struct connectivity_numbers {
+    size_t n;
+    char v[CONNECTIVITY_NUMBERS_MAX][CONNECTIVITY_NUMBER_BYTES];
+};
+/* Reads the file. e never says what is in it. */
+enum st connectivity_numbers_read(const char *path, struct connectivity_numbers *out,
+                                  struct err *e) ST_MUST_CHECK;
+#define CONNECTIVITY_OUTBOX 4
+#define CONNECTIVITY_SMS_BYTES 321
+struct connectivity_outbox {
+    const struct connectivity_sms_cfg *cfg;
+    /* under the modem's lock: */
+    size_t n;
+    char text[CONNECTIVITY_OUTBOX][CONNECTIVITY_SMS_BYTES];
+    /* the modem's thread alone: */
+    char now[CONNECTIVITY_SMS_BYTES]; /* "": nothing is sent */
+    size_t sent;                      /* so many numbers have it */
+    unsigned tries;
+    int64_t due_ms; /* physical */
+    bool told;      /* that it fails; until one goes */
+    size_t went;
+    int64_t went_ms[CONNECTIVITY_SMS_HOUR_MAX];
+};
+extern const struct cfg_table connectivity_sms_table;
+void connectivity_sms_check(struct cfg *c, const struct connectivity_cfg *cfg);
+/* Sends what waits, if anything does and it is time; a stop ends it. Up to a minute a number. */
+void connectivity_outbox_step(struct connectivity_modem *m, const struct connectivity_job *job);
+/* One message to one number by the first modem that ModemManager knows of. ST_NOT_FOUND,
+ * ST_TIMEOUT, ST_REFUSED, ST_IO, …: e says what to do, and no number; ST_STOPPED. */
+enum st connectivity_manager_send(struct thr_stop *stop, const char *number, const char *text,
+                                  struct err *e) ST_MUST_CHECK;
+
 /* ---- its series (modem.c) -------------------------------------------------------------------- */
 
 #define CONNECTIVITY_MODEM_ID "modem"
@@ -167,6 +203,7 @@ struct connectivity_modem {
     int64_t next_ms;
     struct connectivity_dialog dialog;
     struct connectivity_portal portal;
+    struct connectivity_outbox outbox;
     struct connectivity_setup setup;
     struct connectivity_health health;
     atomic_int seen;          /* its state at the last poll, and 1; 0: none yet. For paths */

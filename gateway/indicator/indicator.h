@@ -7,6 +7,7 @@
 #include "gateway/base/cfg.h"
 #include "gateway/base/clk.h"
 #include "gateway/base/thr.h"
+#include "gateway/indicator/alarm.h"
 #include "gateway/indicator/report.h"
 #include "gateway/store/store.h"
 

@@ -416,8 +416,10 @@ static enum st seal_next(struct seal *l, bool *more, struct err *e)
     /* The first window after a start ends behind the start, however long the time before. */
     int64_t base = l->first && l->start_ms > l->from_ms ? l->start_ms : l->from_ms;
     int64_t to = gaps_align_up(base + 1, l->cfg.every_ms);
-    int64_t full = full_at(l, f, group);
+    int64_t full = full_at(l, f, group), urged = store_urged(l->store);
     *more = true;
+    if (urged > base && urged < to)
+        to = urged;
     if (full <= l->from_ms)
         full = l->from_ms + 1;
     if (full < to)

@@ -250,6 +250,7 @@ enum st store_seal(struct store *s, const struct store_sealed *b, const bool *us
     store_rollup_sealed(s, b, id, use);
     if (use)
         store_frames_drop(s, use);
+    store_urge_sealed(s, b, id);
     store_sealed_tell(s, b);
     return ST_OK;
 }

@@ -409,6 +409,7 @@ enum st store_step(struct store *s, bool flush, struct err *e)
 {
     store_reserve_step(s);
     run_calls(s);
+    store_urge_see(s);
     struct err why = {0};
     enum st st = drain(s, &why);
     int64_t now = clk_mono(s->clk).ms;

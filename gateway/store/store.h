@@ -306,6 +306,14 @@ size_t store_frames(struct store *s, const struct store_frame **frames);
 bool store_behind(const struct store *s);
 /* Whether the frames near what can wait unsealed (failed polls take room too): seal now. */
 bool store_crowded(const struct store *s);
+/* What does not wait (urge.c): asks for a window that ends behind that time, which the caller has
+ * put, and for its batch to go out before all others. Any thread. */
+void store_urge(struct store *s, int64_t t_ms);
+/* Writer, for seal: where such a window ends; 0: nothing urges. */
+int64_t store_urged(const struct store *s);
+/* For uplinks: the first batch behind this id that was sealed so since the start, of the last 16;
+ * 0: there is none. Any thread. */
+int64_t store_urgent_behind(struct store *s, int64_t after);
 /* The latest end of any batch that the store holds; ST_NOT_FOUND when it holds none. */
 enum st store_latest_end(struct store *s, int64_t *to_ms, struct err *e) ST_MUST_CHECK;
 

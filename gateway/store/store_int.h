@@ -190,6 +190,13 @@ struct store_age {
     int64_t old_id, old_to_ms; /* 0: none */
     int64_t behind_ms;         /* of windows behind it */
 };
+/* What urges (urge.c). */
+#define STORE_URGENT 16
+struct store_urge {
+    int64_t asked_ms, seen_ms; /* seen: writer only, as of its last look at the queue; 0: nothing */
+    int64_t id[STORE_URGENT];  /* batches that were sealed for it */
+    size_t next;
+};
 struct store {
     struct store_cfg cfg;
     char *path, *gateway;
@@ -221,6 +228,7 @@ struct store {
     uint8_t *in, *out;     /* queued polls: filled by store_put, drained by the writer */
     size_t in_n;
     bool stopping, woken, writer_gone;
+    struct store_urge urge;
     uint64_t seals; /* how often the uplinks have got something new to look at */
     struct store_call_node *calls;
     struct store_event events[STORE_EVENTS_QUEUED];
@@ -487,5 +495,10 @@ enum st store_blob_readings(struct wire_span packed,
 
 /* At the start: takes the note, when there is one and no chain yet. */
 enum st store_follows_take(struct store *s, struct err *e) ST_MUST_CHECK;
+
+/* ---- urge.c ---- */
+
+void store_urge_see(struct store *s);
+void store_urge_sealed(struct store *s, const struct store_sealed *b, int64_t id);
 
 #endif

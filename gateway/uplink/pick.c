@@ -37,9 +37,29 @@ static enum st pick_again(struct uplink *u, const int64_t *but, size_t n, struct
     return st;
 }
 
-/* Control first, then the newest when it is new, then the oldest, and last what the city has lost.
- * What is on its way or held is passed over. */
-enum st uplink_pick(struct uplink *u, bool backlog, struct store_batch *b, bool *backfill,
+/* What urges, in order: two of them can lie before the newest. */
+static enum st pick_urgent(struct uplink *u, const int64_t *but, size_t n, struct store_batch *b,
+                           struct err *e)
+{
+    int64_t id;
+    while ((id = store_urgent_behind(u->job->store, u->urgent_id)) != 0) {
+        enum st st =
+            store_pick_batch_above(u->reader, u->id, STORE_PICK_OLDEST, id - 1, but, n, b, e);
+        if (st != ST_NOT_FOUND && (st != ST_OK || b->id == id))
+            return st;
+        u->urgent_id = id; /* the city has it, or it is on its way or held */
+    }
+    return ST_NOT_FOUND;
+}
+
+bool uplink_urged(const struct uplink *u)
+{
+    return store_urgent_behind(u->job->store, u->urgent_id) != 0;
+}
+
+/* What urges first, then control, the newest when it is new, the oldest, and last what the city has
+ * lost. What is on its way or held is passed over. */
+enum st uplink_pick(struct uplink *u, enum store_spend spend, struct store_batch *b, bool *backfill,
                     struct err *e)
 {
     int64_t but[UPLINK_HELD_MAX + UPLINK_RUN_MAX];
@@ -56,8 +76,11 @@ enum st uplink_pick(struct uplink *u, bool backlog, struct store_batch *b, bool 
         but[n++] = u->run.sent[i].id;
     }
     *backfill = false;
-    enum st st =
-        store_pick_batch_above(u->reader, u->id, STORE_PICK_CONTROL, u->again_id, but, n, b, e);
+    enum st st = pick_urgent(u, but, n, b, e);
+    if (st != ST_NOT_FOUND || spend == STORE_SPEND_NOTHING) {
+        return st;
+    }
+    st = store_pick_batch_above(u->reader, u->id, STORE_PICK_CONTROL, u->again_id, but, n, b, e);
     if (st != ST_NOT_FOUND) {
         return st;
     }
@@ -65,7 +88,7 @@ enum st uplink_pick(struct uplink *u, bool backlog, struct store_batch *b, bool 
     if (st != ST_NOT_FOUND && (st != ST_OK || b->id > u->live_id)) {
         return st;
     }
-    if (!backlog) {
+    if (spend != STORE_SPEND_ALL) {
         return ST_NOT_FOUND;
     }
     *backfill = true;

@@ -214,14 +214,23 @@ static bool take_carried(struct uplink *u)
     return false;
 }
 
-/* Sleeps, but not past a file of receipts; a stop wakes it. */
+/* Sleeps, but not past a file of receipts, nor, once for each, past what urges, unless the city
+ * named a time; a stop wakes it. */
 static void pause_for(struct uplink *u, int64_t ms)
 {
+    int64_t urgent = 0;
     atomic_store(&u->busy, false);
     for (int64_t part; ms > 0 && !thr_stop_wait(u->job->stop, 0); ms -= part) {
         part = ms < IDLE_MS ? ms : IDLE_MS;
         (void)thr_stop_wait(u->job->stop, part);
         (void)take_carried(u);
+        if (u->reply.retry_after_s < 0) {
+            urgent = store_urgent_behind(u->job->store, u->urgent_tried);
+        }
+        if (urgent != 0) {
+            u->urgent_tried = urgent;
+            return;
+        }
     }
 }
 
@@ -234,7 +243,7 @@ static void step(struct uplink *u)
     enum st st = ST_BUSY;
     u->reply.retry_after_s = -1;
     enum store_spend spend = uplink_may_spend(u);
-    if (spend == STORE_SPEND_NOTHING) {
+    if (spend == STORE_SPEND_NOTHING && !uplink_urged(u)) {
         settle(u);
         pause_for(u, IDLE_MS);
         return;
@@ -245,7 +254,7 @@ static void step(struct uplink *u)
         uplink_ask_head(u);
     }
     if (u->asked) {
-        st = uplink_pick(u, spend == STORE_SPEND_ALL, &b, &backfill, &e);
+        st = uplink_pick(u, spend, &b, &backfill, &e);
     }
     if (st == ST_OK) {
         send_one(u, &b, backfill);

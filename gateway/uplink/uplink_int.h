@@ -277,7 +277,9 @@ struct uplink {
     struct uplink_held held[UPLINK_HELD_MAX];
     size_t nheld;
     int64_t live_id; /* newest data batch that was sent */
-    bool asked;      /* the city has been asked what it holds */
+    /* of what urges: none up to here is to be sent; for none up to here a pause ends */
+    int64_t urgent_id, urgent_tried;
+    bool asked; /* the city has been asked what it holds */
     struct {
         struct mono at, due;
         uint8_t chain[WIRE_ID_BYTES];   /* of the last receipt … */
@@ -353,10 +355,11 @@ void uplink_set_stopped(struct uplink *u, const char *text);
 void uplink_call_failed(struct uplink *u, enum st st, const struct http_reply *r,
                         const struct err *e);
 
-/* pick.c: the next batch and whether it is backlog, which only comes where it is wanted.
- * ST_NOT_FOUND: nothing now. */
-enum st uplink_pick(struct uplink *u, bool backlog, struct store_batch *b, bool *backfill,
+/* pick.c: the next batch and whether it is backlog, which only comes where all may be spent; what
+ * urges (store_urge) comes also where nothing may. ST_NOT_FOUND: nothing now. */
+enum st uplink_pick(struct uplink *u, enum store_spend spend, struct store_batch *b, bool *backfill,
                     struct err *e) ST_MUST_CHECK;
+bool uplink_urged(const struct uplink *u); /* there may be some of it */
 /* The city cannot take it now: others pass it for a minute. */
 void uplink_hold(struct uplink *u, int64_t id);
 /* The same for so long; -id: all batches of its chain. */

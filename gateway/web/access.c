@@ -31,6 +31,7 @@ static const struct row rows[] = {
     {"POST", "/api/v1/readings", BY_TOKEN, WEB_TECHNICIAN, WEB_PUSH},
     {"GET", "/api/v1/requests/{id}", BY_TOKEN, WEB_VIEWER, WEB_SCOPES},
     {"POST", "/api/v1/buses/{bus}/units/{unit}/probe", BY_TOKEN, WEB_TECHNICIAN, WEB_PROBE},
+    {"POST", "/api/v1/alarms/{alarm}/acknowledgement", BY_SESSION, WEB_TECHNICIAN, 0},
     {"GET", "/metrics", BY_TOKEN, WEB_VIEWER, WEB_METRICS},
     {"GET", "/api/v1/messages", BY_SESSION, WEB_TECHNICIAN, 0},
     {"GET", "/api/v1/users", BY_SESSION, WEB_ADMINISTRATOR, 0},

@@ -393,6 +393,7 @@ void web_api_status(void *web, const struct http_request *q, struct http_answer 
     put_store(&j, w->store, now.utc_ms);
     put_uplinks(&j, w);
     put_survey(&j, &w->site.rooms);
+    web_json_int(&j, "alarms", (int64_t)web_alarm_count(w));
     web_put_not_configured(&j, w);
     put_refused(&j, w);
     web_answer_end(a, &j, 200);

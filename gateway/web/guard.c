@@ -25,6 +25,7 @@ static const struct {
                 [WEB_NO_SERIES] = {404, "unknown_series"},
                 [WEB_NO_DEVICE] = {404, "unknown_device"},
                 [WEB_NO_BUS] = {404, "unknown_bus"},
+                [WEB_NO_ALARM] = {404, "unknown_alarm"},
                 [WEB_NO_CORRECTION] = {404, "unknown_correction"},
                 [WEB_NO_ASKED] = {404, "unknown_request"},
                 [WEB_NO_SURVEY] = {404, "no_survey"},

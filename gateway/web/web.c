@@ -81,6 +81,8 @@ static const struct http_route routes[] = {
     {"GET", "/api/v1/why", 0, web_api_why},
     {"GET", "/api/v1/why/past", 0, web_api_why_past},
     {"POST", "/api/v1/buses/{bus}/units/{unit}/probe", 0, web_api_probe},
+    {"GET", "/api/v1/alarms", 0, web_api_alarms},
+    {"POST", "/api/v1/alarms/{alarm}/acknowledgement", 0, web_api_acknowledge},
     {"GET", "/api/v1/city", 0, web_api_city},
     {"GET", "/api/v1/digest.svg", 0, web_api_digest_svg},
     {"GET", "/api/v1/about", 0, web_api_about},

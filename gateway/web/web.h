@@ -77,6 +77,15 @@ struct web_fix {
     int64_t stamp_ms, age_ms; /* of the fix, by the browser's clock; until it was sent */
     uint8_t from[WIRE_HASH_BYTES];
 };
+struct web_alarm { /* texts live as long as the room */
+    const char *id, *series, *state, *severity, *vi, *en, *when, *unit; /* en, unit: or NULL */
+    int decimals;                   /* of value, limit and clear */
+    struct num limit, clear, value; /* value: NUM_NONE: none since start */
+    int64_t t_ms;                   /* of the value */
+    struct mono at;                 /* for its age */
+    int64_t since_ms, known_ms;     /* raised, acknowledged; 0: it is not */
+    char by[65];
+};
 /* All but alive and probe may be NULL. Any thread. */
 struct web_rooms {
     void *ctx;
@@ -99,6 +108,10 @@ struct web_rooms {
     size_t (*messages)(void *ctx, struct web_message out[WEB_MESSAGES_MAX],
                        char card[WEB_CARD_BYTES]);
     bool (*alive)(void *ctx); /* all threads are */
+    /* From `first` on, in the configuration's order; returns how many. */
+    size_t (*alarms)(void *ctx, size_t first, struct web_alarm *out, size_t max);
+    /* Waits for nothing. ST_NOT_FOUND; ST_CONFLICT: it is not raised, or known already. */
+    enum st (*acknowledge)(void *ctx, const char *id, const char *by, struct err *e);
     /* The text of a day's proof, and that text as a picture (SVG). */
     enum st (*proof)(struct buf *out, const char *gw, int64_t day, struct wire_span cose);
     enum st (*picture)(struct wire_span text, struct buf *out, struct err *e);

@@ -193,6 +193,7 @@ enum web_no {
     WEB_NO_SERIES,
     WEB_NO_DEVICE,
     WEB_NO_BUS,
+    WEB_NO_ALARM,
     WEB_NO_CORRECTION,
     WEB_NO_ASKED,
     WEB_NO_SURVEY,
@@ -552,12 +553,16 @@ void web_api_device(void *web, const struct http_request *q, struct http_answer 
 void web_api_why(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_why_past(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_probe(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_alarms(void *web, const struct http_request *q, struct http_answer *a);
+void web_api_acknowledge(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_city(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_digest_svg(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_about(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_openapi(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_live(void *web, const struct http_request *q, struct http_answer *a);
 void web_api_metrics(void *web, const struct http_request *q, struct http_answer *a);
+
+size_t web_alarm_count(const struct web *w); /* that are configured (alarm.c) */
 
 /* ---- those who watch (live.c) -----------------------------------------------------------------
  */

@@ -43,7 +43,7 @@ points:
 CALIBRATING = 8
 CODES = {"bad_json": 400, "bad_request": 400, "bad_query": 400, "no_token": 401, "wrong_token": 401,
          "expired": 401, "wrong_scope": 403, "no_session": 401, "wrong_password": 401, "wrong_code": 401,
-         "csrf": 403, "wrong_role": 403, "unknown_user": 404, "unknown_token": 404, "unknown_series": 404, "unknown_device": 404, "unknown_bus": 404,
+         "csrf": 403, "wrong_role": 403, "unknown_user": 404, "unknown_token": 404, "unknown_series": 404, "unknown_device": 404, "unknown_bus": 404, "unknown_alarm": 404,
          "unknown_correction": 404, "unknown_request": 404, "not_found": 404, "method_not_allowed": 405,
          "no_survey": 404, "stale_position": 409, "inaccurate_position": 409, "other_phone": 409,
          "conflict": 409, "too_large": 413, "unsupported_type": 415, "wrong_host": 421, "rate": 429,

@@ -102,6 +102,8 @@ class Contract(api.Api):
         self.assertEqual(self.get("/metrics", prober)[0], 403)
         self.assertEqual(self.get("/metrics", "")[0], 401)
         self.assertEqual(self.get("/api/v1/messages")[0], 403)  # no token gets them
+        self.assertEqual(self.json("/api/v1/alarms")["alarms"], [])
+        self.assertEqual(self.get("/api/v1/alarms/flood/acknowledgement", method="POST")[0], 403)  # none does this
         self.assertEqual(self.json("/healthz"), {"ok": True})
         self.survey()
         self.sealed_value()
@@ -369,10 +371,12 @@ class Contract(api.Api):
         by = {"Cookie": self.headers["set-cookie"].split(";")[0], "X_CSRF_Token": said["csrf"]}
         self.person("GET", "/api/v1/session", 200, **by)
         self.person("POST", "/api/v1/users", 201, {"name": "vy", "role": "viewer", "password": "a long password"}, **by)
-        self.person("POST", "/api/v1/session", 200, {"name": "vy", "password": "a long password"})
-        viewer = {"Cookie": self.headers["set-cookie"].split(";")[0]}
+        said = self.person("POST", "/api/v1/session", 200, {"name": "vy", "password": "a long password"})
+        viewer = {"Cookie": self.headers["set-cookie"].split(";")[0], "X_CSRF_Token": said["csrf"]}
         self.person("GET", "/api/v1/messages", 403, **viewer)
         self.assertEqual(self.person("GET", "/api/v1/messages", 200, **by), {"card": None, "messages": []})
+        self.person("POST", "/api/v1/alarms/flood/acknowledgement", 403, **viewer)
+        self.person("POST", "/api/v1/alarms/flood/acknowledgement", 404, **by)
         self.person("PUT", "/api/v1/users/vy", 200, {"role": "technician"}, **by)
         self.person("GET", "/api/v1/users", 200, **by)
         self.person("DELETE", "/api/v1/users/vy", 204, **by)

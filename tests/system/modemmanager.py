@@ -11,7 +11,9 @@ import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
-from fp_proc import Case, Gateway, Proc, main, run, until  # noqa: E402
+from fp_city import FakeCity  # noqa: E402
+from fp_proc import Case, Gateway, Proc, main, run, until, write  # noqa: E402
+from fp_slave import Bank, Slave  # noqa: E402
 
 MANAGER = "/usr/sbin/ModemManager"
 SERVICE, ROOT = "org.freedesktop.ModemManager1", "/org/freedesktop/ModemManager1"
@@ -58,6 +60,7 @@ class Player:
     def __init__(self):
         self.name = f"abstract:fp-{uuid.uuid4().hex}"
         self.answers, self.asked = dict(ANSWERS), set()
+        self.sent, self.takes = [], True  # messages in hexadecimal; whether the network takes them
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind("\0" + self.name)
         self.socket.listen(4)
@@ -79,6 +82,14 @@ class Player:
                 command, held = held.split(b"\r", 1)
                 command = command.decode(errors="replace").strip()
                 self.asked.add(command)
+                if command.startswith("AT+CMGS="):
+                    line.sendall(b"\r\n> ")
+                    while b"\x1a" not in held:
+                        held += line.recv(512)
+                    pdu, held = held.split(b"\x1a", 1)
+                    self.sent.append(pdu.decode().strip())
+                    line.sendall(b"\r\n+CMGS: 17\r\n\r\nOK\r\n" if self.takes else b"\r\n+CMS ERROR: 38\r\n")
+                    continue
                 says = self.answers.get(command)
                 text = ("OK" if command in SILENT_OK else "ERROR" if not says
                         else says if "ERROR" in says else f"{says}\r\n\r\nOK")
@@ -86,6 +97,20 @@ class Player:
                     line.sendall(f"\r\n{text}\r\n".encode())
                 except OSError:
                     return
+
+
+def submitted(pdu):
+    """Number and text of an SMS-SUBMIT in the GSM alphabet (3GPP TS 23.040, 23.038)."""
+    b = bytes.fromhex(pdu)
+    b = b[1 + b[0]:]  # behind the service centre
+    digits, at = b[2], 3
+    number = "".join(f"{x & 15:x}{x >> 4:x}" for x in b[at + 1:at + 1 + (digits + 1) // 2])[:digits]
+    at += 1 + (digits + 1) // 2 + 1
+    if b[at] & 0x0c:
+        raise AssertionError(f"alphabet {b[at]:#x}")
+    at += 1 + (1 if b[0] & 0x18 else 0)
+    bits = int.from_bytes(b[at + 1:], "little")
+    return number, "".join(chr(bits >> 7 * i & 0x7f) for i in range(b[at]))
 
 
 class Managed(Case):
@@ -210,6 +235,96 @@ class Managed(Case):
         self.assertNotIn("VIETTEL", said)
         self.manager.kill()  # with the modem they go, too
         until(lambda: self.gw.get_as(cookie, "/api/v1/messages")[1]["messages"] == [], 30, "none")
+
+    NUMBERS = ("+84912345678", "84987654321")
+
+    def alarmed(self):
+        """A gateway whose city does not answer, and a gauge that goes over its mark."""
+        gauge = Bank()
+        gauge.regs[3][0] = 1000
+        slave = Slave({1: gauge})
+        self.stack.callback(slave.stop)
+        city = self.city = FakeCity(os.path.join(self.folder, "city"))
+        city.device = self.gw.pub
+        city.start()
+        self.stack.callback(city.stop)
+        write(os.path.join(self.gw.folder, "numbers"), "# the ward\n" + "\n".join(self.NUMBERS) + "  # and more\n",
+              0o600)
+        write(os.path.join(self.gw.folder, "gauge.yaml"), """model: a gauge
+points: [{name: level, quantity: water_level, function: 3, address: 0, type: u16, scale: 0.001}]
+""")
+        self.gw.config(f"""connectivity:
+  modem: {{through: modemmanager, every: 1s}}
+  sms: {{numbers: {self.gw.folder}/numbers, per_hour: 3}}
+buses:
+  plant: {{type: modbus-tcp, host: 127.0.0.1, port: {slave.port}}}
+devices:
+  river: {{bus: plant, unit: 1, profile: ./gauge.yaml, every: 1s}}
+uplinks:
+  city: {{type: city, url: "{city.url}", ca: {city.ca}, receipt_keys: [{city.pub_path}]}}
+alarms:
+  flood: {{series: river/level, when: {{above: 2.5}}, clear: 2, sms: true, text: {{vi: "Nước sông vượt báo động II"}}}}
+  high: {{series: river/level, when: {{above: 2.5}}, clear: 2, text: {{vi: "Không nhắn"}}}}
+""")
+        self.manage()
+        self.gw.start()
+        player = Player()
+        self.plug(player, "one")
+        self.becomes(state=0, registration=1)
+        return gauge, player
+
+    def texts(self, code):
+        return [e["text"] for e in self.gw.get("/api/v1/events?limit=200")["events"] if e["code"] == code]
+
+    def no_number(self):
+        said = self.gw.proc.text() + str(self.gw.get("/api/v1/events?limit=200"))
+        with open(self.gw.db, "rb") as f, open(self.gw.db + "-wal", "rb") as w:
+            said += str(f.read() + w.read())
+        for n in self.NUMBERS:
+            self.assertNotIn(n.lstrip("+")[2:], said)
+
+    def test_an_alarm_without_data_goes_out_by_sms(self):
+        gauge, player = self.alarmed()
+        # while the city is reached, nobody is woken
+        gauge.regs[3][0] = 2614
+        until(lambda: any(r.device == "alarm" and r.point == "flood" and int(r.x) == 1 for r in self.city.readings()), 60,
+              "the alarm at the city")
+        gauge.regs[3][0] = 1000
+        until(lambda: len(self.texts("alarm.cleared")) == 2, 30, "both to be over", 0.1)
+        self.assertEqual((player.sent, self.texts("sms.sent") + self.texts("sms.failed")), ([], []))
+        # that it is lost is found out by the alarm itself
+        self.city.stop()
+        gauge.regs[3][0] = 2614
+        until(lambda: self.texts("sms.sent"), 60, "the messages", 0.1)
+        got = [submitted(p) for p in player.sent]
+        self.assertEqual([n for n, _ in got], [n.lstrip("+") for n in self.NUMBERS])
+        self.assertRegex(got[0][1],
+                         r"^Nuoc song vuot bao dong II: 2\.614 m \(>= 2\.5\), \d\d:\d\d \d\d/\d\d\. gw-1$")
+        self.assertEqual(got[0][1], got[1][1])
+        self.assertEqual(self.texts("sms.sent"), ["an alarm went out by SMS to 2 numbers"])
+        # no more than three within an hour
+        gauge.regs[3][0] = 1000
+        until(lambda: len(self.texts("alarm.cleared")) == 4, 30, "both to be over", 0.1)
+        gauge.regs[3][0] = 2614
+        until(lambda: self.texts("sms.failed"), 60, "the limit", 0.1)
+        self.assertIn("3 messages within an hour", self.texts("sms.failed")[0])
+        self.assertEqual(len(player.sent), 3)
+        # and ModemManager keeps none of them
+        path = self.switched_on()
+        self.assertNotIn("/SMS/", self.ask(path, SERVICE + ".Modem.Messaging.List").replace("/SMS/0", "").replace(
+            "/SMS/1", ""))
+        self.no_number()
+
+    def test_a_network_that_takes_no_message_is_told_once(self):
+        gauge, player = self.alarmed()
+        player.takes = False
+        self.city.stop()
+        gauge.regs[3][0] = 2614
+        until(lambda: self.texts("sms.failed"), 60, "the event", 0.1)
+        self.assertIn("ModemManager refuses", self.texts("sms.failed")[0])
+        self.assertEqual(len(player.sent), 1)
+        self.no_number()
+        self.assertEqual(self.gw.stop(), 0)
 
     def play(self, *cells):
         """A ModemManager of dbusmock's, whose GetCellInfo answers these."""

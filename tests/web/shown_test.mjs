@@ -87,6 +87,35 @@ test("each fault's sentence is shown as it stands, in both languages, and then w
   await context.close();
 });
 
+// ---- alarms ------------------------------------------------------------------------------------
+
+test("alarms stand first, those that nobody knows of before the others, with value, age and who", async () => {
+  const one = (id, state, more) => ({ id, series: `river/${id}`, state, severity: "error", text: { vi: `${id} ${HOSTILE}`, en: null }, when: "rain_1h",
+    limit: 50, clear: 20, unit: "mm", decimals: 1, value: 52.3, t_ms: 1764200000000, age_ms: 4000, since_ms: state === "blind" ? 0 : 1764200000000,
+    acknowledged_ms: 0, acknowledged_by: null, ...more });
+  const all = [one("dark", "blind", { value: null, age_ms: null, t_ms: null }), one("known", "acknowledged", { acknowledged_ms: 1764200060000,
+    acknowledged_by: HOSTILE }), one("lost", "unknown"), one("quiet", "quiet", { since_ms: 0 }), one("storm", "raised")];
+  const { page, seen, context } = await told({ status: `(s) => ({ ...s, alarms: 5 })`, alarms: `(a) => ({ ...a, alarms: ${JSON.stringify(all)} })` });
+  await page.locator("#alarm-storm").waitFor();
+  const banners = await page.locator(".screen > div > .banner").evaluateAll((list) => list.map((b) => b.id));
+  assert.deepEqual(banners.slice(0, 5), ["alarm-storm", "alarm-lost", "alarm-known", "alarm-dark", ""]);
+  for (const [size, name] of [[PHONE, "phone"], [DESKTOP, "desktop"]]) {
+    await page.setViewportSize(size);
+    for (const language of ["vi", "en"]) {
+      await speak(page, language);
+      await fitsScreen(page, `alarms, ${name}, ${language}`);
+      await shot(page, `alarms-${name}-${language}`);
+    }
+  }
+  const text = async (id) => page.locator(`#alarm-${id}`).innerText();
+  assert.match(await text("storm"), /52\.3\smm \(\d+ s ago\)/);
+  assert.ok((await text("known")).includes(HOSTILE) && (await text("dark")).includes(WORDS.en["alarm.no_value"]));
+  assert.equal(await page.locator("#screen img").count(), 0);
+  assert.deepEqual(await Promise.all(["storm", "lost", "known", "dark"].map((id) => page.locator(`#alarm-${id} button`).count())), [1, 1, 0, 0]);
+  nothingAmiss(seen);
+  await context.close();
+});
+
 // ---- texts that are HTML -----------------------------------------------------------------------
 
 test("a text of the gateway is text wherever it stands: name, place, unit, profile, note, event, library", async () => {

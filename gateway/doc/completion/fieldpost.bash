@@ -12,7 +12,7 @@ _fieldpost() {
                 certs distrust config announce trust --help'
             ;;
         *)
-            offer='run check profiles indicators keygen key enroll status doctor probe setup read scan throughput report export
+            offer='run check profiles indicators keygen key enroll status doctor probe setup read scan alarm throughput report export
                 receipts trust resend backup digest verify correct maintain enter retire page
                 user token survey
                 --help --version'
@@ -73,6 +73,7 @@ _fieldpost() {
                 ;;
             fieldpost.read) offer='--config --json' ;;
             fieldpost.scan) offer='--config --bus --baud --units --all --pause --json' ;;
+            fieldpost.alarm) offer='ack --config --by --json' ;;
             fieldpost.throughput) offer='--config --yes --json' ;;
             fieldpost.report)
                 offer='approve submit --config --period --territory --format --out --language

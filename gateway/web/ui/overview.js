@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { now, state } from "./state.js";
 import { leave } from "./door.js";
 import { advice, advised } from "./advice.js";
+import { alarms } from "./alarms.js";
 import { badge, deviceBadge, deviceFull, facts, section } from "./parts.js";
 import { bytes, full, number, since, span, t } from "./words.js";
 
@@ -77,4 +78,4 @@ h("p", {}, h("a", { href: "#/about", class: "go" }, t("nav.about"))),
 state.session.name && h("p", { class: "who" }, h("span", {}, t("door.who", { name: state.session.name, role: t(`role.${state.session.role}`) })), " ",
   h("button", { type: "button", id: "leave", onclick: leave }, t("door.leave")))];
 
-export const overview = () => h("div", {}, h("h1", { tabindex: "-1", class: "unseen" }, t("nav.overview")), advice(), advised() && rest());
+export const overview = (at, draw) => h("div", {}, h("h1", { tabindex: "-1", class: "unseen" }, t("nav.overview")), alarms(draw), advice(), advised() && rest());
