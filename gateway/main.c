@@ -407,10 +407,8 @@ static enum st start_threads(struct line *l, struct err *e)
         l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
     }
-    l->indicators_job = (struct indicators_job){.indicators = c->indicators_room,
-                                                .store = l->store,
-                                                .clk = l->clk,
-                                                .stop = &l->stop};
+    l->indicators_job = (struct indicators_job){
+        .indicators = c->indicators_room, .store = l->store, .clk = l->clk, .stop = &l->stop};
     if (st == ST_OK && indicators_any(c->indicators_room))
         st = start_thread(l, "indicators", indicators_main, &l->indicators_job, e);
     if (st == ST_OK)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "gateway/base/share.h"
-#include "gateway/indicator/run_int.h"
+#include "gateway/indicator/instances_int.h"
 
 /* What a site sets of one indicator. */
 struct site_params {

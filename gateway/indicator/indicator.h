@@ -37,7 +37,8 @@ struct indicator_about_input {
     const char *id;
     char wants[INDICATOR_WANTS_BYTES]; /* "energy_import; role: grid" */
     bool optional;
-    bool matches; /* once declared: a series of this site fits it, or such an indicator is computed */
+    bool matches; /* once declared: a series of this site fits it, or such an indicator is computed
+                   */
 };
 struct indicator_about_param {
     const char *id;

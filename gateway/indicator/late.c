@@ -115,9 +115,9 @@ enum st run_touched(struct run *r, int64_t batch, struct err *e)
     ERR_TRY(store_each_touched(r->reader, batch, touch, &t, e));
     int64_t first_ms = indicator_day_ms(t.first);
     if (t.from_ms < t.to_ms)
-        ERR_TRY(was_said(r, t.from_ms - INDICATOR_DAY_MS < t.from_ms ? t.from_ms - INDICATOR_DAY_MS
-                                                                     : t.from_ms,
-                         t.to_ms < first_ms ? t.to_ms : first_ms, &said, e));
+        ERR_TRY(was_said(
+            r, t.from_ms - INDICATOR_DAY_MS < t.from_ms ? t.from_ms - INDICATOR_DAY_MS : t.from_ms,
+            t.to_ms < first_ms ? t.to_ms : first_ms, &said, e));
     if (said)
         keep(r, "days before ", t.first, "batches with their readings have left the store");
     return ST_OK;
