@@ -358,6 +358,17 @@ bool instances_match(const struct instances *in, const struct store *s,
 
 /* ---- what they add to the store ---- */
 
+bool indicators_id_used(const struct indicators *x, const char *id)
+{
+    size_t n = strcspn(id, ".");
+    for (size_t i = 0; x->catalogue && i < indicator_catalogue_count(x->catalogue); i++) {
+        const char *of = indicator_catalogue_at(x->catalogue, i)->id;
+        if (strlen(of) == n && memcmp(of, id, n) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const struct {
     enum instance_point point;
     const char *name, *quantity;               /* NULL: the indicator's own */

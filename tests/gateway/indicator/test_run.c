@@ -272,6 +272,15 @@ static void a_day_is_computed_once_it_is_sealed(void **state)
     assert_null(strstr(strstr(said, "value=") + 1, "value=")); /* once */
 }
 
+static void no_device_of_the_site_has_the_id_of_a_result(void **state)
+{
+    struct rig *g = *state;
+    assert_true(indicators_id_used(&g->x, "a-mean"));
+    assert_true(indicators_id_used(&g->x, "a-mean.gate"));
+    assert_false(indicators_id_used(&g->x, "a-mean-2"));
+    assert_false(indicators_id_used(&g->x, "th"));
+}
+
 static void what_comes_late_makes_a_new_revision_of_its_day_alone(void **state)
 {
     struct rig *g = *state;
@@ -526,6 +535,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_day_is_computed_once_it_is_sealed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_comes_late_makes_a_new_revision_of_its_day_alone,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(no_device_of_the_site_has_the_id_of_a_result, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_late_hour_of_the_open_day_is_said_again, setup, teardown),
         cmocka_unit_test_setup_teardown(late_hours_of_the_open_day_in_order_are_said_again, setup,
                                         teardown),
