@@ -396,6 +396,35 @@ static void what_is_corrected_is_computed_anew(void **state)
     assert_string_equal(partial(g, "a-mean", AT(0)), "11.5 23/2 1/1 288/288 0 r2");
 }
 
+static void times_that_are_found_later_count_in_their_day(void **state)
+{
+    struct rig *g = *state;
+    day(g, 1, 0, 0);
+    int64_t real = g->l.utc_ms;
+    run_close(g->r);
+    g->r = NULL;
+    line_stop(&g->l);
+    g->l.boots++; /* the machine comes up without a clock */
+    g->l.grade = CLK_UNKNOWN;
+    g->l.mono_ms = STEP;
+    g->l.utc_ms = CLK_UNKNOWN_BASE_MS + STEP;
+    line_start(&g->l);
+    for (int64_t end = real + 3 * HOUR; real < end; real += STEP) {
+        put(g, g->warm, g->temperature, g->l.utc_ms, warmth(real));
+        put(g, g->grid, g->energy, g->l.utc_ms, counted(real));
+        line_to(&g->l, g->l.utc_ms + STEP);
+    }
+    work(g);
+    assert_string_equal(partial(g, "b-hours", AT(1) + HOUR), "none");
+    g->l.grade = CLK_SYNCED;
+    g->l.utc_ms = real;
+    on(g, AT(1) + 8 * HOUR);
+    assert_string_equal(partial(g, "b-hours", AT(1) + HOUR), "1 1/1 1/1 12/12 0 r0");
+    day(g, 2, 0, 0);
+    assert_string_equal(partial(g, "a-mean", AT(1)), "11.5 23/2 1/1 288/288 0 r0");
+    assert_string_equal(partial(g, "d-grown", AT(1)), "1440 1440/1 1/1 288/288 0 r0");
+}
+
 static void a_device_is_what_it_was_on_that_day(void **state)
 {
     struct rig *g = *state;
@@ -543,6 +572,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_counter_that_comes_late_over_midnight_moves_both_days,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_corrected_is_computed_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(times_that_are_found_later_count_in_their_day, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_device_is_what_it_was_on_that_day, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_in_the_day_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revision_is_there_once_wherever_the_power_goes, setup,
