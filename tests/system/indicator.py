@@ -225,6 +225,9 @@ uplinks:
         self.plays(self.tick + 3 * 3600000)
         more = self.compare("after corrections")
         self.assertGreater(more[2], revised)
+        shown = [d for d in self.gw.get("/api/v1/status")["devices"] if d["bus"] == "indicator"]
+        self.assertGreater(len(shown), 30)
+        self.assertEqual({d["state"] for d in shown}, {"good"})
         self.leave()
         self.assertEqual(self.gw.stop(), 0)
 
