@@ -58,8 +58,8 @@ enum st cli_config_declared(struct cli_config *c, struct store **out, struct err
  */
 const char *cli_identity_beside(const struct cli_config *c);
 void cli_config_done(struct cli_config *c); /* takes a zeroed one */
-/* deposit.c: the files of an opened configuration, for seal_deposit: as they were read, once. Those
- * of the installed profiles are not among them. ST_FULL, ST_BAD: the city takes no such. */
+/* deposit.c: the files of an opened configuration, for seal_deposit: as they were read, once. What
+ * is installed is not among them. ST_FULL, ST_BAD: the city takes no such. */
 enum st cli_deposit_files(struct cli_config *c, struct buf *out, struct err *e) ST_MUST_CHECK;
 /* Folder of the installed profiles: ../share/fieldpost/profile beside the executable. */
 const char *cli_profile_dir(char *buf, size_t n);

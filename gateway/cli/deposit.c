@@ -1,4 +1,5 @@
-/* What the city is to keep of a configuration: the file, and the profiles that it names by a path.
+/* What the city is to keep of a configuration: the file, the profiles that it names by a path, and
+ * the files of its folder of indicators.
  * Nothing else that it names goes along: keys, passwords and certificates stay in their files. */
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ struct found {
     size_t n;
 };
 
-/* One file of a profile; what is installed everywhere, or was taken already, is passed over. */
+/* One file; what is installed everywhere, or was taken already, is passed over. */
 static enum st add(struct found *f, const char *path, const char *config, struct buf *bytes,
                    struct err *e)
 {
@@ -53,7 +54,7 @@ static enum st add(struct found *f, const char *path, const char *config, struct
         buf_done(bytes);
         return known ? ST_OK
                : f->n == WIRE_DEPOSIT_FILES
-                   ? err_set(e, ST_FULL, "it names more than %d profile files",
+                   ? err_set(e, ST_FULL, "it names more than %d files of profiles and indicators",
                              WIRE_DEPOSIT_FILES - 1)
                    : err_set(e, ST_MEMORY, "no memory for a name");
     }
@@ -88,6 +89,11 @@ enum st cli_deposit_files(struct cli_config *c, struct buf *out, struct err *e)
     }
     struct buf bytes = {0};
     for (size_t i = 0; st == ST_OK && (path = collect_profile_take(c->collect_room, i, &bytes));
+         i++) {
+        st = add(f, path, config, &bytes, e);
+        bytes = (struct buf){0};
+    }
+    for (size_t i = 0; st == ST_OK && (path = indicators_take(c->indicators_room, i, &bytes));
          i++) {
         st = add(f, path, config, &bytes, e);
         bytes = (struct buf){0};

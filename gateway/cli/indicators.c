@@ -48,15 +48,19 @@ static void put_fed(const struct indicator_about *a)
     if (a->nfed == 0 && !a->used) {
         (void)printf("%s", a->off ? "it is off, and `use` does not name it" : "not in `use`");
     }
-    const char *sep = "no series fits ";
-    for (size_t i = 0; a->nfed == 0 && a->used && i < a->ninputs; i++) {
-        if (!a->inputs[i].matches) {
-            (void)printf("%s%s", sep, a->inputs[i].id);
-            sep = ", ";
+    bool told = a->nfed > 0 || !a->used, any = false;
+    for (size_t i = 0; i < a->ninputs; i++) {
+        const struct indicator_about_input *in = &a->inputs[i];
+        any = any || in->matches;
+        if (!in->matches && !in->optional && a->nfed == 0 && a->used) {
+            (void)printf("%s%s", told ? ", " : "no series fits ", in->id);
+            told = true;
         }
     }
-    if (a->nfed == 0 && a->used && *sep == 'n') {
-        (void)printf("its series are not of one %s, or of none", a->by);
+    if (!told && any) {
+        (void)printf("no %s has them all: give their devices a place", a->by);
+    } else if (!told) {
+        (void)printf("no series fits any of these");
     }
     (void)putchar('\n');
 }

@@ -27,6 +27,7 @@ static enum st no_memory(struct err *e)
 static void file_done(struct indicator_file *f)
 {
     cfg_free(f->cfg);
+    buf_done(&f->raw);
     formula_free(f->def.num);
     formula_free(f->def.den);
     free(f->def.quantities);
@@ -36,9 +37,9 @@ static void file_done(struct indicator_file *f)
 
 /* A later folder's file takes the place of an earlier one's. ST_FULL: too many. */
 static enum st add(struct indicator_catalogue *x, const char *folder, const char *prefix,
-                   const char *name)
+                   const char *name, bool own)
 {
-    struct indicator_file f = {.is_norm = *prefix != '\0'};
+    struct indicator_file f = {.is_norm = *prefix != '\0', .own = own};
     if (asprintf(&f.path, "%s/%s%s", folder, prefix, name) < 0)
         return ST_MEMORY;
     if (asprintf(&f.name, "%s%s", prefix, name) < 0) {
@@ -59,7 +60,7 @@ static enum st add(struct indicator_catalogue *x, const char *folder, const char
     return ST_OK;
 }
 
-static enum st list(struct indicator_catalogue *x, const char *folder, const char *prefix,
+static enum st list(struct indicator_catalogue *x, const char *folder, const char *prefix, bool own,
                     struct buf *complaints)
 {
     char *path = NULL;
@@ -77,7 +78,7 @@ static enum st list(struct indicator_catalogue *x, const char *folder, const cha
     for (const struct dirent *i; st == ST_OK && (i = readdir(d));) {
         size_t n = strlen(i->d_name);
         if (n > 5 && i->d_name[0] != '.' && strcmp(i->d_name + n - 5, ".yaml") == 0)
-            st = add(x, folder, prefix, i->d_name);
+            st = add(x, folder, prefix, i->d_name, own);
     }
     (void)closedir(d);
     if (st == ST_FULL)
@@ -136,7 +137,10 @@ static enum st load(struct indicator_file *f, struct buf *all, struct buf *compl
     st = buf_put(all, f->name, strlen(f->name) + 1);
     if (st == ST_OK)
         st = buf_put(all, raw.p, raw.n);
-    buf_done(&raw);
+    if (f->own)
+        f->raw = raw;
+    else
+        buf_done(&raw);
     return st;
 }
 
@@ -189,10 +193,10 @@ enum st indicator_catalogue_open_for(struct indicator_catalogue **out, const cha
     x->order = calloc(INDICATOR_FILES_MAX, sizeof *x->order);
     if (!x->files || !x->order)
         return no_memory(e);
-    for (; *folders && st == ST_OK; folders++) {
-        st = list(x, *folders, "", complaints);
+    for (size_t i = 0; folders[i] && st == ST_OK; i++) {
+        st = list(x, folders[i], "", site && i > 0, complaints);
         if (st == ST_OK)
-            st = list(x, *folders, INDICATOR_NORM_PREFIX, complaints);
+            st = list(x, folders[i], INDICATOR_NORM_PREFIX, site && i > 0, complaints);
     }
     qsort(x->files, x->n, sizeof *x->files, by_name);
     if (st == ST_OK)
@@ -260,6 +264,18 @@ const char *indicator_catalogue_path(const struct indicator_catalogue *c,
     for (size_t i = 0; i < c->n; i++)
         if (&c->files[i].def == d)
             return c->files[i].path;
+    return NULL;
+}
+
+const char *indicator_catalogue_take(struct indicator_catalogue *c, size_t i, struct buf *bytes)
+{
+    for (size_t k = 0; k < c->n; k++) {
+        if (!c->files[k].own || i-- > 0)
+            continue;
+        *bytes = c->files[k].raw;
+        buf_init(&c->files[k].raw, 0);
+        return c->files[k].path;
+    }
     return NULL;
 }
 

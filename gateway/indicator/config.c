@@ -167,6 +167,11 @@ void indicators_close(struct indicators *x)
     free(x);
 }
 
+const char *indicators_take(struct indicators *x, size_t i, struct buf *bytes)
+{
+    return x->catalogue ? indicator_catalogue_take(x->catalogue, i, bytes) : NULL;
+}
+
 /* ---- what a site wants ---------------------------------------------------------------------- */
 
 static bool is_named(const struct indicator_cfg *cfg, const struct indicator_def *d)

@@ -28,6 +28,10 @@ enum st indicators_open(struct indicators **out, const struct indicator_cfg *cfg
  * other rooms have declared theirs. */
 enum st indicators_declare(struct indicators *x, struct store *s, struct err *e) ST_MUST_CHECK;
 void indicators_close(struct indicators *x); /* takes NULL */
+/* The i-th file of cfg->folder, as collect_profile_take has those of profiles: its path (borrowed),
+ * NULL behind the last. bytes: as they were read, the caller's to free, the first time that they
+ * are asked for. */
+const char *indicators_take(struct indicators *x, size_t i, struct buf *bytes);
 
 /* ---- about the catalogue -------------------------------------------------------------------- */
 

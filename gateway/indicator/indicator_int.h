@@ -144,6 +144,8 @@ const char *indicator_catalogue_path(const struct indicator_catalogue *c,
 /* SHA-256 over the files that were loaded, by their names in order: name ("ID.yaml",
  * "norm/ID.yaml"), NUL, bytes. */
 const uint8_t *indicator_catalogue_hash(const struct indicator_catalogue *c);
+/* indicators_take. */
+const char *indicator_catalogue_take(struct indicator_catalogue *c, size_t i, struct buf *bytes);
 /* The limit that is valid on that day, NULL. */
 const struct indicator_limit *indicator_limit_on(const struct indicator_norm *n,
                                                  const char *parameter, const char *window,
@@ -168,6 +170,8 @@ bool indicator_date_parse(const char *text, int32_t *day);
 struct indicator_file {
     char *path, *name; /* "air-aqi-hour.yaml", "norm/vn-aqi.yaml" */
     bool is_norm;
+    bool own;        /* of the site's folder */
+    struct buf raw;  /* of one of these: its bytes, until they are taken */
     struct cfg *cfg; /* owns what is filled in; NULL: it could not be read */
     struct indicator_def def;
     struct indicator_norm norm;
@@ -257,16 +261,17 @@ struct fold;
 /* A fold of one day. It wants, in order of time within each series: the last good reading of each
  * series before the day, and readings of the 11 hours before it where fold_reaches says so, then
  * those of the day. Between series any order will do; in order of time over all it is smallest.
- * The def, its formulas and its norms stay until it is closed. A reading that goes back in time within its series is refused with ST_CONFLICT
- * (nothing changed): the caller sorts that series and folds the day anew. */
+ * The def, its formulas and its norms stay until it is closed. A reading that goes back in time
+ * within its series is refused with ST_CONFLICT (nothing changed): the caller sorts that series and
+ * folds the day anew. */
 enum st fold_open(struct fold **out, const struct indicator_def *def, int32_t day,
                   const struct fold_series *series, size_t nseries, struct err *e) ST_MUST_CHECK;
 void fold_close(struct fold *f);
 int64_t
 fold_reaches_ms(const struct indicator_def *def); /* how far before the day it looks: 0, 11 h */
 enum st fold_meters(struct fold *f, const struct fold_meter *m, size_t n,
-                    struct err *e) ST_MUST_CHECK; /* before any reading; copied; those since the last good
-                                          reading before the day, in any order */
+                    struct err *e) ST_MUST_CHECK; /* before any reading; copied; those since the
+                                          last good reading before the day, in any order */
 enum st fold_put(struct fold *f, const struct fold_reading *r, struct err *e) ST_MUST_CHECK;
 /* The period that begins at from_ms (an hour of the day, or the day) as of all that was put; out is
  * initialised by the caller with fold_result_init and may be used again. now_ms: what is due is

@@ -23,6 +23,20 @@ extends: ./base.yaml
 points:
   - {name: volts, quantity: voltage, function: 3, address: 12, type: f32, order: CDAB}
 """
+NORM = """id: beach
+name: {vi: "Bãi tắm", en: "Beach"}
+source: "the site"
+limits: [{parameter: ammonium, window: 24h, unit: mg/l, value: 0.5}]
+"""
+DAYS = """id: days-over
+name: {vi: "Số ngày vượt", en: "Days above"}
+quantity: occurrences
+label: indicative
+sentence: {vi: "Theo giới hạn của nơi lắp đặt.", en: "By the site's limit."}
+longer: sum
+inputs: {x: {quantity: ammonium}}
+formula: exceed(x, beach, ammonium, 24)
+"""
 SITE = """log: served.csv
 buses:
   plant: {type: modbus-tcp, listen: "127.0.0.1:0"}
@@ -200,6 +214,29 @@ uplinks:
         until(lambda: len(self.deposits()) == 3, 60, "the changed profile at the city")
         self.assertEqual(self.city_config("--file", "profiles/base.yaml"), BASE + "# more\n")
         self.assertEqual(box.stop(), 0)
+
+    def test_the_sites_own_indicators_come_back_with_it(self):
+        box = self.box()
+        own = {"own/days-over.yaml": DAYS, "own/norm/beach.yaml": NORM}
+        os.makedirs(os.path.join(box.folder, "own", "norm"))
+        for name, text in own.items():
+            write(os.path.join(box.folder, name), text)
+        self.minimal(box)
+        with open(box.conf, "a", encoding="utf-8") as f:
+            f.write("indicator: {folder: own, use: [days-over]}\n")
+        code, self.pin = self.claim()
+        self.enroll(box, "--pin", self.pin, code=code)
+        box.start()
+        until(self.deposits, 60, "the configuration at the city")
+        box.kill()
+        os.rename(box.folder, self.path("dead"))
+        for name, text in own.items():  # and nothing of what is installed
+            self.assertEqual(self.city_config("--file", name), text)
+        self.assertEqual(self.city_config("--list").count(".yaml ("), 3)
+        box = self.new_box()
+        for name, text in own.items():
+            self.assertEqual(self.read(box, name), text.encode())
+        run([box.exe, "check", "--config", box.conf + ".restored"])
 
     # ---- what comes back, or not ----
 

@@ -88,3 +88,12 @@ for id in con-5g-cluster con-5g-priority ene-grid-import; do
     grep -q "computed as $id\$" told || { echo "$id is not computed" && exit 1; }
 done
 grep -A6 '^ene-solar: ' told | grep -q 'not computed: no series fits pv'
+
+# Why not: no series, or no place for what goes by places.
+sed 's/^  air-1:$/&\n    place: here/' roles.yaml >placed.yaml
+"$bin/fieldpost" indicators --config placed.yaml >told
+grep -q 'computed as air-pm25-mean.air-1$' told
+grep -A5 '^sea-ph: ' told | grep -q 'not computed: no series fits x'
+sed '/^    place: here$/d' placed.yaml >unplaced.yaml
+"$bin/fieldpost" indicators --config unplaced.yaml air-pm25-mean >told
+grep -q 'not computed: no place has them all: give their devices a place' told

@@ -184,7 +184,8 @@ static void the_catalogue_is_told_in_the_order_of_ids(void **state)
     assert_int_equal(t.n, indicator_catalogue_count(x->catalogue));
     assert_string_equal(t.first, "air-aqi-day");
     assert_string_equal(t.last, "wst-sorted-volume");
-    assert_int_equal(indicators_tell(x, NULL, "ene-renewable-site", take_share, NULL, &near), ST_OK);
+    assert_int_equal(indicators_tell(x, NULL, "ene-renewable-site", take_share, NULL, &near),
+                     ST_OK);
     assert_int_equal(indicators_tell(x, NULL, "ene-renewable", take, &t, &near), ST_NOT_FOUND);
     assert_int_equal(indicators_tell(x, NULL, "air-aqi-dai", take, &t, &near), ST_NOT_FOUND);
     assert_string_equal(near, "air-aqi-day");

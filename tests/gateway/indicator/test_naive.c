@@ -31,6 +31,8 @@ struct diary {
     int64_t from, to; /* it belongs to its input */
 };
 static struct diary diary[SERIES];
+static struct fold_meter meters[3]; /* of the counter, in order of time */
+static size_t nmeters;
 static struct kit k;
 static int64_t now;
 
@@ -313,6 +315,26 @@ static const struct said *before(const struct diary *d, size_t i)
     return NULL;
 }
 
+static int64_t up(int64_t from, int64_t to)
+{
+    return to > from ? to - from : 0;
+}
+
+/* From one reading of the counter to another, over what was changed between them. */
+static int64_t went(const struct said *last, const struct said *r)
+{
+    int64_t sum = 0, shown = last->v, v;
+    bool known = true;
+    for (size_t i = 0; i < nmeters; i++) {
+        int64_t at = meters[i].at_ms - k.day_ms;
+        if (at > last->at && at <= r->at) {
+            sum += known && rational_millionths(meters[i].last, &v) ? up(shown, v) : 0;
+            known = rational_millionths(meters[i].first, &shown);
+        }
+    }
+    return sum + (known ? up(shown, r->v) : 0);
+}
+
 static void n_growth(int64_t from, int64_t to, struct answer *a)
 {
     size_t steps = 0;
@@ -335,7 +357,7 @@ static void n_growth(int64_t from, int64_t to, struct answer *a)
                 base = last->at;
                 grown = 0;
             }
-            int64_t d = r->v > last->v ? r->v - last->v : 0, ms = r->at - base;
+            int64_t d = went(last, r), ms = r->at - base;
             grown += d;
             /* 5000 kWh: 1388.88… millionths of kWh in a ms */
             jump = jump || grown * 9 > 12500 * (ms > KIT_HOUR ? ms : KIT_HOUR);
@@ -575,6 +597,29 @@ static void draw(size_t s)
     }
 }
 
+/* Changes of the counter, now and then at the very time of a reading. */
+static void draw_meters(void)
+{
+    const struct diary *d = &diary[C];
+    int64_t at = FIRST;
+    nmeters = any(2) > 0 ? 0 : any(4);
+    for (size_t i = 0; i < nmeters; i++) {
+        at += any(12 * 3600000);
+        size_t near = 0;
+        while (near < d->n && d->r[near].at < at) {
+            near++;
+        }
+        at = near < d->n && any(3) == 0 ? d->r[near].at : at;
+        meters[i] = (struct fold_meter){.series = C, .at_ms = k.day_ms + at};
+        if (any(5) > 0) {
+            meters[i].last = num_dec((near > 0 ? d->r[near - 1].v : 0) + any(2000000), -6);
+        }
+        if (any(5) > 0) {
+            meters[i].first = num_dec(any(50000000), -6);
+        }
+    }
+}
+
 /* In order within each series, and in a drawn order between them. */
 static void put_all(void)
 {
@@ -661,6 +706,8 @@ static void one_day(enum indicator_period period, size_t q)
     }
     kit_formulas(&k, asked[q].text, NULL);
     kit_day(&k, KIT_2026);
+    draw_meters();
+    assert_int_equal(fold_meters(k.fold, meters, nmeters, &k.e), ST_OK);
     put_all();
     if (period == INDICATOR_DAY) {
         compare(q, 0, DAY);
