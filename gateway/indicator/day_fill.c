@@ -30,10 +30,8 @@ struct fill {
 static bool add_late(struct fill *x, const struct late *l)
 {
     if (x->nlate == DAY_LATE_MAX) {
-        x->st = err_set(&x->e, ST_FULL,
-                        "more than %d readings of one day came out of order: it stays as it was",
-                        DAY_LATE_MAX);
-        return false;
+        x->d->cut++;
+        return true;
     }
     if (x->nlate == x->cap) {
         uint32_t cap = x->cap ? 2 * x->cap : 64;

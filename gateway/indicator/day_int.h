@@ -38,6 +38,7 @@ struct day {
     bool fresh;                      /* no period was computed yet */
     int64_t batch_first, batch_last; /* with readings of it; 0: none */
     uint64_t readings;
+    uint64_t cut; /* readings out of order that are not in it: more than can be sorted */
 };
 /* before: where each feed stood at its begin; copied. */
 enum st day_open(struct day **out, const struct instances *in, int32_t day,
@@ -51,7 +52,7 @@ enum st day_begin(struct day *d, struct err *e) ST_MUST_CHECK;
 enum st day_put(struct day *d, uint32_t feed, int64_t t_ms, struct num v, uint32_t q, int64_t batch,
                 struct err *e) ST_MUST_CHECK;
 /* All such readings up to that batch, from the store, in order of time within each series. Once,
- * into a day that has had none. ST_FULL: more of them come out of order than can be sorted. */
+ * into a day that has had none. */
 enum st day_fill(struct day *d, struct store_reader *r, int64_t batch, struct err *e) ST_MUST_CHECK;
 #define DAY_LATE_MAX 32768 /* that can */
 /* Where its series stand at its end, as text and back: "device/point ms value" in lines. */

@@ -176,7 +176,7 @@ enum st run_redo(struct run *r, struct err *e)
     struct err why = {.text = ""};
     ERR_TRY(is_whole(r, day, &whole, e));
     enum st st = whole ? fold_anew(r, day, &why) : ST_OK;
-    if (st != ST_OK && st != ST_FULL && st != ST_CORRUPT && st != ST_BAD) {
+    if (st != ST_OK && st != ST_CORRUPT && st != ST_BAD) {
         if (e)
             *e = why;
         return st;

@@ -25,6 +25,11 @@ enum st run_day(struct run *r, int32_t day, struct day **out, struct err *e)
     free(before);
     if (st == ST_OK)
         st = day_fill(*out, r->reader, r->at.batch, e);
+    if (st == ST_OK && (*out)->cut)
+        store_event(r->store, STORE_WARNING, "indicator.cut", NULL,
+                    "%llu readings of one day are not in its figures: more than %d came out of "
+                    "order",
+                    (unsigned long long)(*out)->cut, DAY_LATE_MAX);
     if (st != ST_OK) {
         day_close(*out);
         *out = NULL;

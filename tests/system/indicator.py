@@ -168,10 +168,13 @@ uplinks:
         return {"devices": devices, "meters": self.meters, "from_ms": first, "until_ms": end}
 
     def compare(self, what):
-        """Until what is exported and what is recomputed agree."""
+        """Until what is exported and what is recomputed agree; meanwhile windows end: on a busy machine one may
+        have swallowed several steps of the clock, and a period waits for one that begins behind it."""
         seen = {}
 
         def equal():
+            if seen:
+                self.to(self.now_ms() + EVERY_MS)
             rows = list(csv.DictReader(io.StringIO(run([self.gw.exe, "export", "--config", self.gw.conf, "--format",
                                                         "csv"], 120).stdout)))
             t = [int(r["ts_ms"]) for r in rows if r["series"].split("/")[0] in DEVICES]

@@ -231,21 +231,27 @@ static const char *partial(struct rig *g, const char *indicator, int64_t from_ms
     return text;
 }
 
+struct events {
+    const char *code;
+    int n;
+};
+
 static bool event_is(void *ctx, const struct store_event *v)
 {
-    *(int *)ctx += strcmp(v->code, "indicator.kept") == 0;
+    struct events *x = ctx;
+    x->n += strcmp(v->code, x->code) == 0;
     return true;
 }
 
-static int kept_events(struct rig *g)
+static int events(struct rig *g, const char *code)
 {
     struct store_reader *r;
     struct err e = {.text = ""};
-    int n = 0;
+    struct events n = {code, 0};
     ok(store_reader_open(&r, g->l.db, &e), &e);
     ok(store_each_event(r, 0, 1000, event_is, &n, &e), &e);
     store_reader_close(r);
-    return n;
+    return n.n;
 }
 
 #define AT(days) indicator_day_ms(DAY0 + (days))
@@ -425,6 +431,23 @@ static void times_that_are_found_later_count_in_their_day(void **state)
     assert_string_equal(partial(g, "d-grown", AT(1)), "1440 1440/1 1/1 288/288 0 r0");
 }
 
+static void more_out_of_order_than_can_be_sorted_does_not_stop_the_rest(void **state)
+{
+    struct rig *g = *state;
+    if (!getenv("FP_FULL"))
+        skip();
+    on(g, AT(0) + 3 * HOUR);
+    for (int i = 0; i < DAY_LATE_MAX + 100; i++) { /* each before the one before */
+        put(g, g->warm, g->temperature, AT(0) + HOUR - 1 - 50 * i, 0);
+        if (i % 1000 == 0)
+            line_step(&g->l, false);
+    }
+    day(g, 1, 0, 0);
+    assert_true(events(g, "indicator.cut") > 0);
+    assert_string_not_equal(partial(g, "a-mean", AT(0)), "none");
+    assert_string_equal(partial(g, "d-grown", AT(0)), "1440 1440/1 1/1 288/288 0 r0");
+}
+
 static void a_device_is_what_it_was_on_that_day(void **state)
 {
     struct rig *g = *state;
@@ -538,7 +561,7 @@ static void a_day_whose_batches_are_gone_stays_and_says_so(void **state)
     assert_string_equal(partial(g, "a-mean", AT(0)), "11.5 23/2 1/1 288/288 0 r0");
     assert_string_equal(partial(g, "a-mean", AT(1)), "11.5 23/2 1/1 288/288 0 r0");
     assert_string_equal(partial(g, "a-mean", AT(2)), "   0/288 1 r1");
-    assert_int_equal(kept_events(g), 2);
+    assert_int_equal(events(g, "indicator.kept"), 2);
 }
 
 static void a_meter_changed_in_the_night_is_one_counter(void **state)
@@ -574,6 +597,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_corrected_is_computed_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(times_that_are_found_later_count_in_their_day, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(more_out_of_order_than_can_be_sorted_does_not_stop_the_rest,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_what_it_was_on_that_day, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_in_the_day_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revision_is_there_once_wherever_the_power_goes, setup,
