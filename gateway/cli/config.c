@@ -150,6 +150,10 @@ static enum st check_ids(struct cli_config *c, struct err *e)
                          "the device id %s is used under connectivity.%s, too: choose another", *id,
                          kind);
         }
+        if (c->indicators_room && indicators_id_used(c->indicators_room, *id)) {
+            cfg_complain(c->cfg, id,
+                         "the device id %s is that of an indicator's values: choose another", *id);
+        }
     }
     return cfg_complaints(c->cfg, NULL) == before
                ? ST_OK

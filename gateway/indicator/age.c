@@ -43,6 +43,6 @@ void run_age(struct run *r)
     const struct store_value v = {age_of(r, &now), r->x->age_series, 0};
     bool first = r->age_tick_ms == 0;
     r->age_tick_ms = tick_ms;
-    if (!first) /* the tick before the start is nobody's */
+    if (!first)                                /* the tick before the start is nobody's */
         (void)!store_put(r->store, &p, &v, 0); /* a full queue has its gap */
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "gateway/base/share.h"
+#include "gateway/indicator/instances_int.h"
 #include "gateway/indicator/report_int.h"
-#include "gateway/indicator/run_int.h"
 
 /* What a site sets of one indicator. */
 struct site_params {

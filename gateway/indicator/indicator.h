@@ -82,6 +82,9 @@ enum st indicators_tell(const struct indicators *x, const struct store *s, const
                         enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
                         const char **near) ST_MUST_CHECK;
 
+/* Whether that device id is, or begins as, one of a figure's results: a device of the site cannot
+ * have it. false without the section. */
+bool indicators_id_used(const struct indicators *x, const char *id);
 /* Whether anything is computed: indicators_main has something to do. */
 bool indicators_any(const struct indicators *x);
 struct indicators_job {

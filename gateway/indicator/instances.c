@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/indicator/run_int.h"
+#include "gateway/indicator/instances_int.h"
 
 static enum st no_memory(struct err *e)
 {
@@ -178,9 +178,10 @@ static enum st members_of(struct find *f, struct instance *i, uint32_t input, st
         if (i->of != UINT32_MAX && s->device != i->of)
             continue;
         for (uint32_t k = 0; stay_of(d, k, &t); k++) {
-            struct instance_member m = {
-                .input = input, .from_day = t.from_day, .until_day = t.until_day,
-                .capacity = t.capacity};
+            struct instance_member m = {.input = input,
+                                        .from_day = t.from_day,
+                                        .until_day = t.until_day,
+                                        .capacity = t.capacity};
             if (!fits(in, d, s, &t) || (i->place && !same(i->place, t.place)))
                 continue;
             m.feed = feed_of(f, n);
@@ -357,9 +358,20 @@ bool instances_match(const struct instances *in, const struct store *s,
 
 /* ---- what they add to the store ---- */
 
+bool indicators_id_used(const struct indicators *x, const char *id)
+{
+    size_t n = strcspn(id, ".");
+    for (size_t i = 0; x->catalogue && i < indicator_catalogue_count(x->catalogue); i++) {
+        const char *of = indicator_catalogue_at(x->catalogue, i)->id;
+        if (strlen(of) == n && memcmp(of, id, n) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const struct {
     enum instance_point point;
-    const char *name, *quantity; /* NULL: the indicator's own */
+    const char *name, *quantity;               /* NULL: the indicator's own */
 } points[] = {{INSTANCE_VALUE, "value", NULL}, /* in the order in which the page shows them */
               {INSTANCE_NUMERATOR, "numerator", "number"},
               {INSTANCE_DENOMINATOR, "denominator", "number"},
@@ -373,8 +385,9 @@ static enum st declare(struct instance *i, struct store *s, struct err *e)
 {
     static const char *const labels[] = {"measured", "proxy", "indicative"};
     char name[256];
-    const char *about =
-        i->place ? i->place : i->of != UINT32_MAX ? store_device_at(s, i->of)->id : NULL;
+    const char *about = i->place              ? i->place
+                        : i->of != UINT32_MAX ? store_device_at(s, i->of)->id
+                                              : NULL;
     if (i->of != UINT32_MAX && store_device_at(s, i->of)->name)
         about = store_device_at(s, i->of)->name;
     (void)snprintf(name, sizeof name, "%s%s%s", i->def->name.vi ? i->def->name.vi : i->def->id,
@@ -387,11 +400,10 @@ static enum st declare(struct instance *i, struct store *s, struct err *e)
                                    .model = "indicator"};
     ERR_TRY(store_add_device(s, &d, &i->device, e));
     for (size_t k = 0; k < sizeof points / sizeof *points; k++) {
-        const struct store_series x = {.device = i->device,
-                                       .point = points[k].name,
-                                       .quantity = points[k].quantity
-                                                       ? quantity_by_key(points[k].quantity)
-                                                       : i->def->q};
+        const struct store_series x = {
+            .device = i->device,
+            .point = points[k].name,
+            .quantity = points[k].quantity ? quantity_by_key(points[k].quantity) : i->def->q};
         ERR_TRY(store_add_series(s, &x, &i->series[points[k].point], e));
     }
     return ST_OK;

@@ -115,9 +115,9 @@ enum st run_touched(struct run *r, int64_t batch, struct err *e)
     ERR_TRY(store_each_touched(r->reader, batch, touch, &t, e));
     int64_t first_ms = indicator_day_ms(t.first);
     if (t.from_ms < t.to_ms)
-        ERR_TRY(was_said(r, t.from_ms - INDICATOR_DAY_MS < t.from_ms ? t.from_ms - INDICATOR_DAY_MS
-                                                                     : t.from_ms,
-                         t.to_ms < first_ms ? t.to_ms : first_ms, &said, e));
+        ERR_TRY(was_said(
+            r, t.from_ms - INDICATOR_DAY_MS < t.from_ms ? t.from_ms - INDICATOR_DAY_MS : t.from_ms,
+            t.to_ms < first_ms ? t.to_ms : first_ms, &said, e));
     if (said)
         keep(r, "days before ", t.first, "batches with their readings have left the store");
     return ST_OK;
@@ -176,7 +176,7 @@ enum st run_redo(struct run *r, struct err *e)
     struct err why = {.text = ""};
     ERR_TRY(is_whole(r, day, &whole, e));
     enum st st = whole ? fold_anew(r, day, &why) : ST_OK;
-    if (st != ST_OK && st != ST_FULL && st != ST_CORRUPT && st != ST_BAD) {
+    if (st != ST_OK && st != ST_CORRUPT && st != ST_BAD) {
         if (e)
             *e = why;
         return st;

@@ -223,10 +223,10 @@ static enum st look_in(struct recover *x, const struct store_batch *b, struct er
     r->cose.n = 0;
     ERR_TRY(wire_zstd_unpack(b->packed.p, b->packed.n, WIRE_BATCH_MAX, &r->cose, e));
     ERR_TRY(wire_batch_open_sealed(&w, r->cose.p, r->cose.n, e));
-    enum st st = w.header.kind == WIRE_CONTROL
-                     ? ST_NOT_FOUND
-                     : wire_senml_open(&it, w.cose.payload.p, w.cose.payload.n, w.header.gw, NULL,
-                                       e);
+    enum st st =
+        w.header.kind == WIRE_CONTROL
+            ? ST_NOT_FOUND
+            : wire_senml_open(&it, w.cose.payload.p, w.cose.payload.n, w.header.gw, NULL, e);
     while (st == ST_OK && (st = wire_senml_next(&it, &one, e)) == ST_OK)
         (void)found(x, &one);
     wire_batch_done(&w);

@@ -77,7 +77,7 @@ void run_close(struct run *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->nrows; i++)
+    for (size_t i = 0; i < r->nrows && r->row; i++)
         free(r->row[i].texts);
     free(r->row);
     free(r->dirty);
@@ -144,8 +144,7 @@ void indicators_main(void *arg)
     int64_t wait_ms = 0;
     while (!thr_stop_wait(job->stop, wait_ms)) {
         struct err e = {.text = ""};
-        enum st st = r ? run_step(r, &e)
-                       : run_open(&r, job->indicators, job->store, job->clk, &e);
+        enum st st = r ? run_step(r, &e) : run_open(&r, job->indicators, job->store, job->clk, &e);
         if (r)
             run_age(r);
         wait_ms = st == ST_OK ? 0 : st == ST_NOT_FOUND ? IDLE_MS : RETRY_MS;

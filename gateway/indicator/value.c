@@ -14,14 +14,14 @@ static char *text_of(mpq_srcptr q, bool has)
 {
     if (!has)
         return strdup("");
-    char *own = NULL;
+    static const char one[] = "/1";
     size_t n = mpz_sizeinbase(mpq_numref(q), 10) + mpz_sizeinbase(mpq_denref(q), 10) + 3;
-    own = malloc(n + 3);
-    if (own) {
-        mpq_get_str(own, 10, q);
-        if (!strchr(own, '/'))
-            strcat(own, "/1");
-    }
+    char *own = malloc(n + sizeof one);
+    if (!own)
+        return NULL;
+    mpq_get_str(own, 10, q);
+    if (!strchr(own, '/'))
+        memcpy(own + strlen(own), one, sizeof one);
     return own;
 }
 

@@ -1,5 +1,5 @@
-/* Follows what is sealed: each batch once, in order. The readings of the open day go into its folds;
- * its periods are computed once a window begins at their end or behind it. */
+/* Follows what is sealed: each batch once, in order. The readings of the open day go into its
+ * folds; its periods are computed once a window begins at their end or behind it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +25,11 @@ enum st run_day(struct run *r, int32_t day, struct day **out, struct err *e)
     free(before);
     if (st == ST_OK)
         st = day_fill(*out, r->reader, r->at.batch, e);
+    if (st == ST_OK && (*out)->cut)
+        store_event(r->store, STORE_WARNING, "indicator.cut", NULL,
+                    "%llu readings of one day are not in its figures: more than %d came out of "
+                    "order",
+                    (unsigned long long)(*out)->cut, DAY_LATE_MAX);
     if (st != ST_OK) {
         day_close(*out);
         *out = NULL;
@@ -116,8 +121,7 @@ static enum st readings(struct run *r, const struct wire_batch *b, int64_t id,
 {
     struct wire_senml it;
     struct wire_reading w;
-    enum st st =
-        wire_senml_open(&it, b->cose.payload.p, b->cose.payload.n, b->header.gw, NULL, e);
+    enum st st = wire_senml_open(&it, b->cose.payload.p, b->cose.payload.n, b->header.gw, NULL, e);
     while (st == ST_OK && (st = wire_senml_next(&it, &w, e)) == ST_OK)
         if (store_times_apply(r->times, shift, &w))
             st = take(r, &w, id, e);
@@ -128,8 +132,8 @@ static enum st data(struct run *r, const struct wire_batch *b, int64_t id, struc
 {
     if (!r->times)
         ERR_TRY(store_times_open(&r->times, r->reader, e));
-    struct store_shift shift = store_times_of(r->times, b->header.chain, b->header.boot,
-                                              b->header.seq);
+    struct store_shift shift =
+        store_times_of(r->times, b->header.chain, b->header.boot, b->header.seq);
     int64_t from_ms = b->header.from_ms + shift.add_ms;
     if (from_ms < KNOWN_MS)
         return ST_OK; /* its time is not known: the entry that tells it names the days */

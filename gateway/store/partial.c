@@ -2,6 +2,7 @@
 #include "gateway/store/store_int.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROGRESS_KEY "indicator"
@@ -135,11 +136,16 @@ enum st store_partial_progress_get(struct store_reader *r, struct store_partial_
 {
     struct buf b;
     long long batch = 0, done_ms = 0;
+    char *end = NULL;
     buf_init(&b, 64);
     enum st st = store_reader_meta(r, PROGRESS_KEY, &b, e);
     if (st == ST_OK)
         st = buf_put(&b, "", 1);
-    if (st == ST_OK && sscanf((const char *)b.p, "%lld %lld", &batch, &done_ms) != 2)
+    if (st == ST_OK) {
+        batch = strtoll((const char *)b.p, &end, 10);
+        done_ms = strtoll(end, &end, 10);
+    }
+    if (st == ST_OK && (*end != '\0' || batch < 0))
         st = err_set(e, ST_CORRUPT, "store %s: how far indicators are is damaged",
                      store_reader_db(r)->path);
     buf_done(&b);

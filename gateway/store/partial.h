@@ -15,13 +15,14 @@
 struct store;
 struct store_reader;
 
-/* A period [from_ms, to_ms) of the device that its readings have. Texts are never NULL; "": none. */
+/* A period [from_ms, to_ms) of the device that its readings have. Texts are never NULL; "": none.
+ */
 struct store_partial {
     const char *indicator;
     int64_t from_ms, to_ms;
     uint32_t revision;
-    int reason;                                   /* 0: there is a value */
-    const char *value, *numerator, *denominator;  /* a decimal; "p/q" in lowest terms */
+    int reason;                                  /* 0: there is a value */
+    const char *value, *numerator, *denominator; /* a decimal; "p/q" in lowest terms */
     uint64_t due, good;
     uint8_t catalogue[WIRE_HASH_BYTES];
     int64_t at_ms; /* UTC of its computing */
@@ -78,9 +79,8 @@ enum st store_partial_unput_each(struct store_reader *r,
                                  bool (*each)(void *ctx, const struct store_partial *p), void *ctx,
                                  struct err *e) ST_MUST_CHECK;
 /* Whom there are partials of. */
-enum st store_partial_names(struct store_reader *r,
-                            bool (*each)(void *ctx, const char *indicator), void *ctx,
-                            struct err *e) ST_MUST_CHECK;
+enum st store_partial_names(struct store_reader *r, bool (*each)(void *ctx, const char *indicator),
+                            void *ctx, struct err *e) ST_MUST_CHECK;
 /* The first day from `from` on that is to be folded anew. */
 enum st store_partial_dirty_next(struct store_reader *r, int32_t from,
                                  struct store_partial_dirty *out, struct err *e) ST_MUST_CHECK;
@@ -90,16 +90,16 @@ enum st store_partial_day_get(struct store_reader *r, int32_t day, struct store_
 /* The same of the newest day before that one. */
 enum st store_partial_day_before(struct store_reader *r, int32_t day, struct store_partial_day *out,
                                  struct buf *buf, struct err *e) ST_MUST_CHECK;
-/* Each change of a meter within [from_ms, to_ms), in order of time, as `maintain` entries say: the old
- * one ended at `last`, the new one began at `first`. series: device/point. The call is one
+/* Each change of a meter within [from_ms, to_ms), in order of time, as `maintain` entries say: the
+ * old one ended at `last`, the new one began at `first`. series: device/point. The call is one
  * transaction. */
 enum st store_each_meter(struct store_reader *r, int64_t from_ms, int64_t to_ms,
                          void (*each)(void *ctx, struct wire_span series, int64_t at_ms,
                                       struct num last, struct num first),
                          void *ctx, struct err *e) ST_MUST_CHECK;
 /* Each time of which the entries of that control batch made readings another than they were:
- * corrected, taken back, counted as calibrating, moved (from where, too), over a change of a meter; also
- * where they take the place of earlier entries. One transaction. */
+ * corrected, taken back, counted as calibrating, moved (from where, too), over a change of a meter;
+ * also where they take the place of earlier entries. One transaction. */
 enum st store_each_touched(struct store_reader *r, int64_t batch,
                            void (*each)(void *ctx, int64_t from_ms, int64_t to_ms), void *ctx,
                            struct err *e) ST_MUST_CHECK;

@@ -45,8 +45,8 @@ enum st store_pick_batch_above(struct store_reader *r, const char *uplink, enum 
                                struct store_batch *out, struct err *e) ST_MUST_CHECK;
 enum st store_unsent(struct store_reader *r, const char *uplink, int64_t *batches,
                      int64_t *readings, struct err *e) ST_MUST_CHECK;
-/* The earliest time of any batch that a required uplink has not acknowledged; where they have all, the
- * end of the last window. For a reader in the gateway's own process. ST_NOT_FOUND: no uplink is
+/* The earliest time of any batch that a required uplink has not acknowledged; where they have all,
+ * the end of the last window. For a reader in the gateway's own process. ST_NOT_FOUND: no uplink is
  * required, or nothing is sealed yet. */
 enum st store_unsent_since(struct store_reader *r, int64_t *from_ms, struct err *e) ST_MUST_CHECK;
 /* Journalled readings that no batch holds yet, as wire_reading, in order. Outside of begin and end

@@ -32,8 +32,8 @@ extern const struct cfg_table store_cfg_table;
 
 /* ---- what there is to read ---------------------------------------------------------------- */
 
-/* What a device was up to and with a day (counted from 1970-01-01, in UTC+7), since the day of the one
- * before: all of it, also what has not changed. */
+/* What a device was up to and with a day (counted from 1970-01-01, in UTC+7), since the day of the
+ * one before: all of it, also what has not changed. */
 struct store_was {
     int32_t until_day;
     const char *stream, *role, *place; /* may be NULL */
@@ -716,6 +716,6 @@ void store_wait_sealed(struct store *s, int64_t ms);
 
 #include "gateway/store/budget.h"
 #include "gateway/store/partial.h" /* what indicators came to */
-#include "gateway/store/read.h" /* what readers see */
+#include "gateway/store/read.h"    /* what readers see */
 
 #endif

@@ -1,9 +1,10 @@
 /* All indicators of the catalogue over 100 series of minutes, by the product's own code: indicator.
  *
  * month: a month of minutes into the folds, and every period's figure out of them. minute: what one
- * minute of the 100 series takes there. day: a day folded anew from a store that holds it in windows of
- * 5 minutes, with every figure compared. walk: the same day as it is sealed, batch by batch. Prints `name value unit`
- * lines, raw counts first; times are the thread's processor time. */
+ * minute of the 100 series takes there. day: a day folded anew from a store that holds it in
+ * windows of 5 minutes, with every figure compared. walk: the same day as it is sealed, batch by
+ * batch. Prints `name value unit` lines, raw counts first; times are the thread's processor time.
+ */
 #include <inttypes.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -66,8 +67,11 @@ static enum st declare(void *ctx, struct store *s, struct err *e)
             uint32_t device;
             (void)snprintf(id, sizeof id, "%s-%u", kinds[k].device, i);
             (void)snprintf(place, sizeof place, "place %u", i);
-            const struct store_device d = {.id = id, .place = place, .role = kinds[k].role,
-                                           .stream = kinds[k].stream, .source = "bus",
+            const struct store_device d = {.id = id,
+                                           .place = place,
+                                           .role = kinds[k].role,
+                                           .stream = kinds[k].stream,
+                                           .source = "bus",
                                            .period_ms = MINUTE};
             ERR_TRY(store_add_device(s, &d, &device, e));
             for (size_t q = 0; kinds[k].quantity[q]; q++) {

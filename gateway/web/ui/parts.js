@@ -14,7 +14,8 @@ export const deviceName = (d) => d.name || d.id;
 export const devicePlace = (d) => (d.place && !deviceName(d).includes(d.place) ? d.place : null);
 // "rs485-1 unit 7", as the gateway writes it, in the reader's words.
 export const unitsSaid = (text) => text.replace(/\bunit (\d+)\b/g, (_, n) => t("device.unit", { n }));
-export const deviceAddress = (d) => d.address && unitsSaid(d.address.replace(/ (?=unit \d+$)/, ", "));
+// Of an indicator it is its label: what its figures prove.
+export const deviceAddress = (d) => d.bus === "indicator" && d.address ? t(`figure.${d.address}`) : d.address && unitsSaid(d.address.replace(/ (?=unit \d+$)/, ", "));
 export const deviceFull = (d) => [deviceName(d), devicePlace(d)].filter(Boolean).join(", ");
 export const pointsOf = (id) => state.points.filter((p) => p.device === id);
 export const seriesOf = (p) => `${p.device}/${p.point}`;

@@ -243,10 +243,11 @@ static void what_a_device_was_is_told_with_its_days(void **state)
     struct store *s;
     (void)state;
     assert_int_equal(
-        load(&l, "buses:\n  n: {type: modbus-tcp, host: h}\n"
-                 "devices:\n  a: {bus: n, unit: 1, profile: renke-weather, role: collection-point,\n"
-                 "      stream: food, capacity: 1.1m3, was: [{until: 2026-01-31, stream: other,\n"
-                 "      capacity: 240l}, {until: 2026-06-30, place: gate}]}\n"),
+        load(&l,
+             "buses:\n  n: {type: modbus-tcp, host: h}\n"
+             "devices:\n  a: {bus: n, unit: 1, profile: renke-weather, role: collection-point,\n"
+             "      stream: food, capacity: 1.1m3, was: [{until: 2026-01-31, stream: other,\n"
+             "      capacity: 240l}, {until: 2026-06-30, place: gate}]}\n"),
         ST_OK);
     assert_int_equal(store_open_declared(&s, "g", NULL), ST_OK);
     assert_int_equal(collect_declare(l.room, s, NULL), ST_OK);

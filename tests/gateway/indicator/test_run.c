@@ -14,17 +14,21 @@
 #define HOUR INDICATOR_HOUR_MS
 #define WINDOW (30 * MINUTE)
 #define FILE_AS(id, quantity, more)                                                                \
-    "id: " id "\nname: {vi: a, en: b}\nquantity: " quantity "\nlabel: measured\n"                    \
+    "id: " id "\nname: {vi: a, en: b}\nquantity: " quantity "\nlabel: measured\n"                  \
     "sentence: {vi: c, en: d}\ncompleteness: 50\n" more
-#define MEAN FILE_AS("a-mean", "temperature", "unit: Cel\ninputs: {x: {quantity: temperature}}\nformula: mean(x)\n")
+#define MEAN                                                                                       \
+    FILE_AS("a-mean", "temperature",                                                               \
+            "unit: Cel\ninputs: {x: {quantity: temperature}}\nformula: mean(x)\n")
 #define HOURS                                                                                      \
     FILE_AS("b-hours", "temperature",                                                              \
             "unit: Cel\nperiod: hour\ninputs: {x: {quantity: temperature}}\nformula: max(x)\n")
 #define WARM                                                                                       \
-    FILE_AS("c-warm", "occurrences", "inputs: {h: {indicator: b-hours}}\nformula: \"count(h > 5)\"\n")
+    FILE_AS("c-warm", "occurrences",                                                               \
+            "inputs: {h: {indicator: b-hours}}\nformula: \"count(h > 5)\"\n")
 #define GROWN                                                                                      \
-    FILE_AS("d-grown", "energy_import",                                                            \
-            "unit: kWh\ninputs: {x: {quantity: energy_import, role: [grid]}}\nformula: growth(x)\n")
+    FILE_AS(                                                                                       \
+        "d-grown", "energy_import",                                                                \
+        "unit: kWh\ninputs: {x: {quantity: energy_import, role: [grid]}}\nformula: growth(x)\n")
 
 struct rig {
     struct line l;
@@ -46,15 +50,17 @@ static void ok(enum st st, const struct err *e)
 static enum st declare(void *ctx, struct store *s, struct err *e)
 {
     struct rig *g = ctx;
-    const struct store_device warm = {.id = "th", .place = "gate", .source = "bus",
-                                      .period_ms = STEP};
+    const struct store_device warm = {
+        .id = "th", .place = "gate", .source = "bus", .period_ms = STEP};
     ERR_TRY(store_add_device(s, &warm, &g->warm, e));
-    const struct store_series t = {.device = g->warm, .point = "temperature",
+    const struct store_series t = {.device = g->warm,
+                                   .point = "temperature",
                                    .quantity = quantity_by_key("temperature"),
                                    .period_ms = STEP};
     ERR_TRY(store_add_series(s, &t, &g->temperature, e));
     ERR_TRY(store_add_device(s, &g->meter, &g->grid, e));
-    const struct store_series w = {.device = g->grid, .point = "energy",
+    const struct store_series w = {.device = g->grid,
+                                   .point = "energy",
                                    .quantity = quantity_by_key("energy_import"),
                                    .period_ms = STEP};
     ERR_TRY(store_add_series(s, &w, &g->energy, e));
@@ -76,8 +82,7 @@ static int setup(void **state)
     if (folder_load(&g.f, NULL) != ST_OK)
         fail_msg("%s", (const char *)g.f.complaints.p);
     g.x = (struct indicators){.cfg = &g.cfg, .catalogue = g.f.catalogue};
-    g.meter = (struct store_device){.id = "m", .role = "grid", .source = "bus",
-                                    .period_ms = STEP};
+    g.meter = (struct store_device){.id = "m", .role = "grid", .source = "bus", .period_ms = STEP};
     g.l.devices = 0;
     g.l.declare = declare;
     g.l.declare_ctx = &g;
@@ -180,8 +185,8 @@ static bool see(void *ctx, const struct store_told_reading *t)
         memcmp(t->now->device.p, s->device, t->now->device.n) != 0)
         return true;
     size_t n = strlen(s->text);
-    (void)snprintf(s->text + n, sizeof s->text - n, "%s%.*s=%s", n ? " " : "",
-                   (int)t->now->point.n, (const char *)t->now->point.p, num_text(t->now->v, v));
+    (void)snprintf(s->text + n, sizeof s->text - n, "%s%.*s=%s", n ? " " : "", (int)t->now->point.n,
+                   (const char *)t->now->point.p, num_text(t->now->v, v));
     return true;
 }
 
@@ -226,21 +231,27 @@ static const char *partial(struct rig *g, const char *indicator, int64_t from_ms
     return text;
 }
 
+struct events {
+    const char *code;
+    int n;
+};
+
 static bool event_is(void *ctx, const struct store_event *v)
 {
-    *(int *)ctx += strcmp(v->code, "indicator.kept") == 0;
+    struct events *x = ctx;
+    x->n += strcmp(v->code, x->code) == 0;
     return true;
 }
 
-static int kept_events(struct rig *g)
+static int events(struct rig *g, const char *code)
 {
     struct store_reader *r;
     struct err e = {.text = ""};
-    int n = 0;
+    struct events n = {code, 0};
     ok(store_reader_open(&r, g->l.db, &e), &e);
     ok(store_each_event(r, 0, 1000, event_is, &n, &e), &e);
     store_reader_close(r);
-    return n;
+    return n.n;
 }
 
 #define AT(days) indicator_day_ms(DAY0 + (days))
@@ -265,6 +276,15 @@ static void a_day_is_computed_once_it_is_sealed(void **state)
         fail_msg("%s", said);
     assert_null(strstr(said, "reason"));
     assert_null(strstr(strstr(said, "value=") + 1, "value=")); /* once */
+}
+
+static void no_device_of_the_site_has_the_id_of_a_result(void **state)
+{
+    struct rig *g = *state;
+    assert_true(indicators_id_used(&g->x, "a-mean"));
+    assert_true(indicators_id_used(&g->x, "a-mean.gate"));
+    assert_false(indicators_id_used(&g->x, "a-mean-2"));
+    assert_false(indicators_id_used(&g->x, "th"));
 }
 
 static void what_comes_late_makes_a_new_revision_of_its_day_alone(void **state)
@@ -330,6 +350,19 @@ static void ask_for(struct rig *g, struct store_ask ask, int64_t from_ms, int64_
     work(g);
 }
 
+static void late_hours_of_the_open_day_in_order_are_said_again(void **state)
+{
+    struct rig *g = *state;
+    int64_t from = AT(0) + 3 * HOUR + 30 * MINUTE, to = AT(0) + 6 * HOUR;
+    go(g, to, from, to);
+    assert_string_equal(partial(g, "b-hours", AT(0) + 4 * HOUR), "   0/12 1 r0");
+    for (int64_t t = from; t < to; t += STEP)
+        put(g, g->warm, g->temperature, t, warmth(t));
+    on(g, to + 2 * HOUR);
+    assert_string_equal(partial(g, "b-hours", AT(0) + 3 * HOUR), "3 3/1 1/1 12/12 0 r1");
+    assert_string_equal(partial(g, "b-hours", AT(0) + 4 * HOUR), "4 4/1 1/1 12/12 0 r1");
+}
+
 static void a_counter_that_comes_late_over_midnight_moves_both_days(void **state)
 {
     struct rig *g = *state;
@@ -355,14 +388,64 @@ static void what_is_corrected_is_computed_anew(void **state)
     struct rig *g = *state;
     char id[STORE_CORRECTION_BYTES];
     day(g, 2, 0, 0);
-    ask_for(g, (struct store_ask){.kind = STORE_CORRECT, .series = "th/temperature",
-                                  .change = "rescale", .scale = "2", .offset = "0",
-                                  .reason = "test"},
+    ask_for(g,
+            (struct store_ask){.kind = STORE_CORRECT,
+                               .series = "th/temperature",
+                               .change = "rescale",
+                               .scale = "2",
+                               .offset = "0",
+                               .reason = "test"},
             AT(0), AT(1), id);
     assert_string_equal(partial(g, "a-mean", AT(0)), "23 23/1 1/1 288/288 0 r1");
     assert_string_equal(partial(g, "a-mean", AT(1)), "11.5 23/2 1/1 288/288 0 r0");
     ask_for(g, (struct store_ask){.kind = STORE_CORRECT, .undo = id, .reason = "test"}, 0, 0, NULL);
     assert_string_equal(partial(g, "a-mean", AT(0)), "11.5 23/2 1/1 288/288 0 r2");
+}
+
+static void times_that_are_found_later_count_in_their_day(void **state)
+{
+    struct rig *g = *state;
+    day(g, 1, 0, 0);
+    int64_t real = g->l.utc_ms;
+    run_close(g->r);
+    g->r = NULL;
+    line_stop(&g->l);
+    g->l.boots++; /* the machine comes up without a clock */
+    g->l.grade = CLK_UNKNOWN;
+    g->l.mono_ms = STEP;
+    g->l.utc_ms = CLK_UNKNOWN_BASE_MS + STEP;
+    line_start(&g->l);
+    for (int64_t end = real + 3 * HOUR; real < end; real += STEP) {
+        put(g, g->warm, g->temperature, g->l.utc_ms, warmth(real));
+        put(g, g->grid, g->energy, g->l.utc_ms, counted(real));
+        line_to(&g->l, g->l.utc_ms + STEP);
+    }
+    work(g);
+    assert_string_equal(partial(g, "b-hours", AT(1) + HOUR), "none");
+    g->l.grade = CLK_SYNCED;
+    g->l.utc_ms = real;
+    on(g, AT(1) + 8 * HOUR);
+    assert_string_equal(partial(g, "b-hours", AT(1) + HOUR), "1 1/1 1/1 12/12 0 r0");
+    day(g, 2, 0, 0);
+    assert_string_equal(partial(g, "a-mean", AT(1)), "11.5 23/2 1/1 288/288 0 r0");
+    assert_string_equal(partial(g, "d-grown", AT(1)), "1440 1440/1 1/1 288/288 0 r0");
+}
+
+static void more_out_of_order_than_can_be_sorted_does_not_stop_the_rest(void **state)
+{
+    struct rig *g = *state;
+    if (!getenv("FP_FULL"))
+        skip();
+    on(g, AT(0) + 3 * HOUR);
+    for (int i = 0; i < DAY_LATE_MAX + 100; i++) { /* each before the one before */
+        put(g, g->warm, g->temperature, AT(0) + HOUR - 1 - 50 * i, 0);
+        if (i % 1000 == 0)
+            line_step(&g->l, false);
+    }
+    day(g, 1, 0, 0);
+    assert_true(events(g, "indicator.cut") > 0);
+    assert_string_not_equal(partial(g, "a-mean", AT(0)), "none");
+    assert_string_equal(partial(g, "d-grown", AT(0)), "1440 1440/1 1/1 288/288 0 r0");
 }
 
 static void a_device_is_what_it_was_on_that_day(void **state)
@@ -396,9 +479,15 @@ static void a_restart_in_the_day_changes_nothing(void **state)
 static void cut_behind(struct rig *g, int parts)
 {
     struct err e = {.text = ""};
-    struct store_partial p = {.indicator = "a-mean", .from_ms = AT(0), .to_ms = AT(1),
-                              .revision = 1, .value = "99", .numerator = "99/1",
-                              .denominator = "1/1", .due = 1, .good = 1};
+    struct store_partial p = {.indicator = "a-mean",
+                              .from_ms = AT(0),
+                              .to_ms = AT(1),
+                              .revision = 1,
+                              .value = "99",
+                              .numerator = "99/1",
+                              .denominator = "1/1",
+                              .due = 1,
+                              .good = 1};
     line_writer_start(&g->l);
     ok(run_row_add(g->r, &p, 0, &e), &e);
     assert_string_equal(g->x.instances->v[0].id, "a-mean");
@@ -463,13 +552,16 @@ static void a_day_whose_batches_are_gone_stays_and_says_so(void **state)
                    (long long)(AT(1) + 12 * HOUR));
     run_sql(g, sql);
     line_start(&g->l);
-    ask_for(g, (struct store_ask){.kind = STORE_CORRECT, .series = "th/temperature",
-                                  .change = "invalidate", .reason = "test"},
+    ask_for(g,
+            (struct store_ask){.kind = STORE_CORRECT,
+                               .series = "th/temperature",
+                               .change = "invalidate",
+                               .reason = "test"},
             AT(0), AT(3), NULL);
     assert_string_equal(partial(g, "a-mean", AT(0)), "11.5 23/2 1/1 288/288 0 r0");
     assert_string_equal(partial(g, "a-mean", AT(1)), "11.5 23/2 1/1 288/288 0 r0");
     assert_string_equal(partial(g, "a-mean", AT(2)), "   0/288 1 r1");
-    assert_int_equal(kept_events(g), 2);
+    assert_int_equal(events(g, "indicator.kept"), 2);
 }
 
 static void a_meter_changed_in_the_night_is_one_counter(void **state)
@@ -478,8 +570,12 @@ static void a_meter_changed_in_the_night_is_one_counter(void **state)
     day(g, 2, 0, 0);
     assert_string_equal(partial(g, "d-grown", AT(1)), "1440 1440/1 1/1 288/288 0 r0");
     /* the new meter begins 10 below where the old one ended: so much more was counted */
-    ask_for(g, (struct store_ask){.kind = STORE_MAINTAIN, .series = "m/energy", .work = "meter",
-                                  .detail = {{"last", "2440"}, {"first", "2430"}}, .details = 2},
+    ask_for(g,
+            (struct store_ask){.kind = STORE_MAINTAIN,
+                               .series = "m/energy",
+                               .work = "meter",
+                               .detail = {{"last", "2440"}, {"first", "2430"}},
+                               .details = 2},
             AT(1) - 30000, 0, NULL);
     assert_string_equal(partial(g, "d-grown", AT(0)), "1440 1440/1 1/1 288/288 0 r0");
     assert_string_equal(partial(g, "d-grown", AT(1)), "1450 1450/1 1/1 288/288 0 r1");
@@ -491,11 +587,18 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_day_is_computed_once_it_is_sealed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_comes_late_makes_a_new_revision_of_its_day_alone,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(a_late_hour_of_the_open_day_is_said_again, setup,
+        cmocka_unit_test_setup_teardown(no_device_of_the_site_has_the_id_of_a_result, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_late_hour_of_the_open_day_is_said_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(late_hours_of_the_open_day_in_order_are_said_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_counter_that_comes_late_over_midnight_moves_both_days,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_corrected_is_computed_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(times_that_are_found_later_count_in_their_day, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(more_out_of_order_than_can_be_sorted_does_not_stop_the_rest,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_is_what_it_was_on_that_day, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_in_the_day_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revision_is_there_once_wherever_the_power_goes, setup,

@@ -636,10 +636,30 @@ static void what_is_sealed_during_a_rescue_waits_for_the_batches_before_it(void 
     assert_rows(l, DAY0 - 2 * HOUR);
 }
 
+/* More groups of series than one turn rolls up, so that a seal comes between two of them. */
+static void a_day_of_many_groups_is_rolled_up_once(void **state)
+{
+    struct line *l = *state;
+    int64_t midnight = store_slot_ms(STORE_DAY, store_slot_of(STORE_DAY, LINE_T0) + 1);
+    l->devices = 2;
+    l->points = 1000;
+    l->period_ms[0] = l->period_ms[1] = 30 * LINE_MINUTE;
+    l->utc_ms = midnight - 30 * LINE_MINUTE;
+    line_start(l);
+    for (int64_t t = midnight; t <= midnight + 150 * LINE_MINUTE; t += 30 * LINE_MINUTE) {
+        line_run(l, t); /* a seal that fails ends the test */
+        for (int turn = 0; turn < 2 && t == midnight + 90 * LINE_MINUTE; turn++)
+            store_rollup_step(l->store);
+        for (int turn = 0; turn < 8 && t > midnight + 90 * LINE_MINUTE; turn++)
+            store_rollup_step(l->store);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        T(a_day_of_many_groups_is_rolled_up_once),
         T(H2_rollups_take_in_what_a_late_clock_moves),
         T(a_chart_shows_what_was_moved_before_rollups_do),
         T(readings_leave_the_slots_that_a_later_entry_moves_them_from),

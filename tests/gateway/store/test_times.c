@@ -140,11 +140,12 @@ static void H1_entries_hold_in_tables_by_scan_and_through_a_migration(void **sta
     check(l, c.id);
     line_stop(l);
 
-    run_sql(l, "DROP VIEW correction; DROP VIEW maintenance; DROP TABLE maintained; "
-               "DROP TABLE request; DROP TABLE entered; ALTER TABLE plan DROP COLUMN said; "
-               "DROP TABLE moved; DROP TABLE corrected; DROP TABLE indicator; DROP TABLE catalogue; "
-               "DROP TABLE partial; DROP TABLE partial_unput; DROP TABLE partial_day; "
-               "DROP TABLE partial_dirty; CREATE TABLE v AS SELECT 1");
+    run_sql(l,
+            "DROP VIEW correction; DROP VIEW maintenance; DROP TABLE maintained; "
+            "DROP TABLE request; DROP TABLE entered; ALTER TABLE plan DROP COLUMN said; "
+            "DROP TABLE moved; DROP TABLE corrected; DROP TABLE indicator; DROP TABLE catalogue; "
+            "DROP TABLE partial; DROP TABLE partial_unput; DROP TABLE partial_day; "
+            "DROP TABLE partial_dirty; CREATE TABLE v AS SELECT 1");
     check(l, c.id); /* an older store, not migrated yet: scanned */
     run_sql(l, "DROP TABLE v; PRAGMA user_version = 4; " /* as of schema/004 */
                "UPDATE meta SET value = 4 WHERE key = 'schema'");
