@@ -138,7 +138,7 @@ enum st indicators_tell(const struct indicators *x, const struct store *s, const
     enum st st = id ? ST_NOT_FOUND : ST_OK;
     for (size_t i = 0; i < n; i++)
         defs[i] = indicator_catalogue_at(x->catalogue, i);
-    qsort(defs, n, sizeof *defs, by_id);
+    qsort(defs, n, sizeof(struct indicator_def *), by_id);
     *near = NULL;
     for (size_t i = 0; i < n; i++) {
         ids[i] = defs[i]->id;

@@ -123,7 +123,7 @@ static enum st load(struct indicator_file *f, struct buf *all, struct buf *compl
         return ST_MEMORY;
     char **id = f->is_norm ? &f->norm.id : &f->def.id;
     if (*id) { /* else it is no YAML, and nothing was filled in */
-        f->def.quantities = calloc(f->def.inputs.n + 1, sizeof *f->def.quantities);
+        f->def.quantities = calloc(f->def.inputs.n + 1, sizeof(struct quantity *));
         if (!f->def.quantities)
             return ST_MEMORY;
         check_id(f, id);

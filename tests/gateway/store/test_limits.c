@@ -130,7 +130,7 @@ static void a_full_store_takes_acknowledgements_and_goes_on(void **state)
 
     for (int i = 0; i < 3; i++) /* what waited is sealed, batch by batch, as history leaves */
         (void)turn(l);
-    for (int i = 0; i < 130; i++) {
+    for (int i = 0; i < 115; i++) {
         (void)polls(l);
         (void)turn(l);
         struct store_chain c = chain_of(l);
