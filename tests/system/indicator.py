@@ -30,10 +30,25 @@ DEVICES = {
     "roof": ("solar", None, None, ("energy_import",)),
     "bin-1": ("collection-point", "food", "gate", ("fill", "weight")),
     "bin-2": ("collection-point", "recyclable", "gate", ("fill", "weight")),
+    "bin-3": ("collection-point", "other", "gate", ("fill", "weight")),
+    "bin-4": ("collection-point", "industrial", "gate", ("weight",)),
     "sim": (None, None, None, ("registration", "radio_technology", "nr_rsrp")),
+    "sim-2": ("industrial-cluster", None, None, ("radio_technology", "nr_rsrp")),
     "way": (None, None, None, ("path_state",)),
+    "speed": (None, None, None, ("download", "download_result")),
+    "eth": (None, None, None, ("rate",)),
+    "stack": (None, None, "plant", ("h2s", "nh3", "tsp")),
+    "post": ("charging", None, None, ("energy_import",)),
+    "sea": ("sea", None, "beach", ("dissolved_oxygen", "ph", "salinity", "water_temperature", "turbidity")),
+    "lake": (None, None, "lake", ("ph", "dissolved_oxygen", "water_temperature", "bod5", "cod", "ammonium", "nitrate",
+                                  "turbidity", "suspended_solids")),
 }
-QUANTITY = {"nr_rsrp": "rsrp"}  # where it has another name
+QUANTITY = {"nr_rsrp": "rsrp", "download": "download_rate", "download_result": "throughput_result",
+            "rate": "link_rate"}  # where it has another name
+LITRES = {"bin-1": 240, "bin-2": 660, "bin-3": 240}
+BETWEEN = {"h2s": (0, 60), "nh3": (0, 300), "tsp": (50, 450), "download": (300, 1500), "dissolved_oxygen": (3, 11),
+           "ph": (5, 9.5), "salinity": (20, 34), "water_temperature": (18, 32), "turbidity": (2, 120), "bod5": (2, 60),
+           "cod": (5, 180), "ammonium": (0.1, 6), "nitrate": (1, 18), "suspended_solids": (10, 130)}
 
 
 def air():
@@ -53,8 +68,8 @@ class World:
     def __init__(self, seed):
         self.rng = random.Random(seed)
         self.air = air()
-        self.sum = {"rain": 0.0, "energy_import": 100.0, "energy_export": 50.0, "roof": 20.0}
-        self.fill = {"bin-1": 10.0, "bin-2": 30.0}
+        self.sum = {"rain": 0.0, "energy_import": 100.0, "energy_export": 50.0, "roof": 20.0, "post": 5.0}
+        self.fill = {"bin-1": 10.0, "bin-2": 30.0, "bin-3": 50.0, "bin-4": 70.0}
 
     def value(self, device, point, t_ms):
         rng, hour = self.rng, (t_ms + recompute.ZONE) // 3600000
@@ -64,15 +79,18 @@ class World:
         if device in self.fill:
             if point == "fill":
                 self.fill[device] += rng.random() * 2
-                if self.fill[device] > 80:
+                if self.fill[device] > 90:
                     self.fill[device] = 5.0
                 return round(self.fill[device])
             return round(self.fill[device] * 1.3, 1)
         if point in ("rain", "energy_import", "energy_export"):
-            key = "roof" if device == "roof" else point
+            key = device if device in self.sum else point
             self.sum[key] += round(rng.random() * (0.5 if point == "rain" else 2), 2)
             return round(self.sum[key], 2)
-        return {"wind_speed": lambda: round(rng.random() * 12, 1), "noise_laeq": lambda: round(45 + rng.random() * 30, 1),
+        if point in BETWEEN:
+            return round(rng.uniform(*BETWEEN[point]), 1)
+        return {"rate": lambda: rng.choice((1000, 2500)), "download_result": lambda: rng.choice((1, 2)),
+                "wind_speed": lambda: round(rng.random() * 12, 1), "noise_laeq": lambda: round(45 + rng.random() * 30, 1),
                 "water_level": lambda: round(1 + rng.random(), 3), "active_power": lambda: rng.randint(100, 9000),
                 "registration": lambda: rng.choice((1, 1, 1, 5, 2, 0)), "radio_technology": lambda: rng.choice((7, 11, 13)),
                 "nr_rsrp": lambda: -rng.randint(90, 125), "path_state": lambda: rng.choice((0, 0, 0, 1))}[point]()
@@ -100,12 +118,14 @@ class Indicator(LineCase):
         for name, (role, stream, place, points) in DEVICES.items():
             write(os.path.join(self.gw.folder, f"{name}.yaml"), "points:\n" + "".join(
                 f"  - {{name: {p}, quantity: {QUANTITY.get(p, p)}}}\n" for p in points))
-            more = "".join(f", {k}: {v}" for k, v in (("role", role), ("stream", stream), ("place", place)) if v)
+            litres = f"{LITRES[name]}l" if name in LITRES else None
+            more = "".join(f", {k}: {v}" for k, v in (
+                ("role", role), ("stream", stream), ("place", place), ("capacity", litres)) if v)
             listed.append(f"  {name}: {{bus: here, format: senml, base: '{name}:', profile: ./{name}.yaml, "
                           f"every: {EVERY_MS // 1000}s{more}{self.was.get(name, '')}}}")
         self.gw.config(f"""buses:
   here: {{type: http}}
-indicator: {{}}
+indicator: {{use: [{", ".join(recompute.FIGURES)}]}}
 devices:
 {chr(10).join(listed)}
 uplinks:
@@ -162,7 +182,7 @@ uplinks:
 
     def description(self, first, end):
         devices = [{"id": "fieldpost", "every_ms": 300_000, "points": {"unsent_age": "data_age"}}]
-        devices = [{"id": n, "role": r, "stream": s, "place": p, "every_ms": EVERY_MS,
+        devices = [{"id": n, "role": r, "stream": s, "place": p, "every_ms": EVERY_MS, "litres": LITRES.get(n),
                     "points": {x: QUANTITY.get(x, x) for x in points}, "was": self.was_told.get(n, [])}
                    for n, (r, s, p, points) in DEVICES.items()] + devices
         return {"devices": devices, "meters": self.meters, "from_ms": first, "until_ms": end}
@@ -181,6 +201,7 @@ uplinks:
             first = (min(t) + recompute.ZONE) // DAY * DAY - recompute.ZONE
             site = recompute.Site(self.description(first, self.settled), rows)
             seen["differ"], *seen["counts"] = site.compare(first, self.settled)
+            self.fed = site.fed
             return not seen["differ"]
         try:
             until(equal, 60, "the figures", 1)
@@ -189,6 +210,17 @@ uplinks:
         print(f"{what}: {seen['counts'][0]} figures are equal, {seen['counts'][1]} with a value, "
               f"{seen['counts'][2]} revised; 0 differ", flush=True)
         return seen["counts"]
+
+    def every_entry_was_fed(self):
+        """The table of the catalogue: which series fed each entry that has a formula."""
+        listed = json.loads(run([self.gw.exe, "indicators", "--json"]).stdout)
+        self.assertGreater(len(listed), 60)
+        for about in listed:
+            if about["inputs"]:
+                self.assertIn(about["id"], self.fed, "no series of this test feeds it")
+                print(f"{about['id']}: {', '.join(sorted(self.fed[about['id']]))}")
+            else:
+                self.assertTrue(about["reason"]["vi"], about["id"])
 
     def test_every_figure_is_recomputed(self):
         days = 30 if self.args.full or os.environ.get("FP_FULL") else 2
@@ -215,6 +247,7 @@ uplinks:
         figures, valued, revised = self.compare("as it came, with two devices late over midnight")
         self.assertGreater(valued, figures // 4)
         self.assertGreater(revised, 0)
+        self.every_entry_was_fed()
         a, b = str(midnight - 6 * 3600000), str(midnight)
         self.cli("correct", "air/pm25", "--from", a, "--to", b, "--rescale", "1.5,0", "--reason", "test")
         for x, y, points in (("bin-1", "bin-2", ("fill", "weight")), ("bin-2", "bin-1", ("fill", "weight")),

@@ -14,7 +14,8 @@ NOT_GOOD = 1 | 2 | 4 | 8 | 64 | 32
 REASONS = {"incomplete": 1, "missing": 2, "division": 3, "counter": 4, "norm": 6, "no_hours": 7}
 DECIMALS = {"aqi": 0, "occurrences": 0, "no2": 1, "pm10": 1, "pm25": 1, "so2": 1, "share": 1, "energy": 2,
             "active_power": 1, "water_level": 3, "rainfall": 1, "wind_gust": 1, "noise_laeq": 1, "data_age": 0,
-            "mass": 1, "weekly_rate": 2, "volume": 3}
+            "mass": 1, "weekly_rate": 2, "tsp": 1, "download_rate": 2, "dissolved_oxygen": 2, "ph": 2, "salinity": 2,
+            "water_temperature": 1, "turbidity": 1, "oxygen_saturation": 1, "wqi": 0}
 MOST = {"energy_import": F(5000), "energy_export": F(5000), "rain": F(500)}  # in an hour
 
 
@@ -173,6 +174,12 @@ class Period:
                 total += end - t
         return F(total, HOUR)
 
+    def emptied(self, x, least):
+        """m3: falls of a fill level in percent, of containers of so many litres."""
+        if not self.good(x):
+            return None
+        return sum((f * self.site.litres[s.device] / 100000 for s, f in self.falls(x, least)), F(0))
+
     def peak(self, x, minutes):
         best = None
         for w in range(self.a, self.b, minutes * 60000):
@@ -226,6 +233,68 @@ def aqi_hour(p):
                 index("o3_1h", p.hour_mean("o3")), *(index(g, p.hour_mean(g)) for g in ("co", "so2", "no2")))
 
 
+# Decision 1460, form b as the ministry's software has it: (breakpoints, q values) of each parameter.
+Q5 = [100, 75, 50, 25, 10]
+WATER = {"bod5": ([4, 6, 15, 25, 50], Q5), "cod": ([10, 15, 30, 50, 150], Q5), "no3": ([2, 5, 10, 15], Q5[:4]),
+         "turbidity": ([5, 20, 30, 70, 100], Q5), "tss": ([20, 30, 50, 100], Q5[:4]),
+         "nh4": ([F("0.3"), F("0.6"), F("0.9"), 5], Q5[1:]), "ph": ([F("5.5"), 6, F("8.5"), 9], [50, 100, 100, 50]),
+         "oxygen": ([20, 50, 75, 88, 112, 125, 150, 200], [25, 50, 75, 100, 100, 75, 50, 25])}
+BEYOND = {"ph": (10, 10), "oxygen": (10, 10), "no3": (None, 10), "tss": (None, 10), "nh4": (100, None)}
+
+
+def q(parameter, c):
+    """Its value between breakpoints; below the first and above the last that of the end, or BEYOND."""
+    if c is None:
+        return None
+    at, value = WATER[parameter]
+    below, above = BEYOND.get(parameter, (None, None))
+    if c < at[0]:
+        return F(value[0] if below is None else below)
+    if c > at[-1]:
+        return F(value[-1] if above is None else above)
+    for i in range(len(at) - 1):
+        if c <= at[i + 1]:
+            return F(value[i + 1] - value[i]) * (c - at[i]) / F(at[i + 1] - at[i]) + value[i]
+    raise AssertionError(parameter)
+
+
+def root3(v):
+    """The largest number with 12 decimals whose cube is not above."""
+    n = v.numerator * 10 ** 36 // v.denominator
+    low, high = 0, 1 << (n.bit_length() // 3 + 2)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle ** 3 <= n else (low, middle)
+    return F(low, 10 ** 12)
+
+
+def mean_there(*values):
+    there = [v for v in values if v is not None]
+    return sum(there) / len(there) if there else None
+
+
+def oxygen(p):
+    """Percent of what the water can hold at its temperature."""
+    if p.count("sat"):
+        return p.mean("sat")
+    t, o2 = p.mean("t"), p.mean("o2")
+    if t is None or o2 is None:
+        raise NoValue("missing")
+    full = F("14.652") - F("0.41022") * t + F("0.007991") * t ** 2 - F("0.000077774") * t ** 3
+    if full == 0:
+        raise NoValue("division")
+    return o2 / full * 100
+
+
+def wqi(p):
+    organic = mean_there(*(q(k, p.mean(k)) for k in ("oxygen", "bod5", "cod", "nh4", "no3")))
+    solids = mean_there(*(q(k, p.mean(k)) for k in ("turbidity", "tss")))
+    acid = q("ph", p.mean("ph"))
+    if organic is None or (solids is None and acid is None):
+        raise NoValue("missing")
+    return (organic if solids is None else root3(organic ** 2 * solids)) * (1 if acid is None else acid / 100)
+
+
 AIR = {k: {"quantity": [k], "optional": True} for k in ("pm25", "pm10", "o3", "co", "so2", "no2")}
 GRID, GIVEN, PV = ({"quantity": ["energy_import"], "role": ["grid"]}, {"quantity": ["energy_export"], "role": ["grid"]},
                    {"quantity": ["energy_import", "energy_export"], "role": ["solar"]})
@@ -265,9 +334,30 @@ def minus(v):
     return None if v is None else -v
 
 
+STREAMS = ["recyclable", "food", "other", "hazardous", "bulky", "industrial"]
+
+
+def samples(roles):
+    role = {"role": roles} if roles else {}
+    return entry("share", "site", {
+        "tech": {"quantity": ["radio_technology"], **role}, "rsrp": {"quantity": ["rsrp"], "point": ["nr_rsrp"], **role}},
+        complete=40, ratio=(lambda p: p.count_both("tech", "rsrp", lambda t, r: t in (11, 12, 13) and r >= -110),
+                            lambda p: p.count("tech")))
+
+
+def sea(quantity):
+    return entry(quantity, "place", {"x": {"quantity": [quantity], "role": ["sea"]}}, lambda p: p.mean("x"))
+
+
+def sorted_share(quantity, emptied):
+    return entry("share", "site", {"sorted": {"quantity": [quantity], "stream": STREAMS[:2]},
+                                   "rest": {"quantity": [quantity], "stream": STREAMS[2:]}}, ratio=(
+        lambda p: emptied(p, "sorted"), lambda p: plus(emptied(p, "sorted"), emptied(p, "rest"))))
+
+
 FIGURES = {
-    "air-aqi-hour": entry("aqi", "place", AIR, aqi_hour, period="hour", require=("pm25", "pm10")),
-    "air-aqi-day": entry("aqi", "place", AIR, aqi_day, require=("pm25", "pm10")),
+    "air-aqi-hour": entry("aqi", "place", AIR, aqi_hour, period="hour", require=(("pm25", "pm10"),)),
+    "air-aqi-day": entry("aqi", "place", AIR, aqi_day, require=(("pm25", "pm10"),)),
     "air-aqi-days-above-100": entry("occurrences", "place", {"aqi": {"indicator": "air-aqi-day"}},
                                     lambda p: p.count("aqi", lambda v: v > 100)),
     "air-co-over-1h": over("co", 30000, 1), "air-co-over-8h": over("co", 10000, 8),
@@ -281,10 +371,7 @@ FIGURES = {
         lambda p: p.time("s", lambda v: v == 0), lambda p: p.time("s"))),
     "con-no-service": entry("share", "device", {"r": {"quantity": ["registration"]}}, ratio=(
         lambda p: p.count("r", lambda v: v in (0, 2, 3, 4, 8)), lambda p: p.count("r"))),
-    "con-5g-samples": entry("share", "site", {
-        "tech": {"quantity": ["radio_technology"]}, "rsrp": {"quantity": ["rsrp"], "point": ["nr_rsrp"]}},
-        complete=40, ratio=(lambda p: p.count_both("tech", "rsrp", lambda t, r: t in (11, 12, 13) and r >= -110),
-                            lambda p: p.count("tech"))),
+    "con-5g-samples": samples(None),
     "dat-age": entry("data_age", "site", {"age": {"quantity": ["data_age"]}}, lambda p: p.max("age"), complete=0),
     "dat-completeness": entry("share", "site", {"all": {"quantity": ["any"]}}, complete=0, ratio=(
         lambda p: min(p.count("all"), F(p.due)), lambda p: F(p.due))),
@@ -303,20 +390,52 @@ FIGURES = {
     "env-rain-24h": entry("rainfall", "place", {"x": {"quantity": ["rain"]}}, lambda p: p.growth("x")),
     "env-wind-max": entry("wind_gust", "place", {
         "gust": {"quantity": ["wind_gust"], "optional": True}, "wind": {"quantity": ["wind_speed"], "optional": True}},
-        lambda p: most(p.max("gust"), p.max("wind")), require=("gust", "wind")),
+        lambda p: most(p.max("gust"), p.max("wind")), require=(("gust", "wind"),)),
     "noi-laeq-max": entry("noise_laeq", "place", {"x": {"quantity": ["noise_laeq"]}}, lambda p: p.max("x")),
     "wst-collections": entry("occurrences", "device", {"x": {"quantity": ["fill"]}},
                              lambda p: F(len(p.falls("x", 30)))),
     "wst-mass-food": masses(["food"]), "wst-mass-recyclable": masses(["recyclable"]),
     "wst-mass-other": masses(["other"]),
-    "wst-mass-all": masses(["recyclable", "food", "other", "hazardous", "bulky"]),
+    "wst-mass-industrial": masses(["industrial"]), "wst-mass-all": masses(STREAMS),
+    "air-h2s-over-1h": over("h2s", 42, 1), "air-nh3-over-1h": over("nh3", 200, 1),
+    "air-tsp-over-1h": over("tsp", 300, 1), "air-tsp-over-24h": over("tsp", 200, 24), "air-tsp-mean": mean_of("tsp"),
+    "con-5g-cluster": samples(["industrial-cluster"]),
+    "con-5g-priority": samples(["industrial-cluster", "office", "school", "hospital"]),
+    "con-download": entry("download_rate", "device", {"rate": {"quantity": ["download_rate"]}},
+                          lambda p: p.mean("rate"), complete=0),
+    "con-fixed-link": entry("share", "device", {"rate": {"quantity": ["link_rate"]}}, ratio=(
+        lambda p: p.count("rate", lambda v: v > 1000), lambda p: p.count("rate"))),
+    "con-fixed-rate": entry("share", "device", {
+        "rate": {"quantity": ["download_rate"]}, "result": {"quantity": ["throughput_result"]}}, complete=0, ratio=(
+            lambda p: p.count("rate", lambda v: v > 1000), lambda p: p.count("rate", lambda v: v > 1000) +
+            p.count_both("rate", "result", lambda v, r: v <= 1000 and r == 1))),
+    "ene-charging": entry("energy", "site", {"x": {"quantity": ["energy_import"], "role": ["charging"]}},
+                          lambda p: p.growth("x")),
+    "sea-oxygen": sea("dissolved_oxygen"), "sea-ph": sea("ph"), "sea-salinity": sea("salinity"),
+    "sea-temperature": sea("water_temperature"), "sea-turbidity": sea("turbidity"),
+    "wat-oxygen": entry("oxygen_saturation", "place", {
+        k: {"quantity": [v], "optional": True} for k, v in (
+            ("sat", "oxygen_saturation"), ("o2", "dissolved_oxygen"), ("t", "water_temperature"))}, oxygen,
+        period="hour", require=(("sat", "o2"), ("sat", "t"))),
+    "wat-wqi": entry("wqi", "place", {"oxygen": {"indicator": "wat-oxygen", "optional": True}, **{
+        k: {"quantity": [v], "optional": True} for k, v in (
+            ("ph", "ph"), ("bod5", "bod5"), ("cod", "cod"), ("nh4", "ammonium"), ("no3", "nitrate"),
+            ("turbidity", "turbidity"), ("tss", "suspended_solids"))}}, wqi, period="hour",
+        require=(("oxygen", "bod5", "cod", "nh4", "no3"), ("ph", "turbidity", "tss"))),
+    "wst-collections-week": entry("weekly_rate", "device", {"x": {"quantity": ["fill"]}}, factor=7, ratio=(
+        lambda p: F(len(p.falls("x", 30))), lambda p: F(1))),
+    "wst-over-threshold": entry("share", "device", {"x": {"quantity": ["fill"]}}, ratio=(
+        lambda p: p.time("x", lambda v: v > 80), lambda p: p.time("x"))),
+    "wst-sorted-mass": sorted_share("weight", lambda p, x: p.drops(x, 5)),
+    "wst-sorted-volume": sorted_share("fill", lambda p, x: p.emptied(x, 20)),
 }
 
 
 class Site:
     def __init__(self, description, rows):
         self.devices, self.meters = description["devices"], description.get("meters", [])
-        self.series, self.results = {}, {}
+        self.series, self.results, self.fed = {}, {}, {}
+        self.litres = {d["id"]: d.get("litres") for d in self.devices}
         for d in self.devices:
             for point, quantity in d["points"].items():
                 key = f"{d['id']}/{point}"
@@ -380,6 +499,8 @@ class Site:
             if "indicator" in want:
                 s = Series(k, name, "x", b - a)
                 if (name.replace(ident, want["indicator"], 1), b) not in self.known:
+                    if want.get("optional"):
+                        continue
                     return None
                 got = self.values.get((name.replace(ident, want["indicator"], 1), b))
                 s.rows = [(b - 1, got, 0)] if got is not None else []
@@ -396,7 +517,7 @@ class Site:
             if good * 100 < e["complete"] * p.due:
                 raise NoValue("incomplete")
             if any(not want.get("optional") and not p.good(k) for k, want in e["inputs"].items()) or (
-                    e["require"] and not any(p.good(k) for k in e["require"])):
+                    any(not any(p.good(k) for k in group) for group in e["require"])):
                 raise NoValue("missing")
             if e["ratio"]:
                 num, den = e["ratio"][0](p), e["ratio"][1](p)
@@ -414,6 +535,8 @@ class Site:
             return REASONS[str(why)], None, None, None, p.due, good
         v = rounded(v, DECIMALS[e["quantity"]])
         self.values[name, b] = v
+        self.fed.setdefault(ident, set()).update(
+            s.key if "quantity" in e["inputs"][k] else e["inputs"][k]["indicator"] for k in x for s in x[k] if s.within(a, b))
         return 0, v, rounded(num, 6), rounded(den, 6), p.due, good
 
     def result(self, name, b):
