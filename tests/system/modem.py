@@ -179,7 +179,7 @@ uplinks:
         os.makedirs(tls)
         make_tls(tls)
         stranger = Portal(self.city.port, tls)
-        until(lambda: "not proven" in str(self.gw.get("/api/v1/status")), 30, "the stranger", 0.2)
+        until(lambda: "not proven" in str(self.gw.get("/api/v1/status")), 100, "the stranger", 0.2)
         self.says("act", self.NO_DATA)
         stranger.end()
         self.assertNotIn(NUMBER, self.gw.proc.text() + str(self.gw.get("/api/v1/events"))
@@ -187,7 +187,7 @@ uplinks:
         # data was bought
         self.portal.to = None
         self.city.start()
-        self.says("good", WELL, seconds=40)
+        self.says("good", WELL, seconds=100)  # a pause after failures takes a minute at most
         until(lambda: self.told("device.back"), 10, "the good news")
 
     def test_a_sim_card_that_is_missing_or_denied(self):

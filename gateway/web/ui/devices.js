@@ -32,7 +32,8 @@ export function card(d) {
 const finding = (f) => h("div", { class: `banner ${f.note ? "wait" : "look"}`, key: f.code }, h("p", {}, h("b", {}, t(`finding.${f.code}`)), ` ${unitsSaid(f.devices)}`),
   h("details", {}, h("summary", {}, t("device.evidence")), h("p", {}, english(`${f.fault} ${f.also} ${f.advice} (${f.seen})`))));
 
-const busName = (b) => (["connectivity", "indicator"].includes(b.id) ? t(`bus.${b.id}`) : t("bus.name", { id: b.id }));
+const OWN = { connectivity: "bus.connectivity", indicator: "bus.indicator" }; // what is no bus
+const busName = (b) => (OWN[b.id] ? t(OWN[b.id]) : t("bus.name", { id: b.id }));
 
 // In one line: who answers, how busy, what was lost.
 function busLine(b) {

@@ -45,13 +45,15 @@ def check(a, folder):
     catalogue = os.path.join(ROOT, "gateway", "indicator", "catalogue")
     indicators = {"share/fieldpost/indicator/" + os.path.relpath(x, catalogue)
                   for x in glob.glob(os.path.join(catalogue, "**", "*.yaml"), recursive=True)}
+    territories = {f"share/fieldpost/territory/{os.path.basename(x)}"
+                   for x in glob.glob(os.path.join(ROOT, "gateway", "indicator", "territory", "*.yaml"))}
     want = {"bin/fieldpost", "bin/fieldpost-city", "share/man/man1/fieldpost.1",
             "share/man/man1/fieldpost-city.1", "share/man/man5/fieldpost.yaml.5",
             "share/bash-completion/completions/fieldpost",
             "share/bash-completion/completions/fieldpost-city", "lib/fieldpost/libssh2.so.1", *profiles,
-            *indicators,
+            *indicators, *territories,
             *(["share/fieldpost/verify.html"] if a.page else [])}
-    assert len(profiles) > 3 and len(indicators) > 3 and found == want, found ^ want
+    assert len(profiles) > 3 and len(indicators) > 3 and len(territories) > 3 and found == want, found ^ want
     for name in found:  # plain files, for everybody to read, for root alone to write
         mode = os.lstat(os.path.join(usr, name)).st_mode
         assert stat.S_ISREG(mode) and mode & 0o7777 == (0o755 if name.startswith("bin/") else 0o644), name

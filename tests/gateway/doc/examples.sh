@@ -78,7 +78,7 @@ done
 grep -q 'param limit: 55' told
 sed -i 's/quantity: ammonium/quantity: amonium/' own/sea-ammonium-over.yaml
 if "$bin/fieldpost" check --config indicator.yaml 2>wrong.log; then exit 1; fi
-grep -q 'own/sea-ammonium-over.yaml:8:24: unknown quantity "amonium"; did you mean "ammonium"?' wrong.log
+grep -q 'own/sea-ammonium-over.yaml:10:24: unknown quantity "amonium"; did you mean "ammonium"?' wrong.log
 
 # What the manual says of roles: a modem in a cluster, an energy meter of the grid.
 { sed 's/modem: {/modem: {role: industrial-cluster, /; s/profile: eastron-sdm630,/&role: grid, /' manual.yaml
