@@ -244,7 +244,9 @@ static enum st next_mean(struct wire_reader *r, struct store_roll *x, struct err
     if (is_float(x)) {
         ERR_TRY(next_double(r, &f, e));
         x->sum = (x->min.f + f) * x->count;
-        return f >= 0 ? ST_OK : corrupt(e, "a mean below the least");
+        if (f < 0)
+            return corrupt(e, "a mean below the least");
+        return isfinite(x->sum) ? ST_OK : corrupt(e, "a mean that is too large");
     }
     *r = ahead;
     if (it.type == WIRE_UINT) {
@@ -255,7 +257,7 @@ static enum st next_mean(struct wire_reader *r, struct store_roll *x, struct err
         return corrupt(e, "a mean that is no number");
     ERR_TRY(next_double(r, &f, e));
     x->sum = f * pow10_of(x->scale) * x->count;
-    return ST_OK;
+    return isfinite(x->sum) ? ST_OK : corrupt(e, "a mean that is too large");
 }
 
 static enum st next_end(struct wire_reader *r, const struct store_roll *x,

@@ -58,7 +58,8 @@ static inline const struct indicator_norm *kit_norm(void *ctx, const char *id)
 /* A day's indicator of a value in `quantity`; as much has to be there as the catalogue's usual. */
 static inline void kit_open(struct kit *k, enum indicator_period period, const char *quantity)
 {
-    *k = (struct kit){.def = {.id = kit_text("made-up"), .completeness = 75, .period = period}};
+    *k =
+        (struct kit){.def = {.id = kit_text("made-up"), .completeness = 75, .period = (int)period}};
     k->def.q = quantity_by_key(quantity);
     assert_non_null(k->def.q);
     assert_true(num_parse("1", &k->def.factor));

@@ -19,7 +19,7 @@ static const struct fold_result *over(struct kit *k, enum indicator_longer how,
     if (!k->out.num->_mp_den._mp_d) {
         fold_result_init(&k->out);
     }
-    k->def.longer = how;
+    k->def.longer = (int)how;
     assert_int_equal(longer_open(&l, &k->def, &k->e), ST_OK);
     for (size_t i = 0; i < n; i++) {
         day.from_ms = (int64_t)i * INDICATOR_DAY_MS;
@@ -171,7 +171,8 @@ static void a_target_is_met_by_its_own_sign(void **state)
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         char text[NUM_TEXT_BYTES];
         struct num value, target, none = {.kind = NUM_NONE};
-        assert_true(num_parse(t[i].value, &value) && num_parse(t[i].target, &target));
+        assert_true(num_parse(t[i].value, &value));
+        assert_true(num_parse(t[i].target, &target));
         assert_string_equal(num_text(indicator_distance(value, target), text), t[i].distance);
         assert_int_equal(indicator_distance(none, target).kind, NUM_NONE);
         for (int op = INDICATOR_LT; op <= INDICATOR_NE; op++) {
