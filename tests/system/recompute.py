@@ -434,7 +434,7 @@ FIGURES = {
 class Site:
     def __init__(self, description, rows):
         self.devices, self.meters = description["devices"], description.get("meters", [])
-        self.series, self.results, self.fed = {}, {}, {}
+        self.series, self.results, self.fed, self.parts = {}, {}, {}, {}
         self.litres = {d["id"]: d.get("litres") for d in self.devices}
         for d in self.devices:
             for point, quantity in d["points"].items():
@@ -535,9 +535,23 @@ class Site:
             return REASONS[str(why)], None, None, None, p.due, good
         v = rounded(v, DECIMALS[e["quantity"]])
         self.values[name, b] = v
+        self.parts[name, b] = num, den
         self.fed.setdefault(ident, set()).update(
             s.key if "quantity" in e["inputs"][k] else e["inputs"][k]["indicator"] for k in x for s in x[k] if s.within(a, b))
         return 0, v, rounded(num, 6), rounded(den, 6), p.due, good
+
+    def longer(self, name, how, first_ms, until_ms):
+        """Section 5: the figure of days that all have a value; None where one has not, or nothing to say."""
+        e, days = FIGURES[name.split(".")[0]], range(first_ms + DAY, until_ms + 1, DAY)
+        if e["period"] != "day" or how == "none" or any(self.values.get((name, b)) is None for b in days):
+            return None
+        values = [self.values[name, b] for b in days]
+        if how == "ratio":
+            num, den = (sum(self.parts[name, b][i] for b in days) for i in (0, 1))
+            v = num / den * (e["factor"] if e["ratio"] else 1)
+        else:
+            v = {"sum": sum, "mean": lambda x: sum(x) / len(x), "max": max, "min": min}[how](values)
+        return rounded(v, DECIMALS[e["quantity"]])
 
     def result(self, name, b):
         """The latest revision in the export: (reason, value, numerator, denominator, due, good)."""
