@@ -358,22 +358,47 @@ enum st day_stood_text(const struct day *d, struct buf *out, struct err *e)
     return st == ST_OK ? ST_OK : no_memory(e);
 }
 
-/* "device/point ms value …"; what is no such line is another version's. */
+/* Whose line it is: "device/point ms value …"; UINT32_MAX: nobody's. */
+static uint32_t feed_of(const struct instances *in, const char *line)
+{
+    size_t slash = strcspn(line, "/ "), space = slash + strcspn(line + slash, " ");
+    if (line[slash] != '/' || line[space] != ' ')
+        return UINT32_MAX;
+    return instances_find(in, (struct wire_span){(const uint8_t *)line, slash},
+                          (struct wire_span){(const uint8_t *)line + slash + 1, space - slash - 1},
+                          UINT32_MAX);
+}
+
+size_t day_stood_known(const struct instances *in, uint8_t *text, size_t n)
+{
+    size_t kept = 0;
+    for (size_t at = 0, end; at < n; at = end) {
+        const uint8_t *newline = memchr(text + at, '\n', n - at);
+        char own[WIRE_SERIES_BYTES + 2];
+        end = newline ? (size_t)(newline - text) + 1 : n;
+        (void)snprintf(own, sizeof own, "%.*s", (int)(end - at), (const char *)text + at);
+        if (feed_of(in, own) == UINT32_MAX)
+            continue;
+        memmove(text + kept, text + at, end - at);
+        kept += end - at;
+    }
+    return kept;
+}
+
+/* What is no such line is another version's. */
 static void read_line(const struct instances *in, char *line, struct day_stood *out)
 {
-    char *space = strchr(line, ' '), *slash = strchr(line, '/'), *end;
+    uint32_t f = feed_of(in, line);
+    char *end;
     struct num v;
-    if (!space || !slash || slash > space)
+    if (f == UINT32_MAX)
         return;
-    long long t = strtoll(space, &end, 10);
+    long long t = strtoll(line + strcspn(line, " "), &end, 10);
     if (*end != ' ')
         return;
     char *value = end + 1;
     value[strcspn(value, " ")] = '\0';
-    uint32_t f = instances_find(
-        in, (struct wire_span){(const uint8_t *)line, (size_t)(slash - line)},
-        (struct wire_span){(const uint8_t *)slash + 1, (size_t)(space - slash) - 1}, UINT32_MAX);
-    if (f != UINT32_MAX && num_parse(value, &v))
+    if (num_parse(value, &v))
         out[f] = (struct day_stood){t, v};
 }
 

@@ -57,6 +57,8 @@ enum st day_fill(struct day *d, struct store_reader *r, int64_t batch, struct er
 #define DAY_LATE_MAX 32768 /* that can */
 /* Where its series stand at its end, as text and back: "device/point ms value" in lines. */
 enum st day_stood_text(const struct day *d, struct buf *out, struct err *e) ST_MUST_CHECK;
+/* Takes the lines out of such a text whose series feed nothing; its length then. */
+size_t day_stood_known(const struct instances *in, uint8_t *text, size_t n);
 void day_stood_read(const struct instances *in, struct wire_span text, struct day_stood *out);
 #define DAY_STOOD_MAX (16 * 1024 * 1024)
 size_t day_bytes(const struct day *d); /* memory that it holds */

@@ -13,23 +13,16 @@ static enum st no_memory(struct err *e)
 
 /* ---- what is said of a device, and since when ---- */
 
-struct stay { /* from one day to another, both inclusive */
-    int32_t from_day, until_day;
-    const char *stream, *role, *place;
-    struct num capacity;
-};
-
-/* Its i-th time, from the earliest; false: there are no more. */
-static bool stay_of(const struct store_device *d, uint32_t i, struct stay *out)
+bool instances_stay(const struct store_device *d, uint32_t i, struct instance_stay *out)
 {
     if (i > d->nwas)
         return false;
     int32_t from = i == 0 ? INT32_MIN : d->was[i - 1].until_day + 1;
     if (i == d->nwas)
-        *out = (struct stay){from, INT32_MAX, d->stream, d->role, d->place, d->capacity};
+        *out = (struct instance_stay){from, INT32_MAX, d->stream, d->role, d->place, d->capacity};
     else
-        *out = (struct stay){from,           d->was[i].until_day, d->was[i].stream,
-                             d->was[i].role, d->was[i].place,     d->was[i].capacity};
+        *out = (struct instance_stay){from,           d->was[i].until_day, d->was[i].stream,
+                                      d->was[i].role, d->was[i].place,     d->was[i].capacity};
     return true;
 }
 
@@ -46,21 +39,28 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool quantity_fits(const struct indicator_input *in, const struct store_series *s)
+static bool quantity_fits(const struct indicator_input *in, const char *quantity)
 {
     for (size_t i = 0; i < in->quantity.n; i++)
         if (strcmp(in->quantity.v[i], INDICATOR_ANY) == 0 ||
-            strcmp(in->quantity.v[i], s->quantity->key) == 0)
+            strcmp(in->quantity.v[i], quantity) == 0)
             return true;
     return false;
 }
 
-static bool fits(const struct indicator_input *in, const struct store_device *d,
-                 const struct store_series *s, const struct stay *t)
+bool instances_fit(const struct indicator_input *in, const struct instance_said *w)
 {
-    return !in->indicator && quantity_fits(in, s) && is_in(&in->point, s->point) &&
-           is_in(&in->device, d->id) && is_in(&in->role, t->role) &&
-           is_in(&in->stream, t->stream) && is_in(&in->place, t->place);
+    return !in->indicator && quantity_fits(in, w->quantity) && is_in(&in->point, w->point) &&
+           is_in(&in->device, w->device) && is_in(&in->role, w->role) &&
+           is_in(&in->stream, w->stream) && is_in(&in->place, w->place);
+}
+
+static bool fits(const struct indicator_input *in, const struct store_device *d,
+                 const struct store_series *s, const struct instance_stay *t)
+{
+    const struct instance_said w = {d->id,   s->point,  s->quantity->key,
+                                    t->role, t->stream, t->place};
+    return instances_fit(in, &w);
 }
 
 /* ---- feeds ---- */
@@ -174,10 +174,10 @@ static enum st members_of(struct find *f, struct instance *i, uint32_t input, st
     for (uint32_t n = 0; n < store_series_count(f->s); n++) {
         const struct store_series *s = store_series_at(f->s, n);
         const struct store_device *d = store_device_at(f->s, s->device);
-        struct stay t;
+        struct instance_stay t;
         if (i->of != UINT32_MAX && s->device != i->of)
             continue;
-        for (uint32_t k = 0; stay_of(d, k, &t); k++) {
+        for (uint32_t k = 0; instances_stay(d, k, &t); k++) {
             struct instance_member m = {.input = input,
                                         .from_day = t.from_day,
                                         .until_day = t.until_day,
@@ -239,14 +239,16 @@ static void instance_done(struct instance *i)
     free(i->source);
 }
 
-/* Keeps it where its inputs are there. tail: what its device is called behind the id; NULL. */
+/* Keeps it where its inputs are there, or in any case where *whole is to say whether they are.
+ * tail: what its device is called behind the id; NULL. */
 static enum st try_instance(struct find *f, const struct indicator_def *def, const char *place,
-                            uint32_t of, const char *tail, struct err *e)
+                            uint32_t of, const char *tail, bool *whole, struct err *e)
 {
     struct instance i = {.def = def, .place = place, .of = of};
-    bool whole = false;
-    enum st st = inputs_of(f, &i, &whole, e);
-    if (st == ST_OK && whole) {
+    bool there = false;
+    enum st st = inputs_of(f, &i, &there, e);
+    bool kept = there || whole;
+    if (st == ST_OK && kept) {
         struct instance *p = reallocarray(f->in->v, f->in->n + (size_t)1, sizeof *p);
         if (p)
             f->in->v = p;
@@ -255,7 +257,9 @@ static enum st try_instance(struct find *f, const struct indicator_def *def, con
             st = no_memory(e);
         }
     }
-    if (st != ST_OK || !whole) {
+    if (whole)
+        *whole = there;
+    if (st != ST_OK || !kept) {
         instance_done(&i);
         return st;
     }
@@ -266,34 +270,57 @@ static enum st try_instance(struct find *f, const struct indicator_def *def, con
 /* Whether a device before it, or an earlier time of its own, had that place. */
 static bool place_was(const struct store *s, uint32_t device, uint32_t time, const char *place)
 {
-    struct stay t;
+    struct instance_stay t;
     for (uint32_t d = 0; d <= device; d++)
-        for (uint32_t k = 0; stay_of(store_device_at(s, d), k, &t) && (d < device || k < time); k++)
+        for (uint32_t k = 0;
+             instances_stay(store_device_at(s, d), k, &t) && (d < device || k < time); k++)
             if (same(t.place, place))
                 return true;
     return false;
 }
 
+/* Those of the places that are called after a device; the second is ID.DEVICE.2. All of them, when
+ * one has what it needs: what was said by a name that is another place's now can be taken back. */
+static enum st by_places_of(struct find *f, const struct indicator_def *def, uint32_t d,
+                            struct err *e)
+{
+    const struct store_device *is = store_device_at(f->s, d);
+    char tail[WIRE_SERIES_BYTES];
+    struct instance_stay t;
+    uint32_t first = f->in->n;
+    unsigned n = 0;
+    bool some = false;
+    for (uint32_t k = 0; instances_stay(is, k, &t); k++) {
+        bool whole = false;
+        if (!t.place || place_was(f->s, d, k, t.place))
+            continue;
+        if (n++ == 0)
+            (void)snprintf(tail, sizeof tail, "%s", is->id);
+        else
+            (void)snprintf(tail, sizeof tail, "%s.%u", is->id, n);
+        ERR_TRY(try_instance(f, def, t.place, UINT32_MAX, tail, &whole, e));
+        some |= whole;
+    }
+    while (!some && f->in->n > first)
+        instance_done(&f->in->v[--f->in->n]);
+    return ST_OK;
+}
+
 static enum st by_place(struct find *f, const struct indicator_def *def, struct err *e)
 {
-    for (uint32_t d = 0; d < store_device_count(f->s); d++) {
-        const struct store_device *is = store_device_at(f->s, d);
-        struct stay t;
-        for (uint32_t k = 0; stay_of(is, k, &t); k++)
-            if (t.place && !place_was(f->s, d, k, t.place))
-                ERR_TRY(try_instance(f, def, t.place, UINT32_MAX, is->id, e));
-    }
+    for (uint32_t d = 0; d < store_device_count(f->s); d++)
+        ERR_TRY(by_places_of(f, def, d, e));
     return ST_OK;
 }
 
 static enum st instances_of(struct find *f, const struct indicator_def *def, struct err *e)
 {
     if (def->by == INDICATOR_SITE)
-        return try_instance(f, def, NULL, UINT32_MAX, NULL, e);
+        return try_instance(f, def, NULL, UINT32_MAX, NULL, NULL, e);
     if (def->by == INDICATOR_PLACE)
         return by_place(f, def, e);
     for (uint32_t d = 0; d < store_device_count(f->s); d++)
-        ERR_TRY(try_instance(f, def, NULL, d, store_device_at(f->s, d)->id, e));
+        ERR_TRY(try_instance(f, def, NULL, d, store_device_at(f->s, d)->id, NULL, e));
     return ST_OK;
 }
 
@@ -336,20 +363,27 @@ void instances_close(struct instances *in)
     free(in);
 }
 
+bool instances_own(const struct instances *in, uint32_t device)
+{
+    for (uint32_t i = 0; i < in->n; i++)
+        if (in->v[i].device == device)
+            return true;
+    return false;
+}
+
 bool instances_match(const struct instances *in, const struct store *s,
                      const struct indicator_input *input)
 {
-    struct stay t;
+    struct instance_stay t;
     for (uint32_t i = 0; input->indicator && i < in->n; i++)
         if (strcmp(in->v[i].def->id, input->indicator) == 0)
             return true;
     for (uint32_t n = 0; n < store_series_count(s); n++) {
         const struct store_series *series = store_series_at(s, n);
         const struct store_device *d = store_device_at(s, series->device);
-        bool own = false; /* what an indicator came to is nobody's series */
-        for (uint32_t i = 0; i < in->n; i++)
-            own |= in->v[i].device == series->device;
-        for (uint32_t k = 0; !own && stay_of(d, k, &t); k++)
+        /* what an indicator came to is nobody's series */
+        bool own = instances_own(in, series->device);
+        for (uint32_t k = 0; !own && instances_stay(d, k, &t); k++)
             if (fits(input, d, series, &t))
                 return true;
     }

@@ -53,6 +53,20 @@ struct instances {
     uint32_t *slot; /* hash table of feeds, + 1; nslots is a power of two */
     uint32_t nslots;
 };
+/* What a device was up to, from one day to another, both inclusive. */
+struct instance_stay {
+    int32_t from_day, until_day;
+    const char *stream, *role, *place;
+    struct num capacity;
+};
+/* Its i-th time, from the earliest; false: there are no more. */
+bool instances_stay(const struct store_device *d, uint32_t i, struct instance_stay *out);
+/* What is said of a series; what is not said is NULL or "". */
+struct instance_said {
+    const char *device, *point, *quantity, *role, *stream, *place;
+};
+/* Whether that is what the input asks for. */
+bool instances_fit(const struct indicator_input *in, const struct instance_said *w);
 /* Finds them among the devices and series of the store. */
 enum st instances_open(struct instances **out, const struct indicators *x, const struct store *s,
                        struct err *e) ST_MUST_CHECK;
@@ -60,6 +74,8 @@ void instances_close(struct instances *in);
 /* Whether a series of the store ever was what the input asks for; an indicator's: has instances. */
 bool instances_match(const struct instances *in, const struct store *s,
                      const struct indicator_input *input);
+/* Whether the store's device has results. */
+bool instances_own(const struct instances *in, uint32_t device);
 /* Adds their devices and points to the store. */
 enum st instances_declare(struct instances *in, struct store *s, struct err *e) ST_MUST_CHECK;
 /* The series of that name, UINT32_MAX: nobody wants it. `like` is where the search begins: the one

@@ -93,6 +93,7 @@ enum st run_write(struct run *r, struct err *e)
                                      .days = &r->folded,
                                      .ndays = r->folded.day != INT32_MIN,
                                      .forget_days_before = run_forget_before(r),
+                                     .fed = r->fed,
                                      .progress = r->at};
     if (st == ST_OK)
         st = store_partials_write(r->store, &p, e);

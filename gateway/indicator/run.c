@@ -53,8 +53,9 @@ enum st run_open(struct run **out, const struct indicators *x, struct store *s,
     fold_result_init(&r->result);
     r->row = calloc(RUN_ROWS, sizeof *r->row);
     r->dirty = calloc(RUN_DIRTY + (size_t)1, sizeof *r->dirty);
-    enum st st = r->row && r->dirty ? store_reader_open_in(&r->reader, s, e)
-                                    : err_set(e, ST_MEMORY, "indicators: no memory");
+    r->stays = calloc(r->in->n + (size_t)1, sizeof *r->stays);
+    enum st st = r->row && r->dirty && r->stays ? store_reader_open_in(&r->reader, s, e)
+                                                : err_set(e, ST_MEMORY, "indicators: no memory");
     if (st == ST_OK)
         st = store_partial_progress_get(r->reader, &r->at, e);
     if (st == ST_NOT_FOUND)
@@ -81,6 +82,8 @@ void run_close(struct run *r)
         free(r->row[i].texts);
     free(r->row);
     free(r->dirty);
+    free(r->stays);
+    fed_done(&r->gone);
     day_close(r->open);
     store_times_close(r->times);
     store_reader_close(r->reader);
@@ -115,6 +118,7 @@ enum st run_step(struct run *r, struct err *e)
         return ST_NOT_FOUND; /* batches come in no order */
     if (!r->open && r->at.done_ms)
         ERR_TRY(run_reopen(r, indicator_day_of(r->at.done_ms), e));
+    ERR_TRY(run_fed(r, e));
     enum st st = run_walk(r, e);
     return st == ST_NOT_FOUND ? run_redo(r, e) : st;
 }

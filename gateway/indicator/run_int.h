@@ -4,6 +4,7 @@
 #define GATEWAY_INDICATOR_RUN_INT_H
 
 #include "gateway/indicator/day_int.h"
+#include "gateway/indicator/fed_int.h"
 
 #define RUN_ROWS 256   /* partials of one transaction */
 #define RUN_DIRTY 4096 /* days that wait to be folded anew */
@@ -40,7 +41,11 @@ struct run {
     struct fold_result result;
     uint32_t like;
     int64_t age_tick_ms;
-    bool flushing; /* it failed half way, and goes on */
+    bool flushing;        /* it failed half way, and goes on */
+    bool fed_known;       /* what feeds them was held against what did */
+    struct wire_span fed; /* to be written; p NULL: nothing */
+    struct fed gone;      /* what fed them once */
+    bool *stays;          /* of each instance: its figures of the day that is folded stay */
 };
 enum st run_open(struct run **out, const struct indicators *x, struct store *s,
                  const struct clk *clk, struct err *e) ST_MUST_CHECK;
@@ -63,6 +68,9 @@ enum st run_values(struct run *r, struct day *d, int64_t after_ms, int64_t upto_
 void run_mark(struct run *r, int32_t day, int64_t batch);
 enum st run_touched(struct run *r, int64_t batch, struct err *e) ST_MUST_CHECK;
 enum st run_redo(struct run *r, struct err *e) ST_MUST_CHECK;
+/* Once, with the open day there when there is one: days on which the configuration says something
+ * else than at the start before are to be folded anew. */
+enum st run_fed(struct run *r, struct err *e) ST_MUST_CHECK;
 /* put.c: rows and progress into the store, then the rows as readings: run_write, run_put, run_told,
  * between which the power may go. */
 enum st run_flush(struct run *r, struct err *e) ST_MUST_CHECK;

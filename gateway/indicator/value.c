@@ -76,14 +76,15 @@ static bool is_same(const struct store_partial *a, const struct store_partial *b
            a->due == b->due && a->good == b->good;
 }
 
-/* A row, unless that is what was said last. */
-static enum st compare(struct run *r, uint32_t at, struct store_partial *p, struct err *e)
+/* A row, unless that is what was said last; `said`: or nothing was. */
+static enum st compare(struct run *r, uint32_t at, struct store_partial *p, bool said,
+                       struct err *e)
 {
     struct store_partial was;
     enum st st = store_partial_find(r->reader, p->indicator, p->from_ms, &was, &r->texts, e);
     if (st != ST_OK && st != ST_NOT_FOUND)
         return st;
-    if (st == ST_OK && is_same(&was, p))
+    if (st == ST_OK ? is_same(&was, p) : said)
         return ST_OK;
     p->revision = st == ST_OK ? was.revision + 1 : 0;
     return run_row_add(r, p, at, e);
@@ -111,11 +112,26 @@ static enum st one(struct run *r, struct day *d, uint32_t at, int64_t from_ms, s
                               .good = x->good,
                               .at_ms = clk_now(r->clk).utc_ms};
     memcpy(p.catalogue, indicator_catalogue_hash(r->x->catalogue), sizeof p.catalogue);
-    enum st st = num && den ? compare(r, at, &p, e)
+    enum st st = num && den ? compare(r, at, &p, false, e)
                             : err_set(e, ST_MEMORY, "indicators: no memory for a value");
     free(num);
     free(den);
     return st;
+}
+
+/* What was said of a period in which nothing feeds it any more. */
+static enum st take_back(struct run *r, uint32_t at, int64_t from_ms, int64_t to_ms, struct err *e)
+{
+    struct store_partial p = {.indicator = r->in->v[at].id,
+                              .from_ms = from_ms,
+                              .to_ms = to_ms,
+                              .reason = FOLD_MISSING,
+                              .value = "",
+                              .numerator = "",
+                              .denominator = "",
+                              .at_ms = clk_now(r->clk).utc_ms};
+    memcpy(p.catalogue, indicator_catalogue_hash(r->x->catalogue), sizeof p.catalogue);
+    return compare(r, at, &p, true, e);
 }
 
 enum st run_values(struct run *r, struct day *d, int64_t after_ms, int64_t upto_ms, struct err *e)
@@ -124,11 +140,12 @@ enum st run_values(struct run *r, struct day *d, int64_t after_ms, int64_t upto_
         int64_t length_ms = period_of(&d->in->v[at]);
         for (int64_t from_ms = d->from_ms; from_ms < d->to_ms; from_ms += length_ms) {
             int64_t end_ms = from_ms + length_ms;
-            if (!d->fold[at] || end_ms > upto_ms || end_ms <= after_ms)
+            if (r->stays[at] || end_ms > upto_ms || end_ms <= after_ms ||
+                (!d->fold[at] && after_ms != INT64_MIN)) /* all of them, or nothing is new */
                 continue;
             if (r->nrows == RUN_ROWS)
                 ERR_TRY(run_flush(r, e));
-            ERR_TRY(one(r, d, at, from_ms, e));
+            ERR_TRY(d->fold[at] ? one(r, d, at, from_ms, e) : take_back(r, at, from_ms, end_ms, e));
         }
     }
     return ST_OK;

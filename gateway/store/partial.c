@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PROGRESS_KEY "indicator"
+#define FED_KEY "indicator-fed"
 #define ROW_BYTES 512 /* of a partial, for the room that it takes */
 
 /* ---- the writer's ---- */
@@ -98,6 +99,8 @@ static enum st write_all(struct store *s, const struct store_partials *p, struct
         int64_t v[] = {p->dirty[i].day, p->dirty[i].batch};
         ERR_TRY(store_db_do(&s->db, SQL_PARTIAL_DIRTY, 2, v, e));
     }
+    if (p->fed.p)
+        ERR_TRY(store_meta_set(s, FED_KEY, p->fed.p, p->fed.n, e));
     int64_t before[] = {p->forget_days_before};
     ERR_TRY(store_db_do(&s->db, SQL_PARTIAL_DAY_TRIM, 1, before, e));
     int n = snprintf(progress, sizeof progress, "%lld %lld", (long long)p->progress.batch,
@@ -108,7 +111,7 @@ static enum st write_all(struct store *s, const struct store_partials *p, struct
 static enum st write_call(struct store *s, void *arg, struct err *e)
 {
     const struct store_partials *p = arg;
-    ERR_TRY(store_begin(s, p->n * ROW_BYTES, e));
+    ERR_TRY(store_begin(s, p->n * ROW_BYTES + p->fed.n, e));
     return store_db_end(&s->db, write_all(s, p, e), e);
 }
 
@@ -151,6 +154,11 @@ enum st store_partial_progress_get(struct store_reader *r, struct store_partial_
     buf_done(&b);
     *out = (struct store_partial_progress){batch, done_ms};
     return st;
+}
+
+enum st store_partial_fed_get(struct store_reader *r, struct buf *out, struct err *e)
+{
+    return store_reader_meta(r, FED_KEY, out, e);
 }
 
 static const char *text_of(sqlite3_stmt *q, int i)

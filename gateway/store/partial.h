@@ -54,6 +54,7 @@ struct store_partials {
     const struct store_partial_day *days;
     size_t ndays;
     int32_t forget_days_before;
+    struct wire_span fed; /* what feeds the figures, the folder's own text; p NULL: as it was */
     struct store_partial_progress progress;
 };
 /* Any thread but the writer. Rows take the place of older revisions, and are unput until
@@ -66,6 +67,8 @@ enum st store_partials_put(struct store *s, struct err *e) ST_MUST_CHECK;
 /* Readers. ST_NOT_FOUND: there is none. What each() is told is borrowed for the call. */
 enum st store_partial_progress_get(struct store_reader *r, struct store_partial_progress *out,
                                    struct err *e) ST_MUST_CHECK;
+/* `fed` as it was written last; put into *out. */
+enum st store_partial_fed_get(struct store_reader *r, struct buf *out, struct err *e) ST_MUST_CHECK;
 /* That one; its texts lie in *texts. */
 enum st store_partial_find(struct store_reader *r, const char *indicator, int64_t from_ms,
                            struct store_partial *out, struct buf *texts,

@@ -1,7 +1,8 @@
 """A month (two days of one, without --full) of a ward's devices, on a clock that the test moves, through the
 real gateway and the real city: every figure that it computes is recomputed by recompute.py from
 `fieldpost export`: no difference. Readings that come late, a correction, a meter's change, two devices
-swapped and corrected later, and kills give new revisions, which are equal again; the city has them all."""
+swapped and corrected later, kills, and a configuration that says otherwise what a device was on a day that is
+over give new revisions, which are equal again; the city has them all."""
 import csv
 import io
 import json
@@ -237,6 +238,20 @@ uplinks:
         print(f"report {a}..{b}: {len(rows)} rows, those of {len(same)} entries recomputed from their days, 0 differ")
         self.assertGreater(len(same), 40)
 
+    def says_otherwise(self, day_ms):
+        """Up to and with that day some devices were something else, as their owner finds out later."""
+        for name, days, was in (("bin-3", 0, {"stream": "food"}), ("sky", 0, {"place": "yard"}),
+                                ("post", 0, {"role": "workshop"}), ("air", 1, {"place": "gate"})):
+            until_day = (day_ms + recompute.ZONE) // DAY - days
+            self.was_told[name] = [{"until_day": until_day, **was}]
+            said = ", ".join(f"{k}: {v}" for k, v in was.items())
+            self.was[name] = f", was: [{{until: {time.strftime('%Y-%m-%d', time.gmtime(until_day * DAY // 1000))}, {said}}}]"
+        self.leave()
+        self.assertEqual(self.gw.stop(), 0)
+        self.site_of()
+        self.gw.start()
+        self.plays(self.tick + 2 * 3600000)
+
     def test_every_figure_is_recomputed(self):
         days = 30 if self.args.full or os.environ.get("FP_FULL") else 2
         self.was, self.was_told, self.meters, self.page = {}, {}, [], None
@@ -277,6 +292,9 @@ uplinks:
         self.plays(self.tick + 3 * 3600000)
         more = self.compare("after corrections")
         self.assertGreater(more[2], revised)
+        self.says_otherwise(midnight)
+        last = self.compare("after the configuration said otherwise of the first days")
+        self.assertGreater(last[2], more[2])
         shown = [d for d in self.gw.get("/api/v1/status")["devices"] if d["bus"] == "indicator"]
         self.assertGreater(len(shown), 30)
         self.assertEqual({d["state"] for d in shown}, {"good"})

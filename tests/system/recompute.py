@@ -58,8 +58,10 @@ class Series:
 class Period:
     """One instance in one period: what the functions of section 6 say."""
 
-    def __init__(self, site, inputs, a, b, completeness):
-        self.site, self.x, self.a, self.b, self.complete = site, inputs, a, b, completeness
+    def __init__(self, site, inputs, before, a, b, completeness):
+        """before: the inputs of the day before, for hours that are looked back to."""
+        self.site, self.x, self.before, self.a, self.b, self.complete = site, inputs, before, a, b, completeness
+        self.day = (a + ZONE) // DAY * DAY - ZONE
 
     def good(self, x):
         return [r for s in self.x[x] for r in s.within(self.a, self.b)]
@@ -85,6 +87,8 @@ class Period:
         """The mean of the hour that begins at h."""
         total, n = F(0), 0
         for s in self.x[x]:
+            if h < self.day and s not in self.before[x]:
+                continue
             rows = s.within(h, h + HOUR)
             if rows and len(rows) * 100 >= self.complete * s.due(h, h + HOUR):
                 total += sum(v for _, v in rows)
@@ -467,13 +471,15 @@ class Site:
         return d
 
     def places(self):
-        """Each place, and the first device that had it."""
+        """Each place, and what it is called: the first device that had it, behind a device's first place ID.2, …"""
         out = {}
         for d in self.devices:
+            n = 0
             for stay in [*d.get("was", []), d]:
                 place = stay.get("place", d.get("place"))
-                if place:
-                    out.setdefault(place, d["id"])
+                if place and place not in out:
+                    n += 1
+                    out[place] = d["id"] if n == 1 else f"{d['id']}.{n}"
         return out
 
     def inputs(self, e, day, place, device):
@@ -494,7 +500,7 @@ class Site:
     def figure(self, ident, name, a, b, place, device):
         """(reason, value, numerator, denominator, due, good); None: not computed on that day."""
         e = FIGURES[ident]
-        x = self.inputs(e, (a + ZONE) // DAY, place, device)
+        x, before = (self.inputs(e, (a + ZONE) // DAY - i, place, device) for i in (0, 1))
         for k, want in e["inputs"].items():
             if "indicator" in want:
                 s = Series(k, name, "x", b - a)
@@ -509,7 +515,7 @@ class Site:
         if not any(x.values()) or any(not x[k] and not want.get("optional") for k, want in e["inputs"].items()):
             return None
         self.known.add((name, b))
-        p = Period(self, x, a, b, e["complete"])
+        p = Period(self, x, before, a, b, e["complete"])
         p.due = sum(s.due(a, b) for k in x for s in x[k])
         good = sum(len(s.within(a, b)) for k in x for s in x[k])
         num = den = None
@@ -582,6 +588,9 @@ class Site:
                     seen.add((name, a + length - 1))
                     if mine and theirs and mine[0] and theirs[0] == mine[0]:  # no value: no parts to compare
                         theirs = (*theirs[:2], None, None, *theirs[4:])
+                    if mine is None and n > 0 and theirs == (REASONS["missing"], None, None, None, 0, 0):
+                        revisions += 1  # taken back: nothing feeds it then
+                        continue
                     if mine != theirs:
                         differ.append((name, a, mine, theirs))
                     elif mine:
