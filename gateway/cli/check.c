@@ -14,7 +14,8 @@ static const char usage[] =
     "buses, keys of the city. Prints every mistake as file:line:col: what is wrong, what would be\n"
     "right. Exit code 0 when there is none, else 2. Touches neither devices nor the store. Says "
     "of\n"
-    "each profile that is used whether its register map is verified, and where it is from.\n"
+    "each profile that is used whether its register map is verified, and where it is from, and\n"
+    "warns of each device that feeds no indicator for want of a place, a role or a stream.\n"
     "\n"
     "--plan  prints the requests to each device, what each takes of the line and how busy the\n"
     "        buses are; a period that cannot be met is a warning, and leaves the exit code 0.\n"
@@ -72,6 +73,19 @@ static bool area_is_good(const struct connectivity_survey_cfg *cfg, struct err *
     return st == ST_OK;
 }
 
+/* What feeds no indicator though it could. */
+static void note_indicators(struct cli_config *c, const char *path)
+{
+    struct store *s = NULL;
+    struct err e = {0};
+    if (cli_config_series(c, &s, &e) == ST_OK) {
+        cli_note_unfed(c, s, path);
+    } else {
+        log_error("%s", e.text);
+    }
+    store_close(s);
+}
+
 int cli_check(int argc, char **argv)
 {
     int code = CLI_DONE;
@@ -95,6 +109,7 @@ int cli_check(int argc, char **argv)
         code = CLI_FAILED;
     } else {
         cli_note_profiles(c.collect_room);
+        note_indicators(&c, a.path);
         (void)fprintf(stderr, "%s: good\n", a.path);
     }
     cli_config_done(&c);

@@ -240,38 +240,40 @@ enum st cli_config_uplinks(struct cli_config *c, const char *path, struct err *e
     return uplinks_trust_open(c->uplinks_room, c->store.path, e);
 }
 
+enum st cli_config_series(struct cli_config *c, struct store **out, struct err *e)
+{
+    enum st st = store_open_declared(out, c->gateway.id, e);
+    if (st == ST_OK) {
+        st = collect_declare(c->collect_room, *out, e);
+    }
+    if (st == ST_OK) {
+        st = connectivity_declare(c->connectivity_room, *out, e);
+    }
+    if (st == ST_OK) {
+        st = indicators_declare(c->indicators_room, *out, e);
+    }
+    if (st == ST_OK) {
+        st = alarms_declare(c->alarms_room, *out, NULL, e);
+    }
+    return st;
+}
+
 enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e)
 {
     char dir[512];
-    struct store *s = NULL;
-    enum st st = store_open_declared(&s, c->gateway.id, e);
-    if (st == ST_OK) {
-        st = collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)),
-                          e);
-    }
+    *out = NULL;
+    enum st st =
+        collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
     if (st == ST_OK) {
         st = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
-    }
-    if (st == ST_OK) {
-        st = collect_declare(c->collect_room, s, e);
-    }
-    if (st == ST_OK) {
-        st = connectivity_declare(c->connectivity_room, s, e);
     }
     if (st == ST_OK) {
         st = indicators_open(&c->indicators_room, &c->indicator, c->cfg, e);
     }
     if (st == ST_OK) {
-        st = indicators_declare(c->indicators_room, s, e);
-    }
-    if (st == ST_OK) {
         st = alarms_open(&c->alarms_room, &c->alarms_cfg, c->cfg, e);
     }
-    if (st == ST_OK) {
-        st = alarms_declare(c->alarms_room, s, NULL, e);
-    }
-    *out = s;
-    return st;
+    return st == ST_OK ? cli_config_series(c, out, e) : st;
 }
 
 void cli_config_done(struct cli_config *c)

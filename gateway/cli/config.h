@@ -55,10 +55,15 @@ enum st cli_config_uplinks(struct cli_config *c, const char *path, struct err *e
 /* After cli_config_load, once: all series that it configures, in a store without a file, which is
  * the caller's to close, also after a failure. */
 enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e) ST_MUST_CHECK;
+/* The same after cli_config_open that found no mistake, once. */
+enum st cli_config_series(struct cli_config *c, struct store **out, struct err *e) ST_MUST_CHECK;
 /* What the TLS identities stand beside: the key that seals, or the store when a token has that key.
  */
 const char *cli_identity_beside(const struct cli_config *c);
 void cli_config_done(struct cli_config *c); /* takes a zeroed one */
+/* indicators.c: warns on standard error, behind `path`, of each device that feeds no indicator
+ * though what it measures would. s: of cli_config_series or _declared. */
+void cli_note_unfed(const struct cli_config *c, const struct store *s, const char *path);
 /* deposit.c: the files of an opened configuration, for seal_deposit: as they were read, once. What
  * is installed is not among them. ST_FULL, ST_BAD: the city takes no such. */
 enum st cli_deposit_files(struct cli_config *c, struct buf *out, struct err *e) ST_MUST_CHECK;

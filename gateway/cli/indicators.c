@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/base/log.h"
 #include "gateway/cli/cli_int.h"
@@ -256,6 +257,43 @@ static int of_installed(struct asked *a)
     return code;
 }
 
+/* ---- what feeds nothing --------------------------------------------------------------------- */
+
+struct noting {
+    const struct cli_config *c;
+    const char *path;
+};
+
+/* 0: it is none of `devices`. */
+static int line_of(const struct cli_config *c, const char *id)
+{
+    const struct cfg_items *d = &c->collect.devices;
+    for (size_t i = 0; i < d->n; i++) {
+        const void *item = (const char *)d->v + i * collect_device_table.struct_size;
+        if (strcmp(*(char *const *)item, id) == 0) { /* cfg.h: its first member */
+            return cfg_line(c->cfg, item);
+        }
+    }
+    return 0;
+}
+
+static void note(const struct indicator_unfed *u, void *arg)
+{
+    const struct noting *n = arg;
+    int line = line_of(n->c, u->device);
+    char at[16] = "";
+    if (line > 0) {
+        (void)snprintf(at, sizeof(at), ":%d", line);
+    }
+    (void)fprintf(stderr, "%s%s: warning: %s: %s\n", n->path, at, u->device, u->why);
+}
+
+void cli_note_unfed(const struct cli_config *c, const struct store *s, const char *path)
+{
+    struct noting n = {c, path};
+    indicators_unfed(c->indicators_room, s, note, &n);
+}
+
 /* With all series that it configures, in a store without a file. */
 static int of_site(struct asked *a)
 {
@@ -275,6 +313,9 @@ static int of_site(struct asked *a)
         code = CLI_DONE;
     } else if (st == ST_OK && n == 0) {
         code = show(c.indicators_room, s, a);
+        if (!a->id && code == CLI_DONE) {
+            cli_note_unfed(&c, s, a->config);
+        }
     }
     store_close(s);
     cli_config_done(&c);

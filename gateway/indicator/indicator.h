@@ -82,6 +82,17 @@ enum st indicators_tell(const struct indicators *x, const struct store *s, const
                         enum st (*take)(const struct indicator_about *a, void *arg), void *arg,
                         const char **near) ST_MUST_CHECK;
 
+/* A device of the site that measures what its indicators are made of and feeds none with it, for
+ * the configuration does not say where it stands, which part it has or which waste it measures. */
+struct indicator_unfed {
+    const char *device;
+    char why[INDICATOR_WANTS_BYTES]; /* "it has no `place`, so that no indicator is computed from
+                                        pm25, pm10; with it: air-aqi-day" */
+};
+/* Hands all of them to take, once x was declared in s; what it gets lives until it returns. */
+void indicators_unfed(const struct indicators *x, const struct store *s,
+                      void (*take)(const struct indicator_unfed *u, void *arg), void *arg);
+
 /* Whether that device id is, or begins as, one of a figure's results: a device of the site cannot
  * have it. false without the section. */
 bool indicators_id_used(const struct indicators *x, const char *id);

@@ -95,8 +95,23 @@ sed '/^    place: /d' manual.yaml >unplaced.yaml
 "$bin/fieldpost" indicators --config unplaced.yaml air-pm25-mean >told
 grep -q 'not computed: no place has them all: give their devices a place' told
 
-# Those of README and manual feed what they measure.
+# Which devices feed nothing, and for want of what: told by check and by the whole list, and refused by none.
+# Those of README and manual all feed something.
 for f in readme manual; do
+    "$bin/fieldpost" check --config $f.yaml 2>told
+    if grep -q 'warning: ' told; then cat told && exit 1; fi
     "$bin/fieldpost" indicators --config $f.yaml >told
     grep -q 'computed as air-aqi-hour.air-1$' told
 done
+sed -i 's/, role: grid//' unplaced.yaml
+"$bin/fieldpost" check --config unplaced.yaml 2>told
+"$bin/fieldpost" indicators --config unplaced.yaml 2>listed >list
+diff <(grep 'warning: ' told) listed
+line=$(grep -n '^  air-1:' unplaced.yaml)
+why='so that no indicator is computed from'
+grep -q "^unplaced.yaml:${line%%:*}: warning: air-1: it has no .place., $why pm25, pm10; with it: air-aqi-day, " told
+grep -q ": warning: meter-1: it has no .role. (.*grid.*), $why .*active_power.* more; with it: ene-" told
+[ "$(wc -l <listed)" = 2 ]
+sed '/^indicator:/d' unplaced.yaml >without.yaml
+"$bin/fieldpost" check --config without.yaml 2>told
+if grep -q 'warning: ' told; then exit 1; fi
