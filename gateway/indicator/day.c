@@ -28,17 +28,19 @@ static int64_t period_of(const struct instance *i)
     return i->def->period == INDICATOR_HOUR ? INDICATOR_HOUR_MS : INDICATOR_DAY_MS;
 }
 
-/* Whether there is a series then, and one for each input that needs it. */
-static bool is_whole(const struct instance *i, int32_t day)
+/* Whether there is a series then, and one for each input that needs it; of another instance,
+ * whether that is there. */
+static bool is_whole(const struct day *d, uint32_t at)
 {
+    const struct instance *i = &d->in->v[at];
     const struct indicator_input *in = i->def->inputs.v;
     bool some = false;
     for (uint32_t k = 0; k < i->def->inputs.n; k++) {
         bool any = false;
         for (uint32_t m = 0; m < i->nmembers && !any; m++)
-            any = i->member[m].input == k && is_valid(&i->member[m], day);
+            any = i->member[m].input == k && is_valid(&i->member[m], d->day);
         for (uint32_t s = 0; s < i->nsources && !any; s++)
-            any = i->source[s].input == k;
+            any = i->source[s].input == k && d->fold[i->source[s].instance];
         if (!any && !in[k].optional)
             return false;
         some |= any;
@@ -89,9 +91,10 @@ static enum st open_fold(struct day *d, uint32_t at, struct err *e)
     }
     for (uint32_t k = 0; k < i->nsources; k++) {
         const struct instance *from = &in->v[i->source[k].instance];
+        bool there = d->fold[i->source[k].instance] != NULL; /* else it owes nothing */
         s[n++] = (struct fold_series){.input = i->source[k].input,
                                       .device = OF_INDICATORS,
-                                      .period_ms = period_of(from),
+                                      .period_ms = there ? period_of(from) : 0,
                                       .due_from_ms = INT64_MIN,
                                       .due_to_ms = INT64_MAX,
                                       .capacity = {.kind = NUM_NONE},
@@ -210,7 +213,7 @@ enum st day_begin(struct day *d, struct err *e)
     for (uint32_t i = 0; i < in->n && st == ST_OK; i++) {
         fold_close(d->fold[i]);
         d->fold[i] = NULL;
-        if (is_whole(&in->v[i], d->day))
+        if (is_whole(d, i)) /* each comes behind those whose values it takes */
             st = open_fold(d, i, e);
     }
     if (st == ST_OK && !d->use)

@@ -7,10 +7,14 @@
 #define PLACED                                                                                     \
     FILE_AS("f-place", "temperature",                                                              \
             "unit: Cel\nby: place\ninputs: {x: {quantity: temperature}}\nformula: mean(x)\n")
+#define DERIVED                                                                                    \
+    FILE_AS("g-high", "occurrences",                                                               \
+            "by: place\ninputs: {h: {indicator: f-place}}\nformula: \"count(h > 5)\"\n")
 
 static int setup_fed(void **state)
 {
-    static const char *const more[] = {"e-all.yaml", COUNTED, "f-place.yaml", PLACED, NULL};
+    static const char *const more[] = {"e-all.yaml", COUNTED, "f-place.yaml", PLACED, "g-high.yaml",
+                                       DERIVED,      NULL};
     return setup_with(state, more);
 }
 
@@ -97,6 +101,13 @@ static void a_place_of_before_has_figures_of_its_own(void **state)
     assert_string_equal(partial(g, "f-place.th", AT(1)), "   0/0 2 r1");
     assert_string_equal(partial(g, "f-place.th.2", AT(0)), "none");
     assert_string_equal(partial(g, "f-place.th.2", AT(1)), "11.5 23/2 1/1 288/288 0 r0");
+    /* and what is made of them has as many */
+    assert_string_equal(partial(g, "g-high.th", AT(0)), "1 1/1 1/1 1/1 0 r0");
+    assert_string_equal(partial(g, "g-high.th", AT(1)), "   0/0 2 r1");
+    assert_string_equal(partial(g, "g-high.th.2", AT(1)), "1 1/1 1/1 1/1 0 r0");
+    day(g, 3, 0, 0);
+    assert_string_equal(partial(g, "g-high.th", AT(2)), "none");
+    assert_string_equal(partial(g, "g-high.th.2", AT(2)), "1 1/1 1/1 1/1 0 r0");
 }
 
 static void a_start_alone_folds_nothing_anew(void **state)
