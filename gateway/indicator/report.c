@@ -53,18 +53,26 @@ static bool is_of(const char *instance, const char *id)
     return strncmp(instance, id, n) == 0 && (instance[n] == '\0' || instance[n] == '.');
 }
 
-/* What an instance is about, as people call it. */
+static const struct store_device *named(const struct maker *m, const char *id)
+{
+    for (uint32_t i = 0; m->ask->names && i < store_device_count(m->ask->names); i++)
+        if (strcmp(store_device_at(m->ask->names, i)->id, id) == 0)
+            return store_device_at(m->ask->names, i);
+    return NULL;
+}
+
+/* What an instance is about, as people call it: a place that it has as a device of its own, for the
+ * one that it is called after may have moved. */
 static const char *about(struct maker *m, const struct indicator_def *d, const char *instance)
 {
     const char *dot = strchr(instance, '.'), *device = dot ? dot + 1 : "";
-    for (uint32_t i = 0; dot && m->ask->names && i < store_device_count(m->ask->names); i++) {
-        const struct store_device *x = store_device_at(m->ask->names, i);
-        const char *place = d->by == INDICATOR_PLACE ? x->place : NULL;
-        const char *name = place && *place ? place : x->name;
-        if (strcmp(x->id, device) == 0)
-            return report_text(m->r, name && *name ? name : device);
-    }
-    return report_text(m->r, device);
+    const struct store_device *own = named(m, instance), *x = dot ? named(m, device) : NULL;
+    const char *name = x ? x->name : NULL;
+    if (d->by == INDICATOR_PLACE && own && own->place && *own->place)
+        name = own->place;
+    else if (d->by == INDICATOR_PLACE && x && x->place && *x->place)
+        name = x->place;
+    return report_text(m->r, name && *name ? name : device);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------------

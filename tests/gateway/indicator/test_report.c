@@ -40,6 +40,7 @@ static const struct {
                 "targets:\n  - {territory: tra-cau, year: 2020, op: \"<\", value: 1, source: "
                 "\"f\"}\n  - {territory: tra-cau, year: 2024, op: \"<\", value: 2, source: "
                 "\"g\"}\n"},
+    {"there", "formula: \"mean(x)\"\nlonger: mean\nby: place\n"},
 };
 
 struct site {
@@ -60,10 +61,10 @@ static void write_file(const char *dir, const char *name, const char *text)
                   "id: %s\nname: {vi: \"Tên %s\", en: \"Name %s\"}\nquantity: %s\nunit: \"%s\"\n"
                   "label: proxy\nsentence: {vi: \"Câu\", en: \"Sentence\"}\n%s%s",
                   name, name, name, "share", "/100",
-                  target ? ""
-                         : "period: day\nby: site\ncompleteness: 75\n"
-                           "inputs: {x: {quantity: share}}\n",
+                  target ? "" : "period: day\ncompleteness: 75\ninputs: {x: {quantity: share}}\n",
                   text);
+    if (!target && !strstr(text, "by: "))
+        (void)fprintf(f, "by: site\n");
     assert_int_equal(fclose(f), 0);
 }
 
@@ -157,8 +158,8 @@ static enum st figures(void *ctx, const char *instance, int64_t from_ms, int64_t
     return st;
 }
 
-static void make(struct report *r, const struct site *s, const struct source *from, const char *now,
-                 const char *done)
+static void make_of(struct report *r, const struct site *s, const struct source *from,
+                    const char *now, const char *done, const struct store *names)
 {
     const struct report_source source = {(void *)(uintptr_t)from, instances, figures};
     const struct report_ask ask = {.gateway = "gw",
@@ -166,11 +167,18 @@ static void make(struct report *r, const struct site *s, const struct source *fr
                                    .territory = &s->territory,
                                    .period = &s->period,
                                    .now_ms = indicator_day_ms(day_of(now)) + 1,
-                                   .until_day = INT32_MAX};
+                                   .until_day = INT32_MAX,
+                                   .names = names};
     struct err e = {.text = ""};
     if (report_make_from(r, s->catalogue, &ask, &source, indicator_day_ms(day_of(done)), &e) !=
         ST_OK)
         fail_msg("%s", e.text);
+}
+
+static void make(struct report *r, const struct site *s, const struct source *from, const char *now,
+                 const char *done)
+{
+    make_of(r, s, from, now, done, NULL);
 }
 
 static const struct report_row *row_of(const struct report *r, const char *id)
@@ -221,6 +229,38 @@ static void a_period_is_the_sum_of_its_days(void **state)
     is_number(x->target.distance, "-75");
     assert_false(x->target.met);
     report_done(&r);
+    close_site(&s);
+}
+
+static void a_place_is_called_by_its_name_wherever_its_device_went(void **state)
+{
+    (void)state;
+    static const struct figure v[] = {
+        {"there.air-1", "2026-01-01", 5, "1", "1", "1", 100, 100, 0},
+        {"there.air-1.2", "2026-01-06", 5, "2", "1", "2", 100, 100, 0},
+    };
+    static const struct store_device devices[] = {{.id = "air-1", .name = "Air", .place = "yard"},
+                                                  {.id = "there.air-1", .place = "gate"},
+                                                  {.id = "there.air-1.2", .place = "yard"}};
+    struct site s;
+    struct report r;
+    struct store *names = NULL;
+    struct err e = {.text = ""};
+    uint32_t at;
+    assert_int_equal(store_open_declared(&names, "gw", &e), ST_OK);
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
+        assert_int_equal(store_add_device(names, &devices[i], &at, &e), ST_OK);
+    open_site(&s, "2026-01", REPORT_CALENDAR);
+    make_of(&r, &s, &(struct source){v, 2}, "2026-03-01", "2026-03-01", names);
+    size_t found = 0;
+    for (size_t i = 0; i < r.n; i++) {
+        if (strcmp(r.rows[i].id, "there") != 0)
+            continue;
+        assert_string_equal(r.rows[i].about, found++ == 0 ? "gate" : "yard");
+    }
+    assert_int_equal(found, 2);
+    report_done(&r);
+    store_close(names);
     close_site(&s);
 }
 
@@ -379,6 +419,7 @@ static void texts_are_made_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_place_is_called_by_its_name_wherever_its_device_went),
         cmocka_unit_test(a_period_is_the_sum_of_its_days),
         cmocka_unit_test(rows_are_figures_and_targets),
         cmocka_unit_test(the_target_of_the_year_counts),
