@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,13 +15,8 @@
 #include "gateway/store/store.h"
 
 #define FOLDER ".sheets"
-#define HEAD "fieldpost sheet 1\n"
 #define END ".sheet"
 #define NEW ".new"
-#define FILE_MAX (REPORT_CONTENT_MAX + 1024)
-#define WHO_MAX 64
-static const char *const act_text[] = {"approved", "submitted"};
-#define ACTS 2
 
 struct place {
     char folder[DROP_PATH_BYTES];
@@ -39,59 +33,14 @@ static bool path_of(const struct place *p, const char *end, char path[DROP_PATH_
 /* ---- reading ------------------------------------------------------------------------------------
  */
 
-/* "approved MS WHO\n" at *at; false: it is none. */
-static bool read_act(struct report *r, const char **at, const char *word, struct report_act *out)
-{
-    size_t n = strlen(word);
-    char who[WHO_MAX + 1], ms[32];
-    const char *end = strchr(*at, '\n');
-    struct num v;
-    if (strncmp(*at, word, n) != 0 || (*at)[n] != ' ' || !end)
-        return false;
-    const char *number = *at + n + 1, *name = memchr(number, ' ', (size_t)(end - number));
-    if (!name || name - number >= (ptrdiff_t)sizeof ms || end - name - 1 > WHO_MAX ||
-        end - name < 2)
-        return false;
-    (void)snprintf(ms, sizeof ms, "%.*s", (int)(name - number), number);
-    (void)snprintf(who, sizeof who, "%.*s", (int)(end - name - 1), name + 1);
-    *at = end + 1;
-    if (!num_parse(ms, &v) || v.kind != NUM_DEC || v.exp != 0)
-        return false;
-    out->at_ms = v.i;
-    out->who = report_text(r, who);
-    return out->who != NULL;
-}
-
-static enum st parse(struct report *out, const char *text, size_t n, struct err *e)
-{
-    struct report_act acts[ACTS] = {{.who = ""}, {.who = ""}};
-    const char *at = text + strlen(HEAD), *body = strstr(text, "\n\n");
-    size_t got = 0;
-    if (strncmp(text, HEAD, strlen(HEAD)) != 0 || !body)
-        return err_set(e, ST_CORRUPT, "not a sheet as fieldpost writes it");
-    const char *digest = at;
-    at = strchr(at, '\n') + 1;
-    ERR_TRY(sheet_read(out, body + 2, n - (size_t)(body + 2 - text), e));
-    while (got < ACTS && at <= body && read_act(out, &at, act_text[got], &acts[got]))
-        got++;
-    if (got == 0 || at != body + 1 || strncmp(digest, out->digest, strlen(out->digest)) != 0)
-        return err_set(e, ST_CORRUPT, "a sheet that is not what was approved");
-    out->approved = acts[0];
-    out->submitted = acts[1];
-    out->state = got == ACTS ? REPORT_SUBMITTED : REPORT_APPROVED;
-    return ST_OK;
-}
-
 static enum st read_path(struct report *out, const char *path, struct err *e)
 {
     struct buf b;
-    buf_init(&b, FILE_MAX);
+    buf_init(&b, SHEET_FILE_MAX);
     report_init(out);
     enum st st = wire_file_get(path, &b, e);
-    if (st == ST_OK && strlen((const char *)b.p) != b.n)
-        st = err_set(e, ST_CORRUPT, "not a sheet as fieldpost writes it");
     if (st == ST_OK)
-        st = parse(out, (const char *)b.p, b.n, e);
+        st = sheet_file_read(out, (const char *)b.p, b.n, e);
     if (st == ST_CORRUPT)
         (void)err_wrap(e, st, "%s", path);
     buf_done(&b);
@@ -118,7 +67,12 @@ enum st sheet_get(struct report *out, const char *store, const char *territory, 
     ERR_TRY(place_of(&p, store, territory, period, e));
     if (!path_of(&p, END, path))
         return err_set(e, ST_BAD, "store.path is too long");
-    return read_path(out, path, e);
+    ERR_TRY(read_path(out, path, e));
+    /* a file that was copied to another's name says the truth of another period */
+    return strcmp(out->territory, territory) == 0 && strcmp(out->period.text, period) == 0
+               ? ST_OK
+               : err_set(e, ST_CORRUPT, "%s: the sheet of %s %s", path, out->territory,
+                         out->period.text);
 }
 
 /* ---- telling
@@ -175,11 +129,13 @@ static enum st finish(const char *store, const struct place *p, char hex[WIRE_ID
     struct buf b;
     if (!path_of(p, NEW, path))
         return err_set(e, ST_BAD, "store.path is too long");
-    buf_init(&b, FILE_MAX);
+    buf_init(&b, SHEET_FILE_MAX);
     enum st st = wire_file_get(path, &b, e);
     report_init(&r);
     if (st == ST_OK)
-        st = parse(&r, (const char *)b.p, b.n, e);
+        st = sheet_file_read(&r, (const char *)b.p, b.n, e);
+    if (st == ST_CORRUPT)
+        (void)err_wrap(e, st, "%s: move it away", path);
     if (st == ST_OK)
         st = tell(store, p, &r, &b, hex, e);
     if (st == ST_OK)
@@ -192,23 +148,29 @@ static enum st finish(const char *store, const struct place *p, char hex[WIRE_ID
 /* ---- acting
  * -------------------------------------------------------------------------------------- */
 
+/* What could not be read back is not written: it would be in the way of every later act. */
+static enum st look_back(const struct buf *file, struct err *e)
+{
+    struct report r;
+    enum st st = sheet_file_read(&r, (const char *)file->p, file->n, e);
+    report_done(&r);
+    return st == ST_CORRUPT ? err_wrap(e, ST_UNSUPPORTED, "the sheet cannot be kept") : st;
+}
+
 static enum st write_new(const char *store, const struct place *p, const struct report *r,
                          struct err *e)
 {
     char path[DROP_PATH_BYTES];
     struct stat owner;
     struct buf b;
-    const struct report_act *const acts[ACTS] = {&r->approved, &r->submitted};
-    buf_init(&b, FILE_MAX);
-    enum st st = buf_printf(&b, HEAD "%s\n", r->digest);
-    for (int i = 0; st == ST_OK && i < ACTS && i < (int)r->state; i++)
-        st = buf_printf(&b, "%s %" PRId64 " %s\n", act_text[i], acts[i]->at_ms, acts[i]->who);
+    buf_init(&b, SHEET_FILE_MAX + 1);
+    enum st st = sheet_file_write(&b, r, e);
     if (st == ST_OK)
-        st = buf_put(&b, "\n", 1);
-    if (st == ST_OK)
-        st = buf_put(&b, r->content.p, r->content.n);
-    if (st != ST_OK)
-        st = err_set(e, st, "the sheet does not fit into its file");
+        st = buf_put(&b, "", 1);
+    if (st == ST_OK) {
+        b.n--;
+        st = look_back(&b, e);
+    }
     if (st == ST_OK && !path_of(p, NEW, path))
         st = err_set(e, ST_BAD, "store.path is too long");
     if (st == ST_OK)
@@ -254,9 +216,9 @@ static enum st check_who(const char *who, struct err *e)
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)who[i] < 0x20 || who[i] == 0x7f)
             n = 0;
-    return n > 0 && n <= WHO_MAX
+    return n > 0 && n <= SHEET_WHO_MAX
                ? ST_OK
-               : err_set(e, ST_BAD, "--by: a name of 1 to %d bytes in one line", WHO_MAX);
+               : err_set(e, ST_BAD, "--by: a name of 1 to %d bytes in one line", SHEET_WHO_MAX);
 }
 
 static enum st was_submitted(const struct report *kept, struct err *e)

@@ -7,8 +7,17 @@
 
 #include "gateway/indicator/indicator.h"
 
-/* Reads a content (report_seal) back. ST_CORRUPT: it is none, or not as report_seal writes it. */
-enum st sheet_read(struct report *out, const void *p, size_t n, struct err *e) ST_MUST_CHECK;
+/* Reads a content (report_seal) back and seals it; the caller looks whether that gave the same
+ * bytes. ST_CORRUPT: it is none. */
+enum st sheet_read(struct report *out, const char *text, struct err *e) ST_MUST_CHECK;
+
+#define SHEET_WHO_MAX 64                           /* bytes of a name */
+#define SHEET_FILE_MAX (REPORT_CONTENT_MAX + 1024) /* bytes */
+/* Reads the bytes of a file, behind which a NUL stands, into a report with its state, to be closed
+ * also after a failure. ST_CORRUPT: not byte for byte as sheet_file_write has it. */
+enum st sheet_file_read(struct report *out, const char *text, size_t n,
+                        struct err *e) ST_MUST_CHECK;
+enum st sheet_file_write(struct buf *out, const struct report *r, struct err *e) ST_MUST_CHECK;
 
 /* What is kept of the sheet, as a report with its state. ST_NOT_FOUND: nothing, it is a draft;
  * ST_CORRUPT: its file is damaged. */

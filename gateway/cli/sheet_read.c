@@ -20,27 +20,23 @@ static const char *text(struct reader *x, const json_t *o, const char *key)
     return own ? own : "";
 }
 
-static int64_t whole(struct reader *x, const json_t *o, const char *key, int64_t least,
-                     int64_t most)
-{
-    const json_t *v = json_object_get(o, key);
-    int64_t n = json_integer_value(v);
-    bool good = json_is_integer(v) && n >= least && n <= most;
-    x->bad |= !good;
-    return good ? n : least;
-}
-
-/* Exact where it has at most 15 digits, which sheet_read checks at the end. */
+/* Numbers have become texts (texts_of). */
 static struct num number(struct reader *x, const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);
     struct num n = {.kind = NUM_NONE};
-    char digits[NUM_TEXT_BYTES];
-    if (json_is_integer(v))
-        return num_dec(json_integer_value(v), 0);
-    if (json_is_real(v) && !num_parse(num_text(num_flt(json_real_value(v)), digits), &n))
+    if (!json_is_null(v) && !(json_is_string(v) && num_parse(json_string_value(v), &n)))
         x->bad = true;
     return n;
+}
+
+static int64_t whole(struct reader *x, const json_t *o, const char *key, int64_t least,
+                     int64_t most)
+{
+    struct num v = number(x, o, key);
+    bool good = v.kind == NUM_DEC && v.exp == 0 && v.i >= least && v.i <= most;
+    x->bad |= !good;
+    return good ? v.i : least;
 }
 
 static int32_t day(struct reader *x, const json_t *o, const char *key, bool may_lack)
@@ -108,6 +104,7 @@ static void runs(struct reader *x, const json_t *list, struct report_row *to)
         v[i].day = day(x, o, "from", false);
         v[i].days = (int32_t)whole(x, o, "days", 1, 100000);
         v[i].revision = (uint32_t)whole(x, o, "revision", 0, UINT32_MAX);
+        x->bad |= v[i].day < x->r->period.from_day || v[i].day + v[i].days - 1 > x->r->until_day;
     }
     to->runs = v;
     to->nruns = v ? n : 0;
@@ -162,10 +159,18 @@ static void head(struct reader *x, const json_t *o)
                                   strcmp(closing, "14") == 0 ? REPORT_ON_14TH : REPORT_CALENDAR,
                                   NULL) != ST_OK;
     r->until_day = day(x, p, "until", false);
+    x->bad |= r->until_day < r->period.from_day - 1 || r->until_day > r->period.to_day;
     r->duty_to = text(x, d, "to");
     r->due_day = day(x, d, "before", true);
     r->duty_source = text(x, d, "source");
     r->catalogue = text(x, o, "catalogue");
+}
+
+/* Rows are sorted, and none is there twice: a sheet says one thing of each figure. */
+static bool is_behind(const struct report_row *a, const struct report_row *b)
+{
+    int c = strcmp(a->id, b->id);
+    return c < 0 || (c == 0 && strcmp(a->instance, b->instance) < 0);
 }
 
 static void whole_report(struct reader *x, const json_t *o)
@@ -175,25 +180,50 @@ static void whole_report(struct reader *x, const json_t *o)
     struct report_row *v = n > 0 && n <= REPORT_ROWS_MAX ? report_bytes(x->r, n * sizeof *v) : NULL;
     head(x, o);
     x->bad |= n > 0 && !v;
-    for (size_t i = 0; v && i < n; i++)
+    for (size_t i = 0; v && i < n; i++) {
         row(x, json_array_get(rows, i), &v[i]);
+        x->bad |= i > 0 && !is_behind(&v[i - 1], &v[i]);
+    }
     x->r->rows = v;
     x->r->n = v ? n : 0;
 }
 
-enum st sheet_read(struct report *out, const void *p, size_t n, struct err *e)
+/* JSON's numbers are binary64 to its readers; exact ones have up to 19 digits. So each becomes a
+ * text before it is read; one that was a text comes out as a number, and is found by that. */
+static enum st texts_of(const char *p, size_t n, struct buf *out)
+{
+    bool inside = false;
+    for (size_t i = 0; i < n;) {
+        size_t len = inside ? 0 : strspn(p + i, "+-.0123456789eE");
+        if (len > 0 && (p[i] == '-' || (p[i] >= '0' && p[i] <= '9'))) {
+            ERR_TRY(buf_printf(out, "\"%.*s\"", (int)len, p + i));
+            i += len;
+            continue;
+        }
+        inside ^= p[i] == '"';
+        len = inside && p[i] == '\\' && i + 1 < n ? 2 : 1;
+        ERR_TRY(buf_put(out, p + i, len));
+        i += len;
+    }
+    return ST_OK;
+}
+
+enum st sheet_read(struct report *out, const char *text, struct err *e)
 {
     struct reader x = {.r = out};
+    struct buf b;
     report_init(out);
-    json_t *root = json_loadb(p, n, JSON_REJECT_DUPLICATES, NULL);
+    buf_init(&b, 3 * REPORT_CONTENT_MAX);
+    size_t n = strlen(text);
+    enum st st = n <= REPORT_CONTENT_MAX ? texts_of(text, n, &b) : ST_FULL;
+    json_t *root =
+        st == ST_OK ? json_loadb((const char *)b.p, b.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    buf_done(&b);
     x.bad = !json_is_object(root);
     if (!x.bad)
         whole_report(&x, root);
     json_decref(root);
-    if (x.bad)
-        return err_set(e, ST_CORRUPT, "no content of a report");
-    ERR_TRY(report_seal(out, e));
-    return out->content.n == n && memcmp(out->content.p, p, n) == 0
-               ? ST_OK
-               : err_set(e, ST_CORRUPT, "not the content of a report as fieldpost writes it");
+    if (st == ST_MEMORY)
+        return err_set(e, st, "no memory for a report");
+    return x.bad ? err_set(e, ST_CORRUPT, "no content of a report") : report_seal(out, e);
 }

@@ -6,6 +6,7 @@ import glob
 import io
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -215,6 +216,12 @@ class Sheets(ReportCase):
             r = self.report(*SHEET, "--format", "csv", codes=(1,))
             self.assertEqual(r.stdout, "")
             self.assertIn("tra-cau.2026-H1.sheet", r.stderr)
+
+    def test_a_sheet_under_another_periods_name_is_told(self):
+        self.act("approve", "--by", "lan")
+        shutil.copy(self.sheet_file(), self.sheet_file().replace("2026-H1", "2026-Q2"))
+        r = self.report("--period", "2026-Q2", "--format", "csv", codes=(1,))
+        self.assertIn("tra-cau.2026-Q2.sheet: the sheet of tra-cau 2026-H1", r.stderr)
 
     def test_an_act_that_was_cut_off_is_finished_and_sealed_once(self):
         self.act("approve", "--by", "lan")
