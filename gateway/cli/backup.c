@@ -10,11 +10,12 @@
 static const char usage[] =
     "usage: fieldpost backup [--config FILE] --out FILE\n"
     "\n"
-    "Copies the store, the readings that no batch holds yet included, into FILE (mode 0600; a "
-    "file\n"
-    "that exists is never touched). The gateway may run meanwhile. To restore: stop the gateway,\n"
-    "move away the store and what lies beside it, copy FILE to store.path and start: it begins a\n"
-    "new chain, linked to the last one. The key that signs (seal.key) is not in it.\n";
+    "Copies the store, the readings that no batch holds yet included, the sheets of reports and\n"
+    "what people asked for that is not sealed yet into FILE (mode 0600; a file that exists is\n"
+    "never touched). The gateway may run meanwhile. To restore: stop the gateway, move away the\n"
+    "store and what lies beside it, copy FILE to store.path and start: it begins a new chain,\n"
+    "linked to the last one, and puts sheets and requests back beside it. The key that signs\n"
+    "(seal.key), users and tokens are not in it.\n";
 
 int cli_backup(int argc, char **argv)
 {

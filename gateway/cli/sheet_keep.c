@@ -14,10 +14,6 @@
 #include "gateway/base/drop.h"
 #include "gateway/store/store.h"
 
-#define FOLDER ".sheets"
-#define END ".sheet"
-#define NEW ".new"
-
 struct place {
     char folder[DROP_PATH_BYTES];
     char name[64 + 1 + REPORT_PERIOD_TEXT]; /* TERRITORY.PERIOD */
@@ -52,7 +48,7 @@ static enum st place_of(struct place *p, const char *store, const char *territor
 {
     *p = (struct place){.fd = -1};
     int a = snprintf(p->name, sizeof p->name, "%s.%s", territory, period);
-    int b = snprintf(p->folder, sizeof p->folder, "%s" FOLDER, store);
+    int b = snprintf(p->folder, sizeof p->folder, "%s" STORE_SHEETS, store);
     return a < (int)sizeof p->name && b < (int)sizeof p->folder
                ? ST_OK
                : err_set(e, ST_BAD, "store.path is too long");
@@ -65,7 +61,7 @@ enum st sheet_get(struct report *out, const char *store, const char *territory, 
     struct place p;
     report_init(out);
     ERR_TRY(place_of(&p, store, territory, period, e));
-    if (!path_of(&p, END, path))
+    if (!path_of(&p, STORE_SHEET, path))
         return err_set(e, ST_BAD, "store.path is too long");
     ERR_TRY(read_path(out, path, e));
     /* a file that was copied to another's name says the truth of another period */
@@ -113,7 +109,7 @@ static enum st tell(const char *store, const struct place *p, const struct repor
 static enum st take_name(const struct place *p, struct err *e)
 {
     char from[DROP_PATH_BYTES], to[DROP_PATH_BYTES];
-    if (!path_of(p, NEW, from) || !path_of(p, END, to))
+    if (!path_of(p, STORE_SHEET_NEW, from) || !path_of(p, STORE_SHEET, to))
         return err_set(e, ST_BAD, "store.path is too long");
     return rename(from, to) == 0 && fsync(p->fd) == 0
                ? ST_OK
@@ -127,7 +123,7 @@ static enum st finish(const char *store, const struct place *p, char hex[WIRE_ID
     char path[DROP_PATH_BYTES];
     struct report r;
     struct buf b;
-    if (!path_of(p, NEW, path))
+    if (!path_of(p, STORE_SHEET_NEW, path))
         return err_set(e, ST_BAD, "store.path is too long");
     buf_init(&b, SHEET_FILE_MAX);
     enum st st = wire_file_get(path, &b, e);
@@ -171,7 +167,7 @@ static enum st write_new(const char *store, const struct place *p, const struct 
         b.n--;
         st = look_back(&b, e);
     }
-    if (st == ST_OK && !path_of(p, NEW, path))
+    if (st == ST_OK && !path_of(p, STORE_SHEET_NEW, path))
         st = err_set(e, ST_BAD, "store.path is too long");
     if (st == ST_OK)
         st = wire_file_put(path, b.p, b.n, 0600, true, e);
@@ -192,11 +188,11 @@ static enum st enter(struct place *p, const char *store, const struct report *r,
     char path[DROP_PATH_BYTES], hex[WIRE_ID_TEXT];
     struct stat sb;
     ERR_TRY(place_of(p, store, r->territory, r->period.text, e));
-    ERR_TRY(drop_open(store, FOLDER, 0700, p->folder, &p->fd, e));
+    ERR_TRY(drop_open(store, STORE_SHEETS, 0700, p->folder, &p->fd, e));
     while (flock(p->fd, LOCK_EX) != 0)
         if (errno != EINTR)
             return err_set(e, ST_IO, "%s: %s", p->folder, strerror(errno));
-    if (!path_of(p, NEW, path))
+    if (!path_of(p, STORE_SHEET_NEW, path))
         return err_set(e, ST_BAD, "store.path is too long");
     if (stat(path, &sb) == 0)
         return finish(store, p, hex, e);

@@ -75,18 +75,22 @@ static enum st add_record(void *ctx, struct wire_span payload, struct err *e)
     return store_db_run(&c->to, q, e);
 }
 
-/* *moved: a seal came between, and what the file held for the copy may be overwritten. */
+/* *moved: a seal came between, and what the file held for the copy may be overwritten, or what
+ * waited beside the store is sealed and in neither. */
 static enum st copy_journal(struct copy *c, bool *moved, struct err *e)
 {
     struct store_jfile j;
-    int64_t epoch = 0, now = 0;
+    int64_t epoch = 0, now = 0, newest = 0, by_now = 0;
     ERR_TRY(store_db_int(&c->to, SQL_EPOCH, 0, NULL, &epoch, e));
+    ERR_TRY(store_db_int(&c->to, SQL_NEWEST, 0, NULL, &newest, e));
     ERR_TRY(store_jfile_open(&j, c->from.path, true, e));
     enum st st = store_jfile_each(&j, (uint64_t)epoch, add_record, c, e);
     store_jfile_close(&j);
     if (st == ST_OK)
         st = store_db_int(&c->from, SQL_EPOCH, 0, NULL, &now, e);
-    *moved = now != epoch;
+    if (st == ST_OK)
+        st = store_db_int(&c->from, SQL_NEWEST, 0, NULL, &by_now, e);
+    *moved = now != epoch || by_now != newest;
     return st;
 }
 
@@ -96,6 +100,8 @@ static enum st copy_all(struct copy *c, struct err *e)
     enum st st = ST_OK;
     for (int i = 0; i < SEALS && moved && st == ST_OK; i++) {
         st = copy_pages(c, e);
+        if (st == ST_OK)
+            st = store_beside_copy(&c->to, c->from.path, e);
         if (st == ST_OK)
             st = copy_journal(c, &moved, e);
     }

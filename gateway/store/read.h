@@ -198,10 +198,12 @@ enum st store_reader_meta(struct store_reader *r, const char *key, struct buf *o
                           struct err *e) ST_MUST_CHECK;
 /* Whether a gateway runs on this store. Before any other call on the same file in this process. */
 bool store_in_use(const char *path);
-/* Copies the store at `path`, readings that wait to be sealed included, into one new file `to`
- * with mode 0600, while its gateway may run: no transaction is longer than a moment unless the
- * store changes faster than it can be copied. A gateway that starts on the copy begins a new
- * chain. ST_CONFLICT when `to` exists; on failure nothing is left there. Any thread. */
+/* Copies the store at `path`, readings that wait to be sealed included, and beside it the sheets of
+ * reports and the requests that wait, into one new file `to` with mode 0600, while its gateway may
+ * run: no transaction is longer than a moment unless the store changes faster than it can be
+ * copied. A gateway that starts on the copy begins a new chain, and puts sheets and requests back
+ * beside it, where nothing lies in their place. ST_CONFLICT when `to` exists; on failure nothing is
+ * left there. Any thread. */
 enum st store_backup(const char *path, const char *to, struct err *e) ST_MUST_CHECK;
 
 /* ---- charts -------------------------------------------------------------------------------- */

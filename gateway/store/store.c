@@ -372,6 +372,7 @@ enum st store_start(struct store *s, struct err *e)
                     (long long)s->jfile.damaged, s->jfile.path);
     ERR_TRY(store_count(s, e));
     ERR_TRY(store_follows_take(s, e));
+    ERR_TRY(store_beside_take(s, e));
     ERR_TRY(store_figures_start(s, e));
     ERR_TRY(store_rollup_open(s, e));
     ERR_TRY(store_calibrate(s, e));

@@ -208,6 +208,13 @@ void store_event(struct store *s, enum store_severity sev, const char *code, con
 #define STORE_TOLD ".told"
 enum st store_tell(const char *path, const struct store_event *v, struct err *e) ST_MUST_CHECK;
 
+/* Folder beside the store (the path and this) with a file for each sheet of a report that somebody
+ * approved, and the name of one whose act was cut off (decision 0056). The store carries them in
+ * its backup, and knows no more of them. */
+#define STORE_SHEETS ".sheets"
+#define STORE_SHEET ".sheet"
+#define STORE_SHEET_NEW ".new"
+
 /* ---- the page's certificate ----------------------------------------------------------------- */
 
 /* Where the page and the uplink that is enrolled meet: files beside the store, mode 0600. What the

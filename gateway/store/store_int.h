@@ -496,6 +496,13 @@ enum st store_blob_readings(struct wire_span packed,
 /* At the start: takes the note, when there is one and no chain yet. */
 enum st store_follows_take(struct store *s, struct err *e) ST_MUST_CHECK;
 
+/* ---- beside.c ---- */
+
+/* Puts what goes with a copy into its table; `to` is the copy, which has none yet. */
+enum st store_beside_copy(struct store_db *to, const char *store, struct err *e) ST_MUST_CHECK;
+/* At the start: where this is a copy, puts it back beside the store. */
+enum st store_beside_take(struct store *s, struct err *e) ST_MUST_CHECK;
+
 /* ---- urge.c ---- */
 
 void store_urge_see(struct store *s);

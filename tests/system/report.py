@@ -247,6 +247,25 @@ class Sheets(ReportCase):
                           ("report.submitted", "tra-cau.2026-H1", digest, "Bình")])
         self.assertEqual(self.gw.stop(), 0)
 
+    def test_a_backup_brings_the_sheet_and_its_entries_back(self):
+        digest = self.doc(*SHEET)["digest"]
+        self.act("approve", "--by", "lan")
+        self.act("submit", "--by", "Bình")
+        copy = os.path.join(self.folder, "copy.db")
+        run([self.gw.exe, "backup", "--config", self.gw.conf, "--out", copy])
+        for path in glob.glob(self.gw.db + "*"):
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+        shutil.copy(copy, self.gw.db)
+        self.gw.start()  # what both acts asked for was not sealed yet: it is now
+        until(lambda: len(self.changes()) == 2, 60, "both entries are sealed")
+        doc = self.doc(*SHEET)
+        self.assertEqual((doc["state"], doc["approved"]["by"], doc["submitted"]["by"], doc["digest"]),
+                         ("submitted", "lan", "Bình", digest))
+        self.assertEqual(self.gw.stop(), 0)
+        with contextlib.closing(sqlite3.connect(self.gw.db)) as db:
+            self.assertEqual(db.execute("SELECT count(*) FROM event WHERE code = 'backup.restored'"
+                                        ).fetchall(), [(1,)])
+
     def test_a_correction_that_made_the_difference_is_named(self):
         self.act("approve", "--by", "lan")
         self.act("submit", "--by", "Bình")
