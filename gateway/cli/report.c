@@ -14,7 +14,9 @@
 static const char usage[] =
     "usage: fieldpost report [--config FILE] --period P [--territory T] --format F [--out FILE]\n"
     "                        [--language vi|en] [--closing calendar|14] [--draft]\n"
+    "                        [--version N]\n"
     "       fieldpost report approve [--config FILE] --period P [--territory T] [--by NAME]\n"
+    "                        [--why TEXT]\n"
     "       fieldpost report submit  [--config FILE] --period P [--territory T] [--by NAME]\n"
     "\n"
     "Prints the sheet of a period: each indicator with its figure, the target, how far it is from\n"
@@ -23,7 +25,8 @@ static const char usage[] =
     "\n"
     "approve   freezes the figures as they are now: NAME stands for them\n"
     "submit    says that the sheet was handed over as it was approved; it stays so, and what\n"
-    "          changes later stands beside it\n"
+    "          changes later stands beside it. To hand over others, approve them with --why and\n"
+    "          submit them: the next version, which takes the place of what stays\n"
     "Both are entries of the signed chain with the digest of the sheet.\n"
     "\n"
     "  --period P       2026-07, 2026-Q3, 2026-H1, 2026-9M, 2026, or 2026-01-15..2026-06-14\n"
@@ -35,12 +38,16 @@ static const char usage[] =
     "  --closing C      calendar, or 14: periods end on the 14th; without it as the territory "
     "does\n"
     "  --draft          the figures as they are now, also of a sheet that was approved\n"
-    "  --by NAME        who does so; your user name is taken when this is left out\n";
+    "  --version N      of a sheet that was handed over more than once; without it the last one\n"
+    "  --by NAME        who does so; your user name is taken when this is left out\n"
+    "  --why TEXT       why another version takes the place of what was submitted\n";
 
 enum act { PRINT, APPROVE, SUBMIT };
 struct run {
-    const char *config, *period, *territory, *format, *out, *language, *closing, *by;
+    const char *config, *period, *territory, *format, *out, *language, *closing, *by, *why,
+        *version;
     bool draft;
+    unsigned number; /* of the version that is wanted, or SHEET_IN_FORCE */
     enum act act;
     const struct sheet_form *form;
     enum report_language l;
@@ -65,21 +72,27 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
                                         {"language", required_argument, NULL, 'l'},
                                         {"closing", required_argument, NULL, 'z'},
                                         {"by", required_argument, NULL, 'b'},
+                                        {"why", required_argument, NULL, 'y'},
+                                        {"version", required_argument, NULL, 'v'},
                                         {"draft", no_argument, NULL, 'd'},
                                         {"help", no_argument, NULL, 'h'},
                                         {0}};
+#define ON(act) (1U << (act))
+#define ANY (ON(PRINT) | ON(APPROVE) | ON(SUBMIT))
 static const struct {
     int option;
-    size_t at; /* of its text in struct run */
-    bool print, act;
-} words[] = {{'c', offsetof(struct run, config), true, true},
-             {'p', offsetof(struct run, period), true, true},
-             {'t', offsetof(struct run, territory), true, true},
-             {'f', offsetof(struct run, format), true, false},
-             {'o', offsetof(struct run, out), true, false},
-             {'l', offsetof(struct run, language), true, false},
-             {'z', offsetof(struct run, closing), true, false},
-             {'b', offsetof(struct run, by), false, true}};
+    size_t at;     /* of its text in struct run */
+    unsigned acts; /* with which it goes */
+} words[] = {{'c', offsetof(struct run, config), ANY},
+             {'p', offsetof(struct run, period), ANY},
+             {'t', offsetof(struct run, territory), ANY},
+             {'f', offsetof(struct run, format), ON(PRINT)},
+             {'o', offsetof(struct run, out), ON(PRINT)},
+             {'l', offsetof(struct run, language), ON(PRINT)},
+             {'z', offsetof(struct run, closing), ON(PRINT)},
+             {'v', offsetof(struct run, version), ON(PRINT)},
+             {'b', offsetof(struct run, by), ON(APPROVE) | ON(SUBMIT)},
+             {'y', offsetof(struct run, why), ON(APPROVE)}};
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
 /* false: it does not go with what is to be done. */
@@ -92,8 +105,7 @@ static bool take(struct run *x, int option)
         x->draft = true;
     else if (i < WORDS)
         memcpy((char *)x + words[i].at, &optarg, sizeof(optarg));
-    return option == 'd' ? x->act == PRINT
-                         : i < WORDS && (x->act == PRINT ? words[i].print : words[i].act);
+    return option == 'd' ? x->act == PRINT : i < WORDS && (words[i].acts & ON(x->act));
 }
 
 /* false: wrong usage, or help; *code. */
@@ -130,6 +142,11 @@ static bool choose(struct run *x)
         return wrong("language", x->language, "vi or en");
     if (x->closing && strcmp(x->closing, "14") != 0 && strcmp(x->closing, "calendar") != 0)
         return wrong("closing", x->closing, "calendar or 14");
+    struct num n = {.kind = NUM_NONE};
+    if (x->version && (!num_parse(x->version, &n) || n.kind != NUM_DEC || n.exp != 0 || n.i < 1 ||
+                       n.i > SHEET_VERSIONS))
+        return wrong("version", x->version, "the number of a version, from 1 on");
+    x->number = n.kind == NUM_DEC ? (unsigned)n.i : SHEET_IN_FORCE;
     struct err e;
     if (report_period_parse(&x->p, x->period, REPORT_CALENDAR, &e) != ST_OK) {
         (void)fprintf(stderr, "fieldpost report: --%s\n", e.text);
@@ -223,11 +240,14 @@ static enum st show(struct run *x)
 {
     struct report r;
     report_init(&r);
-    enum st st =
-        x->draft ? ST_NOT_FOUND : sheet_get(&r, x->c.store.path, x->t.id, x->p.text, &x->e);
+    if (x->draft && x->version)
+        return err_set(&x->e, ST_BAD,
+                       "--version: sheets are kept as the territory closes; without --draft");
+    enum st st = x->draft ? ST_NOT_FOUND
+                          : sheet_get(&r, x->c.store.path, x->t.id, x->p.text, x->number, &x->e);
     if (st == ST_OK) {
         st = print_kept(x, &r);
-    } else if (st == ST_NOT_FOUND) {
+    } else if (st == ST_NOT_FOUND && !x->version) {
         report_done(&r);
         st = make(x, &r, INT32_MAX);
         st = st == ST_OK ? print(x, &r) : st;
@@ -243,7 +263,7 @@ static enum st show(struct run *x)
 static int32_t approved_until(struct run *x)
 {
     struct report kept;
-    bool is = sheet_get(&kept, x->c.store.path, x->t.id, x->p.text, NULL) == ST_OK;
+    bool is = sheet_get(&kept, x->c.store.path, x->t.id, x->p.text, SHEET_NEWEST, NULL) == ST_OK;
     int32_t day = is ? kept.until_day : INT32_MAX;
     report_done(&kept);
     return day;
@@ -251,18 +271,22 @@ static int32_t approved_until(struct run *x)
 
 static enum st act(struct run *x)
 {
-    char who[CLI_USER_BYTES], hex[WIRE_ID_TEXT];
+    char who[CLI_USER_BYTES], version[32] = "";
+    const char *store = x->c.store.path;
+    struct sheet_done done;
     bool submits = x->act == SUBMIT;
     struct report r;
     if (!request_author(x->by, who))
         return err_set(&x->e, ST_BAD, "who does so?");
     enum st st = make(x, &r, submits ? approved_until(x) : INT32_MAX);
     if (st == ST_OK)
-        st = (submits ? sheet_submit : sheet_approve)(x->c.store.path, &r, who, cli_utc_ms(), hex,
-                                                      &x->e);
+        st = submits ? sheet_submit(store, &r, who, cli_utc_ms(), &done, &x->e)
+                     : sheet_approve(store, &r, who, x->why, cli_utc_ms(), &done, &x->e);
+    if (st == ST_OK && done.version > 1)
+        (void)snprintf(version, sizeof version, " version %u", done.version);
     if (st == ST_OK)
-        (void)printf("%s: %s %s %s\nentry: %s\n", submits ? "submitted" : "approved", x->t.id,
-                     x->p.text, r.digest, hex);
+        (void)printf("%s: %s %s%s %s\nentry: %s\n", submits ? "submitted" : "approved", x->t.id,
+                     x->p.text, version, r.digest, done.entry);
     report_done(&r);
     return st;
 }

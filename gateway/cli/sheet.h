@@ -33,6 +33,12 @@ enum sheet_word {
     SHEET_NO_DAY,
     SHEET_SITE,
     SHEET_STATE,
+    SHEET_VERSION,
+    SHEET_INSTEAD_OF, /* the one before; the next, which was submitted, or is not yet */
+    SHEET_REPLACED_BY,
+    SHEET_NOT_YET,
+    SHEET_SUBMITTED_AT,
+    SHEET_APPROVED_AT,
     SHEET_DIGEST,
     SHEET_SCAN,
     SHEET_MADE,

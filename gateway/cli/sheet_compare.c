@@ -35,9 +35,10 @@ static void note_fix(struct fixes *f, const struct wire_entry *x)
     to->to_day = last > INT32_MAX ? INT32_MAX : (int32_t)last;
 }
 
-static bool is_text(struct wire_span s, const char *text)
+/* A later version's entry has more behind the digest. */
+static bool begins(struct wire_span s, const char *text)
 {
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+    return s.n >= strlen(text) && memcmp(s.p, text, strlen(text)) == 0;
 }
 
 /* *own: the sheet's own entry is in it: what was sealed before it is no news. */
@@ -57,7 +58,7 @@ static enum st look_at(struct fixes *f, const struct store_batch *row, const cha
         while (st == ST_OK && (st = wire_control_next(&c, &x, e)) == ST_OK)
             if (x.kind == WIRE_ENTRY_CORRECT)
                 note_fix(f, &x);
-            else if (x.kind == WIRE_ENTRY_CHANGE && is_text(x.reason, digest))
+            else if (x.kind == WIRE_ENTRY_CHANGE && begins(x.reason, digest))
                 *own = true;
         wire_batch_done(&b);
     }

@@ -28,6 +28,8 @@ TEXT(state, report_state_text[r->state])
 TEXT(approved_by, r->approved.who)
 TEXT(submitted_by, r->submitted.who)
 TEXT(digest, r->digest)
+TEXT(replaces, r->replaces)
+TEXT(why, r->reason)
 TEXT(id, x->id)
 TEXT(instance, x->instance)
 TEXT(about, x->about)
@@ -96,6 +98,7 @@ MADE(until, day(r->until_day, buf, n))
 MADE(due_before, day(r->due_day, buf, n))
 MADE(approved_at, when(&r->approved, buf, n))
 MADE(submitted_at, when(&r->submitted, buf, n))
+MADE(version, whole(r->version > 0, r->version, buf, n))
 MADE(value, number(x->value, buf, n))
 MADE(due, whole(true, x->due, buf, n))
 MADE(good, whole(true, x->good, buf, n))
@@ -165,6 +168,9 @@ const struct sheet_field sheet_fields[] = {{"gateway", SHEET_WORD, gateway},
                                            {"model_type", SHEET_FREE, model_type},
                                            {"model_attribute", SHEET_FREE, model_attribute},
                                            {"digest", SHEET_WORD, digest},
+                                           {"version", SHEET_FIGURE, version},
+                                           {"replaces", SHEET_WORD, replaces},
+                                           {"why", SHEET_FREE, why},
                                            {NULL, SHEET_WORD, NULL}};
 
 /* ---- the file ----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-/* The file of a sheet: what it says, and who approved and submitted it. The same sheet is always
- * the same bytes: one that would be written otherwise than it stands there is damaged. */
+/* The file of a sheet: what it says, who approved and submitted it, and what it takes the place of.
+ * The same sheet is always the same bytes: one that would be written otherwise than it stands there
+ * is damaged. */
 #include "gateway/cli/sheet_keep.h"
 
 #include <inttypes.h>
@@ -33,6 +34,34 @@ static bool read_act(struct report *r, const char **at, const char *word, struct
     return out->who != NULL;
 }
 
+/* "version N DIGEST WHY\n" at *at, or nothing of the first; false: something else. */
+static bool read_version(struct report *r, const char **at)
+{
+    static const char word[] = "version ";
+    char number[8], digest[2 * WIRE_HASH_BYTES + 1], why[SHEET_WHY_MAX + 1];
+    const char *end = strchr(*at, '\n');
+    struct num v;
+    r->version = 1;
+    if (strncmp(*at, word, strlen(word)) != 0 || !end)
+        return true;
+    const char *from = *at + strlen(word), *old = memchr(from, ' ', (size_t)(end - from));
+    ptrdiff_t n = old ? old++ - from : 0, left = old ? end - old - (ptrdiff_t)sizeof digest : 0;
+    if (n == 0 || n >= (ptrdiff_t)sizeof number || left < 1 || left > SHEET_WHY_MAX)
+        return false;
+    const char *reason = old + sizeof digest;
+    (void)snprintf(number, sizeof number, "%.*s", (int)n, from);
+    (void)snprintf(digest, sizeof digest, "%s", old);
+    (void)snprintf(why, sizeof why, "%.*s", (int)left, reason);
+    *at = end + 1;
+    if (!num_parse(number, &v) || v.kind != NUM_DEC || v.exp != 0 || v.i < 2 ||
+        v.i > SHEET_VERSIONS)
+        return false;
+    r->version = (unsigned)v.i;
+    r->replaces = report_text(r, digest);
+    r->reason = report_text(r, why);
+    return r->replaces && r->reason;
+}
+
 static enum st parse(struct report *out, const char *text, struct err *e)
 {
     struct report_act acts[ACTS] = {{.who = ""}, {.who = ""}};
@@ -42,7 +71,8 @@ static enum st parse(struct report *out, const char *text, struct err *e)
         return err_set(e, ST_CORRUPT, "not a sheet as fieldpost writes it");
     ERR_TRY(sheet_read(out, body + 2, e));
     const char *at = strchr(text + strlen(HEAD), '\n') + 1; /* behind the digest; body has an end */
-    while (got < ACTS && read_act(out, &at, act_text[got], &acts[got]))
+    bool good = read_version(out, &at);
+    while (good && got < ACTS && read_act(out, &at, act_text[got], &acts[got]))
         got++;
     if (got == 0)
         return err_set(e, ST_CORRUPT, "a sheet that nobody approved");
@@ -56,6 +86,8 @@ enum st sheet_file_write(struct buf *out, const struct report *r, struct err *e)
 {
     const struct report_act *const acts[ACTS] = {&r->approved, &r->submitted};
     enum st st = buf_printf(out, HEAD "%s\n", r->digest);
+    if (st == ST_OK && r->version > 1)
+        st = buf_printf(out, "version %u %s %s\n", r->version, r->replaces, r->reason);
     for (int i = 0; st == ST_OK && i < ACTS && i < (int)r->state; i++)
         st = buf_printf(out, "%s %" PRId64 " %s\n", act_text[i], acts[i]->at_ms, acts[i]->who);
     if (st == ST_OK)

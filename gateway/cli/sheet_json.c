@@ -37,6 +37,16 @@ static enum st put_change(struct buf *out, const struct report_change *c)
     return buf_put(out, "}", 1);
 }
 
+static enum st put_version(struct buf *out, const struct report_version *v)
+{
+    ERR_TRY(buf_printf(out, "{\"version\":%u", v->number));
+    ERR_TRY(put_pair(out, "digest", v->digest));
+    ERR_TRY(put_pair(out, "why", v->reason));
+    ERR_TRY(put_act(out, "approved", &v->approved));
+    ERR_TRY(put_act(out, "submitted", &v->submitted));
+    return buf_put(out, "}", 1);
+}
+
 static enum st put(struct buf *out, const struct report *r)
 {
     char made[CLK_TEXT_BYTES];
@@ -44,7 +54,12 @@ static enum st put(struct buf *out, const struct report *r)
                        clk_text(r->made_ms, made), report_state_text[r->state]));
     ERR_TRY(put_act(out, "approved", &r->approved));
     ERR_TRY(put_act(out, "submitted", &r->submitted));
-    ERR_TRY(buf_printf(out, ",\"changes\":["));
+    ERR_TRY(buf_printf(out, ",\"version\":%u,\"versions\":[", r->version));
+    for (size_t i = 0; i < r->nversions; i++) {
+        ERR_TRY(buf_put(out, ",", i > 0));
+        ERR_TRY(put_version(out, &r->versions[i]));
+    }
+    ERR_TRY(buf_printf(out, "],\"changes\":["));
     for (size_t i = 0; i < r->nchanges; i++) {
         ERR_TRY(buf_put(out, ",", i > 0));
         ERR_TRY(put_change(out, &r->changes[i]));

@@ -21,6 +21,12 @@ static const char *const words[SHEET_WORDS][REPORT_LANGUAGES] = {
     [SHEET_NO_DAY] = {"không quy định ngày", "no day is given"},
     [SHEET_SITE] = {"Điểm đo", "Site"},
     [SHEET_STATE] = {"Trạng thái", "State"},
+    [SHEET_VERSION] = {"Phiên bản", "Version"},
+    [SHEET_INSTEAD_OF] = {"thay cho phiên bản", "in place of version"},
+    [SHEET_REPLACED_BY] = {"đã được thay bằng phiên bản", "replaced by version"},
+    [SHEET_NOT_YET] = {"chưa nộp phiên bản", "not submitted yet: version"},
+    [SHEET_SUBMITTED_AT] = {"nộp lúc", "submitted"},
+    [SHEET_APPROVED_AT] = {"duyệt lúc", "approved"},
     [SHEET_DIGEST] = {"Mã băm SHA-256", "SHA-256 digest"},
     [SHEET_SCAN] = {"Mã QR chứa mã băm của phiếu", "The QR code holds the sheet's digest"},
     [SHEET_MADE] = {"In lúc", "Printed"},
@@ -225,6 +231,37 @@ static void say_state(const struct report *r, enum report_language l, char out[S
                               states[i + 1][l], acts[i]->who, sheet_time(acts[i]->at_ms, l, when));
 }
 
+static const struct report_version *version_at(const struct report *r, unsigned number)
+{
+    return number > 0 && number <= r->nversions ? &r->versions[number - 1] : NULL;
+}
+
+/* Nothing of a sheet that has one version. */
+static void say_version(const struct report *r, enum report_language l, char out[SHEET_TEXT_BYTES])
+{
+    const struct report_version *before = version_at(r, r->version - 1);
+    const struct report_version *next = version_at(r, r->version + 1);
+    char when[64];
+    size_t n = 0;
+    out[0] = '\0';
+    if (r->version == 0 || (!before && !next))
+        return;
+    n = (size_t)snprintf(out, SHEET_TEXT_BYTES, "%u", r->version);
+    if (before)
+        n += (size_t)snprintf(out + n, SHEET_TEXT_BYTES - n, ", %s %u (%s %s, %s %s): %s",
+                              words[SHEET_INSTEAD_OF][l], before->number,
+                              words[SHEET_SUBMITTED_AT][l],
+                              sheet_time(before->submitted.at_ms, l, when), words[SHEET_DIGEST][l],
+                              before->digest, r->reason);
+    bool handed = next && next->submitted.who[0];
+    if (next && n < SHEET_TEXT_BYTES)
+        (void)snprintf(out + n, SHEET_TEXT_BYTES - n, "; %s %u (%s %s): %s",
+                       words[handed ? SHEET_REPLACED_BY : SHEET_NOT_YET][l], next->number,
+                       words[handed ? SHEET_SUBMITTED_AT : SHEET_APPROVED_AT][l],
+                       sheet_time(handed ? next->submitted.at_ms : next->approved.at_ms, l, when),
+                       next->reason);
+}
+
 static void say_digest(const struct report *r, enum report_language l, char out[SHEET_TEXT_BYTES])
 {
     (void)l;
@@ -235,9 +272,9 @@ static const struct {
     enum sheet_word name;
     void (*say)(const struct report *r, enum report_language l, char out[SHEET_TEXT_BYTES]);
 } lines[] = {
-    {SHEET_PERIOD, say_period}, {SHEET_UNTIL, say_until},  {SHEET_TERRITORY, say_territory},
-    {SHEET_OFFICE, say_office}, {SHEET_DUE, say_due},      {SHEET_SITE, say_site},
-    {SHEET_STATE, say_state},   {SHEET_DIGEST, say_digest}};
+    {SHEET_PERIOD, say_period}, {SHEET_UNTIL, say_until},     {SHEET_TERRITORY, say_territory},
+    {SHEET_OFFICE, say_office}, {SHEET_DUE, say_due},         {SHEET_SITE, say_site},
+    {SHEET_STATE, say_state},   {SHEET_VERSION, say_version}, {SHEET_DIGEST, say_digest}};
 
 bool sheet_line(const struct report *r, enum report_language l, size_t i, const char **name,
                 char text[SHEET_TEXT_BYTES])

@@ -144,6 +144,12 @@ struct report_change {
     /* As people read them, and what happened in between. */
     const char *was[REPORT_LANGUAGES], *now[REPORT_LANGUAGES], *why[REPORT_LANGUAGES];
 };
+/* One of the versions of a sheet: from the second on it takes the place of the one before. */
+struct report_version {
+    unsigned number;             /* from 1 */
+    const char *digest, *reason; /* why it is there; "": the first */
+    struct report_act approved, submitted;
+};
 #define REPORT_ROWS_MAX 512
 #define REPORT_CONTENT_MAX ((size_t)1024 * 1024)
 struct report_arena;
@@ -163,6 +169,10 @@ struct report {
     int64_t made_ms;
     enum report_state state;
     struct report_act approved, submitted;
+    unsigned version;                /* 0: it is not kept */
+    const char *replaces, *reason;   /* the digest of the version before, and why; "": the first */
+    struct report_version *versions; /* all that are kept, in their order */
+    size_t nversions;
     struct report_change *changes;
     size_t nchanges;
     struct report_arena *arena;

@@ -30,7 +30,9 @@ void report_init(struct report *r)
                          .due_day = INT32_MAX,
                          .catalogue = "",
                          .approved = {.who = ""},
-                         .submitted = {.who = ""}};
+                         .submitted = {.who = ""},
+                         .replaces = "",
+                         .reason = ""};
     buf_init(&r->content, REPORT_CONTENT_MAX);
 }
 

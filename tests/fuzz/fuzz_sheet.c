@@ -49,6 +49,9 @@ static void check(const struct report *r)
     demand(r->state == REPORT_APPROVED || r->state == REPORT_SUBMITTED);
     demand(r->approved.who[0] && strlen(r->approved.who) <= SHEET_WHO_MAX);
     demand((r->state == REPORT_SUBMITTED) == (r->submitted.who[0] != '\0'));
+    demand(r->version >= 1 && r->version <= SHEET_VERSIONS && is_plain(r->reason));
+    demand((r->version > 1) ==
+           (r->reason[0] && strlen(r->replaces) == 2 * (size_t)WIRE_HASH_BYTES));
     demand(is_plain(r->gateway) && is_plain(r->approved.who) && is_plain(r->submitted.who));
     demand(r->period.from_day <= r->period.to_day);
     demand(r->until_day >= r->period.from_day - 1 && r->until_day <= r->period.to_day);
@@ -183,6 +186,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned see
                                            {"\",\"", "\\\"\",\""},
                                            {"\",\"", "=\",\""},
                                            {"\"about\":\"\"", "\"about\":\"\\\\\""},
+                                           {"version 2", "version 9"},
+                                           {"\napproved", "\nversion 2 x\napproved"},
                                            {"\n\n", "\nsubmitted 7 b\n\n"},
                                            {"\n\n", "\n\n\n"},
                                            {"lan", "l a n"},

@@ -187,6 +187,86 @@ class Sheets(ReportCase):
         self.assertEqual((now["state"], now["changes"]), ("draft", []))
         self.assertNotEqual(now["digest"], draft["digest"])
 
+    def submitted_twice(self):
+        """Both digests: the second version has three days of May as they became known."""
+        self.act("approve", "--by", "lan")
+        self.act("submit", "--by", "Bình")
+        first = self.doc(*SHEET)["digest"]
+        self.store("late")
+        self.act("approve", "--by", "lan", "--why", "số liệu đến muộn")
+        self.act("submit", "--by", "Bình")
+        return first, self.doc(*SHEET)["digest"]
+
+    def test_another_version_takes_the_place_of_what_was_submitted(self):
+        self.act("approve", "--by", "lan")
+        self.act("submit", "--by", "Bình")
+        first = self.doc(*SHEET)
+        again = ("approve", "--by", "hoa", "--why", "số liệu đến muộn")
+        self.assertIn("are those that were submitted", self.act(*again, codes=(1,)).stderr)
+        self.store("late")
+        self.assertIn("approve --why", self.act("approve", "--by", "hoa", codes=(1,)).stderr)
+        said = self.act(*again).stdout
+        self.assertIn("approved: tra-cau 2026-H1 version 2 ", said)
+        # until it is submitted, the first one counts, and says that there is another
+        doc = self.doc(*SHEET)
+        self.assertEqual((doc["version"], doc["state"], doc["content"], doc["submitted"]),
+                         (1, "submitted", first["content"], first["submitted"]))
+        self.assertEqual([(v["version"], v["why"], v["submitted"] is None) for v in doc["versions"]],
+                         [(1, "", False), (2, "số liệu đến muộn", True)])
+        self.assertEqual(self.doc(*SHEET, "--version", "2")["state"], "approved")
+        self.assertIn("chưa nộp phiên bản 2", self.report(*SHEET, "--format", "html").stdout)
+        self.act("submit", "--by", "Bình")
+        doc = self.doc(*SHEET)
+        self.assertEqual((doc["version"], doc["state"], doc["approved"]["by"], doc["submitted"]["by"],
+                          doc["changes"]), (2, "submitted", "hoa", "Bình", []))
+        self.assertNotEqual(doc["digest"], first["digest"])
+        self.assertEqual([v["digest"] for v in doc["versions"]], [first["digest"], doc["digest"]])
+        self.assertIn("thay cho phiên bản 1", self.report(*SHEET, "--format", "html").stdout)
+        row = self.rows(*SHEET)["con-5g-samples"]
+        self.assertEqual((row["value"], row["version"], row["replaces"], row["why"]),
+                         ("66.3", "2", first["digest"], "số liệu đến muộn"))
+        # the first is as it was, and says what took its place
+        old = self.doc(*SHEET, "--version", "1")
+        self.assertEqual((old["version"], old["digest"], old["content"], old["submitted"]),
+                         (1, first["digest"], first["content"], first["submitted"]))
+        self.assertIn("đã được thay bằng phiên bản 2",
+                      self.report(*SHEET, "--version", "1", "--format", "html").stdout)
+        for what in ("approve", "submit"):
+            self.assertIn("was submitted by Bình", self.act(what, "--by", "lan", codes=(1,)).stderr)
+        self.assertIn("no version 3", self.report(*SHEET, "--version", "3", "--format", "csv", codes=(1,)).stderr)
+
+    def test_a_reason_is_of_a_later_version_alone_and_stays_when_it_is_approved_again(self):
+        r = self.act("approve", "--by", "lan", "--why", "x", codes=(1,))
+        self.assertIn("that another could take the place of", r.stderr)
+        self.act("approve", "--by", "lan")
+        self.act("submit", "--by", "Bình")
+        self.store("late")
+        self.assertIn("one line", self.act("approve", "--why", "a\nb", codes=(2,)).stderr)
+        self.assertIn("usage:", self.act("submit", "--why", "x", codes=(2,)).stderr)
+        self.act("approve", "--by", "lan", "--why", "first word")
+        self.act("approve", "--by", "hoa")
+        doc = self.doc(*SHEET, "--version", "2")
+        self.assertEqual([(v["approved"]["by"], v["why"]) for v in doc["versions"]],
+                         [("lan", ""), ("hoa", "first word")])
+
+    def test_versions_that_do_not_follow_each_other_are_told(self):
+        first, _ = self.submitted_twice()
+        second = self.sheet_file().replace("2026-H1", "2026-H1.v2")
+        text = read(second)
+        for path, bad, says in (
+                (second, text.replace(b"\nversion 2 ", b"\nversion 3 "), "version 3"),
+                (second, text.replace(b"\nversion 2 ", b"\nversion 2 0", 1), "not what was approved"),
+                (second, text.replace(first.encode(), b"0" * 64), "does not follow version 1"),
+                (self.sheet_file(), None, "version 1 of tra-cau.2026-H1 is gone")):
+            os.remove(path)
+            if bad:
+                with open(path, "wb") as f:
+                    f.write(bad)
+            self.assertIn(says, self.report(*SHEET, "--format", "csv", codes=(1,)).stderr)
+            self.assertIn(says, self.act("approve", "--by", "lan", "--why", "x", codes=(1,)).stderr)
+            with open(path, "wb") as f:
+                f.write(text)
+
     def test_what_changed_since_it_was_approved_is_not_submitted(self):
         self.act("approve", "--by", "lan")
         self.store("late")
@@ -265,6 +345,22 @@ class Sheets(ReportCase):
         with contextlib.closing(sqlite3.connect(self.gw.db)) as db:
             self.assertEqual(db.execute("SELECT count(*) FROM event WHERE code = 'backup.restored'"
                                         ).fetchall(), [(1,)])
+
+    def test_both_versions_are_entries_of_the_chain(self):
+        first, second = self.submitted_twice()
+        new = self.sheet_file().replace("2026-H1.sheet", "2026-H1.v2")
+        os.rename(new + ".sheet", new + ".new")  # as a kill before the last step leaves it
+        self.gw.start()
+        self.assertIn("was submitted by Bình", self.act("submit", "--by", "x", codes=(1,)).stderr)
+        until(lambda: len(self.changes()) == 4, 60, "all entries are sealed")
+        self.assertEqual(sorted((c[2], c[3], c[4], c[5]) for c in self.changes()),
+                         [("report.approved", "tra-cau.2026-H1", first, "lan"),
+                          ("report.approved", "tra-cau.2026-H1.v2",
+                           f"{second} replaces {first}: số liệu đến muộn", "lan"),
+                          ("report.submitted", "tra-cau.2026-H1", first, "Bình"),
+                          ("report.submitted", "tra-cau.2026-H1.v2",
+                           f"{second} replaces {first}: số liệu đến muộn", "Bình")])
+        self.assertEqual(self.gw.stop(), 0)
 
     def test_a_correction_that_made_the_difference_is_named(self):
         self.act("approve", "--by", "lan")

@@ -214,6 +214,8 @@ class Sheet(unittest.TestCase):
         for said in (page, pdf):
             self.assertIn("Thay đổi sau khi nộp", said)
             self.assertIn("3,53 % 3,51 % 3 ngày được tính lại (09/09/2026 – 11/09/2026)", said)
+            self.assertIn("2, thay cho phiên bản 1 (nộp lúc 12:13 29/06/2026, Mã băm SHA-256 60303ae2", said)
+        self.assertTrue("&lt;b&gt;số liệu đến muộn" in self.text("submitted", "vi.html"))
         change = json.loads(self.text("submitted", "en.json"))["changes"]
         self.assertEqual([(c["id"], c["was"]["en"], c["now"]["en"]) for c in change],
                          [("ene-renewable-site", "3.53 %", "3.51 %")])

@@ -77,7 +77,7 @@ _fieldpost() {
             fieldpost.throughput) offer='--config --yes --json' ;;
             fieldpost.report)
                 offer='approve submit --config --period --territory --format --out --language
-                    --closing --draft --by'
+                    --closing --draft --version --by --why'
                 ;;
             fieldpost.export) offer='--config --format --from --to --series --raw --sealed --unsent' ;;
             fieldpost.receipts) offer='--config' ;;

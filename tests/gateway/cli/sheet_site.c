@@ -110,6 +110,18 @@ static struct report_change changes[] = {
      .why = {"3 ngày được tính lại (09/09/2026 – 11/09/2026)",
              "3 days were computed again (9 to 11 September 2026)"}}};
 
+static struct report_version versions[] = {
+    {.number = 1,
+     .digest = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+     .reason = "",
+     .approved = {.who = "lan", .at_ms = INT64_C(1782700000000)},
+     .submitted = {.who = "hoa", .at_ms = INT64_C(1782710000000)}},
+    {.number = 2,
+     .digest = "",
+     .reason = "<b>số liệu đến muộn</b>",
+     .approved = {.who = "lan", .at_ms = INT64_C(1782800000000)},
+     .submitted = {.who = "bình <chủ tịch>", .at_ms = INT64_C(1782900000000)}}};
+
 static bool num(const char *text, struct num *out)
 {
     return num_parse(text, out);
@@ -149,6 +161,11 @@ static bool fill(struct report *r, struct report_row *all, bool changed)
         r->submitted = (struct report_act){.who = "bình <chủ tịch>", .at_ms = r->made_ms};
         r->changes = changes;
         r->nchanges = 1;
+        r->version = 2;
+        r->replaces = versions[0].digest;
+        r->reason = versions[1].reason;
+        r->versions = versions;
+        r->nversions = 2;
     }
     return good && report_seal(r, &e) == ST_OK;
 }

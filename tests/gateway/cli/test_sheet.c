@@ -53,6 +53,17 @@ static void a_sheet_is_read_back_as_it_was_written(void **state)
     }
 }
 
+static void a_later_version_names_the_one_before_and_why(void **state)
+{
+    struct report r;
+    (void)state;
+    assert_int_equal(read_seed("second", &r), ST_OK);
+    assert_int_equal(r.version, 2);
+    assert_int_equal(strspn(r.replaces, "ab"), 64);
+    assert_string_equal(r.reason, "đính chính lab-7: <x>");
+    report_done(&r);
+}
+
 static void numbers_with_more_digits_than_a_double_has_stay_exact(void **state)
 {
     char text[NUM_TEXT_BYTES];
@@ -66,7 +77,7 @@ static void numbers_with_more_digits_than_a_double_has_stay_exact(void **state)
 static void what_is_not_as_it_would_be_written_is_damaged(void **state)
 {
     static const char *const bad[] = {"bad-digest",  "bad-act",  "bad-number", "bad-until",
-                                      "bad-control", "bad-head", "bad-twice"};
+                                      "bad-control", "bad-head", "bad-twice",  "bad-version"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct report r;
@@ -95,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sheet_is_read_back_as_it_was_written),
+        cmocka_unit_test(a_later_version_names_the_one_before_and_why),
         cmocka_unit_test(numbers_with_more_digits_than_a_double_has_stay_exact),
         cmocka_unit_test(what_is_not_as_it_would_be_written_is_damaged),
         cmocka_unit_test(a_file_that_was_cut_anywhere_is_damaged)};
