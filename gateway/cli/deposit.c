@@ -1,5 +1,6 @@
 /* What the city is to keep of a configuration: the file, the profiles that it names by a path, and
- * the files of its folder of indicators.
+ * the files of its folder of indicators, with those of territories: without them nobody else can
+ * tell which days a report of this site is about.
  * Nothing else that it names goes along: keys, passwords and certificates stay in their files. */
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,17 @@ static enum st add(struct found *f, const char *path, const char *config, struct
     return ST_OK;
 }
 
+struct territories {
+    struct found *f;
+    const char *config;
+};
+
+static enum st add_territory(void *ctx, const char *path, struct buf *bytes, struct err *e)
+{
+    struct territories *t = ctx;
+    return add(t->f, path, t->config, bytes, e);
+}
+
 static enum st encode(struct found *f, struct buf *out, struct err *e)
 {
     for (size_t i = 0; i < f->n; i++) {
@@ -97,6 +109,10 @@ enum st cli_deposit_files(struct cli_config *c, struct buf *out, struct err *e)
          i++) {
         st = add(f, path, config, &bytes, e);
         bytes = (struct buf){0};
+    }
+    if (st == ST_OK) {
+        struct territories t = {f, config};
+        st = report_territory_each_own(&c->indicator, c->cfg, add_territory, &t, e);
     }
     if (st == ST_OK) {
         st = encode(f, out, e);

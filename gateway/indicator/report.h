@@ -80,6 +80,13 @@ struct indicator_cfg;
 enum st report_territory_find(struct report_territory *out, const struct indicator_cfg *cfg,
                               const struct cfg *c, const char *wanted, const char **complaints,
                               struct err *e) ST_MUST_CHECK;
+/* Hands over the site's own files, by name: of each the path (borrowed) and the bytes as they were
+ * read, which `each` frees. One with mistakes is passed over: no report is made with it. Stops at
+ * what is not ST_OK and returns it. */
+enum st report_territory_each_own(const struct indicator_cfg *cfg, const struct cfg *c,
+                                  enum st (*each)(void *ctx, const char *path, struct buf *bytes,
+                                                  struct err *e),
+                                  void *ctx, struct err *e) ST_MUST_CHECK;
 void report_territory_close(struct report_territory *t); /* takes a zeroed one */
 /* Whether that is what a target or a gateway calls this territory. */
 bool report_territory_is(const struct report_territory *t, const char *name);

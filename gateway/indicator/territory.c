@@ -245,6 +245,35 @@ enum st report_territory_find(struct report_territory *out, const struct indicat
     return st;
 }
 
+enum st report_territory_each_own(const struct indicator_cfg *cfg, const struct cfg *c,
+                                  enum st (*each)(void *ctx, const char *path, struct buf *bytes,
+                                                  struct err *e),
+                                  void *ctx, struct err *e)
+{
+    char folder[PATH_BYTES], id[65];
+    struct dirent **names = NULL;
+    enum st st = ST_OK;
+    char *own = cfg->folder ? indicator_folder(c, cfg->folder) : NULL;
+    if (cfg->folder && !own)
+        return err_set(e, ST_MEMORY, "no memory for a territory");
+    bool is = own && snprintf(folder, sizeof folder, "%s/territory", own) < (int)sizeof folder;
+    int n = is ? scandir(folder, &names, NULL, alphasort) : 0;
+    for (int i = 0; i < n; i++) {
+        struct report_territory t = {.id = NULL};
+        struct buf bytes = {0};
+        if (st == ST_OK && i < FILES_MAX && id_of(names[i]->d_name, id) &&
+            load(&t, folder, id, NULL) == ST_OK) {
+            (void)cfg_take(t.cfg, &bytes);
+            st = each(ctx, cfg_path(t.cfg), &bytes, e);
+        }
+        report_territory_close(&t);
+        free(names[i]);
+    }
+    free(names);
+    free(own);
+    return st;
+}
+
 /* ---- duties -----------------------------------------------------------------------------------
  */
 

@@ -37,6 +37,12 @@ longer: sum
 inputs: {x: {quantity: ammonium}}
 formula: exceed(x, beach, ammonium, 24)
 """
+COMMUNE = """id: xa-moi
+name: {vi: "Xã Mới", en: "Xã Mới commune"}
+closing: 14
+source: "the site"
+duties: [{period: half, to: "UBND huyện", before: "06-20", source: "the site"}]
+"""
 SITE = """log: served.csv
 buses:
   plant: {type: modbus-tcp, listen: "127.0.0.1:0"}
@@ -217,10 +223,13 @@ uplinks:
 
     def test_the_sites_own_indicators_come_back_with_it(self):
         box = self.box()
-        own = {"own/days-over.yaml": DAYS, "own/norm/beach.yaml": NORM}
-        os.makedirs(os.path.join(box.folder, "own", "norm"))
+        own = {"own/days-over.yaml": DAYS, "own/norm/beach.yaml": NORM,
+               "own/territory/xa-moi.yaml": COMMUNE}
+        for folder in ("norm", "territory"):
+            os.makedirs(os.path.join(box.folder, "own", folder))
         for name, text in own.items():
             write(os.path.join(box.folder, name), text)
+        write(os.path.join(box.folder, "own", "territory", "wrong.yaml"), "id: other\n")  # holds up nothing
         self.minimal(box)
         with open(box.conf, "a", encoding="utf-8") as f:
             f.write("indicator: {folder: own, use: [days-over]}\n")
@@ -232,7 +241,7 @@ uplinks:
         os.rename(box.folder, self.path("dead"))
         for name, text in own.items():  # and nothing of what is installed
             self.assertEqual(self.city_config("--file", name), text)
-        self.assertEqual(self.city_config("--list").count(".yaml ("), 3)
+        self.assertEqual(self.city_config("--list").count(".yaml ("), 4)
         box = self.new_box()
         for name, text in own.items():
             self.assertEqual(self.read(box, name), text.encode())
