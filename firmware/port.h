@@ -42,7 +42,8 @@ enum st port_memory_write(uint32_t at, const uint8_t *p, size_t n);
 /* Why the processor began (enum node_reset of sensors/node.h), as the hardware says it. */
 unsigned port_reset_cause(void);
 void port_watchdog_start(void);
-void port_watchdog_feed(void); /* not earlier than its window opens, if it has one */
+void port_watchdog_feed(void); /* 200 ms after the one before or later, which is where a window
+                                * may open; a time-out is several of these */
 _Noreturn void port_restart(void);
 /* A word that a reset keeps and a power loss need not. */
 extern volatile uint32_t port_kept;
@@ -58,10 +59,10 @@ void port_serial(char text[17]);
 /* ---- the board ---- */
 struct port_board {
     const char *model;       /* at most 16 letters */
-    uint32_t t15_us, t35_us; /* silences at 19200 bit/s and above, where the standard has 750 and
-                              * 1750 µs; below it they follow from the speed */
+    uint32_t t15_us, t35_us; /* silences above 19200 bit/s, where the standard has 750 and 1750 µs;
+                              * up to it they follow from the speed */
     bool by_content;         /* silence tells nothing there (an emulator): a frame is what ends as a
-                              * whole request to this node */
+                              * whole request to this node; t35_us ends what nobody understood */
     uint32_t memory_bytes, memory_page;
     struct sensor *sensors; /* in the order of the map's SENSORS */
     uint8_t nsensors;
