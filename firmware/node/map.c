@@ -146,7 +146,7 @@ static uint32_t number_of(struct node *n, enum reg r, unsigned e, const char **t
         *text = n->board->model;
         return 0;
     case REG_IDENTITY_firmware:
-        *text = NODE_FIRMWARE;
+        *text = n->firmware;
         return 0;
     case REG_IDENTITY_serial:
         *text = n->serial;
@@ -466,7 +466,7 @@ static const char *map_object(void *ctx, unsigned id)
     case 5: /* model */
         return n->board->model;
     case 2:
-        return NODE_FIRMWARE;
+        return n->firmware;
     case 4:
         return "sensor node";
     default: /* 3, an address in the web, and 6, the user's own name for it */

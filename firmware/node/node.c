@@ -27,6 +27,7 @@ void node_start(struct node *n, const struct port_board *board)
     n->now_ms = n->second_ms = n->fed_ms = n->sending_ms = port_ms();
     n->reset_cause = port_reset_cause();
     port_serial(n->serial);
+    n->firmware = NODE_FIRMWARE;
     measure_start(&n->measure, board->sensors, board->nsensors, &n->config.kept, &n->counters,
                   n->now_ms);
     n->hash = node_hash(n);

@@ -17,7 +17,7 @@
 #include "firmware/slave/frame.h"
 #include "firmware/slave/slave.h"
 
-#define NODE_VENDOR "fieldpost"
+#define NODE_VENDOR "Fieldpost"
 #ifndef NODE_FIRMWARE
 #define NODE_FIRMWARE "0.1.0"
 #endif
@@ -33,6 +33,7 @@ struct node {
     unsigned reset_cause;
     uint32_t hash; /* of the points */
     char serial[17];
+    const char *firmware; /* its version */
     struct slave slave;
     struct frame frame;
     struct line line;

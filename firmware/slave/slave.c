@@ -122,14 +122,33 @@ static enum slave_exception identify(struct call *c)
     return SLAVE_DONE;
 }
 
+/* What a frame must be long: the answers of another node with this address are not. */
+static size_t length_8(const uint8_t *p)
+{
+    (void)p;
+    return 8;
+}
+
+static size_t length_many(const uint8_t *p) /* its seventh byte says how many follow */
+{
+    return 9U + p[6];
+}
+
+static size_t length_identify(const uint8_t *p)
+{
+    return p[2] == MEI_IDENTIFICATION ? 7 : 0;
+}
+
 static const struct function {
     uint8_t number;
-    uint8_t length; /* of the frame; 0: its seventh byte says how many follow, but for the CRC */
+    uint8_t least; /* bytes, before its length is asked */
     bool to_all;
+    size_t (*length)(const uint8_t *p); /* 0: that kind of frame may have any */
     enum slave_exception (*does)(struct call *c);
 } functions[] = {
-    {3, 8, false, read_registers}, {4, 8, false, read_registers}, {6, 8, true, write_one},
-    {16, 0, true, write_many},     {43, 7, false, identify},
+    {3, 8, false, length_8, read_registers},   {4, 8, false, length_8, read_registers},
+    {6, 8, true, length_8, write_one},         {16, 9, true, length_many, write_many},
+    {43, 5, false, length_identify, identify},
 };
 
 static const struct function *function_of(uint8_t number)
@@ -143,9 +162,7 @@ static const struct function *function_of(uint8_t number)
 
 static bool length_fits(const struct function *f, const uint8_t *p, size_t n)
 {
-    if (f->length)
-        return n == f->length;
-    return n >= 9 && n == 9U + p[6];
+    return n >= f->least && (f->length(p) == n || f->length(p) == 0);
 }
 
 bool slave_is_request(const uint8_t *p, size_t n, uint8_t address)
@@ -153,7 +170,7 @@ bool slave_is_request(const uint8_t *p, size_t n, uint8_t address)
     if (n < SLAVE_FRAME_MIN || (p[0] != address && p[0] != SLAVE_ALL))
         return false;
     const struct function *f = function_of(p[1]);
-    return f && length_fits(f, p, n) && slave_whole(p, n);
+    return f && n >= f->least && f->length(p) == n && slave_whole(p, n);
 }
 
 /* ---- a frame ----------------------------------------------------------------------------------
@@ -161,9 +178,10 @@ bool slave_is_request(const uint8_t *p, size_t n, uint8_t address)
 
 static bool is_echo(struct slave *s, const uint8_t *q, uint32_t now_ms)
 {
-    if (!s->echo || q[1] != 6)
-        return false;
+    bool may_be = s->echo && q[1] == 6;
     s->echo = false;
+    if (!may_be)
+        return false;
     for (size_t i = 0; i < sizeof s->echo_of; i++) {
         if (s->echo_of[i] != q[2 + i])
             return false;
