@@ -57,20 +57,21 @@ static unsigned entries_of(const struct node *n, unsigned block)
     return 0;
 }
 
-/* The block that follows one; the first when b->id is 0. false: there is none, and base is the
- * chain's end. */
+/* The address behind a block; where the chain begins when there is none yet. */
+static unsigned behind(const struct block *b)
+{
+    return b->id == 0 ? NODE_FIRST : b->base + 2 + b->length;
+}
+
+/* The block that follows one; the first when b->id is 0. false: there is none. */
 static bool next_block(const struct node *n, struct block *b)
 {
     unsigned i = 0;
-    if (b->id == 0) {
-        b->base = NODE_FIRST;
-    } else {
-        while (blocks[i++] != b->id)
-            ;
-        b->base += 2 + b->length;
-    }
+    while (b->id != 0 && blocks[i++] != b->id)
+        ;
     if (i == BLOCKS)
         return false;
+    b->base = behind(b);
     b->id = blocks[i];
     b->entry = entry_lengths[i];
     b->head = node_head(b->id);
@@ -81,7 +82,7 @@ static bool next_block(const struct node *n, struct block *b)
 /* The block that the address is in; *b is where the search begins. */
 static bool find_block(const struct node *n, unsigned at, struct block *b)
 {
-    while (b->id == 0 || at >= b->base + 2 + b->length) {
+    while (at >= behind(b) || b->id == 0) {
         if (!next_block(n, b))
             return false;
     }
@@ -101,8 +102,8 @@ static bool find_piece(const struct node *n, unsigned at, struct block *b, struc
         return true;
     }
     if (!find_block(n, at, b)) {
-        *p = number_at(b->base, 1, NODE_END);
-        return at == b->base;
+        *p = number_at(behind(b), 1, NODE_END);
+        return at == behind(b);
     }
     if (at < b->base + 2) {
         *p = at == b->base ? number_at(at, 1, b->id) : number_at(at, 1, b->length);
@@ -243,8 +244,10 @@ static uint32_t number_of(struct node *n, enum reg r, unsigned e, const char **t
         return (uint32_t)kept->calibration[e].gain;
     case REG_CALIBRATION_offset:
         return (uint32_t)kept->calibration[e].offset;
-    case REG_LINE_command: /* these read as nothing */
     case REG_LINE_for_serial:
+        *text = "";
+        return 0;
+    case REG_LINE_command: /* these read as nothing */
     case REG_LINE_new_address:
     case REG_POINTS_spare:
     case REG_SENSORS_spare:
