@@ -24,7 +24,7 @@ static void open_line(struct node *n)
 void node_start(struct node *n, const struct port_board *board)
 {
     n->board = board;
-    n->now_ms = n->second_ms = n->fed_ms = n->sending_ms = port_ms();
+    n->now_ms = n->second_ms = port_ms();
     n->reset_cause = port_reset_cause();
     port_serial(n->serial);
     n->firmware = NODE_FIRMWARE;
@@ -40,6 +40,7 @@ void node_start(struct node *n, const struct port_board *board)
     line_start(&n->line, &n->config.kept.line);
     open_line(n);
     port_watchdog_start();
+    n->fed_ms = n->sending_ms = port_ms();
 }
 
 /* ---- the line ---------------------------------------------------------------------------------

@@ -314,6 +314,8 @@ size_t fake_exchange(const uint8_t *p, size_t n, uint8_t answer[SLAVE_FRAME_MAX]
         if (!fake_run(1000))
             return 0;
     }
+    if (!fake_run(1000)) /* what comes in force behind the answer */
+        return 0;
     if (fake.nsent < 4 || fake_crc(fake.sent, fake.nsent - 2) !=
                               (fake.sent[fake.nsent - 2] | fake.sent[fake.nsent - 1] << 8))
         return 0;
