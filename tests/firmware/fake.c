@@ -8,7 +8,7 @@
 struct fake fake;
 volatile uint32_t port_kept;
 
-#define TURN_US 20U      /* what the loop itself takes */
+#define TURN_US 20       /* what the loop itself takes */
 #define TICK_US 1000U    /* an interrupt comes at least so often */
 #define WRITE_US 5000U   /* of an EEPROM's page */
 #define ANSWER_US 300000 /* what fake_exchange waits */
@@ -213,6 +213,7 @@ void fake_new(void)
 {
     memset(&fake, 0, sizeof fake);
     memset(fake.memory, 0xFF, sizeof fake.memory);
+    fake.turn_us = TURN_US;
     fake.page = 32;
     fake.serial = "0011223344556677";
     fake.reset_cause = NODE_RESET_POWER;
@@ -251,7 +252,7 @@ bool fake_run(uint64_t us)
     while (fake.us < end) {
         bool busy = node_turn(&fake.node);
         uint64_t next = fake.us / TICK_US * TICK_US + TICK_US;
-        fake.us += TURN_US;
+        fake.us += fake.turn_us;
         if (busy)
             continue;
         if (fake.got < fake.put && fake.queue[fake.got].at_us < next)

@@ -25,7 +25,8 @@ struct fake_chip {
 };
 
 struct fake {
-    uint64_t us; /* since the start */
+    uint64_t us;      /* since the start */
+    uint32_t turn_us; /* what a turn of the loop takes; fake_new: 20 */
     /* the line */
     struct {
         uint8_t byte;
