@@ -30,8 +30,8 @@ struct sensor_i2c {
     void *ctx;
 };
 /* A serial port of the sensor's own, at the speed that its driver's header names. What came is kept
- * by the board: 64 bytes or more, the newest; a byte that came with an error is left out, which the
- * check sum then shows. */
+ * by the board: 128 bytes or more, the newest; a byte that came with an error is left out, which
+ * the check sum then shows. */
 struct sensor_uart {
     size_t (*read)(void *ctx, uint8_t *p, size_t room); /* takes the oldest, 0: nothing is there */
     enum st (*write)(void *ctx, const uint8_t *p, size_t n); /* copied; ST_BUSY: no room now */

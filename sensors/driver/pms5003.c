@@ -60,26 +60,11 @@ static bool take(struct state *t, uint8_t byte)
     return false;
 }
 
-static size_t read(struct sensor *s, uint8_t *p, size_t room)
-{
-    const struct sensor_uart *uart = s->io;
-    return uart->read(uart->ctx, p, room);
-}
-
-/* What it sent before is of before. */
-static void drain(struct sensor *s)
-{
-    uint8_t bytes[16];
-    for (size_t i = 0; i < 128 / sizeof bytes && read(s, bytes, sizeof bytes) > 0; i++)
-        ;
-    state_of(s)->n = 0;
-}
-
 static enum st start(struct sensor *s, uint16_t *ready_ms)
 {
     struct state *t = state_of(s);
-    drain(s);
-    t->tries = 0;
+    chip_uart_drain(s);
+    t->n = t->tries = 0;
     t->wrong = false;
     *ready_ms = TRY_MS;
     if (t->warm)
@@ -98,11 +83,12 @@ static enum st collect(struct sensor *s, int32_t *raw, uint16_t *ready_ms)
     size_t n;
     if (t->warming) {
         t->warming = false;
-        drain(s);
+        chip_uart_drain(s);
+        t->n = 0;
         *ready_ms = TRY_MS;
         return ST_BUSY;
     }
-    for (unsigned chunk = 0; chunk < 8 && (n = read(s, bytes, sizeof bytes)) > 0; chunk++)
+    for (unsigned chunk = 0; chunk < 8 && (n = chip_uart(s, bytes, sizeof bytes)) > 0; chunk++)
         for (size_t i = 0; i < n; i++) {
             if (!take(t, bytes[i]))
                 continue;
