@@ -17,23 +17,23 @@ enum { LOOP_ZERO = 4000000, LOOP_SPAN = 16000000, LOOP_LOW = 3600000, LOOP_HIGH 
 enum { LOOP_MOST = 22 }; /* mA, that must fit the range */
 
 /* uV at the end of the scale, by the range's number. */
-static const int32_t ranges[] = {6144000, 4096000, 2048000, 1024000, 512000, 256000};
+enum { RANGES = 6 };
+static const int32_t ranges[RANGES] = {6144000, 4096000, 2048000, 1024000, 512000, 256000};
 
 struct CHIP_STATE state {
     int16_t code[INPUTS];
     uint16_t config; /* as written for the input that is converted */
+    uint8_t range;   /* less than RANGES */
     uint8_t input;
     uint8_t tries;
 };
 CHIP_STATE_OF(struct state)
 
-/* The smallest range in which the loops fit; -1: none. */
-static int range_of(const struct sensor *s)
+/* The smallest range in which the loops fit, by its number; RANGES: none. */
+static unsigned range_of(const struct sensor *s)
 {
-    int best = -1;
-    if (s->setting[0] < 1)
-        return -1;
-    for (int i = 0; i < (int)(sizeof ranges / sizeof *ranges); i++)
+    unsigned best = RANGES;
+    for (unsigned i = 0; i < RANGES && s->setting[0] > 0; i++)
         if ((int64_t)s->setting[0] * LOOP_MOST <= ranges[i])
             best = i;
     return best;
@@ -44,15 +44,17 @@ static enum st convert(struct sensor *s, uint8_t input)
     struct state *t = state_of(s);
     t->input = input;
     t->tries = 0;
-    t->config = (uint16_t)((CONFIG_INPUT0 + 0x1000 * input) | range_of(s) << CONFIG_RANGE_SHIFT |
+    t->config = (uint16_t)((CONFIG_INPUT0 + 0x1000 * input) | t->range << CONFIG_RANGE_SHIFT |
                            CONFIG_SINGLE | CONFIG_8_SPS | CONFIG_NO_COMPARATOR);
     return chip_write16(s, REG_CONFIG, t->config | CONFIG_DONE);
 }
 
 static enum st start(struct sensor *s, uint16_t *ready_ms)
 {
-    if (range_of(s) < 0 || !s->outputs || s->noutputs < 1 || s->noutputs > INPUTS)
+    unsigned range = range_of(s);
+    if (range >= RANGES || !s->outputs || s->noutputs < 1 || s->noutputs > INPUTS)
         return ST_BAD;
+    state_of(s)->range = (uint8_t)range;
     enum st st = convert(s, 0);
     if (st != ST_OK)
         return chip_failed(s, st);
@@ -61,11 +63,11 @@ static enum st start(struct sensor *s, uint16_t *ready_ms)
 }
 
 /* What the transmitter means by that code. */
-static int32_t meant(const struct sensor *s, unsigned input)
+static int32_t meant(struct sensor *s, unsigned input)
 {
     const struct sensor_output *o = &s->outputs[input];
-    int16_t code = ((const struct state *)(const void *)s->state.bytes)->code[input];
-    int64_t uv_1e6 = (int64_t)code * ranges[range_of(s)] * 1000000;
+    const struct state *t = state_of(s);
+    int64_t uv_1e6 = (int64_t)t->code[input] * ranges[t->range] * 1000000;
     int64_t na = chip_div(uv_1e6, (int64_t)32768 * s->setting[0]);
     if (na <= LOOP_LOW || na >= LOOP_HIGH)
         return SENSOR_NO_VALUE;

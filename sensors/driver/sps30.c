@@ -5,7 +5,7 @@
 enum { RESET = 0xD3, MEASURE = 0x00, READ = 0x03 };
 enum { FLAG = 0x7E, ESCAPE = 0x7D, TURNED = 0x20 };
 enum { AT_COMMAND = 1, AT_STATE, AT_LENGTH, AT_DATA };
-enum { DATA = 40, STATE_FAULT = 0x80 };
+enum { DATA = 40, NONE = 3 };
 enum {
     ANSWER_MS = 30, /* it answers within 20 */
     RESET_MS = 200,
@@ -44,13 +44,13 @@ static enum st send(struct sensor *s, const uint8_t *frame, size_t n, enum step 
 /* A byte of the frame: kept is what is needed of it. */
 static void keep(struct state *t, uint8_t byte)
 {
-    static const int8_t which[DATA / 4] = {0, 1, -1, 2, -1, -1, -1, -1, -1, -1};
+    static const uint8_t which[DATA / 4] = {0, 1, NONE, 2, NONE, NONE, NONE, NONE, NONE, NONE};
     t->sum = (uint8_t)(t->sum + byte);
     if (t->n < AT_DATA) {
         t->head[t->n] = byte;
     } else if (t->n < AT_DATA + DATA) {
-        int at = which[(t->n - AT_DATA) / 4];
-        if (at >= 0)
+        unsigned at = which[(t->n - AT_DATA) / 4];
+        if (at < NONE)
             t->value[at] = t->value[at] << 8 | byte;
     }
     if (t->n < UINT8_MAX)
