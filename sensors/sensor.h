@@ -94,7 +94,8 @@ struct sensor_driver {
     /* Begins a conversion, setting the chip up first where it was not since it came; what takes
      * more than one call goes on in collect. ST_OK: collect not before *ready_ms. Else what is the
      * matter, as collect says it, never ST_BUSY. It may be called at any time, and then drops the
-     * conversion that was under way. */
+     * conversion that was under way, but not a warming up that is over: a node whose patience is
+     * short gets there, too. */
     enum st (*start)(struct sensor *s, uint16_t *ready_ms);
     /* raw: one per output, written only with ST_OK; SENSOR_NO_VALUE where this output alone has a
      * fault (a broken loop of several), never all of them. ST_BUSY: not yet, ask again not before

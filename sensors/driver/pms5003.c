@@ -71,6 +71,7 @@ static enum st start(struct sensor *s, uint16_t *ready_ms)
         return ST_OK;
     int32_t warm_s = s->setting[0] == 0 ? WARM_S : s->setting[0];
     t->warming = warm_s > 0;
+    t->warm = !t->warming;
     if (t->warming)
         *ready_ms = (uint16_t)((warm_s > 60 ? 60 : warm_s) * 1000);
     return ST_OK;
@@ -83,6 +84,7 @@ static enum st collect(struct sensor *s, int32_t *raw, uint16_t *ready_ms)
     size_t n;
     if (t->warming) {
         t->warming = false;
+        t->warm = true;
         chip_uart_drain(s);
         t->n = 0;
         *ready_ms = TRY_MS;
@@ -96,7 +98,6 @@ static enum st collect(struct sensor *s, int32_t *raw, uint16_t *ready_ms)
                 return chip_failed(s, ST_BAD);
             for (size_t k = 0; k < 3; k++)
                 raw[k] = chip_be16(t->frame + AT_PM1 + 2 * k);
-            t->warm = true;
             return ST_OK;
         }
     bool wrong = t->wrong;

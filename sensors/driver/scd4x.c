@@ -33,6 +33,7 @@ static enum st tell(struct sensor *s, uint16_t command, enum step next, uint16_t
     if (st != ST_OK)
         return chip_failed(s, st);
     state_of(s)->step = (uint8_t)next;
+    state_of(s)->set_up = next > MEASURING;
     *ready_ms = ms;
     return ST_BUSY;
 }
@@ -78,7 +79,6 @@ static enum st fetch(struct sensor *s, int32_t *raw)
     raw[0] = words[0];
     raw[1] = (int32_t)chip_div(17500 * (int64_t)words[1], 65535) - 4500;
     raw[2] = (int32_t)chip_div(10000 * (int64_t)words[2], 65535);
-    state_of(s)->set_up = true;
     return ST_OK;
 }
 

@@ -131,6 +131,7 @@ static enum st wait(struct sensor *s, enum step step, uint16_t ms, uint16_t *rea
 static enum st goes_on(struct sensor *s, uint16_t *ready_ms)
 {
     bool booted = state_of(s)->step == BOOTING;
+    state_of(s)->set_up = !booted;
     enum st st = booted ? send(s, measures, sizeof measures, STARTING)
                         : send(s, reads, sizeof reads, READING);
     if (st != ST_OK)
@@ -152,7 +153,6 @@ static enum st measured(struct sensor *s, int32_t *raw)
     }
     for (size_t i = 0; i < 3; i++)
         raw[i] = value[i];
-    t->set_up = true;
     return ST_OK;
 }
 
