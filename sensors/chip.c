@@ -93,3 +93,17 @@ enum st chip_read16(struct sensor *s, uint8_t at, uint16_t *value)
         *value = chip_be16(r);
     return st;
 }
+
+size_t chip_uart(struct sensor *s, uint8_t *p, size_t room)
+{
+    const struct sensor_uart *uart = s->io;
+    return uart->read(uart->ctx, p, room);
+}
+
+void chip_uart_drain(struct sensor *s)
+{
+    uint8_t bytes[16];
+    /* No more than a board keeps, and some that come meanwhile. */
+    for (unsigned i = 0; i < 20 && chip_uart(s, bytes, sizeof bytes) > 0; i++)
+        ;
+}

@@ -60,4 +60,9 @@ ST_MUST_CHECK enum st chip_write8(struct sensor *s, uint8_t at, uint8_t value);
 ST_MUST_CHECK enum st chip_write16(struct sensor *s, uint8_t at, uint16_t value);
 ST_MUST_CHECK enum st chip_read16(struct sensor *s, uint8_t at, uint16_t *value);
 
+/* What came on the sensor's serial port, at most `room`. */
+size_t chip_uart(struct sensor *s, uint8_t *p, size_t room);
+/* Drops what the sensor sent until now: it is of before. */
+void chip_uart_drain(struct sensor *s);
+
 #endif

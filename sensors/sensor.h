@@ -30,8 +30,8 @@ struct sensor_i2c {
     void *ctx;
 };
 /* A serial port of the sensor's own, at the speed that its driver's header names. What came is kept
- * by the board: 64 bytes or more, the newest; a byte that came with an error is left out, which the
- * check sum then shows. */
+ * by the board: 128 bytes or more, the newest; a byte that came with an error is left out, which
+ * the check sum then shows. */
 struct sensor_uart {
     size_t (*read)(void *ctx, uint8_t *p, size_t room); /* takes the oldest, 0: nothing is there */
     enum st (*write)(void *ctx, const uint8_t *p, size_t n); /* copied; ST_BUSY: no room now */
@@ -94,7 +94,8 @@ struct sensor_driver {
     /* Begins a conversion, setting the chip up first where it was not since it came; what takes
      * more than one call goes on in collect. ST_OK: collect not before *ready_ms. Else what is the
      * matter, as collect says it, never ST_BUSY. It may be called at any time, and then drops the
-     * conversion that was under way. */
+     * conversion that was under way, but not a warming up that is over: a node whose patience is
+     * short gets there, too. */
     enum st (*start)(struct sensor *s, uint16_t *ready_ms);
     /* raw: one per output, written only with ST_OK; SENSOR_NO_VALUE where this output alone has a
      * fault (a broken loop of several), never all of them. ST_BUSY: not yet, ask again not before

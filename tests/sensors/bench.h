@@ -64,9 +64,9 @@ struct bench {
     enum fault fault; /* at step `at`, and at all behind it if it lasts */
     unsigned at, step;
     bool lasts;
-    unsigned flip;    /* which bit of a read, from its first byte's highest */
-    unsigned us;      /* that the call took so far */
-    uint8_t line[64]; /* that a serial sensor sent and nobody took */
+    unsigned flip;     /* which bit of a read, from its first byte's highest */
+    unsigned us;       /* that the call took so far */
+    uint8_t line[128]; /* that a serial sensor sent and nobody took */
     size_t nline;
 };
 extern struct bench bench;
