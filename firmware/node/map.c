@@ -110,7 +110,7 @@ static bool find_piece(const struct node *n, unsigned at, struct block *b, struc
         return true;
     }
     unsigned first = b->base + 2, offset = at - first, entry = 0;
-    bool field = offset >= b->head;
+    bool field = b->entry > 0 && offset >= b->head;
     if (field) {
         entry = (offset - b->head) / b->entry;
         first += b->head + entry * b->entry;

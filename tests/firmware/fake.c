@@ -34,6 +34,8 @@ void port_idle(void)
 
 void port_line_open(const struct port_line *as)
 {
+    if (port_line_sending()) /* nobody understands what is on its way */
+        fake.nsent = 0;
     fake.line = *as;
     while (fake.got < fake.put && fake.queue[fake.got].at_us <= fake.us)
         fake.got++;

@@ -55,6 +55,12 @@ static void save_counters(void)
     counters_turn(&counters, now_ms, false);
 }
 
+static void save_counters_anyway(void)
+{
+    record_save(&counters.record);
+    assert_true(settle());
+}
+
 static void change_config(uint8_t value)
 {
     config.kept.line.address = value;
@@ -136,10 +142,16 @@ static void what_was_saved_is_there_after_a_start(void **state)
 static void counters_after_a_cut_are_the_old_or_the_new(void **state)
 {
     (void)state;
-    for (unsigned torn = 0; torn < 2; torn++) {
+    static const struct {
+        uint32_t page;
+        bool torn;
+    } kinds[] = {{32, false}, {32, true}, {16, true}, {128, true}};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         unsigned seen_old = 0, seen_new = 0;
         for (uint64_t cut = 1;; cut++) {
-            new_memory(32);
+            new_memory(kinds[kind].page);
+            if (cut % 2) /* in whichever slot it is */
+                save_counters_anyway();
             for (unsigned i = 0; i < 5; i++) { /* older records lie about, too */
                 counters_take(&counters, 0, (int32_t)(100 + 100 * i));
                 counters_take(&counters, 1, (int32_t)(10 + 10 * i));
@@ -149,7 +161,7 @@ static void counters_after_a_cut_are_the_old_or_the_new(void **state)
             counters_take(&counters, 0, 777);
             counters_take(&counters, 1, 77);
             save_counters();
-            fake.torn = torn;
+            fake.torn = kinds[kind].torn;
             fake.cut_at = fake.written + cut;
             bool whole = settle();
             fake.cut_at = 0;
@@ -166,7 +178,7 @@ static void counters_after_a_cut_are_the_old_or_the_new(void **state)
             assert_true(settle());
             start_both();
             assert_int_equal(counters_total(&counters, 0), a + 1);
-            if (whole)
+            if (whole && cut % 2)
                 break;
         }
         assert_true(seen_old >= sizeof counters.now && seen_new >= 1);
@@ -237,6 +249,30 @@ static void change_during_a_save_makes_no_mix(void **state)
         assert_true(settle());
         start_both();
         assert_int_equal(config_value(), 60);
+    }
+}
+
+/* And none that a cut would leave. */
+static void change_during_a_save_that_is_cut_makes_no_mix(void **state)
+{
+    (void)state;
+    for (unsigned steps = 1; steps < 80; steps += 3) {
+        for (uint64_t cut = 1; cut < 700; cut += 13) {
+            new_memory(32);
+            change_config(22);
+            assert_true(settle());
+            change_config(50);
+            for (unsigned i = 0; i < steps; i++) {
+                fake.us += 6000;
+                (void)record_turn(&config.record, ++now_ms);
+            }
+            change_config(60);
+            fake.cut_at = fake.written + cut;
+            (void)settle();
+            fake.cut_at = 0;
+            start_both();
+            (void)config_value();
+        }
     }
 }
 
@@ -422,6 +458,7 @@ int main(void)
         cmocka_unit_test(config_after_a_cut_is_the_old_or_the_new),
         cmocka_unit_test(start_after_start_is_cut),
         cmocka_unit_test(change_during_a_save_makes_no_mix),
+        cmocka_unit_test(change_during_a_save_that_is_cut_makes_no_mix),
         cmocka_unit_test(worn_cells_are_passed_over),
         cmocka_unit_test(worn_memory_is_said_and_not_written_for_ever),
         cmocka_unit_test(memory_that_is_absent_or_hangs_stops_nothing),

@@ -551,7 +551,7 @@ static void refused_writes_change_nothing(void **state)
     struct slave_map map = node_map(n);
     unsigned done = 0, refused = 0;
     assert_true(fake_run(SECOND));
-    for (unsigned i = 0; i < 6000; i++) {
+    for (unsigned i = 0; i < 2000; i++) {
         unsigned count = draw() % 8 == 0 ? 1 + draw() % SLAVE_WRITE_MAX : 1 + draw() % 9;
         unsigned at = draw() % 4 ? 110 + draw() % 80 : 117 + draw() % 5;
         if (draw() % 4 == 0) { /* the serials and calibrations, whole */
@@ -577,7 +577,7 @@ static void refused_writes_change_nothing(void **state)
         free(p);
     }
     (void)printf("%u written, %u refused\n", done, refused);
-    assert_true(done > 300 && refused > 1000);
+    assert_true(done > 200 && refused > 500);
 }
 
 static void every_range_reads_as_its_registers_do(void **state)
