@@ -258,6 +258,8 @@ struct outcome bench_run(void)
             fail_msg("%s: has no end", d->name);
         bench_pass(wait ? wait : 1);
         wait = UNSAID;
+        if (o.calls == bench.power_at && bench.chip->power)
+            bench.chip->power();
         o.st = d->collect(s, o.raw, &wait);
         o.calls++;
         if (!within(o.st, "collect"))

@@ -65,6 +65,7 @@ struct bench {
     unsigned at, step;
     bool lasts;
     unsigned flip;     /* which bit of a read, from its first byte's highest */
+    unsigned power_at; /* its power fails and comes before that call of collect; 0: not */
     unsigned us;       /* that the call took so far */
     uint8_t line[128]; /* that a serial sensor sent and nobody took */
     size_t nline;

@@ -180,20 +180,56 @@ static void one_that_is_absent_says_so_and_is_set_up_when_it_comes(void **state)
     }
 }
 
-/* Its power fails while nobody looks: it has forgotten what it was set to. */
+/* Its power fails while nobody looks, or in the middle of a measurement: it has forgotten what it
+ * was set to. */
 static void one_that_lost_its_power_gives_no_wrong_value(void **state)
 {
     (void)state;
     for (size_t i = 0; i < CHIPS; i++) {
         const struct chip *c = chips[i].chip;
-        bench_put(c, c->frames);
-        comes_back(c, 1, "nothing");
+        unsigned calls = SENSOR_BUSY_MAX;
         if (!c->power)
             continue;
-        c->power();
-        bench_pass(2000);
-        comes_back(c, 3, "a loss of its power");
+        for (unsigned at = 0; at <= calls; at++) {
+            bench_put(c, c->frames);
+            comes_back(c, 1, "nothing");
+            if (at == 0) {
+                c->power();
+                bench_pass(2000);
+            }
+            bench.power_at = at;
+            struct outcome o = bench_run();
+            for (unsigned k = 0; o.st == ST_OK && k < sensor_noutputs(&bench.sensor); k++)
+                if (o.raw[k] != c->frames->raw[k])
+                    fail_msg("%s: %d, not %d, without power before call %u", chips[i].name,
+                             o.raw[k], c->frames->raw[k], at);
+            if (at == o.calls)
+                calls = at;
+            bench.power_at = 0;
+            comes_back(c, 2, "a loss of its power");
+        }
     }
+}
+
+static void what_is_brought_is_of_now(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CHIPS; i++)
+        for (size_t f = 1; f < chips[i].chip->nframes; f++) {
+            const struct chip *c = chips[i].chip;
+            if (c->frames[f].st != ST_OK || c->frames[f].setting || c->bus == CHIP_PULSES)
+                continue; /* a counter has its own test */
+            bench_put(c, c->frames);
+            comes_back(c, 1, "nothing");
+            bench_measures(c->frames[f].hex);
+            bench_pass(250);
+            struct outcome o = bench_run();
+            assert_int_equal(o.st, ST_OK);
+            for (unsigned k = 0; k < sensor_noutputs(&bench.sensor); k++)
+                if (o.raw[k] != c->frames[f].raw[k])
+                    fail_msg("%s: %d in output %u is of before, not %d", chips[i].name, o.raw[k], k,
+                             c->frames[f].raw[k]);
+        }
 }
 
 static void a_stuck_bus_is_called_one(void **state)
@@ -288,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_fault_at_any_step_gives_no_value_and_passes),
         cmocka_unit_test(one_that_is_absent_says_so_and_is_set_up_when_it_comes),
         cmocka_unit_test(one_that_lost_its_power_gives_no_wrong_value),
+        cmocka_unit_test(what_is_brought_is_of_now),
         cmocka_unit_test(a_stuck_bus_is_called_one),
         cmocka_unit_test(a_patience_has_an_end),
         cmocka_unit_test(a_node_without_patience_gets_its_values),
