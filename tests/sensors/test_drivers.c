@@ -261,6 +261,28 @@ static void a_patience_has_an_end(void **state)
     }
 }
 
+/* A check sum of 8 bits lets one of 256 through: what comes may be a value, but it has an end. */
+static void noise_on_the_bus_has_an_end(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CHIPS; i++) {
+        const struct chip *c = chips[i].chip;
+        unsigned values = 0, runs = c->bus == CHIP_UART ? 100 : 2000;
+        bench_put(c, c->frames);
+        for (unsigned run = 0; run < runs && c->bus != CHIP_PULSES; run++) {
+            bench.lot = run;
+            bench_break(FAULT_NOISE, 0, true);
+            values += bench_run().st == ST_OK;
+        }
+        if (c->checked && values > runs / 20)
+            fail_msg("%s: %u values of %u are noise", chips[i].name, values, runs);
+        if (c->power)
+            c->power();
+        bench_mend();
+        comes_back(c, 2, "noise");
+    }
+}
+
 /* The node gives up after ten periods, of which the shortest has 0.5 s, and begins anew. */
 static bool measures_within(uint32_t patience_ms, int32_t *raw)
 {
@@ -326,6 +348,7 @@ int main(void)
         cmocka_unit_test(what_is_brought_is_of_now),
         cmocka_unit_test(a_stuck_bus_is_called_one),
         cmocka_unit_test(a_patience_has_an_end),
+        cmocka_unit_test(noise_on_the_bus_has_an_end),
         cmocka_unit_test(a_node_without_patience_gets_its_values),
         cmocka_unit_test(a_wrong_bit_is_no_value),
     };
