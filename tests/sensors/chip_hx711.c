@@ -57,7 +57,8 @@ static uint32_t clock(unsigned pulses)
 }
 
 /* Empty 100000; a bag of 10 kg makes it 500000. */
-static const int32_t upside_down[4] = {100000, -40, 1, 0}, counts[4] = {0, 1, 1}, no_scale[4] = {0};
+static const int32_t upside_down[4] = {100000, -40, 1, 0}, counts[4] = {0, 1, 1},
+                     no_scale[4] = {0, 0, 1};
 static const int32_t gain64[4] = {50000, 200000, 10000, 64}, gain96[4] = {0, 1, 1, 96};
 static const struct chip_frame frames[] = {
     {"5 kg", "04 93 E0", ST_OK, {5000}, NULL},
