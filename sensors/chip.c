@@ -34,16 +34,6 @@ uint8_t chip_crc_wire(const uint8_t *p, size_t n)
     return (uint8_t)crc;
 }
 
-enum st chip_words(const uint8_t *p, uint16_t *words, size_t n)
-{
-    for (size_t i = 0; i < n; i++, p += 3) {
-        if (chip_crc_sensirion(p, 2) != p[2])
-            return ST_CORRUPT;
-        words[i] = chip_be16(p);
-    }
-    return ST_OK;
-}
-
 enum st chip_failed(struct sensor *s, enum st why)
 {
     for (size_t i = 0; i < sizeof s->state.bytes; i++)
@@ -71,6 +61,24 @@ enum st chip_command(struct sensor *s, uint16_t command)
 {
     uint8_t w[] = {(uint8_t)(command >> 8), (uint8_t)command};
     return chip_i2c(s, w, sizeof w, NULL, 0);
+}
+
+enum st chip_read_words(struct sensor *s, uint16_t *words, size_t n)
+{
+    uint8_t frame[9];
+    enum st st = chip_i2c(s, NULL, 0, frame, 3 * n);
+    for (size_t i = 0; i < n && st == ST_OK; i++) {
+        const uint8_t *p = frame + 3 * i;
+        if (chip_crc_sensirion(p, 2) != p[2])
+            st = ST_CORRUPT;
+        words[i] = chip_be16(p);
+    }
+    return st;
+}
+
+int32_t chip_linear(uint16_t word, int32_t from, int32_t span)
+{
+    return from + (int32_t)chip_div((int64_t)span * word, 65535);
 }
 
 enum st chip_write8(struct sensor *s, uint8_t at, uint8_t value)

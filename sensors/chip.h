@@ -39,8 +39,6 @@ int32_t chip_clamp(int64_t v);
 uint8_t chip_crc_sensirion(const uint8_t *p, size_t n);
 /* CRC-8 of 1-Wire: polynomial 0x31 reflected (0x8C), begins with 0. */
 uint8_t chip_crc_wire(const uint8_t *p, size_t n);
-/* n words of Sensirion's, each followed by its CRC: into `words`. ST_OK or ST_CORRUPT. */
-ST_MUST_CHECK enum st chip_words(const uint8_t *p, uint16_t *words, size_t n);
 
 /* A failure: the chip counts as not set up. Gives `why`, as a driver may say it: a refused byte is
  * ST_BAD. */
@@ -55,6 +53,11 @@ ST_MUST_CHECK enum st chip_i2c(struct sensor *s, const uint8_t *w, size_t nw, ui
                                size_t nr);
 /* Writes two bytes of a command. */
 ST_MUST_CHECK enum st chip_command(struct sensor *s, uint16_t command);
+/* Reads n words (at most 3) of Sensirion's, each followed by its CRC. ST_CORRUPT; else the bus's.
+ */
+ST_MUST_CHECK enum st chip_read_words(struct sensor *s, uint16_t *words, size_t n);
+/* What such a word means where 0 is `from` and 65535 is `span` more. */
+int32_t chip_linear(uint16_t word, int32_t from, int32_t span);
 /* Registers of 8 and of 16 bits, high byte first, behind an address of 8. */
 ST_MUST_CHECK enum st chip_write8(struct sensor *s, uint8_t at, uint8_t value);
 ST_MUST_CHECK enum st chip_write16(struct sensor *s, uint8_t at, uint16_t value);

@@ -6,15 +6,14 @@
 #undef SENSOR_DRIVER
 
 #define SENSOR_DRIVER(id, name) &sensor_##name,
-const struct sensor_driver *const sensor_drivers[] = {
+const struct sensor_driver *const sensor_drivers[SENSOR_DRIVERS] = {
 #include "sensors/driver/drivers.def"
 };
 #undef SENSOR_DRIVER
-const size_t sensor_driver_count = sizeof sensor_drivers / sizeof *sensor_drivers;
 
 const struct sensor_driver *sensor_driver_by_id(uint16_t id)
 {
-    for (size_t i = 0; i < sensor_driver_count; i++)
+    for (size_t i = 0; i < SENSOR_DRIVERS; i++)
         if (sensor_drivers[i]->id == id)
             return sensor_drivers[i];
     return NULL;

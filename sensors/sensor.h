@@ -74,6 +74,12 @@ enum sensor_id {
 #include "sensors/driver/drivers.def"
 };
 #undef SENSOR_DRIVER
+#define SENSOR_DRIVER(id, name) SENSOR_INDEX_##name,
+enum sensor_index {
+#include "sensors/driver/drivers.def"
+    SENSOR_DRIVERS
+};
+#undef SENSOR_DRIVER
 
 struct sensor_output {
     uint16_t quantity; /* id in quantity.def */
@@ -138,8 +144,7 @@ static inline unsigned sensor_noutputs(const struct sensor *s)
 }
 
 /* All drivers, in the order of drivers.def. */
-extern const struct sensor_driver *const sensor_drivers[];
-extern const size_t sensor_driver_count;
+extern const struct sensor_driver *const sensor_drivers[SENSOR_DRIVERS];
 /* NULL: none. */
 const struct sensor_driver *sensor_driver_by_id(uint16_t id);
 

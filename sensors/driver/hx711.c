@@ -29,7 +29,7 @@ static unsigned more_clocks(const struct sensor *s)
 
 static enum st start(struct sensor *s, uint16_t *ready_ms)
 {
-    if (more_clocks(s) == 0)
+    if (more_clocks(s) == 0 || s->setting[1] == 0 || s->setting[2] == 0)
         return ST_BAD;
     state_of(s)->tries = 0;
     if (more_clocks(s) != 1)
@@ -61,12 +61,8 @@ static enum st collect(struct sensor *s, int32_t *raw, uint16_t *ready_ms)
         counts += 2 * LOWEST;
     if (counts == LOWEST || counts == HIGHEST)
         return chip_failed(s, ST_BAD);
-    int64_t by = s->setting[1], grams = s->setting[2] ? s->setting[2] : 1;
-    int64_t grown = (int64_t)counts - s->setting[0];
-    if (by == 0)
-        raw[0] = counts;
-    else
-        raw[0] = chip_clamp(by < 0 ? chip_div(-grown * grams, -by) : chip_div(grown * grams, by));
+    int64_t grown = ((int64_t)counts - s->setting[0]) * s->setting[2], by = s->setting[1];
+    raw[0] = chip_clamp(by < 0 ? chip_div(-grown, -by) : chip_div(grown, by));
     return ST_OK;
 }
 

@@ -9,10 +9,12 @@
  * broken wire of the cell.
  *
  * io: struct sensor_clocked.
- * setting: [0] counts of the empty scale, [1] counts that it grows by under [2] grams (0: 1), and
- * [3] the gain: 128, 64 (of input A) or 32 (of B); 0: 128. [1] below 0 is a cell that hangs upside
- * down; [1] 0: counts are brought as they are, to find the others.
- * outputs: weight in g; the board may say another quantity. */
+ * setting: [0] counts of the empty scale, [1] counts that it grows by under [2] grams, neither 0,
+ * and [3] the gain: 128, 64 (of input A) or 32 (of B); 0: 128. [1] below 0 is a cell that hangs
+ * upside down. Of a cell of 1 mV/V these are, by its nameplate, 2147484 at gain 128 under its full
+ * load; the node's calibration does the rest. {0, 1, 1} brings counts, as no weight: the board then
+ * says {QUANTITY_ID_number, 0, false, -8388607, 8388606}. outputs: weight in g; the board may say
+ * another quantity. */
 #ifndef SENSORS_DRIVER_HX711_H
 #define SENSORS_DRIVER_HX711_H
 

@@ -54,11 +54,8 @@ static enum st set_altitude(struct sensor *s, uint16_t *ready_ms)
 /* Whether there is data. */
 static enum st asked(struct sensor *s, uint16_t *ready_ms)
 {
-    uint8_t frame[3];
     uint16_t word;
-    enum st st = chip_i2c(s, NULL, 0, frame, sizeof frame);
-    if (st == ST_OK)
-        st = chip_words(frame, &word, 1);
+    enum st st = chip_read_words(s, &word, 1);
     if (st != ST_OK)
         return chip_failed(s, st);
     if (word & READY_BITS)
@@ -69,16 +66,13 @@ static enum st asked(struct sensor *s, uint16_t *ready_ms)
 
 static enum st fetch(struct sensor *s, int32_t *raw)
 {
-    uint8_t frame[9];
     uint16_t words[3];
-    enum st st = chip_i2c(s, NULL, 0, frame, sizeof frame);
-    if (st == ST_OK)
-        st = chip_words(frame, words, 3);
+    enum st st = chip_read_words(s, words, 3);
     if (st != ST_OK)
         return chip_failed(s, st);
     raw[0] = words[0];
-    raw[1] = (int32_t)chip_div(17500 * (int64_t)words[1], 65535) - 4500;
-    raw[2] = (int32_t)chip_div(10000 * (int64_t)words[2], 65535);
+    raw[1] = chip_linear(words[1], -4500, 17500);
+    raw[2] = chip_linear(words[2], 0, 10000);
     return ST_OK;
 }
 

@@ -21,17 +21,14 @@ static enum st start(struct sensor *s, uint16_t *ready_ms)
 
 static enum st collect(struct sensor *s, int32_t *raw, uint16_t *ready_ms)
 {
-    uint8_t frame[6];
     uint16_t words[2];
-    enum st st = chip_i2c(s, NULL, 0, frame, sizeof frame);
+    enum st st = chip_read_words(s, words, 2);
     if (st == ST_NOT_FOUND)
         return chip_busy(s, &state_of(s)->tries, TRIES, TRY_MS, ready_ms);
-    if (st == ST_OK)
-        st = chip_words(frame, words, 2);
     if (st != ST_OK)
         return chip_failed(s, st);
-    raw[0] = (int32_t)chip_div(17500 * (int64_t)words[0], 65535) - 4500;
-    raw[1] = (int32_t)chip_div(10000 * (int64_t)words[1], 65535);
+    raw[0] = chip_linear(words[0], -4500, 17500);
+    raw[1] = chip_linear(words[1], 0, 10000);
     return ST_OK;
 }
 

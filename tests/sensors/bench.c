@@ -15,8 +15,16 @@ static bool broken(enum fault fault)
            (bench.lasts ? bench.step > bench.at : bench.step == bench.at + 1);
 }
 
+static uint32_t draw(void)
+{
+    bench.lot = bench.lot * 1664525U + 1013904223U;
+    return bench.lot >> 8;
+}
+
 static void flip(uint8_t *r, size_t n)
 {
+    for (size_t i = 0; i < n && broken(FAULT_NOISE); i++)
+        r[i] = (uint8_t)draw();
     if (broken(FAULT_FLIP) && bench.flip / 8 < n)
         r[bench.flip / 8] ^= (uint8_t)(0x80U >> bench.flip % 8);
 }
@@ -44,6 +52,11 @@ static size_t uart_read(void *ctx, uint8_t *p, size_t room)
 {
     size_t n = 0, taken = 0;
     (void)ctx;
+    if (broken(FAULT_NOISE)) {
+        n = draw() % (room + 1);
+        flip(p, n);
+        return n;
+    }
     for (; n < room && taken < bench.nline; taken++) {
         bench.step++;
         if (broken(FAULT_ABSENT) || broken(FAULT_SHORT))
@@ -112,7 +125,7 @@ static bool clocked_ready(void *ctx)
     bench.step++;
     if (broken(FAULT_ABSENT))
         return false;
-    return broken(FAULT_STUCK) || bench.chip->ready();
+    return broken(FAULT_STUCK) || broken(FAULT_NOISE) || bench.chip->ready();
 }
 
 static uint32_t clocked_clock(void *ctx, unsigned pulses)
@@ -123,6 +136,8 @@ static uint32_t clocked_clock(void *ctx, unsigned pulses)
     assert_in_range(pulses, 1, 32);
     if (broken(FAULT_ABSENT))
         return (uint32_t)((UINT64_C(1) << pulses) - 1);
+    if (broken(FAULT_NOISE))
+        return draw() << 8 >> (32 - pulses);
     return broken(FAULT_STUCK) ? 0 : bench.chip->clock(pulses);
 }
 
@@ -258,6 +273,8 @@ struct outcome bench_run(void)
             fail_msg("%s: has no end", d->name);
         bench_pass(wait ? wait : 1);
         wait = UNSAID;
+        if (o.calls == bench.power_at && bench.chip->power)
+            bench.chip->power();
         o.st = d->collect(s, o.raw, &wait);
         o.calls++;
         if (!within(o.st, "collect"))

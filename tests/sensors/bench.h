@@ -24,6 +24,7 @@ enum fault {
     FAULT_STUCK,   /* the bus is held; a serial port has no room to send */
     FAULT_FLIP,    /* a bit of what is read is wrong */
     FAULT_SHORT,   /* serial: a byte is lost */
+    FAULT_NOISE,   /* all that is read is drawn by lot */
 };
 
 /* What the chip measured and what the driver makes of it. */
@@ -64,7 +65,9 @@ struct bench {
     enum fault fault; /* at step `at`, and at all behind it if it lasts */
     unsigned at, step;
     bool lasts;
+    uint32_t lot;
     unsigned flip;     /* which bit of a read, from its first byte's highest */
+    unsigned power_at; /* its power fails and comes before that call of collect; 0: not */
     unsigned us;       /* that the call took so far */
     uint8_t line[128]; /* that a serial sensor sent and nobody took */
     size_t nline;

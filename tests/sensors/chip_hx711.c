@@ -57,7 +57,8 @@ static uint32_t clock(unsigned pulses)
 }
 
 /* Empty 100000; a bag of 10 kg makes it 500000. */
-static const int32_t upside_down[4] = {100000, -40, 1, 0}, counts[4] = {0};
+static const int32_t upside_down[4] = {100000, -40, 1, 0}, counts[4] = {0, 1, 1},
+                     no_scale[4] = {0, 0, 1};
 static const int32_t gain64[4] = {50000, 200000, 10000, 64}, gain96[4] = {0, 1, 1, 96};
 static const struct chip_frame frames[] = {
     {"5 kg", "04 93 E0", ST_OK, {5000}, NULL},
@@ -71,6 +72,7 @@ static const struct chip_frame frames[] = {
     {"below its range", "80 00 00", ST_BAD, {0}, NULL},
     {"a cell upside down", "00 00 00", ST_OK, {2500}, upside_down},
     {"counts as they are", "FF FF FE", ST_OK, {-2}, counts},
+    {"nobody said what it weighs", "04 93 E0", ST_BAD, {0}, no_scale},
     {"gain 64", "04 93 E0", ST_OK, {5000}, gain64},
     {"a gain that is none", "04 93 E0", ST_BAD, {0}, gain96},
 };

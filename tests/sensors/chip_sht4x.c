@@ -1,48 +1,11 @@
 /* A virtual SHT4x. A frame is what it answers to a read: two words and their check sums. */
-#include "tests/sensors/bench.h"
-
-#include <string.h>
+#include "tests/sensors/sht_model.h"
 
 #include "sensors/driver/sht4x.h"
 
-static struct {
-    uint8_t frame[6];
-    uint32_t done_ms;
-    bool measured;
-} chip;
-
 static void power(void)
 {
-    chip.measured = false;
-}
-
-static void measures(const uint8_t *frame, size_t n)
-{
-    memcpy(chip.frame, frame, n);
-}
-
-static bool measuring(void)
-{
-    return chip.measured && (bench.never_ready || (int32_t)(bench.ms - chip.done_ms) < 0);
-}
-
-static enum st transfer(const uint8_t *w, size_t nw, uint8_t *r, size_t nr)
-{
-    if (nw > 0) {
-        if (measuring())
-            return ST_NOT_FOUND;
-        if (nw != 1 || w[0] != 0xFD)
-            return ST_REFUSED;
-        chip.measured = true;
-        chip.done_ms = bench.ms + 9;
-    }
-    if (nr > 0) {
-        if (!chip.measured || measuring() || nr > sizeof chip.frame)
-            return ST_NOT_FOUND;
-        memcpy(r, chip.frame, nr);
-        chip.measured = false;
-    }
-    return ST_OK;
+    sht_is("\xFD", 1, 9);
 }
 
 static const struct chip_frame frames[] = {
@@ -59,7 +22,7 @@ const struct chip chip_sht4x = {
     .sensor = {.driver = &sensor_sht4x, .address = 0x44},
     .checked = true,
     .power = power,
-    .measures = measures,
-    .transfer = transfer,
+    .measures = sht_measures,
+    .transfer = sht_transfer,
     CHIP_FRAMES(frames),
 };
