@@ -25,7 +25,9 @@ void config_start(struct config *c, uint32_t hash)
     c->record.data = (uint8_t *)&c->kept;
     bool read = record_load(&c->record);
     struct config_line line = c->kept.line;
-    if (!read || c->kept.hash != hash)
-        c->kept = (struct config_kept){.hash = hash};
+    if (!read || c->kept.hash != hash || c->kept.points != LIMITS_POINTS ||
+        c->kept.sensors != LIMITS_SENSORS)
+        c->kept =
+            (struct config_kept){.hash = hash, .points = LIMITS_POINTS, .sensors = LIMITS_SENSORS};
     c->kept.line = read && config_line_is_good(&line) ? line : line_default;
 }

@@ -18,7 +18,6 @@
 struct config_line {
     uint8_t address, parity, stop_bits, spare;
     uint16_t speed; /* 100 bit/s */
-    uint16_t spare2;
 };
 
 struct config_calibration {
@@ -27,6 +26,7 @@ struct config_calibration {
 
 struct config_kept { /* as it is stored; a later version appends */
     struct config_line line;
+    uint8_t points, sensors;            /* that there is room for: limits.h */
     uint32_t hash;                      /* of the points that the rest belongs to */
     uint16_t period_ds[LIMITS_SENSORS]; /* 0: the driver's */
     uint8_t serial[LIMITS_SENSORS][CONFIG_TEXT];
@@ -40,8 +40,8 @@ struct config {
 
 /* What register values are possible: sensors/node.def. */
 bool config_line_is_good(const struct config_line *l);
-/* Takes up what was kept, or the default; of other points the line's part alone. Its record has
- * been placed. */
+/* Takes up what was kept, or the default; of other points, or limits, the line's part alone. Its
+ * record has been placed. */
 void config_start(struct config *c, uint32_t hash);
 
 #endif

@@ -41,7 +41,6 @@ void measure_start(struct measure *m, struct sensor *chips, unsigned n,
             return;
         struct measure_sensor *s = &m->sensor[m->nsensors++];
         s->first = m->npoints;
-        s->outputs = (uint8_t)outputs;
         s->counters = (uint8_t)first;
         s->state = NODE_STARTING;
         s->due_ms = now_ms;
@@ -82,7 +81,7 @@ static void measured(struct measure *m, unsigned i, const int32_t *raw, uint32_t
 {
     struct measure_sensor *s = &m->sensor[i];
     unsigned counter = s->counters;
-    for (unsigned k = 0; k < s->outputs; k++) {
+    for (unsigned k = 0; k < sensor_noutputs(&m->chips[i]); k++) {
         int32_t *last = m->last[s->first + k];
         last[2] = last[1];
         last[1] = last[0];
@@ -93,7 +92,7 @@ static void measured(struct measure *m, unsigned i, const int32_t *raw, uint32_t
         counter += counts;
     }
     if (s->have < MEASURE_MEDIAN)
-        s->have++;
+        s->have = (s->have + 1U) & 3U;
     s->samples++;
     s->state = NODE_GOOD;
     s->good_ms = now_ms;

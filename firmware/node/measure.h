@@ -29,10 +29,10 @@ struct measure_sensor {
     uint32_t due_ms, begun_ms, good_ms; /* next call; of this conversion; of the last good one */
     uint32_t calibrating_ms;            /* its end */
     uint16_t samples, errors;
-    uint8_t first, outputs, counters; /* its points, how many, and its first counter's number */
-    uint8_t state;                    /* GOOD, STARTING, ABSENT or FAULT of enum node_state */
-    uint8_t have;                     /* measurements in a row, up to MEASURE_MEDIAN */
-    bool started, trying, doubtful, ever, old, calibrating;
+    uint8_t first, counters; /* its first point, and its first counter's number */
+    uint8_t state;           /* GOOD, STARTING, ABSENT or FAULT of enum node_state */
+    uint8_t have : 2;        /* measurements in a row, up to MEASURE_MEDIAN */
+    bool started : 1, trying : 1, doubtful : 1, ever : 1, old : 1, calibrating : 1;
 };
 
 struct measure {

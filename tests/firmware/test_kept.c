@@ -410,6 +410,14 @@ static void other_points_take_nothing_over_but_the_line(void **state)
     assert_int_equal(counters_total(&counters, 0), 0);
     assert_int_equal(counters.now.boots, 2);
     assert_int_equal(counters.now.watchdogs, 1);
+    /* Nor does another number of points that there is room for: all lies elsewhere. */
+    start_both();
+    config.kept.points = LIMITS_POINTS - 1;
+    record_save(&config.record);
+    assert_true(settle());
+    start_both();
+    assert_int_equal(config.kept.line.address, 33);
+    assert_int_equal(config.kept.serial[0][0], 0);
 }
 
 static void settings_that_cannot_be_are_the_default(void **state)
