@@ -28,9 +28,14 @@ static const uint8_t entry_lengths[] = {
 #define BLOCKS (sizeof blocks / sizeof *blocks)
 #define LINE_OF_ONE (NODE_LINE_new_address + NODE_LINE_new_address_COUNT - NODE_LINE_for_serial)
 
+/* A block, and what was found in it last, for a request goes on from there: 125 registers that are
+ * each looked up from the beginning would take milliseconds. */
 struct block {
     unsigned base; /* the address of its id */
     unsigned id, length, head, entry;
+    const struct node_reg *last, *first; /* the first of an entry; NULL: none was found yet */
+    unsigned valued;                     /* entries up to the one that `value` is of; 0: none */
+    struct measure_value value;
 };
 
 struct piece {
@@ -89,6 +94,26 @@ static bool find_block(const struct node *n, unsigned at, struct block *b)
     return true;
 }
 
+static bool stands_at(const struct node_reg *r, const struct block *b, bool field, unsigned offset)
+{
+    return r && r->block == b->id && r->field == field && offset >= r->offset &&
+           offset < (unsigned)r->offset + r->count;
+}
+
+/* The register at that offset of the head, or of an entry. */
+static const struct node_reg *reg_at(struct block *b, bool field, unsigned offset)
+{
+    const struct node_reg *r = b->last ? b->last + 1 : NULL;
+    if (r == node_regs + node_reg_count || !stands_at(r, b, field, offset))
+        r = b->first;
+    if (!stands_at(r, b, field, offset))
+        r = node_reg_at(b->id, field, offset);
+    if (field && offset == 0)
+        b->first = r;
+    b->last = r;
+    return r;
+}
+
 static struct piece number_at(unsigned at, unsigned count, uint32_t number)
 {
     return (struct piece){.at = at, .count = count, .reg = -1, .number = number};
@@ -115,7 +140,7 @@ static bool find_piece(const struct node *n, unsigned at, struct block *b, struc
         entry = (offset - b->head) / b->entry;
         first += b->head + entry * b->entry;
     }
-    const struct node_reg *r = node_reg_at(b->id, field, at - first);
+    const struct node_reg *r = reg_at(b, field, at - first);
     *p = number_at(at, 1, 0); /* a hole, should the table ever have one */
     if (r)
         *p = (struct piece){first + r->offset, r->count, (int)(r - node_regs), entry, 0};
@@ -133,8 +158,17 @@ static uint32_t instance_of(const struct measure *m, unsigned p)
     return n;
 }
 
+static const struct measure_value *value_of(const struct node *n, struct block *b, unsigned e)
+{
+    if (b->valued != e + 1)
+        b->value = measure_value(&n->measure, e, n->now_ms);
+    b->valued = e + 1;
+    return &b->value;
+}
+
 /* What a register says; of a text where it is. e: the entry. */
-static uint32_t number_of(struct node *n, enum reg r, unsigned e, const char **text)
+static uint32_t number_of(struct node *n, struct block *b, enum reg r, unsigned e,
+                          const char **text)
 {
     const struct measure *m = &n->measure;
     const struct config_kept *kept = &n->config.kept;
@@ -220,13 +254,13 @@ static uint32_t number_of(struct node *n, enum reg r, unsigned e, const char **t
     case REG_POINTS_flags:
         return measure_point(m, e)->counter ? 1 : 0;
     case REG_VALUES_raw:
-        return (uint32_t)measure_value(m, e, n->now_ms).raw;
+        return (uint32_t)value_of(n, b, e)->raw;
     case REG_VALUES_state:
-        return measure_value(m, e, n->now_ms).state;
+        return value_of(n, b, e)->state;
     case REG_VALUES_age:
-        return measure_value(m, e, n->now_ms).age_ds;
+        return value_of(n, b, e)->age_ds;
     case REG_VALUES_samples:
-        return m->sensor[m->sensor_of[e]].samples;
+        return value_of(n, b, e)->samples;
     case REG_SENSORS_driver:
         return m->chips[e].driver->id;
     case REG_SENSORS_state:
@@ -258,14 +292,14 @@ static uint32_t number_of(struct node *n, enum reg r, unsigned e, const char **t
 }
 
 /* Writes the piece's registers from `at` to `end` to p. */
-static uint8_t *put(struct node *n, const struct piece *piece, unsigned at, unsigned end,
-                    uint8_t *p)
+static uint8_t *put(struct node *n, struct block *b, const struct piece *piece, unsigned at,
+                    unsigned end, uint8_t *p)
 {
     const char *text = NULL;
     uint32_t number = piece->number;
     unsigned length = 0;
     if (piece->reg >= 0)
-        number = number_of(n, (enum reg)piece->reg, piece->entry, &text);
+        number = number_of(n, b, (enum reg)piece->reg, piece->entry, &text);
     while (text && length < 2 * piece->count && text[length])
         length++;
     for (; at < end && at < piece->at + piece->count; at++, p += 2) {
@@ -289,7 +323,7 @@ static enum slave_exception map_read(void *ctx, unsigned at, unsigned count, uin
     while (at < end) {
         if (!find_piece(n, at, &b, &piece))
             return SLAVE_ADDRESS;
-        p = put(n, &piece, at, end, p);
+        p = put(n, &b, &piece, at, end, p);
         at = piece.at + piece.count;
     }
     return SLAVE_DONE;

@@ -196,6 +196,8 @@ static unsigned counter_of(const struct measure *m, unsigned p)
 /* measured * (1 + gain / 10^6) + offset, half away from zero; within what a register can say. */
 static int32_t calibrated(int32_t raw, const struct config_calibration *c)
 {
+    if (c->gain == 0 && c->offset == 0 && raw != INT32_MIN)
+        return raw; /* a division of 64 bits takes its time */
     int64_t v = (int64_t)raw * (MILLION + (int64_t)c->gain) + (int64_t)c->offset * MILLION;
     v = (v + (v < 0 ? -MILLION / 2 : MILLION / 2)) / MILLION;
     if (v > INT32_MAX)

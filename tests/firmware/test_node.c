@@ -602,6 +602,21 @@ static void every_range_reads_as_its_registers_do(void **state)
     assert_int_equal(map.read(n, 65535, 1, many), SLAVE_ADDRESS);
 }
 
+/* Of a quantity that several points have, each has its number. */
+static void points_of_one_quantity_are_numbered(void **state)
+{
+    (void)state;
+    (void)fake_add(water, 1);
+    (void)fake_add(weather, 2);
+    assert_true(fake_boot());
+    static const unsigned instances[] = {1, 1, 1, 2, 2, 2}, sensors[] = {0, 0, 1, 2, 3, 3};
+    assert_int_equal(get(1, REG(POINTS, entries)), 6);
+    for (unsigned p = 0; p < 6; p++) {
+        assert_int_equal(get(1, FIELD(POINTS, p, instance)), instances[p]);
+        assert_int_equal(get(1, FIELD(POINTS, p, sensor)), sensors[p]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,6 +645,7 @@ int main(void)
         cmocka_unit_test_setup(watchdog_starves_when_a_part_stands, start),
         cmocka_unit_test_setup(refused_writes_change_nothing, start),
         cmocka_unit_test_setup(every_range_reads_as_its_registers_do, start),
+        cmocka_unit_test_setup(points_of_one_quantity_are_numbered, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
