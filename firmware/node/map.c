@@ -458,7 +458,7 @@ static void assign(struct node *n, unsigned at, unsigned count, const uint8_t *p
     unsigned address = bytes_u16(p + 2 * (count - 1));
     while (b.id != NODE_LINE && next_block(n, &b))
         ;
-    if (at != b.base + 2 + NODE_LINE_for_serial || count != LINE_OF_ONE)
+    if (at != b.base + 2 + NODE_LINE_for_serial || count != LINE_OF_ONE || n->serial[0] == '\0')
         return;
     for (unsigned i = 0; i < sizeof n->serial - 1; i++) {
         if (p[i] != (uint8_t)n->serial[i])

@@ -33,7 +33,7 @@ void measure_start(struct measure *m, struct sensor *chips, unsigned n,
     unsigned ncounters = 0;
     for (unsigned i = 0; i < n && i < LIMITS_SENSORS; i++) {
         const struct sensor_output *o = sensor_outputs(&chips[i]);
-        unsigned outputs = sensor_noutputs(&chips[i]), first = ncounters;
+        unsigned outputs = o ? sensor_noutputs(&chips[i]) : 0, first = ncounters;
         for (unsigned k = 0; k < outputs; k++)
             ncounters += o[k].counter;
         if (outputs > SENSOR_OUTPUTS || m->npoints + outputs > LIMITS_POINTS ||

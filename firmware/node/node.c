@@ -46,13 +46,14 @@ void node_start(struct node *n, const struct port_board *board)
 /* ---- the line ---------------------------------------------------------------------------------
  */
 
-/* What ended is answered; not when the next frame has begun, for the answer would go into it. */
+/* What ended is answered; not when the next frame has begun, for the answer would go into it, nor
+ * while an answer is on its way. */
 static void answer(struct node *n, bool overtaken)
 {
     uint8_t *p;
     struct slave_map map = node_map(n);
     size_t size = frame_take(&n->frame, &p);
-    if (size == 0 || (overtaken && p[0] != SLAVE_ALL))
+    if (size == 0 || ((overtaken || port_line_sending()) && p[0] != SLAVE_ALL))
         return;
     size = slave_answer(&n->slave, &map, p, size, n->now_ms, n->frame.byte);
     if (size > 0)

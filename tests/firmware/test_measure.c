@@ -359,6 +359,12 @@ static void more_than_there_is_room_for_is_left_out(void **state)
         (void)fake_add(count, 1);
     measure_start(&m, fake.chips, FAKE_CHIPS, &config, &counters, now_ms);
     assert_int_equal(m.nsensors, LIMITS_COUNTERS);
+    fake_new(); /* a board that forgot to say what hangs on its chip */
+    (void)fake_add(NULL, 4);
+    (void)fake_add(two, 2);
+    measure_start(&m, fake.chips, 2, &config, &counters, now_ms);
+    assert_int_equal(m.nsensors, 2);
+    assert_int_equal(m.npoints, 2);
     measure_start(&m, fake.chips, 0, &config, &counters, now_ms);
     assert_false(measure_turn(&m, now_ms));
 }

@@ -219,6 +219,22 @@ static void by_content_there_is_no_silence_to_wait_for(void **state)
     }
 }
 
+/* A request that comes while an answer is on its way, where a line goes both ways at once. */
+static void request_during_an_answer_is_not_answered(void **state)
+{
+    (void)state;
+    fake.board.by_content = true;
+    fake.board.t35_us = 50000;
+    assert_true(fake_boot());
+    static const uint8_t q[] = {1, 3, 0, 0, 0, 100};
+    fake_ask(q, sizeof q);
+    fake_ask(q, sizeof q);
+    assert_true(fake_run(100000));
+    assert_int_equal(fake.sends, 1);
+    assert_true(fake_run(SECOND));
+    assert_true(is_at(1));
+}
+
 /* ---- settings ---------------------------------------------------------------------------------
  */
 
@@ -372,6 +388,16 @@ static void broadcast_gives_an_address_to_the_serial_it_names(void **state)
     assert_true(fake_run(61 * SECOND));
     assert_true(fake_boot());
     assert_true(is_at(19));
+}
+
+/* Nodes that have no serial number are not meant by a broadcast without one. */
+static void broadcast_to_nobody_is_for_nobody(void **state)
+{
+    (void)state;
+    fake.serial = "";
+    assert_true(fake_boot());
+    say_serial("", 18, fake_block(1, NODE_LINE) + NODE_LINE_for_serial, 9);
+    assert_true(is_at(1));
 }
 
 static void broadcast_writes_nothing_else(void **state)
@@ -628,6 +654,7 @@ int main(void)
         cmocka_unit_test_setup(overtaken_request_is_not_answered, start),
         cmocka_unit_test_setup(cut_in_mid_frame_costs_that_frame, start),
         cmocka_unit_test_setup(by_content_there_is_no_silence_to_wait_for, start),
+        cmocka_unit_test_setup(request_during_an_answer_is_not_answered, start),
         cmocka_unit_test_setup(trial_falls_back_after_a_minute, start),
         cmocka_unit_test_setup(trial_that_is_kept_stays_through_a_power_cut, start),
         cmocka_unit_test_setup(trial_that_is_cut_off_was_none, start),
@@ -636,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup(all_of_the_line_goes_in_one_request, start),
         cmocka_unit_test_setup(settings_that_cannot_be_are_refused_and_change_nothing, start),
         cmocka_unit_test_setup(broadcast_gives_an_address_to_the_serial_it_names, start),
+        cmocka_unit_test_setup(broadcast_to_nobody_is_for_nobody, start),
         cmocka_unit_test_setup(broadcast_writes_nothing_else, start),
         cmocka_unit_test_setup(chips_settings_are_kept, start),
         cmocka_unit_test_setup(what_cannot_be_kept_is_refused, start),
