@@ -106,7 +106,7 @@ enum st port_memory_write(uint32_t at, const uint8_t *p, size_t n)
             if (begin + k < at || begin + k > at + i) /* erased, or half programmed */
                 fake.memory[begin + k] = k % 3 ? 0xFF : (uint8_t)(fake.memory[begin + k] | 0x5A);
         }
-        longjmp(*fake.gone, 1);
+        longjmp(fake.gone, 1);
     }
     fake.memory_us = fake.us + WRITE_US;
     return ST_OK;
@@ -139,7 +139,7 @@ void port_watchdog_feed(void)
 _Noreturn void port_restart(void)
 {
     fake.restarted = true;
-    longjmp(*fake.gone, 1);
+    longjmp(fake.gone, 1);
 }
 
 uint16_t port_supply_mv(void)
@@ -231,14 +231,12 @@ void fake_new(void)
 
 bool fake_boot(void)
 {
-    jmp_buf gone;
-    fake.gone = &gone;
     fake.restarted = false;
     fake.got = fake.put;
     fake.memory_us = fake.sending_us = 0;
     fake.fed_us = fake.us;
     memset(&fake.node, 0, sizeof fake.node);
-    if (setjmp(gone))
+    if (setjmp(fake.gone))
         return false;
     node_start(&fake.node, &fake.board);
     return true;
@@ -246,10 +244,8 @@ bool fake_boot(void)
 
 bool fake_run(uint64_t us)
 {
-    jmp_buf gone;
     uint64_t end = fake.us + us;
-    fake.gone = &gone;
-    if (setjmp(gone))
+    if (setjmp(fake.gone))
         return false;
     while (fake.us < end) {
         bool busy = node_turn(&fake.node);

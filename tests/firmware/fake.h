@@ -55,7 +55,7 @@ struct fake {
     unsigned feeds;
     uint64_t fed_us, worst_feed_us, soonest_feed_us;
     bool watchdog, restarted;
-    jmp_buf *gone; /* where a cut or a restart goes on */
+    jmp_buf gone; /* where a cut or a restart goes on */
     const char *serial;
     struct port_board board;
     struct sensor chips[FAKE_CHIPS];
