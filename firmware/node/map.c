@@ -26,6 +26,7 @@ static const uint8_t entry_lengths[] = {
 };
 #undef NODE_BLOCK
 #define BLOCKS (sizeof blocks / sizeof *blocks)
+_Static_assert(BLOCKS <= sizeof((struct node *)0)->heads, "each has its place");
 #define LINE_OF_ONE (NODE_LINE_new_address + NODE_LINE_new_address_COUNT - NODE_LINE_for_serial)
 
 /* A block, and what was found in it last, for a request goes on from there: 125 registers that are
@@ -34,6 +35,7 @@ struct block {
     unsigned base; /* the address of its id */
     unsigned id, length, head, entry;
     const struct node_reg *last, *first; /* the first of an entry; NULL: none was found yet */
+    unsigned behind_last, last_entry;    /* the address behind the last, and where it is */
     unsigned valued;                     /* entries up to the one that `value` is of; 0: none */
     struct measure_value value;
 };
@@ -69,7 +71,7 @@ static unsigned behind(const struct block *b)
 }
 
 /* The block that follows one; the first when b->id is 0. false: there is none. */
-static bool next_block(const struct node *n, struct block *b)
+static bool next_block(struct node *n, struct block *b)
 {
     unsigned i = 0;
     while (b->id != 0 && blocks[i++] != b->id)
@@ -79,13 +81,15 @@ static bool next_block(const struct node *n, struct block *b)
     b->base = behind(b);
     b->id = blocks[i];
     b->entry = entry_lengths[i];
-    b->head = node_head(b->id);
+    if (n->heads[i] == 0)
+        n->heads[i] = (uint8_t)node_head(b->id);
+    b->head = n->heads[i];
     b->length = b->head + b->entry * entries_of(n, b->id);
     return true;
 }
 
 /* The block that the address is in; *b is where the search begins. */
-static bool find_block(const struct node *n, unsigned at, struct block *b)
+static bool find_block(struct node *n, unsigned at, struct block *b)
 {
     while (at >= behind(b) || b->id == 0) {
         if (!next_block(n, b))
@@ -94,24 +98,37 @@ static bool find_block(const struct node *n, unsigned at, struct block *b)
     return true;
 }
 
-static bool stands_at(const struct node_reg *r, const struct block *b, bool field, unsigned offset)
-{
-    return r && r->block == b->id && r->field == field && offset >= r->offset &&
-           offset < (unsigned)r->offset + r->count;
-}
-
 /* The register at that offset of the head, or of an entry. */
 static const struct node_reg *reg_at(struct block *b, bool field, unsigned offset)
 {
-    const struct node_reg *r = b->last ? b->last + 1 : NULL;
-    if (r == node_regs + node_reg_count || !stands_at(r, b, field, offset))
-        r = b->first;
-    if (!stands_at(r, b, field, offset))
-        r = node_reg_at(b->id, field, offset);
+    const struct node_reg *r = field && offset == 0 && b->first && b->first->block == b->id
+                                   ? b->first
+                                   : node_reg_at(b->id, field, offset);
     if (field && offset == 0)
         b->first = r;
-    b->last = r;
     return r;
+}
+
+static struct piece piece_of(struct block *b, const struct node_reg *r, unsigned at, unsigned entry)
+{
+    b->last = r;
+    b->last_entry = entry;
+    b->behind_last = at + r->count;
+    return (struct piece){at, r->count, (int)(r - node_regs), entry, 0};
+}
+
+/* What follows the last register within its head or entry: nearly always what is asked for. */
+static bool next_piece(struct block *b, unsigned at, struct piece *p)
+{
+    const struct node_reg *last = b->last, *r;
+    if (!last || at != b->behind_last)
+        return false;
+    r = last + 1;
+    if (r == node_regs + node_reg_count || r->block != b->id || r->field != last->field ||
+        r->offset != last->offset + last->count)
+        return false;
+    *p = piece_of(b, r, at, b->last_entry);
+    return true;
 }
 
 static struct piece number_at(unsigned at, unsigned count, uint32_t number)
@@ -120,8 +137,10 @@ static struct piece number_at(unsigned at, unsigned count, uint32_t number)
 }
 
 /* The piece that holds the address. false: there is none there. */
-static bool find_piece(const struct node *n, unsigned at, struct block *b, struct piece *p)
+static bool find_piece(struct node *n, unsigned at, struct block *b, struct piece *p)
 {
+    if (next_piece(b, at, p))
+        return true;
     if (at < NODE_FIRST) {
         *p = at < 2 ? number_at(0, 2, NODE_MARK) : number_at(2, 1, NODE_VERSION);
         return true;
@@ -141,9 +160,10 @@ static bool find_piece(const struct node *n, unsigned at, struct block *b, struc
         first += b->head + entry * b->entry;
     }
     const struct node_reg *r = reg_at(b, field, at - first);
-    *p = number_at(at, 1, 0); /* a hole, should the table ever have one */
     if (r)
-        *p = (struct piece){first + r->offset, r->count, (int)(r - node_regs), entry, 0};
+        *p = piece_of(b, r, first + r->offset, entry);
+    else
+        *p = number_at(at, 1, 0); /* a hole, should the table ever have one */
     return true;
 }
 

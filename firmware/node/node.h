@@ -31,7 +31,8 @@ struct node {
     const struct port_board *board;
     uint32_t now_ms, uptime_s, second_ms;
     unsigned reset_cause;
-    uint32_t hash; /* of the points */
+    uint32_t hash;    /* of the points */
+    uint8_t heads[8]; /* registers of each block's head; 0: not looked up yet */
     char serial[17];
     const char *firmware; /* its version */
     struct slave slave;
