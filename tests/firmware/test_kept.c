@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "firmware/bytes.h"
+#include "sensors/node.h"
 #include "tests/firmware/fake.h"
 
 #define HASH 0x1234U
@@ -455,6 +455,45 @@ static void another_versions_record_is_read_as_far_as_both_go(void **state)
     assert_int_equal(config.kept.serial[0][0], 0);
 }
 
+static uint32_t draw(void)
+{
+    static uint32_t draws = 1;
+    draws = draws * 1664525U + 1013904223U;
+    return draws >> 8;
+}
+
+/* Whatever a memory holds, a node starts, with settings that can be. */
+static void any_memory_does_no_harm(void **state)
+{
+    (void)state;
+    static const uint16_t kinds[] = {0xF901, 0xF902};
+    new_memory(32);
+    for (unsigned i = 0; i < 300; i++) {
+        for (size_t k = 0; k < sizeof fake.memory; k++)
+            fake.memory[k] = (uint8_t)(draw() >> 16);
+        for (size_t k = 0; k < sizeof fake.memory;
+             k += 32) { /* heads with any length, some whole */
+            uint8_t *p = fake.memory + k;
+            uint32_t size = draw() % (draw() % 2 ? 65536 : 64);
+            p[4] = (uint8_t)kinds[k / 32 % 2];
+            p[5] = (uint8_t)(kinds[k / 32 % 2] >> 8);
+            p[6] = (uint8_t)size;
+            p[7] = (uint8_t)(size >> 8);
+            if (size > FAKE_MEMORY - 12 - k || draw() % 3)
+                continue;
+            uint32_t crc = node_crc32(0, p, 8 + size);
+            for (unsigned n = 0; n < 4; n++)
+                p[8 + size + n] = (uint8_t)(crc >> 8 * n);
+        }
+        start_both();
+        assert_true(config_line_is_good(&config.kept.line));
+        assert_true(settle());
+        uint32_t boots = counters.now.boots;
+        start_both();
+        assert_int_equal(counters.now.boots, boots + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +512,7 @@ int main(void)
         cmocka_unit_test(other_points_take_nothing_over_but_the_line),
         cmocka_unit_test(settings_that_cannot_be_are_the_default),
         cmocka_unit_test(another_versions_record_is_read_as_far_as_both_go),
+        cmocka_unit_test(any_memory_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
