@@ -1,9 +1,6 @@
-/* The registers, found by the tables of sensors/node.def. A request is gone through by pieces: one
- * register of the table with all that it counts. */
-#include "firmware/node/node.h"
-
+/* What the registers of sensors/node.def say, and what may be written to them. */
 #include "firmware/bytes.h"
-#include "sensors/node.h"
+#include "firmware/node/map_int.h"
 
 /* The registers in the order of node_regs: a switch over all of them is complete or a warning. */
 #define NODE_REG(block, name, offset, type, count, may) REG_##block##_##name,
@@ -15,157 +12,7 @@ enum reg {
 #undef NODE_REG
 #undef NODE_FIELD
 
-#define NODE_BLOCK(id, block, entry) NODE_##block,
-static const uint8_t blocks[] = {
-#include "sensors/node.def"
-};
-#undef NODE_BLOCK
-#define NODE_BLOCK(id, block, entry) (entry),
-static const uint8_t entry_lengths[] = {
-#include "sensors/node.def"
-};
-#undef NODE_BLOCK
-#define BLOCKS (sizeof blocks / sizeof *blocks)
-_Static_assert(BLOCKS <= sizeof((struct node *)0)->heads, "each has its place");
 #define LINE_OF_ONE (NODE_LINE_new_address + NODE_LINE_new_address_COUNT - NODE_LINE_for_serial)
-
-/* A block, and what was found in it last, for a request goes on from there: 125 registers that are
- * each looked up from the beginning would take milliseconds. */
-struct block {
-    unsigned base; /* the address of its id */
-    unsigned id, length, head, entry;
-    const struct node_reg *last, *first; /* the first of an entry; NULL: none was found yet */
-    unsigned behind_last, last_entry;    /* the address behind the last, and where it is */
-    unsigned valued;                     /* entries up to the one that `value` is of; 0: none */
-    struct measure_value value;
-};
-
-struct piece {
-    unsigned at, count; /* where it begins */
-    int reg;            /* enum reg; -1: `number` */
-    unsigned entry;
-    uint32_t number;
-};
-
-static unsigned entries_of(const struct node *n, unsigned block)
-{
-    switch ((enum node_block)block) {
-    case NODE_POINTS:
-    case NODE_VALUES:
-    case NODE_CALIBRATION:
-        return n->measure.npoints;
-    case NODE_SENSORS:
-        return n->measure.nsensors;
-    case NODE_IDENTITY:
-    case NODE_DIAGNOSTICS:
-    case NODE_LINE:
-        break;
-    }
-    return 0;
-}
-
-/* The address behind a block; where the chain begins when there is none yet. */
-static unsigned behind(const struct block *b)
-{
-    return b->id == 0 ? NODE_FIRST : b->base + 2 + b->length;
-}
-
-/* The block that follows one; the first when b->id is 0. false: there is none. */
-static bool next_block(struct node *n, struct block *b)
-{
-    unsigned i = 0;
-    while (b->id != 0 && blocks[i++] != b->id)
-        ;
-    if (i == BLOCKS)
-        return false;
-    b->base = behind(b);
-    b->id = blocks[i];
-    b->entry = entry_lengths[i];
-    if (n->heads[i] == 0)
-        n->heads[i] = (uint8_t)node_head(b->id);
-    b->head = n->heads[i];
-    b->length = b->head + b->entry * entries_of(n, b->id);
-    return true;
-}
-
-/* The block that the address is in; *b is where the search begins. */
-static bool find_block(struct node *n, unsigned at, struct block *b)
-{
-    while (at >= behind(b) || b->id == 0) {
-        if (!next_block(n, b))
-            return false;
-    }
-    return true;
-}
-
-/* The register at that offset of the head, or of an entry. */
-static const struct node_reg *reg_at(struct block *b, bool field, unsigned offset)
-{
-    const struct node_reg *r = field && offset == 0 && b->first && b->first->block == b->id
-                                   ? b->first
-                                   : node_reg_at(b->id, field, offset);
-    if (field && offset == 0)
-        b->first = r;
-    return r;
-}
-
-static struct piece piece_of(struct block *b, const struct node_reg *r, unsigned at, unsigned entry)
-{
-    b->last = r;
-    b->last_entry = entry;
-    b->behind_last = at + r->count;
-    return (struct piece){at, r->count, (int)(r - node_regs), entry, 0};
-}
-
-/* What follows the last register within its head or entry: nearly always what is asked for. */
-static bool next_piece(struct block *b, unsigned at, struct piece *p)
-{
-    const struct node_reg *last = b->last, *r;
-    if (!last || at != b->behind_last)
-        return false;
-    r = last + 1;
-    if (r == node_regs + node_reg_count || r->block != b->id || r->field != last->field ||
-        r->offset != last->offset + last->count)
-        return false;
-    *p = piece_of(b, r, at, b->last_entry);
-    return true;
-}
-
-static struct piece number_at(unsigned at, unsigned count, uint32_t number)
-{
-    return (struct piece){.at = at, .count = count, .reg = -1, .number = number};
-}
-
-/* The piece that holds the address. false: there is none there. */
-static bool find_piece(struct node *n, unsigned at, struct block *b, struct piece *p)
-{
-    if (next_piece(b, at, p))
-        return true;
-    if (at < NODE_FIRST) {
-        *p = at < 2 ? number_at(0, 2, NODE_MARK) : number_at(2, 1, NODE_VERSION);
-        return true;
-    }
-    if (!find_block(n, at, b)) {
-        *p = number_at(behind(b), 1, NODE_END);
-        return at == behind(b);
-    }
-    if (at < b->base + 2) {
-        *p = at == b->base ? number_at(at, 1, b->id) : number_at(at, 1, b->length);
-        return true;
-    }
-    unsigned first = b->base + 2, offset = at - first, entry = 0;
-    bool field = b->entry > 0 && offset >= b->head;
-    if (field) {
-        entry = (offset - b->head) / b->entry;
-        first += b->head + entry * b->entry;
-    }
-    const struct node_reg *r = reg_at(b, field, at - first);
-    if (r)
-        *p = piece_of(b, r, first + r->offset, entry);
-    else
-        *p = number_at(at, 1, 0); /* a hole, should the table ever have one */
-    return true;
-}
 
 /* ---- reading ----------------------------------------------------------------------------------
  */
@@ -341,7 +188,7 @@ static enum slave_exception map_read(void *ctx, unsigned at, unsigned count, uin
     struct piece piece;
     unsigned end = at + count;
     while (at < end) {
-        if (!find_piece(n, at, &b, &piece))
+        if (!map_find(n, at, &b, &piece))
             return SLAVE_ADDRESS;
         p = put(n, &b, &piece, at, end, p);
         at = piece.at + piece.count;
@@ -354,7 +201,7 @@ uint32_t node_hash(struct node *n)
     uint8_t two[2];
     struct block b = {0};
     uint32_t crc = 0;
-    while (b.id != NODE_POINTS && next_block(n, &b))
+    while (b.id != NODE_POINTS && map_next_block(n, &b))
         ;
     for (unsigned i = 0; i < b.length; i++) {
         (void)map_read(n, b.base + 2 + i, 1, two);
@@ -476,7 +323,7 @@ static void assign(struct node *n, unsigned at, unsigned count, const uint8_t *p
 {
     struct block b = {0};
     unsigned address = bytes_u16(p + 2 * (count - 1));
-    while (b.id != NODE_LINE && next_block(n, &b))
+    while (b.id != NODE_LINE && map_next_block(n, &b))
         ;
     if (at != b.base + 2 + NODE_LINE_for_serial || count != LINE_OF_ONE || n->serial[0] == '\0')
         return;
@@ -502,7 +349,7 @@ static enum slave_exception map_write(void *ctx, unsigned at, unsigned count, co
         struct block b = {0};
         struct piece piece;
         for (unsigned i = 0; i < count; i += piece.count) {
-            if (!find_piece(n, at + i, &b, &piece) || piece.reg < 0 || piece.at != at + i ||
+            if (!map_find(n, at + i, &b, &piece) || piece.reg < 0 || piece.at != at + i ||
                 piece.count > count - i || node_regs[piece.reg].may != NODE_WRITE)
                 return SLAVE_ADDRESS;
             enum slave_exception e = set(n, &piece, p + 2 * i, act > 0);

@@ -372,25 +372,6 @@ static void counters_are_saved_no_more_often_than_promised(void **state)
     assert_in_range(fake.writes - before, 0, 4);
 }
 
-static void counters_come_around_and_chips_begin_anew(void **state)
-{
-    (void)state;
-    new_memory(32);
-    counters_take(&counters, 2, 100);
-    counters_take(&counters, 2, 250);
-    assert_int_equal(counters_total(&counters, 2), 250);
-    counters_take(&counters, 2, 30); /* the chip was without power */
-    assert_int_equal(counters_total(&counters, 2), 280);
-    counters.last[2] = INT32_MAX - 4;
-    counters_take(&counters, 2, 5); /* came around: 10 more */
-    assert_int_equal(counters_total(&counters, 2), 290);
-    counters.now.total[2] = INT32_MAX;
-    counters_take(&counters, 2, 7);
-    assert_int_equal(counters_total(&counters, 2), 1);
-    counters_take(&counters, LIMITS_COUNTERS, 9); /* there is none */
-    assert_int_equal(counters_total(&counters, LIMITS_COUNTERS), 0);
-}
-
 static void other_points_take_nothing_over_but_the_line(void **state)
 {
     (void)state;
@@ -508,7 +489,6 @@ int main(void)
         cmocka_unit_test(worn_memory_is_said_and_not_written_for_ever),
         cmocka_unit_test(memory_that_is_absent_or_hangs_stops_nothing),
         cmocka_unit_test(counters_are_saved_no_more_often_than_promised),
-        cmocka_unit_test(counters_come_around_and_chips_begin_anew),
         cmocka_unit_test(other_points_take_nothing_over_but_the_line),
         cmocka_unit_test(settings_that_cannot_be_are_the_default),
         cmocka_unit_test(another_versions_record_is_read_as_far_as_both_go),
