@@ -33,8 +33,10 @@ bool frame_ended(const struct frame *f, uint32_t until_us)
 /* The length of the request that ends with the newest byte; 0: none does. */
 static uint16_t request_at_tail(const struct frame *f)
 {
+    const uint8_t *end = f->byte + f->n;
     for (unsigned n = SLAVE_FRAME_MIN; n <= f->n; n++) {
-        if (slave_is_request(f->byte + f->n - n, n, f->address))
+        uint8_t to = *(end - n); /* looked at first: this is done for each byte that is heard */
+        if ((to == f->address || to == SLAVE_ALL) && slave_is_request(end - n, n, f->address))
             return (uint16_t)n;
     }
     return 0;
