@@ -90,7 +90,7 @@ struct collect_show_device {
     size_t requests, points;
     int64_t line_ns;    /* of a poll, silences, turn-around and pauses in it */
     int64_t singles_ns; /* what it would be with one request for each point */
-    bool unmet;   /* one of our nodes, which has not said yet what it measures */
+    bool unmet;         /* one of our nodes, which has not said yet what it measures */
     bool assumed; /* SunSpec: where its points are is not known until it was asked; reckoned as if
                      its models lay one behind the other at 40000 */
 };
