@@ -187,6 +187,8 @@ static enum st open_rooms(struct line *l, struct err *e)
     if (st == ST_OK)
         st = note_cut(l, e);
     if (st == ST_OK)
+        alarms_rest_tell(c->alarms_room, l->store);
+    if (st == ST_OK)
         st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
     if (st == ST_OK) {
         seal_config(l->seal, c->hash, c->owner);

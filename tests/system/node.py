@@ -123,12 +123,19 @@ class Node(SiteCase):
 
         self.gw.config(bus + f"""devices:
   air: {{bus: net, unit: 17, profile: node, every: 200ms}}
+alarms:
+  hot: {{series: air/temperature, when: {{above: 60}}, clear: 50, text: {{vi: "Nóng", en: "Hot"}}}}
+  dust: {{series: air/pm25, when: {{above: 500}}, clear: 400, text: {{vi: "Bụi", en: "Dust"}}}}
 uplinks:
   city: {{type: city, url: "{city.url}", ca: {city.ca}, receipt_keys: [{city.pub_path}], required: true}}""")
         self.assertIn("not met yet", self.check("--plan"))
         self.start()
         self.assertEqual(self.learned(1), "it is Fieldpost example-1: temperature, humidity, water_total")
+        rests = {(e["subject"], e["text"][:34]) for e in self.events("alarm.rests")}
+        self.assertEqual(rests, {(a, f"nothing watches air/{p}: the node "[:34]) for a, p in
+                                 (("hot", "temperature"), ("dust", "pm25"))})
         self.reads("temperature", -5.25)
+        self.assertEqual([a["id"] for a in self.ask("/api/v1/alarms")["alarms"]], ["hot"])
         self.assertEqual(self.value("air", "water_total"), 47.11)
         self.assertEqual(self.value("air", "node_supply"), 3.312)
         told = self.check("--plan")
@@ -147,6 +154,7 @@ uplinks:
                          "quantity 59999, which is not known here (a newer fieldpost may know it)")
         self.reads("temperature_2", 3.0)
         self.assertEqual(self.value("air", "pm25"), 12.3)
+        self.assertEqual({a["id"] for a in self.ask("/api/v1/alarms")["alarms"]}, {"hot", "dust"})
         until(lambda: any(r[1] == "air/temperature_2" for r in city.rows()), 60, "the city has it all")
         self.assertEqual(self.gw.stop(), 0)
         read = {}

@@ -372,6 +372,9 @@ static void a_newer_node_is_read_as_far_as_it_is_known(void **state)
     assert_string_equal(said, "FI n2: temperature, co2");
     assert_non_null(strstr(text[0], "node: {values: 65, length: 14, head: 4, entry: 5}"));
     assert_non_null(strstr(text[1], "length: 27, head: 9, entry: 9}"));
+    (void)snprintf(text[0], sizeof text[0], "{name: co2, quantity: co2, function: 3, address: %d,",
+                   t.values.address + 9 + 9);
+    assert_non_null(strstr(text[1], text[0]));
 }
 
 static void an_older_nodes_short_entries_lack_what_is_not_there(void **state)
@@ -793,9 +796,9 @@ static void a_newer_nodes_values_are_found_by_its_lengths(void **state)
 static void a_damaged_file_is_no_mistake_of_the_configuration(void **state)
 {
     (void)state;
-    static const char *const damaged[] = {"", "points: [", "model: x\n",
-                                          "points:\n  - {name: p, quantity: number, function: 3, "
-                                          "address: 1, type: u16}\n"};
+    static const char plain[] = "points:\n  - {name: p, quantity: number, function: 3, address: 1, "
+                                "type: u16}\n";
+    static const char *const damaged[] = {"", "points: [", "model: x\n", plain};
     lay_golden(NULL);
     meet("");
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
