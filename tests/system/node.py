@@ -10,6 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 from fp_proc import City, Gateway, main, run, until, write  # noqa: E402
 from fp_site import SiteCase, Sim  # noqa: E402
+from fp_slave import Slave  # noqa: E402
 
 GOLDEN = os.path.join(HERE, "..", "golden", "node.txt")
 LONG_AGO = 1_000_000_000
@@ -65,6 +66,36 @@ def newer():
                            sums + [5, 5]), (901, []), (3, values), (6, sensors)):
         words += [number, len(block)] + block
     return words + [0xFFFF]
+
+
+class Registers:
+    """A node whose LINE (at 117) may be written: what is kept aside, tried and kept."""
+
+    def __init__(self, words):
+        self.words, self.kept = dict(words), None
+
+    def read(self, _, address, count):
+        return [self.words[i] for i in range(address, address + count)] if address + count <= 181 else 2
+
+
+class Line(Slave):
+    def __init__(self, units):
+        self.writes = []
+        super().__init__(units)
+
+    def _answer(self, unit, pdu):
+        if pdu[0] != 6 or unit not in self.units:
+            return super()._answer(unit, pdu)
+        node, address, value = self.units[unit], int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
+        self.writes.append((unit, address, value))
+        if (address, value) == (121, 1):  # TRY: it is where LINE says, for a while
+            del self.units[unit]
+            self.units[node.words[117]] = node
+        elif (address, value) == (121, 2):  # KEEP
+            node.kept = unit
+        else:
+            node.words[address] = value
+        return pdu
 
 
 class Node(SiteCase):
@@ -168,6 +199,30 @@ uplinks:
         self.assertEqual({v for v, _ in read["temperature"]}, {"-5.25", "21.5"})
         self.assertEqual({q for v, q in read["temperature"] if v == "-5.25"}, {"0"})
         self.assertEqual(len(self.files()), 1)
+
+    def test_setup_tries_a_new_number_and_keeps_it_where_it_finds_the_node(self):
+        words = golden("chain", "values", "diagnostics")
+        node, other = Registers(words), Registers(words)
+        slave = Line({17: node, 30: other})
+        self.stack.callback(slave.stop)
+        self.gw = Gateway(self.args.bin, os.path.join(self.folder, "gw"))
+        self.gw.config(f"buses:\n  net: {{type: modbus-tcp, host: 127.0.0.1, port: {slave.port}, timeout: 200ms}}")
+
+        def setup(*more, ok=(0,)):
+            done = run([self.gw.exe, "setup", "net", "node", "--config", self.gw.conf, "--unit", "17", *more], ok=ok)
+            return done.stdout + done.stderr
+        said = setup("--to-unit", "18")
+        self.assertIn("goes back by itself after 60 s", said)
+        self.assertIn("answers already", setup("--to-unit", "30", "--yes", ok=(1,)))
+        self.assertIn("needs no start command", setup("--start", "--yes", ok=(1, 2)))
+        self.assertEqual((slave.writes, slave.requests and slave.units), ([], {17: node, 30: other}))
+        setup("--to-unit", "18", "--yes")
+        self.assertEqual(slave.writes, [(17, 117, 18), (17, 121, 1), (18, 121, 2)])
+        self.assertEqual((slave.units, node.kept), ({18: node, 30: other}, 18))
+        node.words[0], slave.writes = 0, []
+        slave.units = {17: node}
+        self.assertIn("it is no sensor node", setup("--to-unit", "19", "--yes", ok=(1,)))
+        self.assertEqual(slave.writes, [])
 
     def files(self):
         return os.listdir(self.gw.db + ".nodes")
