@@ -56,6 +56,13 @@ struct line {
     bool same_boot; /* the machine has not booted since the run before */
 };
 
+/* As a person would ask for it. */
+static void start_over(void *none)
+{
+    (void)none;
+    (void)kill(getpid(), SIGHUP);
+}
+
 /* The writer: the store's journal and the seals, on one thread. */
 static void writer_main(void *arg)
 {
@@ -75,7 +82,7 @@ static void writer_main(void *arg)
         if (store_damaged(l->store) && !asked) { /* it is set aside when it is opened again */
             asked = true;
             log_error("the store is damaged: the line starts over and rescues what is readable");
-            (void)kill(getpid(), SIGHUP);
+            start_over(NULL);
         }
         struct mono until = seal_due(l->seal), journal = store_due(l->store);
         atomic_store(&l->site.writer_ms, 0);
@@ -179,6 +186,8 @@ static enum st open_rooms(struct line *l, struct err *e)
         st = recall_clock(l, e);
     if (st == ST_OK)
         st = note_cut(l, e);
+    if (st == ST_OK)
+        alarms_rest_tell(c->alarms_room, l->store);
     if (st == ST_OK)
         st = seal_open(&l->seal, &c->seal, c->gateway.id, id, l->store, l->clk, e);
     if (st == ST_OK) {
@@ -439,7 +448,12 @@ static enum st start_threads(struct line *l, struct err *e)
     if (st == ST_OK && alarms_count(c->alarms_room) > 0)
         st = start_thread(l, "alarms", alarms_main, &l->alarms_job, e);
     for (size_t i = 0; i < buses && st == ST_OK; i++) {
-        l->bus_jobs[i] = (struct collect_bus_job){c->collect_room, i, l->store, l->clk, &l->stop};
+        l->bus_jobs[i] = (struct collect_bus_job){.collect = c->collect_room,
+                                                  .bus = i,
+                                                  .store = l->store,
+                                                  .clk = l->clk,
+                                                  .stop = &l->stop,
+                                                  .reload = start_over};
         st = start_thread(l, "bus", collect_bus_main, &l->bus_jobs[i], e);
     }
     l->indicators_job = (struct indicators_job){

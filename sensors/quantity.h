@@ -36,6 +36,13 @@ struct quantity {
     const char *vi, *en; /* labels, UTF-8 */
 };
 
+/* Their ids by key: QUANTITY_ID_temperature. For tables in C; who reads a key asks by key. */
+#define QUANTITY(id, key, unit, decimals, limits, domain, vi, en) QUANTITY_ID_##key = (id),
+enum quantity_id {
+#include "sensors/quantity.def"
+};
+#undef QUANTITY
+
 /* All quantities in the order of quantity.def. Static storage; any thread. */
 extern const struct quantity quantity_table[];
 extern const size_t quantity_count;

@@ -22,7 +22,6 @@ static bool is_asked(const struct cli_config *c, const char *bus)
 
 int asking_open(struct asking *a, const char *path, const char *bus)
 {
-    char dir[512];
     struct err e = {.text = ""};
     *a = (struct asking){.stop = {.fd = -1}};
     enum st st = cli_config_load(&a->c, path, &e);
@@ -31,8 +30,7 @@ int asking_open(struct asking *a, const char *path, const char *bus)
         return code;
     }
     if (st == ST_OK) {
-        st = collect_open(&a->c.collect_room, &a->c.collect, a->c.cfg,
-                          cli_profile_dir(dir, sizeof(dir)), &e);
+        st = cli_collect_open(&a->c, &e);
     }
     if (st == ST_OK) {
         code = CLI_FAILED;

@@ -24,6 +24,9 @@ static void print_device(const struct collect *k, size_t bus, size_t device)
                  d.id, (long long)d.unit, d.model, (double)d.every_ms / 1000, d.points,
                  d.points == 1 ? "" : "s", d.requests, d.requests == 1 ? "" : "s",
                  (double)d.line_ns / NS_PER_MS, load_of(&d), (double)d.singles_ns / NS_PER_MS);
+    if (d.unmet) {
+        (void)printf("    it was not met yet: it says itself what it measures\n");
+    }
     if (d.assumed) {
         (void)printf(
             "    where its SunSpec models are is found by asking it; reckoned as if they lay "

@@ -188,13 +188,24 @@ static enum st check_alarms(struct cli_config *c, struct err *e)
                : err_set(e, ST_BAD, "the section alarms has mistakes");
 }
 
-static enum st open_rooms(struct cli_config *c, struct err *e)
+enum st cli_collect_open(struct cli_config *c, struct err *e)
 {
     char dir[512];
+    if (c->store.path && *c->store.path && !c->nodes &&
+        asprintf(&c->nodes, "%s.nodes", c->store.path) < 0) {
+        c->nodes = NULL;
+        return err_set(e, ST_MEMORY, "no memory for the configuration");
+    }
+    c->collect.nodes = c->nodes;
+    return collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)),
+                        e);
+}
+
+static enum st open_rooms(struct cli_config *c, struct err *e)
+{
     enum st worst = ST_OK, st[7];
     /* every room has its say, whatever the others found */
-    st[0] =
-        collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
+    st[0] = cli_collect_open(c, e);
     st[1] = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
     st[2] = uplinks_open(&c->uplinks_room, &c->uplinks_cfg, c->gateway.id, c->cfg, e);
     if (st[2] == ST_OK) {
@@ -260,10 +271,8 @@ enum st cli_config_series(struct cli_config *c, struct store **out, struct err *
 
 enum st cli_config_declared(struct cli_config *c, struct store **out, struct err *e)
 {
-    char dir[512];
     *out = NULL;
-    enum st st =
-        collect_open(&c->collect_room, &c->collect, c->cfg, cli_profile_dir(dir, sizeof(dir)), e);
+    enum st st = cli_collect_open(c, e);
     if (st == ST_OK) {
         st = connectivity_open(&c->connectivity_room, &c->connectivity, c->cfg, e);
     }
@@ -285,6 +294,7 @@ void cli_config_done(struct cli_config *c)
     collect_close(c->collect_room);
     cfg_free(c->cfg);
     buf_done(&c->raw);
+    free(c->nodes);
     *c = (struct cli_config){0};
 }
 

@@ -36,6 +36,7 @@ struct cli_config {
     uint8_t hash[WIRE_HASH_BYTES]; /* SHA-256 of the file */
     char owner[65];                /* whose file it is */
     struct buf raw;                /* the file as it was read */
+    char *nodes;                   /* the folder of what our nodes said of themselves */
     /* Opened by cli_config_open. */
     struct collect *collect_room;
     struct connectivity *connectivity_room;
@@ -49,6 +50,8 @@ enum st cli_config_load(struct cli_config *c, const char *path, struct err *e) S
 /* Reads the file and opens the rooms that check the rest (profiles, buses, keys of the city), also
  * when the file itself has mistakes, so that all are told at once. */
 enum st cli_config_open(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;
+/* After cli_config_load: opens the room of buses and devices. */
+enum st cli_collect_open(struct cli_config *c, struct err *e) ST_MUST_CHECK;
 /* Reads the file and opens the uplinks, with what they trust by now. ST_BAD, ST_CORRUPT with an
  * uplinks_room: the notices that are kept are damaged, and what verified of them counts. */
 enum st cli_config_uplinks(struct cli_config *c, const char *path, struct err *e) ST_MUST_CHECK;

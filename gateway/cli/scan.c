@@ -74,12 +74,28 @@ static void trial(void *ctx, int unit, const struct collect_serial *line, int64_
 
 /* ---- what is found -------------------------------------------------------------------------- */
 
-static void print_found(const struct collect_found *f)
+static void print_node(const struct scan *s, const struct collect_found *f)
+{
+    const struct collect_fit *it = &f->fits[0];
+    (void)printf("    %s: %s\n", it->model, it->why);
+    if (it->fits) {
+        (void)printf(
+            "    to read it, add under devices:\n        node-%d: {bus: %s, unit: %d, profile: "
+            "%s, every: 60s}\n",
+            f->unit, s->bus, f->unit, it->name);
+    }
+}
+
+static void print_found(const struct scan *s, const struct collect_found *f)
 {
     char text[32];
     size_t fitting = 0;
     (void)printf("unit %d on %s answers within %lld ms\n", f->unit, line_text(&f->line, text),
                  (long long)f->took_ms);
+    if (f->node) {
+        print_node(s, f);
+        return;
+    }
     while (fitting < f->n && f->fits[fitting].fits) {
         fitting++;
     }
@@ -136,7 +152,7 @@ static enum st found(void *ctx, const struct collect_found *f)
     if (isatty(STDERR_FILENO)) {
         (void)fprintf(stderr, "\r\033[K");
     }
-    print_found(f);
+    print_found(s, f);
     s->broken |= fflush(stdout) != 0;
     return s->broken ? ST_IO : ST_OK;
 }

@@ -12,6 +12,7 @@
 /* The configuration sections `buses` and `devices`. */
 struct collect_cfg {
     struct cfg_items buses, devices;
+    const char *nodes; /* the folder of what our nodes said of themselves; NULL: there is none */
 };
 extern const struct cfg_table collect_bus_table, collect_device_table; /* of one map entry */
 
@@ -58,6 +59,10 @@ struct collect_bus_job {
     struct store *store;
     const struct clk *clk;
     struct thr_stop *stop;
+    /* Wants the line to start over with the configuration as it is then: a node has said what it
+     * measures. Any thread; NULL: it waits for the next start. */
+    void (*reload)(void *ctx);
+    void *reload_ctx;
 };
 void collect_bus_main(void *collect_bus_job);
 
@@ -85,6 +90,7 @@ struct collect_show_device {
     size_t requests, points;
     int64_t line_ns;    /* of a poll, silences, turn-around and pauses in it */
     int64_t singles_ns; /* what it would be with one request for each point */
+    bool unmet;         /* one of our nodes, which has not said yet what it measures */
     bool assumed; /* SunSpec: where its points are is not known until it was asked; reckoned as if
                      its models lay one behind the other at 40000 */
 };
@@ -251,6 +257,7 @@ struct collect_found {
     int64_t took_ms;
     const struct collect_fit *fits; /* those that fit first, the most telling first */
     size_t n;
+    bool node; /* one of ours: fits has what it said, alone */
 };
 /* How it goes. All are called on the caller's thread. */
 struct collect_scan_calls {

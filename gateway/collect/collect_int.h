@@ -497,6 +497,34 @@ struct collect_order {
     unsigned bytes; /* of that value */
 };
 
+/* How a device is read that says itself where its values are: its places are found by asking it,
+ * and proven in each poll. The bus's thread. */
+struct collect_finder {
+    /* What is to be asked for that now. false: nothing. And what came of it; data NULL: it was
+     * refused. */
+    bool (*next)(struct collect_device *d, struct mono now, struct collect_request *q);
+    void (*heard)(const struct collect_bus_job *job, struct collect_device *d, const uint8_t *data);
+    /* No answer to it, or to a probe. */
+    void (*missed)(struct collect_device *d, struct mono now);
+    /* The device was away, or refuses what it had: it may be another. The latter is looked into
+     * once a minute. */
+    void (*doubt)(struct collect_device *d, bool away, struct mono now);
+    bool (*ready)(const struct collect_device *d); /* whether its places are known */
+    /* A poll's answers, in any number; settle says which of its values count. */
+    void (*begin)(struct collect_device *d);
+    void (*take)(struct collect_device *d, const struct collect_request *q, const uint8_t *data,
+                 struct store_value *v);
+    void (*settle)(struct collect_device *d, struct mono now, struct store_value *v);
+    /* Tells what is new of it, four times a minute at most. */
+    void (*tell)(const struct collect_bus_job *job, struct collect_device *d, struct mono now);
+    /* What is wrong with it, for its health; "": nothing. Its code there: why. */
+    const char *(*text)(const struct collect_device *d);
+    const char *why;
+    /* Whether its places are found by reads of that length. */
+    bool (*asks)(const struct collect_device *d, unsigned function, unsigned count);
+};
+extern const struct collect_finder collect_sunspec_finder, collect_node_finder;
+
 struct collect_device {
     const struct collect_device_cfg *cfg;
     struct collect_bus *bus;
@@ -506,8 +534,10 @@ struct collect_device {
     struct collect_line line;
     struct collect_plan plan;
     struct collect_split split;
-    struct collect_sunspec *sunspec; /* NULL: its profile has addresses */
-    uint32_t store;                  /* its index there */
+    const struct collect_finder *finder; /* NULL: its profile has addresses; else one of: */
+    struct collect_sunspec *sunspec;
+    struct collect_node *node;
+    uint32_t store; /* its index there */
     /* the bus's thread alone */
     int64_t due_ms;     /* the next tick */
     struct mono due_at; /* the same on the other clock, as it was when the tick was set */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/collect/doctor_int.h"
+#include "gateway/collect/node_int.h"
 #include "gateway/collect/push_int.h"
 #include "gateway/collect/sunspec_int.h"
 
@@ -32,7 +33,7 @@ static const struct cfg_field device_fields[] = {
     {DEVICE("dev_eui", dev_eui), .kind = CFG_STRING, .help = "its DevEUI at ChirpStack"},
     {DEVICE("base", base), .kind = CFG_STRING, .help = "how its SenML names begin"},
     {DEVICE("profile", profile), .kind = CFG_STRING, .required = true,
-     .help = "an installed profile's name, or a path to a file"},
+     .help = "an installed profile's name, a path to a file, or `node`: the device says it itself"},
     {DEVICE("every", every_ms), .kind = CFG_TIME, .dflt = "60s", .min = 100, .max = 86400e3,
      .help = "time between polls, which fall on its multiples in UTC"},
     {DEVICE("turnaround", turnaround_ms), .kind = CFG_TIME, .min = 0, .max = 2000,
@@ -79,6 +80,17 @@ static void complain_profile(struct cfg *c, const struct collect_device_cfg *d, 
     }
 }
 
+/* What a device says of itself: a profile of its own. */
+static enum st find_node(struct collect *k, const struct collect_device_cfg *d, const char *dir,
+                         const struct collect_profile **out)
+{
+    struct collect_profile *p = &k->profiles[k->nprofiles];
+    enum st st = collect_node_load(p, d, k->cfg->nodes, dir);
+    k->nprofiles += p->path != NULL;
+    *out = p;
+    return st;
+}
+
 /* The device's profile; a file is read once, and its mistakes are told once. */
 static enum st find_profile(struct collect *k, struct cfg *c, const struct collect_device_cfg *d,
                             bool sent, const char *dir, const struct collect_profile **out)
@@ -98,6 +110,14 @@ static enum st find_profile(struct collect *k, struct cfg *c, const struct colle
         st = sent ? collect_mapping_load(p, path, &why) : collect_profile_load(p, path, dir, &why);
         k->nprofiles += p->path != NULL;
         p->sent = sent;
+        if (st == ST_OK && p->node.entry > 0) {
+            st = ST_BAD;
+            p->good = false;
+            if (buf_printf(&why,
+                           "%s: a file of a node is written and read by `profile: node` alone\n",
+                           path) != ST_OK)
+                st = ST_MEMORY;
+        }
         if (st != ST_OK && st != ST_MEMORY)
             complain_profile(c, d, st, path, dir,
                              why.n > 0 && buf_put(&why, "", 1) == ST_OK ? (char *)why.p : "");
@@ -210,6 +230,8 @@ static void want(struct cfg *c, struct collect_device *d, const char *name)
         d->wanted[at] = true;
         return;
     }
+    if (p->learned) /* it may have others meanwhile: no mistake of the file */
+        return;
     const char **known = calloc(p->n + 1, sizeof *known);
     for (size_t i = 0; known && i < p->n; i++)
         known[i] = p->points[i].name;
@@ -240,7 +262,9 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     }
     if (!*cfg->profile)
         return ST_OK;
-    if (find_profile(k, c, cfg, sent, dir, &d->profile) != ST_OK)
+    bool node = collect_node_is(cfg) && !sent;
+    if ((node ? find_node(k, cfg, dir, &d->profile)
+              : find_profile(k, c, cfg, sent, dir, &d->profile)) != ST_OK)
         return err_set(e, ST_MEMORY, "collect: no memory for profile %s", cfg->profile);
     if (!d->profile->good)
         return ST_OK;
@@ -258,7 +282,9 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
     static const struct collect_bus_cfg none = {.type = COLLECT_TCP};
     d->line = collect_line_make(b ? b->cfg : &none, d->profile,
                                 cfg_given(c, &cfg->turnaround_ms) ? cfg->turnaround_ms : -1);
-    enum st st = d->profile->sunspec ? collect_sunspec_open(d, e) : ST_OK;
+    enum st st = node                  ? collect_node_open(d, k->cfg->nodes, e)
+                 : d->profile->sunspec ? collect_sunspec_open(d, e)
+                                       : ST_OK;
     if (st == ST_OK)
         st = collect_plan_make(&d->plan, d->profile, d->wanted, &d->line, e);
     if (st == ST_OK)
@@ -273,7 +299,7 @@ static enum st open_device(struct collect *k, struct cfg *c, struct collect_devi
         st = collect_says_open(d, e);
     if (st == ST_OK)
         st = collect_kept_open(d, e);
-    if (st == ST_OK && d->plan.nvalues == 0 && cfg_complaints(c, NULL) == before)
+    if (st == ST_OK && !node && d->plan.nvalues == 0 && cfg_complaints(c, NULL) == before)
         cfg_complain(c, d->cfg, "device %s has no point to read", cfg->id);
     return st;
 }
@@ -378,6 +404,7 @@ void collect_close(struct collect *k)
         collect_counters_done(&k->devices[i]);
         collect_rests_done(&k->devices[i]);
         collect_sunspec_close(&k->devices[i]);
+        collect_node_close(&k->devices[i]);
         collect_says_done(&k->devices[i]);
         collect_kept_done(&k->devices[i]);
         free(k->devices[i].wanted);

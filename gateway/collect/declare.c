@@ -63,6 +63,7 @@ static enum st declare_device(struct collect_device *d, struct store *s, struct 
                               .stream = collect_stream_text(cfg->stream),
                               .role = cfg->role,
                               .legal = cfg->legal,
+                              .learned = d->profile->learned,
                               .serial = cfg->serial,
                               .source = b->id,
                               .address = address,

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "gateway/collect/doctor_int.h"
-#include "gateway/collect/sunspec_int.h"
 
+#define WALK_READS 16      /* of one poll: half a second at 9600 baud */
 #define LOST_AGAIN_MS 1000 /* until a sick unit is probed again where the line is down */
 #define SAME_MS 2          /* that a stamp may be ahead, for polls of one millisecond */
 #define TOLERANCE_MAX_MS 1000
@@ -108,6 +108,8 @@ static int64_t reading_ms(struct collect_device *d, int64_t utc_ms)
 static void put(struct round *r, enum store_cause cause)
 {
     struct collect_device *d = r->d;
+    if (d->plan.nvalues == 0) /* a node that was not met yet has no series */
+        return;
     struct clk_time t = clk_now(r->job->clk);
     struct store_poll p = {.device = d->store,
                            .due_ms = d->due_ms,
@@ -178,8 +180,8 @@ static void decode(struct round *r, const struct collect_request *q, const uint8
 {
     const struct collect_plan *plan = &r->d->plan;
     const struct collect_point *points = r->d->profile->points;
-    if (r->d->sunspec) {
-        collect_sunspec_take(r->d, q, data, r->v);
+    if (r->d->finder) {
+        r->d->finder->take(r->d, q, data, r->v);
         return;
     }
     for (uint32_t i = q->first; i < q->first + q->n; i++) {
@@ -241,29 +243,30 @@ static void prove(struct round *r)
         store_event(r->job->store, STORE_INFO, code, d->cfg->id, "%s", text);
 }
 
-/* Finds where a SunSpec device has its values when that is not known, or no more for sure. */
+/* Finds where such a device has its values when that is not known, or no more for sure. */
 static void find(struct round *r)
 {
+    const struct collect_finder *finder = r->d->finder;
     struct collect_request q;
     struct collect_answer a;
-    for (int n = 0; n < COLLECT_WALK_READS && r->fault == COLLECT_GOOD &&
-                    collect_sunspec_next(r->d, clk_mono(r->job->clk), &q);
+    for (int n = 0; n < WALK_READS && r->fault == COLLECT_GOOD &&
+                    finder->next(r->d, clk_mono(r->job->clk), &q);
          n++) {
         if (collect_plan_forbids(r->d->profile, &q)) { /* as if it refused */
-            collect_sunspec_heard(r->job, r->d, NULL);
+            finder->heard(r->job, r->d, NULL);
             continue;
         }
         enum collect_fault f = ask(r, &q, &a);
         bool refused = f == COLLECT_EXCEPTION && a.exception <= REFUSALS;
         if (f == COLLECT_GOOD || refused) {
-            collect_sunspec_heard(r->job, r->d, refused ? NULL : a.data);
+            finder->heard(r->job, r->d, refused ? NULL : a.data);
             continue;
         }
         r->fault = f;
         r->exception = a.exception;
         r->refused = q;
         if (f == COLLECT_FOREIGN || is_missed(r, f))
-            collect_sunspec_missed(r->d, clk_mono(r->job->clk));
+            finder->missed(r->d, clk_mono(r->job->clk));
     }
 }
 
@@ -284,22 +287,23 @@ static void ask_who(struct round *r)
         collect_who_missed(r->d);
 }
 
-/* The polls of a SunSpec device: only what is surely where it was found is asked for. */
-static void ask_sunspec(struct round *r)
+/* The polls of such a device: only what is surely where it was found is asked for. */
+static void ask_found(struct round *r)
 {
     struct collect_device *d = r->d;
+    const struct collect_finder *finder = d->finder;
     find(r);
     clear(r); /* its values may stand in another order now */
-    if (r->fault == COLLECT_GOOD && collect_sunspec_ready(d)) {
+    if (r->fault == COLLECT_GOOD && finder->ready(d)) {
         ask_who(r);
-        collect_sunspec_begin(d);
+        finder->begin(d);
         if (r->fault == COLLECT_GOOD)
             ask_all(r);
-        collect_sunspec_settle(d, clk_mono(r->job->clk), r->v);
+        finder->settle(d, clk_mono(r->job->clk), r->v);
         if (r->fault == COLLECT_EXCEPTION)
-            collect_sunspec_doubt(d, false, clk_mono(r->job->clk));
+            finder->doubt(d, false, clk_mono(r->job->clk));
     }
-    collect_sunspec_tell(r->job, d, clk_mono(r->job->clk));
+    finder->tell(r->job, d, clk_mono(r->job->clk));
 }
 
 /* Flags on what came, beside those of its limits. */
@@ -314,7 +318,7 @@ static void flag(struct round *r)
     collect_says_judge(r->job, r->d, r->v);
     if (r->fault == COLLECT_GOOD)
         collect_started_judge(r->job, r->d, r->v);
-    for (size_t i = 0; collect_says_ill(d) && i < collect_device_values(d); i++)
+    for (size_t i = 0; !d->node && collect_says_ill(d) && i < collect_device_values(d); i++)
         r->v[i].q |= WIRE_Q_FAULT; /* behind the counters: what they believe goes on */
 }
 
@@ -324,7 +328,7 @@ static void ask_text(struct round *r)
     struct collect_request q;
     struct collect_answer a;
     uint16_t at;
-    if (r->d->sunspec && !collect_sunspec_ready(r->d)) /* where they are is in doubt */
+    if (r->d->finder && !r->d->finder->ready(r->d)) /* where they are is in doubt */
         return;
     if (!collect_says_due(r->d, clk_mono(r->job->clk), &q, &at))
         return;
@@ -415,9 +419,10 @@ static void explain(struct round *r, char *text, size_t n)
 
 static enum store_state state_after(const struct round *r)
 {
-    if (r->fault == COLLECT_GOOD && r->d->sunspec && *collect_sunspec_text(r->d))
+    const struct collect_finder *finder = r->d->finder;
+    if (r->fault == COLLECT_GOOD && finder && *finder->text(r->d))
         return STORE_FAULTY;
-    if (r->fault == COLLECT_GOOD && r->d->sunspec && !collect_sunspec_ready(r->d))
+    if (r->fault == COLLECT_GOOD && finder && !finder->ready(r->d))
         return STORE_LATE; /* its models are many: the next poll reads on */
     if (r->fault == COLLECT_GOOD)
         return r->d->who.doubted ? STORE_FAULTY : STORE_GOOD;
@@ -445,10 +450,10 @@ static void note(struct round *r, struct mono start)
     if (r->fault == COLLECT_GOOD) {
         h->answer_ms = (uint32_t)(now.ms - start.ms);
         h->text[0] = '\0';
-        if (d->sunspec && *collect_sunspec_text(d)) {
-            h->why = "device_refuses";
+        if (d->finder && *d->finder->text(d)) {
+            h->why = d->finder->why;
             (void)snprintf(h->text, sizeof h->text, "Unit %lld: %s.", (long long)d->cfg->unit,
-                           collect_sunspec_text(d));
+                           d->finder->text(d));
         } else if (d->who.doubted) {
             h->other = collect_who_text(r->job, d, h->text, sizeof h->text);
             h->why = h->other ? "cables_crossed" : "device_changed";
@@ -518,8 +523,8 @@ void collect_device_probe(const struct collect_bus_job *job, struct collect_bus 
     for (size_t i = 0; i < b->n; i++) /* whoever shares the unit was tried with it */
         if (b->devices[i]->unit == d->unit) {
             r.d = b->devices[i];
-            if (r.d->sunspec && r.fault != COLLECT_LOST)
-                collect_sunspec_missed(r.d, clk_mono(job->clk));
+            if (r.d->finder && r.fault != COLLECT_LOST)
+                r.d->finder->missed(r.d, clk_mono(job->clk));
             note(&r, start);
         }
 }
@@ -539,13 +544,13 @@ void collect_device_poll(const struct collect_bus_job *job, struct collect_bus *
         return;
     }
     collect_split_begin(d, d->away, start);
-    if (d->sunspec && d->away)
-        collect_sunspec_doubt(d, true, start);
+    if (d->finder && d->away)
+        d->finder->doubt(d, true, start);
     d->away = false;
     r.alive = d->unit->alive;
     d->unit->alive = false;
-    if (d->sunspec) {
-        ask_sunspec(&r);
+    if (d->finder) {
+        ask_found(&r);
     } else {
         ask_who(&r);
         collect_order_begin(&d->order);

@@ -5,6 +5,8 @@ const char *collect_profile_take(struct collect *k, size_t i, struct buf *bytes)
 {
     for (size_t p = 0; p < k->nprofiles; p++) {
         const struct collect_profile *v = &k->profiles[p];
+        if (v->learned) /* the device says it again */
+            continue;
         if (i < v->nfiles) {
             (void)cfg_take(v->files[i], bytes);
             return cfg_path(v->files[i]);

@@ -125,6 +125,13 @@ struct collect_forbidden {
 };
 
 struct collect_source; /* push_int.h, like what else belongs to messages */
+/* What a profile that one of our nodes made of itself says of it (node_int.h). entry 0: it is none.
+ */
+struct collect_node_at {
+    int64_t values, length, head, entry, diagnostics;
+    uint32_t sum; /* of the file */
+};
+
 #define COLLECT_EXTENDS_MAX 4
 #define COLLECT_MODEL_MAX 80     /* bytes of `model`, and of `what` */
 #define COLLECT_SOURCE_MAX 300   /* bytes of `source` */
@@ -148,6 +155,8 @@ struct collect_profile {
     bool split;            /* a point may be read in several requests */
     bool sunspec;          /* it has points of SunSpec models: where they are is found by asking */
     int64_t instance;      /* SunSpec: which of several such models of a device, from 1 */
+    struct collect_node_at node;
+    bool learned;                 /* from one of our nodes, or it is to be: no file of anybody's */
     struct collect_serial serial; /* as delivered; baud 0: no file says, or not 8 bits */
     int unit;                     /* as delivered; 0: no file says */
     struct collect_forbidden *forbidden;

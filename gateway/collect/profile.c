@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/collect/node_int.h"
 #include "gateway/collect/setup_int.h"
 #include "gateway/collect/sunspec_int.h"
 
@@ -18,6 +19,7 @@ struct profile_cfg {
         int parity;
     } serial;
     struct collect_setup setup;
+    struct collect_node_at node;
 };
 
 #define POINT(k, m) .key = k, .offset = offsetof(struct collect_point, m)
@@ -137,6 +139,8 @@ static const struct cfg_field fields[] = {
      .help = "the line as delivered: what `fieldpost scan` tries first"},
     {FIELD("setup", setup), .kind = CFG_STRUCT, .sub = &collect_setup_table,
      .help = "how it is given its address, speed and parity"},
+    {FIELD("node", node), .kind = CFG_STRUCT, .sub = &collect_node_at_table,
+     .help = "where a node of ours has its values: written by fieldpost alone"},
     {.key = NULL}};
 static const struct cfg_table table = {sizeof(struct profile_cfg), fields};
 
@@ -320,6 +324,8 @@ static void take_head(struct collect_profile *p, const struct cfg *c, const stru
                                             .stop_bits = in->serial.stop_bits};
     if (in->serial.unit > 0)
         p->unit = (int)in->serial.unit;
+    if (in->node.entry > 0)
+        p->node = in->node;
 }
 
 /* A file's `setup` takes the place of that which it extends. */

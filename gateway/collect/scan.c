@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/collect/node_int.h"
 #include "gateway/collect/scan_int.h"
 #include "gateway/collect/sunspec_int.h"
 
@@ -91,12 +92,12 @@ static int64_t trial_ms(const struct scan *s, size_t line)
 
 static enum st tell(struct scan *s, struct collect_ask *q, size_t line, int64_t took_ms)
 {
-    const struct collect_found f = {.unit = q->unit,
-                                    .line = s->how->serial ? s->lines[line]
-                                                           : (struct collect_serial){.baud = 0},
-                                    .took_ms = took_ms,
-                                    .fits = s->fits,
-                                    .n = s->set.n};
+    struct collect_found f = {.unit = q->unit,
+                              .line = s->how->serial ? s->lines[line]
+                                                     : (struct collect_serial){.baud = 0},
+                              .took_ms = took_ms,
+                              .fits = s->fits,
+                              .n = s->set.n};
     s->found[line][q->unit / 8] |= (uint8_t)(1U << q->unit % 8);
     s->sum->found++;
     s->over = !s->how->all;
@@ -108,7 +109,11 @@ static enum st tell(struct scan *s, struct collect_ask *q, size_t line, int64_t 
         if (q->timeout_ms > 3000)
             q->timeout_ms = 3000;
     }
-    ERR_TRY(collect_fit_all(&s->set, s->calls, q, s->fits, s->e));
+    ERR_TRY(collect_node_fit(s->calls, q, &f.node, s->fits, s->e));
+    if (f.node)
+        f.n = 1;
+    else
+        ERR_TRY(collect_fit_all(&s->set, s->calls, q, s->fits, s->e));
     return s->calls->found(s->calls->ctx, &f);
 }
 

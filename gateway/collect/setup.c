@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/collect/node_int.h"
 #include "gateway/collect/setup_int.h"
 
 #define RETURN_TRIES 20 /* for one that was switched off and on, each a time-out */
@@ -91,7 +92,7 @@ static enum st check(struct collect_setup_job *j, struct err *e)
     const struct collect_setup_place *place = j->setup->place;
     const char *model = j->profile->model;
     if (a->to_unit == 0)
-        return j->setup->start.given
+        return j->setup->start.given && !j->node
                    ? ST_OK
                    : err_set(e, ST_BAD, "%s needs no start command: say --to-unit", model);
     if (!place[COLLECT_SETUP_UNIT].given)
@@ -298,6 +299,13 @@ static void show_all(struct collect_setup_job *j)
         say(j, "supply: %s", j->setup->supply);
     if (j->setup->before)
         say(j, "first: %s", j->setup->before);
+    if (!j->ask->write && j->node) {
+        say(j,
+            "where its registers are is found by asking it; it is tried at its new place, and "
+            "goes back by itself after %d s unless it is found there",
+            NODE_TRIAL_S);
+        return;
+    }
     for (int i = 0; !j->ask->write && i <= COLLECT_SETUP_SAVE; i++)
         if (value_of(j, (enum collect_setup_what)i, &v))
             show(j, (enum collect_setup_what)i, v);
@@ -324,6 +332,8 @@ static enum st run(struct collect_setup_job *j, struct err *e)
     struct collect_setup_answer a;
     struct err unheard;
     ERR_TRY(collect_setup_find(j, e));
+    if (j->node)
+        ERR_TRY(collect_setup_node_find(j, e));
     j->from = j->at;
     if (j->to.unit != j->at.unit)
         ERR_TRY(collect_setup_free(j, &j->at, e));
@@ -372,6 +382,9 @@ static enum st look_up(const struct collect_cfg *cfg, const char *beside, const 
                            "unit %d on bus %s is %s in the configuration, with the profile %s: "
                            "choose another number",
                            ask->to_unit, ask->bus, d[i].id, d[i].profile);
+    if (strcmp(ask->profile, COLLECT_NODE_PROFILE) == 0)
+        return collect_setup_node(p) == ST_OK ? ST_OK
+                                              : err_set(e, ST_MEMORY, "no memory for a node");
     char *path = collect_profile_path(ask->profile, profile_dir, beside);
     enum st st = path ? collect_profile_load(p, path, profile_dir, why) : ST_MEMORY;
     free(path);
@@ -403,6 +416,7 @@ enum st collect_setup_run(const struct collect_cfg *cfg, const char *beside,
     enum st st = look_up(cfg, beside, profile_dir, ask, &j.bus, &p, why, e);
     if (st == ST_OK) {
         j.setup = p.setup;
+        j.node = p.learned ? &p : NULL;
         j.from = j.at = j.to =
             (struct collect_setup_where){ask->unit, j.bus->baud, j.bus->stop_bits, j.bus->parity};
         st = check(&j, e);

@@ -102,6 +102,7 @@ enum collect_heard_what collect_setup_ask(struct collect_setup_line *l, int unit
 struct collect_setup_job {
     const struct collect_bus_cfg *bus;
     const struct collect_profile *profile;
+    struct collect_profile *node; /* the same, of one of our nodes; NULL: it is none */
     const struct collect_setup *setup;
     const struct collect_setup_ask *ask;
     const struct collect_setup_talk *talk;
@@ -133,5 +134,14 @@ enum st collect_setup_free(struct collect_setup_job *j, const struct collect_set
 /* Finds the one device, with the bus's settings or those as delivered: j->at. ST_NOT_FOUND: nobody
  * answers; ST_CONFLICT: two seem to, or another model. */
 enum st collect_setup_find(struct collect_setup_job *j, struct err *e) ST_MUST_CHECK;
+
+/* ---- one of our nodes (setup_node.c) ----------------------------------------------------------
+ */
+
+/* What is known of all of them; to be freed also after a failure. ST_MEMORY. */
+enum st collect_setup_node(struct collect_profile *p) ST_MUST_CHECK;
+/* Behind collect_setup_find: reads where its registers are, puts that into j->node, and looks again
+ * by its serial number whether it is one alone. */
+enum st collect_setup_node_find(struct collect_setup_job *j, struct err *e) ST_MUST_CHECK;
 
 #endif

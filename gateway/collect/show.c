@@ -70,6 +70,7 @@ void collect_show_device(const struct collect *k, size_t bus, size_t device,
                                         .points = shown_points(d),
                                         .line_ns = collect_plan_ns(&d->plan, &d->line),
                                         .singles_ns = singles_ns(d),
+                                        .unmet = d->node && d->profile->node.entry == 0,
                                         .assumed = d->sunspec != NULL};
 }
 

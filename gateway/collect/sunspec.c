@@ -192,6 +192,7 @@ enum st collect_sunspec_open(struct collect_device *d, struct err *e)
         if (said->points[i].models.n > 0)
             s->function = (uint8_t)said->points[i].function;
     d->profile = &s->profile;
+    d->finder = &collect_sunspec_finder;
     usual_chain(said, &s->chain);
     (void)place(d, &s->chain);
     return ST_OK;
@@ -242,14 +243,14 @@ static bool plan_again(struct collect_device *d)
 
 /* ---- looking -------------------------------------------------------------------------------- */
 
-void collect_sunspec_doubt(struct collect_device *d, bool away, struct mono now)
+static void doubt(struct collect_device *d, bool away, struct mono now)
 {
     struct collect_sunspec *s = d->sunspec;
     if (s->begun && (away || now.ms - s->walked_at.ms >= AGAIN_MS))
         s->again_at = now;
 }
 
-bool collect_sunspec_next(struct collect_device *d, struct mono now, struct collect_request *q)
+static bool next(struct collect_device *d, struct mono now, struct collect_request *q)
 {
     struct collect_sunspec *s = d->sunspec;
     if (!s->begun) { /* what was shown to people is not asked */
@@ -326,8 +327,7 @@ static void adopt(struct collect_device *d, struct mono now)
     s->again_at = (struct mono){now.ms + AGAIN_MS};
 }
 
-void collect_sunspec_heard(const struct collect_bus_job *job, struct collect_device *d,
-                           const uint8_t *data)
+static void heard(const struct collect_bus_job *job, struct collect_device *d, const uint8_t *data)
 {
     struct collect_sunspec *s = d->sunspec;
     struct mono now = clk_mono(job->clk);
@@ -345,7 +345,7 @@ void collect_sunspec_heard(const struct collect_bus_job *job, struct collect_dev
     }
 }
 
-void collect_sunspec_missed(struct collect_device *d, struct mono now)
+static void missed(struct collect_device *d, struct mono now)
 {
     struct collect_sunspec *s = d->sunspec;
     s->walking = false;
@@ -362,14 +362,14 @@ const struct collect_profile *collect_sunspec_said(const struct collect_device *
     return d->sunspec ? d->sunspec->said : d->profile;
 }
 
-bool collect_sunspec_ready(const struct collect_device *d)
+static bool ready(const struct collect_device *d)
 {
     return d->sunspec->placed;
 }
 
 /* ---- a poll --------------------------------------------------------------------------------- */
 
-void collect_sunspec_begin(struct collect_device *d)
+static void begin(struct collect_device *d)
 {
     struct collect_sunspec *s = d->sunspec;
     s->requests = 0;
@@ -408,8 +408,8 @@ static void work_out(struct collect_device *d, size_t value, struct store_value 
     v[value].q = collect_decode(&p->decoder, h->raw, &v[value].v);
 }
 
-void collect_sunspec_take(struct collect_device *d, const struct collect_request *q,
-                          const uint8_t *data, struct store_value *v)
+static void take(struct collect_device *d, const struct collect_request *q, const uint8_t *data,
+                 struct store_value *v)
 {
     struct collect_sunspec *s = d->sunspec;
     s->requests++;
@@ -456,7 +456,7 @@ static bool proven(struct collect_sunspec *s, size_t point, struct mono now)
     return false;
 }
 
-void collect_sunspec_settle(struct collect_device *d, struct mono now, struct store_value *v)
+static void settle(struct collect_device *d, struct mono now, struct store_value *v)
 {
     struct collect_sunspec *s = d->sunspec;
     for (size_t i = 0; i < d->plan.nall; i++) {
@@ -476,8 +476,7 @@ void collect_sunspec_settle(struct collect_device *d, struct mono now, struct st
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-void collect_sunspec_tell(const struct collect_bus_job *job, struct collect_device *d,
-                          struct mono now)
+static void tell(const struct collect_bus_job *job, struct collect_device *d, struct mono now)
 {
     struct collect_sunspec *s = d->sunspec;
     const char *text = s->placed ? s->news : s->text;
@@ -495,7 +494,27 @@ void collect_sunspec_tell(const struct collect_bus_job *job, struct collect_devi
                 s->placed ? "device.models" : "device.sunspec", d->cfg->id, "%s", text);
 }
 
-const char *collect_sunspec_text(const struct collect_device *d)
+static const char *text(const struct collect_device *d)
 {
     return d->sunspec->text;
 }
+
+/* Its models are walked by short reads. */
+static bool asks(const struct collect_device *d, unsigned function, unsigned count)
+{
+    (void)d;
+    return function > 2 && count <= 2;
+}
+
+const struct collect_finder collect_sunspec_finder = {.next = next,
+                                                      .heard = heard,
+                                                      .missed = missed,
+                                                      .doubt = doubt,
+                                                      .ready = ready,
+                                                      .begin = begin,
+                                                      .take = take,
+                                                      .settle = settle,
+                                                      .tell = tell,
+                                                      .text = text,
+                                                      .why = "device_refuses",
+                                                      .asks = asks};

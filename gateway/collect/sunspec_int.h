@@ -72,33 +72,7 @@ void collect_sunspec_check(struct cfg *c, struct collect_point *p);
  * accordingly. false: no factor, or one beyond what SunSpec has; nothing changed. */
 bool collect_sunspec_scale(struct collect_point *p, struct num scale, int factor);
 
-#define COLLECT_WALK_READS 16 /* of one poll: half a second at 9600 baud */
-/* The device was away, or refuses what it had: it may have other models. The latter is looked into
- * once a minute. */
-void collect_sunspec_doubt(struct collect_device *d, bool away, struct mono now);
-/* What is to be read of the chain now. false: nothing. */
-bool collect_sunspec_next(struct collect_device *d, struct mono now, struct collect_request *q);
-/* What came of it; NULL: it was refused. */
-void collect_sunspec_heard(const struct collect_bus_job *job, struct collect_device *d,
-                           const uint8_t *data);
-/* No answer to it, or to a probe: the next look begins at another base; where it is known it is in
- * a minute. */
-void collect_sunspec_missed(struct collect_device *d, struct mono now);
 /* The profile as it was loaded, of any device: nobody writes it, so any thread may read it. */
 const struct collect_profile *collect_sunspec_said(const struct collect_device *d);
-/* Whether the addresses are known. */
-bool collect_sunspec_ready(const struct collect_device *d);
-/* A poll's answers, in any number. A value is worked out from the scale factor of its own request,
- * else from that of its own poll, and never from another's. */
-void collect_sunspec_begin(struct collect_device *d);
-void collect_sunspec_take(struct collect_device *d, const struct collect_request *q,
-                          const uint8_t *data, struct store_value *v);
-/* The poll is over: takes back what is of a model whose head did not read as it was found. */
-void collect_sunspec_settle(struct collect_device *d, struct mono now, struct store_value *v);
-/* Tells what is new of its models, four times a minute at most. */
-void collect_sunspec_tell(const struct collect_bus_job *job, struct collect_device *d,
-                          struct mono now);
-/* What is wrong with it, for its health; "": nothing. */
-const char *collect_sunspec_text(const struct collect_device *d);
 
 #endif

@@ -36,7 +36,7 @@ static bool is_taken(const struct collect_bus *b, const struct collect_unit *u, 
         const struct collect_device *d = b->devices[i];
         if (d->unit != u)
             continue;
-        if (d->sunspec && function > 2 && bytes <= 4) /* its models are walked so */
+        if (d->finder && d->finder->asks(d, function, count))
             return true;
         for (size_t k = 0; k < d->plan.nrequests; k++) {
             const struct collect_request *r = &d->plan.requests[k];

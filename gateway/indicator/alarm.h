@@ -34,9 +34,12 @@ enum st alarms_open(struct alarms **out, const struct cfg_items *cfg, struct cfg
                     struct err *e) ST_MUST_CHECK;
 /* Finds the series among those of the store and adds the device `alarm`, with two series for each
  * alarm, where there is one at all; after all other rooms. ST_BAD: a series that is not there or
- * does not fit; complained about in c (may be NULL). May be called again with another store. */
+ * does not fit; complained about in c (may be NULL). May be called again with another store.
+ * An alarm whose device says itself what it measures (store_device.learned) rests while the series
+ * is not there: it is not counted, and told by alarms_rest_tell once the store has started. */
 enum st alarms_declare(struct alarms *x, struct store *s, struct cfg *c,
                        struct err *e) ST_MUST_CHECK;
+void alarms_rest_tell(const struct alarms *x, struct store *s);
 void alarms_close(struct alarms *x); /* takes NULL */
 size_t alarms_count(const struct alarms *x);
 

@@ -228,6 +228,44 @@ static int64_t most_per_h(const struct quantity *q)
     return most;
 }
 
+/* Whether the device of such a name says itself which series it has. */
+static bool is_learned(const struct store *s, const char *name)
+{
+    size_t n = strcspn(name, "/");
+    for (uint32_t i = 0; i < store_device_count(s); i++) {
+        const struct store_device *d = store_device_at(s, i);
+        if (d->learned && strlen(d->id) == n && strncmp(d->id, name, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Puts those behind the others whose series a device does not have now that may have it some day:
+ * no mistake of the file. */
+static void rest(struct alarms *x, const struct store *s)
+{
+    x->n += x->resting;
+    x->resting = 0;
+    for (size_t i = x->n; i-- > 0;) {
+        struct alarm a = x->v[i];
+        if (!a.kind || find(s, a.cfg->series) != UINT32_MAX || !is_learned(s, a.cfg->series))
+            continue;
+        memmove(&x->v[i], &x->v[i + 1], (x->n - i - 1) * sizeof *x->v);
+        x->v[--x->n] = a;
+        x->resting++;
+    }
+}
+
+void alarms_rest_tell(const struct alarms *x, struct store *s)
+{
+    for (size_t i = 0; i < x->resting; i++) {
+        const struct alarm_cfg *cfg = x->v[x->n + i].cfg;
+        store_event(s, STORE_WARNING, "alarm.rests", cfg->id,
+                    "nothing watches %s: the node does not have it, or was not met yet",
+                    cfg->series);
+    }
+}
+
 /* false: it does not fit. */
 static bool bind(struct alarm *a, const struct store *s, struct cfg *c, struct err *e)
 {
@@ -277,6 +315,7 @@ enum st alarms_declare(struct alarms *x, struct store *s, struct cfg *c, struct 
     const struct store_device d = {
         .id = DEVICE, .source = "indicator", .address = "", .model = "alarm"};
     bool good = true;
+    rest(x, s);
     if (x->n == 0)
         return ST_OK;
     for (size_t i = 0; i < x->n; i++)

@@ -95,7 +95,7 @@ struct alarm {
 struct alarms {
     const struct cfg_items *cfg;
     struct alarm *v;
-    size_t n;
+    size_t n, resting; /* behind the n: those without a series */
     uint32_t device;
     struct store_health health;
     int64_t urge_next_ms; /* monotonic */

@@ -237,6 +237,7 @@ static bool device_copy(struct store_dev *to, const struct store_device *d, cons
     memset(to, 0, sizeof *to);
     to->d.period_ms = d->period_ms;
     to->d.legal = d->legal;
+    to->d.learned = d->learned;
     bool ok = copy_text(&to->d.id, d->id);
     ok = copy_text(&to->d.name, d->name) && ok;
     ok = copy_text(&to->d.place, d->place) && ok;

@@ -48,6 +48,7 @@ struct store_device {
     const char *model;   /* profile model, or the kind of probe */
     int64_t period_ms;   /* of its polls */
     bool legal;          /* bound by law: thinned last */
+    bool learned;        /* it says itself what it measures: it may have other series some day */
     struct num capacity; /* of its container, in litres; NUM_NONE: not said */
     const struct store_was *was;
     uint32_t nwas;

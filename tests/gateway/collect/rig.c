@@ -108,6 +108,14 @@ static struct mono real_mono(void *ctx)
 }
 
 void (*rig_before)(void);
+const char *rig_nodes;
+atomic_uint rig_reloads;
+
+static void count_reload(void *none)
+{
+    (void)none;
+    atomic_fetch_add(&rig_reloads, 1);
+}
 
 void rig_open(struct rig *r, const char *text)
 {
@@ -135,6 +143,7 @@ void rig_open(struct rig *r, const char *text)
         {"devices", &collect_device_table, &r->in.devices, true, false},
         {NULL, NULL, NULL, false, false}};
     enum st st = cfg_load(&r->cfg, path, sections, NULL, &e);
+    r->in.nodes = rig_nodes;
     if (st == ST_OK)
         st = collect_open(&r->room, &r->in, r->cfg, r->dir, &e);
     if (cfg_complaints(r->cfg, &why) > 0)
@@ -146,7 +155,8 @@ void rig_open(struct rig *r, const char *text)
     assert_int_equal(collect_declare(r->room, NULL, &e), ST_OK);
     assert_int_equal(thr_stop_open(&r->stop, &e), ST_OK);
     r->clk = (struct clk){shifted_now, real_mono, NULL, r};
-    r->job = (struct collect_bus_job){.collect = r->room, .clk = &r->clk, .stop = &r->stop};
+    r->job = (struct collect_bus_job){
+        .collect = r->room, .clk = &r->clk, .stop = &r->stop, .reload = count_reload};
 }
 
 void rig_start(struct rig *r, const char *text)

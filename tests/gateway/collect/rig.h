@@ -2,6 +2,8 @@
 #ifndef TESTS_GATEWAY_COLLECT_RIG_H
 #define TESTS_GATEWAY_COLLECT_RIG_H
 
+#include <stdatomic.h>
+
 #include "gateway/collect/collect.h"
 
 struct rig {
@@ -24,6 +26,9 @@ extern void (*rig_before)(void);
 void rig_start(struct rig *r, const char *text);
 /* The same without the thread. */
 void rig_open(struct rig *r, const char *text);
+/* Folder of what nodes said; NULL: none. And how often the bus wanted the line to start over. */
+extern const char *rig_nodes;
+extern atomic_uint rig_reloads;
 /* Stops the thread and frees all; returns how long the stop took. */
 int64_t rig_stop(struct rig *r);
 

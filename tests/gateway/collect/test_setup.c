@@ -222,7 +222,7 @@ static enum st set_up(const char *profile, const char *bus, int to_unit, struct 
                                    .bus = (char *)(uintptr_t) "line",
                                    .unit = 11,
                                    .profile = (char *)(uintptr_t) "other"};
-    const struct collect_cfg cfg = {{buses, 2}, {&m, 1}};
+    const struct collect_cfg cfg = {.buses = {buses, 2}, .devices = {&m, 1}};
     const struct collect_setup_ask ask = {
         .bus = bus, .profile = profile, .unit = 1, .to_unit = to_unit};
     const struct collect_setup_talk talk = {.say = hush};
