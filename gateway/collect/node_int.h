@@ -82,9 +82,11 @@ enum st collect_node_profile(const struct collect_node_table *t, struct buf *out
  * period (0.1 s; 0: unknown); then *q has its flags. *stale: its age alone is against it. */
 bool collect_node_counts(unsigned state, unsigned age, unsigned period, uint16_t *q, bool *stale);
 
-/* ---- a device (node.c). Bus thread alone, once it runs. -------------------------------------- */
+/* ---- its file (node_file.c). Any thread but collect_node_keep, which is the bus's. ------------
+ */
 
-struct collect_node;
+#define COLLECT_NODE_FILE_MAX (64 * 1024)
+#define COLLECT_NODE_KEEP_MS 600000 /* between two times that it is written: a restart each */
 /* Whether the configuration calls it one. */
 bool collect_node_is(const struct collect_device_cfg *cfg);
 extern const struct cfg_table collect_node_at_table; /* `node` of its file */
@@ -92,6 +94,14 @@ extern const struct cfg_table collect_node_at_table; /* `node` of its file */
  * `dir`. A file that is not there, or damaged, makes a profile without points. ST_MEMORY. */
 enum st collect_node_load(struct collect_profile *p, const struct collect_device_cfg *cfg,
                           const char *dir, const char *profile_dir) ST_MUST_CHECK;
+/* Writes what it said, whole or not at all. false: `why` says why not, in words; what was there
+ * stays, unless the new one makes no profile. */
+bool collect_node_keep(const char *dir, const char *id, const struct buf *profile, int64_t utc_ms,
+                       char *why, size_t n);
+
+/* ---- a device (node.c). Bus thread alone, once it runs. -------------------------------------- */
+
+struct collect_node;
 /* Puts what is read beside its points into a profile of its own. Before the plan is made; its
  * `wanted` are set. ST_MEMORY. */
 enum st collect_node_open(struct collect_device *d, const char *dir, struct err *e) ST_MUST_CHECK;

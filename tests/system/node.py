@@ -173,6 +173,8 @@ uplinks:
         self.assertIn("Fieldpost example-1", told)
         self.assertIn("water_total", told)
         self.assertEqual(self.device("air")["model"], "Fieldpost example-1")
+        fits = json.loads(run(scan + ["--json"]).stdout)["found"][0]["fits"]  # between its polls
+        self.assertEqual([(f["profile"], f["model"]) for f in fits], [("node", "Fieldpost example-1")])
         self.sim.say("words air absent.txt")
         self.reads("water_total", 47.12)
         until(lambda: self.device("air")["state"] == "faulty" and "temperature_sensor: absent" in

@@ -532,7 +532,7 @@ static void a_value_counts_by_its_state_and_age(void **state)
 static struct slave slave;
 static struct rig rig;
 static struct slave_words held[8];
-static unsigned short copies[8][256];
+static unsigned short copies[8][1024];
 static unsigned nheld;
 static char *folder, nodes[300], file[320];
 
@@ -765,7 +765,7 @@ static void a_changed_table_is_taken_over_once_in_ten_minutes(void **state)
     assert_true(fake_wait_events("device.node", 2));
     assert_string_equal(fake_event("device.node", 0).text,
                         "its table has changed: it is read again");
-    assert_non_null(strstr(fake_event("device.node", 1).text, "it is taken over in 10 min"));
+    assert_non_null(strstr(fake_event("device.node", 1).text, "it is taken over in "));
     assert_int_equal(rig_reloads, 1);
     stop();
     age_file();
@@ -791,6 +791,36 @@ static void a_newer_nodes_values_are_found_by_its_lengths(void **state)
     meet("");
     start("");
     (void)next_is(0, true, 1, values, q);
+}
+
+/* More than one request holds, and more than are taken. */
+static void a_node_of_forty_points_gives_the_first_thirty_two(void **state)
+{
+    (void)state;
+    enum { POINTS = 40, TABLE = 41, HEADS = TABLE + 2 + 10 * POINTS + 2 };
+    const char *const values[] = {"100", "101", "102"};
+    const uint16_t q[] = {0, 0, 0};
+    memset(space, 0, sizeof space);
+    (void)put(0, 3, 0x4650U, 0x6E64U, 0x0100U);
+    (void)block(block(3, 1, 34) + 34, 2, 2 + 10 * POINTS);
+    (void)put(TABLE, 2, 10U, (unsigned)POINTS);
+    for (unsigned i = 0; i < POINTS; i++) /* numbers, by no sensor that it tells of */
+        (void)put(TABLE + 2 + 10 * i, 8, 1U, i + 1, 0U, 99U, 0U, 0U, 0U, 1000U);
+    (void)block(HEADS - 2, 3, 4 + 5 * POINTS);
+    (void)put(HEADS, 2, 5U, (unsigned)POINTS);
+    for (unsigned i = 0; i < POINTS; i++)
+        (void)put(HEADS + 4 + 5 * i, 3, 0U, 100 + i, 0U);
+    known = HEADS + 4 + 5 * POINTS + 1;
+    space[known - 1] = 0xFFFF;
+    uint32_t sum = sum_of(TABLE, 2 + 10 * POINTS);
+    (void)put(37, 2, sum >> 16, sum & 0xFFFFU);
+    (void)put(HEADS + 2, 2, sum >> 16, sum & 0xFFFFU);
+    (void)lay();
+    meet("");
+    start("");
+    size_t at = next_is(0, true, 3, values, q);
+    assert_int_equal(fake_at(at).p.n, 32);
+    assert_int_equal(rig.room->devices[0].plan.nrequests, 2);
 }
 
 static void a_damaged_file_is_no_mistake_of_the_configuration(void **state)
@@ -923,6 +953,7 @@ int main(void)
         ON_BUS(other_diagnostics_do_not_count_and_the_values_do),
         ON_BUS(a_changed_table_is_taken_over_once_in_ten_minutes),
         ON_BUS(a_newer_nodes_values_are_found_by_its_lengths),
+        ON_BUS(a_node_of_forty_points_gives_the_first_thirty_two),
         ON_BUS(a_damaged_file_is_no_mistake_of_the_configuration),
         ON_BUS(points_of_the_configuration_that_it_has_not_are_told),
         ON_BUS(what_is_no_node_is_told),
