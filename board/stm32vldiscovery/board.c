@@ -121,14 +121,13 @@ static const struct sensor_output energy = {QUANTITY_ID_energy_import, -3, true,
 static const struct sensor_output rain = {QUANTITY_ID_rain, -1, true, 0, INT32_MAX};
 static const struct sensor_output fill = {QUANTITY_ID_fill, -1, false, 0, 1000};
 
-static const struct sensor_output leachate = {QUANTITY_ID_waste_temperature, -2, false, -5500,
-                                              12500};
+static const struct sensor_output waste = {QUANTITY_ID_waste_temperature, -2, false, -5500, 12500};
 
 static struct sensor sensors[] = {
     {.driver = &sensor_sht4x, .io = &i2c, .address = 0x44},
     {.driver = &sensor_bme280, .io = &i2c, .address = 0x76},
     {.driver = &sensor_scd4x, .io = &i2c, .address = 0x62},
-    {.driver = &sensor_ds18b20, .io = &wire, .noutputs = 1, .outputs = &leachate},
+    {.driver = &sensor_ds18b20, .io = &wire, .noutputs = 1, .outputs = &waste},
     {.driver = &sensor_pms5003, .io = &stm32f1_uarts[0]},
     {.driver = &sensor_ultrasonic,
      .io = &stm32f1_uarts[1],

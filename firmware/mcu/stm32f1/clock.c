@@ -8,12 +8,12 @@
 
 #define PER_US (STM32F1_CLOCK_HZ / 1000000U)
 #define TICK_RELOAD (1000U * PER_US - 1)
-/* Turns of a loop that waits for an oscillator: tens of milliseconds at 8 MHz. */
-#define PATIENCE 50000U
-
 static volatile uint32_t ticks; /* ms */
 
-static bool became(const volatile uint32_t *reg, uint32_t bits, uint32_t value)
+/* Turns of a loop: tens of milliseconds at 8 MHz, in which an oscillator starts. */
+#define PATIENCE 50000U
+
+bool stm32f1_became(const volatile uint32_t *reg, uint32_t bits, uint32_t value)
 {
     for (uint32_t i = 0; i < PATIENCE; i++)
         if ((*reg & bits) == value)
@@ -26,12 +26,12 @@ static bool became(const volatile uint32_t *reg, uint32_t bits, uint32_t value)
 static void clocks(void)
 {
     RCC->CR |= RCC_CR_HSEON;
-    bool crystal = became(&RCC->CR, RCC_CR_HSERDY, RCC_CR_HSERDY);
+    bool crystal = stm32f1_became(&RCC->CR, RCC_CR_HSERDY, RCC_CR_HSERDY);
     RCC->CFGR = crystal ? RCC_CFGR_PLLSRC | RCC_CFGR_PLLMUL3 : RCC_CFGR_PLLMUL6;
     RCC->CR |= RCC_CR_PLLON;
-    (void)became(&RCC->CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
+    (void)stm32f1_became(&RCC->CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
     RCC->CFGR |= RCC_CFGR_SW_PLL;
-    (void)became(&RCC->CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
+    (void)stm32f1_became(&RCC->CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
     RCC->APB2ENR = RCC_APB2ENR_AFIOEN | RCC_APB2ENR_IOPAEN | RCC_APB2ENR_IOPBEN |
                    RCC_APB2ENR_ADC1EN | RCC_APB2ENR_USART1EN;
     RCC->APB1ENR = RCC_APB1ENR_USART2EN | RCC_APB1ENR_USART3EN;

@@ -8,19 +8,10 @@
 /* ---- ADC1: channel 17 is the reference of 1.20 V, 16 the thermometer (data sheet
  * of the STM32F100xB) */
 
-#define PATIENCE 10000U
 #define FULL 4095U
 #define REFERENCE_MV 1200U
 #define AT_25_MV 1410
 #define UV_PER_DC 430 /* 4.3 mV a degree, in microvolts a tenth of one */
-
-static bool became(const volatile uint32_t *reg, uint32_t bits, uint32_t value)
-{
-    for (uint32_t i = 0; i < PATIENCE; i++)
-        if ((*reg & bits) == value)
-            return true;
-    return false;
-}
 
 static bool ready(void)
 {
@@ -31,10 +22,10 @@ static bool ready(void)
         return false;
     stm32f1_wait_us(10);
     ADC1->CR2 |= ADC_CR2_RSTCAL;
-    if (!became(&ADC1->CR2, ADC_CR2_RSTCAL, 0))
+    if (!stm32f1_became(&ADC1->CR2, ADC_CR2_RSTCAL, 0))
         return false;
     ADC1->CR2 |= ADC_CR2_CAL;
-    if (!became(&ADC1->CR2, ADC_CR2_CAL, 0))
+    if (!stm32f1_became(&ADC1->CR2, ADC_CR2_CAL, 0))
         return false;
     ADC1->SMPR1 = 7U << 18 | 7U << 21; /* 239.5 cycles: both need 17 us */
     ADC1->CR2 |= ADC_CR2_EXTSEL_SWSTART | ADC_CR2_EXTTRIG;
@@ -48,7 +39,7 @@ static uint32_t converted(uint32_t channel)
         return 0;
     ADC1->SQR3 = channel;
     ADC1->CR2 |= ADC_CR2_SWSTART;
-    return became(&ADC1->SR, ADC_SR_EOC, ADC_SR_EOC) ? ADC1->DR & FULL : 0;
+    return stm32f1_became(&ADC1->SR, ADC_SR_EOC, ADC_SR_EOC) ? ADC1->DR & FULL : 0;
 }
 
 uint16_t port_supply_mv(void)

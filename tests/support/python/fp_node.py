@@ -247,9 +247,6 @@ class Master:
         self.ask(unit, struct.pack(">BHHB", 16, at, len(values), 2 * len(values)) +
                  struct.pack(f">{len(values)}H", *values))
 
-    def write_one(self, unit, at, value):
-        self.ask(unit, struct.pack(">BHH", 6, at, value))
-
 
 def _definition():
     """({block name: id}, {(block, field?, name): (offset, type, count)}, {state: name})"""
