@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/base/depth.h"
+#include "sensors/quantity.h"
 
 #define AGAIN_MS 5000
 #define CONNECT_MS 2000
@@ -60,12 +61,18 @@ static bool real(const json_t *j, const char *key, double limit, double *out)
     return json_is_number(v) && fabs(*out) <= limit;
 }
 
-static struct num tenths(const json_t *j, const char *key, double limit)
+/* In tenths; none beyond what the quantity can be. */
+static struct num tenths(const json_t *j, const char *key, const char *quantity)
 {
-    double v;
-    if (!real(j, key, limit, &v))
-        return (struct num){.kind = NUM_NONE};
-    return num_dec((int64_t)lround(v * 10), -1);
+    const struct quantity *q = quantity_by_key(quantity);
+    struct num v = {.kind = NUM_NONE};
+    double is;
+    if (real(j, key, 1e6, &is))
+        v = num_dec((int64_t)lround(is * 10), -1);
+    if (v.kind != NUM_NONE && (num_cmp(v, num_dec(q->min, -q->decimals)) < 0 ||
+                               num_cmp(v, num_dec(q->max, -q->decimals)) > 0))
+        v.kind = NUM_NONE;
+    return v;
 }
 
 static void report(struct connectivity_gps *g, const json_t *j, struct mono now)
@@ -81,17 +88,15 @@ static void report(struct connectivity_gps *g, const json_t *j, struct mono now)
     g->receivers = g->receivers > 0 ? g->receivers : 1;
     g->lat = lat;
     g->lon = lon;
-    g->alt_m = tenths(j, "altMSL", 9999);
+    g->alt_m = tenths(j, "altMSL", "position_altitude");
     if (g->alt_m.kind == NUM_NONE)
-        g->alt_m = tenths(j, "alt", 9999);
+        g->alt_m = tenths(j, "alt", "position_altitude");
     if (g->mode != 3)
         g->alt_m = (struct num){.kind = NUM_NONE};
-    struct num x = tenths(j, "epx", 99999), y = tenths(j, "epy", 99999);
-    g->error_m = tenths(j, "eph", 99999);
+    struct num x = tenths(j, "epx", "position_error"), y = tenths(j, "epy", "position_error");
+    g->error_m = tenths(j, "eph", "position_error");
     if (g->error_m.kind == NUM_NONE && x.kind != NUM_NONE && y.kind != NUM_NONE)
         g->error_m = num_cmp(x, y) > 0 ? x : y;
-    if (g->error_m.kind != NUM_NONE && num_cmp(g->error_m, num_dec(0, 0)) < 0)
-        g->error_m = (struct num){.kind = NUM_NONE};
     /* a receiver that says the same time again and again has no new fix */
     if (t && strncmp(g->time, t, sizeof g->time - 1) == 0)
         return;
