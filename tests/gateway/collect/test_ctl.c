@@ -105,6 +105,8 @@ static void a_refusal_and_a_silence_come_in_words(void **state)
     start_serial(" {}");
     atomic_store(&slave.mood[7], SLAVE_REFUSE);
     struct collect_reply r = ask_unit(7);
+    for (int i = 0; i < 20 && r.fault == COLLECT_SILENT; i++) /* the slave was not run for 150 ms */
+        r = ask_unit(7);
     assert_int_equal(r.fault, COLLECT_EXCEPTION);
     assert_int_equal(r.exception, 2);
     assert_string_equal(r.text, "unit 7 refuses function 3, address 5, count 3: it has no such "
@@ -484,9 +486,13 @@ static void the_socket_is_its_owner_s_alone(void **state)
         struct collect_reply r;
         if (setgid(65534) != 0 || setuid(65534) != 0)
             _exit(9);
+        if (access(path, W_OK) != 0) /* else nothing of ours would refuse it */
+            _exit(8);
         _exit(collect_ctl_call(store, &of_three, &r, NULL, NULL) == ST_IO ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 8)
+        SKIP("the folder of temporary files is closed to other users");
     assert_int_equal(status, 0);
     assert_int_equal(ask_unit(1).fault, COLLECT_GOOD);
 }
