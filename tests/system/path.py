@@ -47,7 +47,8 @@ class Path(PathCase):
         got["latency"] = self.best("latency", "other")
         print(f"ping {ping} ms, injected {RTT_MS} ms, measured {got}", flush=True)
         for point, ms in got.items():  # each is one round trip, but TLS one or two
-            self.assertGreaterEqual(ms, RTT_MS - 1, point)  # two programs look at their clocks
+            # two programs look at their clocks, and one that is run late notes its beginning late
+            self.assertGreaterEqual(ms, 0.9 * RTT_MS, point)
             self.assertLessEqual(ms, (2 if point == "tls" else 1) * ping + NEAR_MS, point)
         self.assertEqual(self.value("availability"), 100)
         # every fourth echo is lost
