@@ -4,6 +4,7 @@ gateway measures is held against what was put in and against ping(8); each cause
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -24,8 +25,11 @@ NEAR_MS = 40  # what a busy machine adds at most, in the best of some rounds
 class Path(PathCase):
     # ---- figures --------------------------------------------------------------------------------
 
-    def best(self, point, name="way", rounds=4):
+    def best(self, *args, **more):
         """The least of some rounds: what others on this machine take is in the rest."""
+        return min(self.rounds(*args, **more))
+
+    def rounds(self, point, name="way", rounds=4):
         seen = {}
 
         def more():
@@ -34,7 +38,7 @@ class Path(PathCase):
                     seen[s["t_ms"]] = float(s["value"])
             return len(seen) >= rounds
         until(more, 90, f"{rounds} rounds of {point}", 0.2)
-        return min(seen.values())
+        return list(seen.values())
 
     def test_figures_are_those_put_in_and_those_of_ping(self):
         self.net.line.delay_s = DELAY_S
@@ -43,12 +47,14 @@ class Path(PathCase):
         said = run(["ping", "-c", "8", "-i", "0.2", lab.OTHER]).stdout
         ping = float(re.search(r"= ([\d.]+)/", said)[1])
         self.assertGreaterEqual(ping, RTT_MS)
-        got = {p: self.best(p) for p in ("dns", "connect", "tls", "first_byte")}
-        got["latency"] = self.best("latency", "other")
+        seen = {p: self.rounds(p) for p in ("dns", "connect", "tls", "first_byte")}
+        seen["latency"] = self.rounds("latency", "other")
+        got = {p: min(ms) for p, ms in seen.items()}
         print(f"ping {ping} ms, injected {RTT_MS} ms, measured {got}", flush=True)
         for point, ms in got.items():  # each is one round trip, but TLS one or two
-            # two programs look at their clocks, and one that is run late notes its beginning late
-            self.assertGreaterEqual(ms, 0.9 * RTT_MS, point)
+            # two programs look at their clocks; one that is run late notes its beginning late, but not mostly
+            self.assertGreaterEqual(statistics.median(seen[point]), RTT_MS - 1, point)
+            self.assertGreaterEqual(ms, RTT_MS * 0.9 if point == "first_byte" else RTT_MS - 1, point)
             self.assertLessEqual(ms, (2 if point == "tls" else 1) * ping + NEAR_MS, point)
         self.assertEqual(self.value("availability"), 100)
         # every fourth echo is lost
