@@ -48,6 +48,10 @@ struct http_stream {
  * and not behind closed(). Any thread. Before the server closes
  * all streams must have been woken, and their fill() says -1 from then on. */
 void http_stream_wake(struct http_stream *s);
+/* Whether the other end has hung up, or will say no more. While nothing is sent nobody else
+ * notices: who asks now and then wakes what is gone, and its fill() says -1. While a fill() that
+ * gave 0 is the last. Any thread. */
+bool http_stream_gone(const struct http_stream *s);
 
 /* A handler whose answer another thread is still to find: it calls http_later, tells that thread,
  * and returns without an answer. After http_resume (any thread, once) it is called again, with the

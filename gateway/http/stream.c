@@ -1,6 +1,7 @@
 /* Answers whose length is not known, or without an end. libmicrohttpd asks for bytes when it can
  * send some; while there are none the connection is set aside (suspended), so that waiting costs
  * nothing. */
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -74,4 +75,12 @@ struct MHD_Response *http_stream_response(struct http_server *s, struct MHD_Conn
 void http_stream_wake(struct http_stream *s)
 {
     MHD_resume_connection(s->impl);
+}
+
+bool http_stream_gone(const struct http_stream *s)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(s->impl, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd p = {.fd = i != NULL ? i->connect_fd : -1, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0;
 }

@@ -326,6 +326,8 @@ static void look(struct web_live *l)
         v->fresh = false;
         if (now.ms - v->last.ms >= BEAT_MS)
             beat(v, &b, now);
+        if (v->asleep && http_stream_gone(&v->stream)) /* no beat later: it has a place of few */
+            drop(v);
         wake(v);
     }
     buf_done(&b);

@@ -155,7 +155,7 @@ static struct tls *watch_as(const char *path, const char *header, int room)
     for (int k = 0; k < 200; k++) {
         struct tls *t = ask_as("GET", path, header, room);
         char first[16] = "";
-        (void)hear(t, first, sizeof first, 10000, " 200", NULL);
+        (void)hear(t, first, sizeof first, 10000, "HTTP/1.1 ", NULL);
         if (strstr(first, " 200"))
             return t;
         tls_close(t);
@@ -262,6 +262,40 @@ static void only_so_many_may_watch(void **state)
     assert_true(comes(fd[VIEWERS], "\"code\":\"busy\"", 5000));
     assert_non_null(strstr(text, "Retry-After"));
     for (int i = 0; i <= VIEWERS; i++)
+        tls_close(fd[i]);
+}
+
+/* As a browser does: it says that it says no more, and the connection ends in good order. */
+static void leave(struct tls *t)
+{
+    const struct linger in_order = {0, 0};
+    assert_int_equal(setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &in_order, sizeof in_order), 0);
+    assert_int_equal(gnutls_bye(t->session, GNUTLS_SHUT_WR), 0);
+    tls_close(t);
+}
+
+static void who_leaves_makes_room_before_another_hears_a_beat(void **state)
+{
+    (void)state;
+    struct tls *fd[VIEWERS], *next = NULL;
+    for (int i = 0; i < VIEWERS; i++)
+        fd[i] = watch("/api/v1/live", 0);
+    assert_true(comes(fd[0], "event: beat", 20000));
+    for (int i = 1; i < VIEWERS; i++) /* the beats of all are behind them */
+        assert_true(comes(fd[i], "event: beat", 20000));
+    leave(fd[1]);
+    while (!next) {
+        next = ask("/api/v1/live", 0);
+        assert_true(comes(next, "\r\n\r\n", 20000));
+        if (!strstr(text, " 200")) {
+            tls_close(next);
+            next = NULL;
+        }
+        assert_false(comes(fd[0], "event: beat", 100));
+    }
+    tls_close(next);
+    tls_close(fd[0]);
+    for (int i = 2; i < VIEWERS; i++)
         tls_close(fd[i]);
 }
 
@@ -410,6 +444,7 @@ int main(void)
         cmocka_unit_test(nothing_turns_while_nobody_watches),
         cmocka_unit_test(whoever_comes_hears_all_of_it_and_then_a_beat),
         cmocka_unit_test(only_so_many_may_watch),
+        cmocka_unit_test(who_leaves_makes_room_before_another_hears_a_beat),
         cmocka_unit_test(who_reads_too_slowly_is_hung_up_on_and_others_are_not),
     };
     return cmocka_run_group_tests(tests, start, stop);
