@@ -9,7 +9,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support", "python"))
 from fp_proc import main, until  # noqa: E402
-from fp_site import Adapter, SiteCase  # noqa: E402
+from fp_site import PATIENCE, Adapter, SiteCase  # noqa: E402
 
 TIMEOUT_MS = 400  # longer than a busy machine keeps an answer
 # fault: what it costs at most, in failed polls
@@ -23,13 +23,13 @@ TCP = {"wrong_tid": 1, "joined": 1, "close": 1, "reset": 1,
 class Faults(SiteCase):
     names = ("t", "r", "s")
 
-    def two_buses(self, late="1s", timeout=TIMEOUT_MS):
+    def two_buses(self, late="1s"):
         self.play({"plant": "type: modbus-tcp", "line": "type: modbus-rtu"},
                   {"t": ("plant", 3, f"late: {late}"), "r": ("line", 1, f"late: {late}"),
                    "s": ("line", 2, "")})
-        self.configure({"plant": f"{self.tcp('plant')}, timeout: {timeout}ms",
+        self.configure({"plant": f"{self.tcp('plant')}, timeout: {TIMEOUT_MS}ms",
                         "line": f"type: modbus-rtu, port: {self.sim.where['line']}, baud: 115200, "
-                                f"timeout: {timeout}ms"},
+                                f"timeout: {TIMEOUT_MS}ms"},
                        {"t": ("plant", 3), "r": ("line", 1), "s": ("line", 2)})
         self.start()
         for name in self.names:
@@ -40,14 +40,14 @@ class Faults(SiteCase):
         before = self.device(device)["failures"]
         polls = self.device(device)["polls"]
         self.sim.say(f"fault {device} {kind} 1")
-        until(lambda: self.device(device)["polls"] > polls + 1, 60, "polls")
+        until(lambda: self.device(device)["polls"] > polls + 1, PATIENCE, "polls")
         self.good_polls(device)
         failed = self.device(device)["failures"] - before
         self.assertLessEqual(failed, cost, f"{device}: {kind} cost {failed} polls")
 
     def late(self, late):
         """The device answers in order, and what it owed comes first."""
-        self.two_buses(late, 400)
+        self.two_buses(late)
         for device in ("t", "r"):
             failed = self.device(device)["failures"]
             self.sim.say(f"fault {device} late 1")
@@ -102,11 +102,11 @@ class Faults(SiteCase):
     def test_E2_words_swapped_after_power_up_are_flagged_where_limits_tell(self):
         """A device that comes back with another word order says wrong values in right frames: limits
         are what tells."""
-        self.two_buses(timeout=200)
+        self.two_buses()
         self.sim.say("fault r silent 3")
         self.good_polls("r", 2)
         self.sim.say("fault r swap 1000000")
-        until(lambda: self.points("r")["volts"].get("q") == 1, 60, "a voltage beyond its limits")
+        until(lambda: self.points("r")["volts"].get("q") == 1, PATIENCE, "a voltage beyond its limits")
         self.assertEqual(self.gw.stop(), 0)
         beyond = [r for r in self.gw.export() if r[0] == "r/volts" and not 0 <= float(r[2]) <= 1e6]
         self.assertTrue(beyond)

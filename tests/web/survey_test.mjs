@@ -132,7 +132,9 @@ test("samples are told by a tap, by keys alone, and as a table", async () => {
 
 // ---- this phone's position -------------------------------------------------------------------------
 
-const says = (page, words) => page.locator("#here-says").getByText(words).waitFor();
+const says = (page, words) => page.locator("#here-says").getByText(words).waitFor().catch(async (e) => {
+  throw new Error(`"${words}" does not come, but "${await text(page.locator("#here-says"))}"`, { cause: e });
+});
 
 test("a phone's position leads the walk while gpsd has none, and is refused when it is too rough", async () => {
   const { page, seen, context } = await visit(PHONE, "en", { permissions: ["geolocation"], geolocation: HERE });
@@ -186,7 +188,10 @@ test("no right, no permission, no secure page, another phone: each has its words
   await plain.context.close();
   const one = await visit(PHONE, "en", { permissions: ["geolocation"], geolocation: HERE });
   await one.page.locator("#here").click();
-  await says(one.page, "The gateway's receiver has a fix");
+  // the turn of the phone of before ends ten seconds behind its last fix: one that walks has another then
+  let north = 0;
+  const walk = setInterval(() => void one.context.setGeolocation({ ...HERE, latitude: HERE.latitude + 1e-5 * north++ }), 1000);
+  await says(one.page, "The gateway's receiver has a fix").finally(() => { clearInterval(walk); });
   const two = await visit(PHONE, "en", { permissions: ["geolocation"], geolocation: HERE }, "administrator");
   two.seen.quiet = true;
   await two.page.locator("#here").click();

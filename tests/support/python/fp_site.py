@@ -17,6 +17,7 @@ points:
   - {name: power, quantity: number, function: 3, address: 16, type: s32}
   - {name: poll, quantity: number, function: 3, address: 20, type: u32}
 """
+PATIENCE = 150  # a machine too busy for two answers running makes a poll wait for a minute
 POINTS = ("level", "volts", "power", "poll")
 VALUES = ("points: {level: {formula: ramp, from: 1, to: 999, step: 1}, "
           "volts: {formula: ramp, from: 200.3, to: 300, step: 0.7}, "
@@ -103,7 +104,7 @@ class SiteCase(Case):
         p = self.points(name)[point]
         return None if p.get("missing") else p["value"]
 
-    def good_polls(self, name, n=3, seconds=60):
+    def good_polls(self, name, n=3, seconds=PATIENCE):
         """Until n more good polls."""
         at = {"first": None}
 
