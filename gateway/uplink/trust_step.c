@@ -187,7 +187,7 @@ static bool ask(struct uplink *u, bool *answered)
         }
     }
     buf_done(&r.body);
-    if (took.fresh == 0) {
+    if (took.fresh == 0 && t->trust.n == before) { /* else a person brought a file meanwhile */
         return false;
     }
     if (uplink_trust_path(store_path(u->job->store), u->id, UPLINK_NOTICES, path, sizeof(path),
