@@ -65,8 +65,8 @@ devices:
         write(os.path.join(self.gw.folder, "probe.yaml"), PROBE)
         host, port = self.sim.bus["net"].rsplit(":", 1)
         self.gw.config(f"""buses:
-  line: {{type: modbus-rtu, port: {self.sim.bus['line']}, baud: 9600, timeout: 300ms}}
-  wet: {{type: modbus-rtu, port: {self.sim.bus['wet']}, baud: 9600, timeout: 300ms}}
+  line: {{type: modbus-rtu, port: {self.sim.bus['line']}, baud: 9600, timeout: 500ms}}
+  wet: {{type: modbus-rtu, port: {self.sim.bus['wet']}, baud: 9600, timeout: 500ms}}
   net: {{type: modbus-tcp, host: {host}, port: {port}, timeout: 500ms}}
 devices:
   ma: {{bus: line, unit: 11, profile: ./meter.yaml, every: 500ms}}
