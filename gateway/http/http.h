@@ -48,9 +48,9 @@ struct http_stream {
  * and not behind closed(). Any thread. Before the server closes
  * all streams must have been woken, and their fill() says -1 from then on. */
 void http_stream_wake(struct http_stream *s);
-/* Whether the other end has hung up, or will say no more. While nothing is sent nobody else
- * notices: who asks now and then wakes what is gone, and its fill() says -1. While a fill() that
- * gave 0 is the last. Any thread. */
+/* Whether the other end has hung up, or will say no more; nobody else notices while nothing is
+ * sent. What is gone is to be woken, and its fill() says -1. Between a fill() that gave 0 and its
+ * wake-up only. Any thread. */
 bool http_stream_gone(const struct http_stream *s);
 
 /* A handler whose answer another thread is still to find: it calls http_later, tells that thread,

@@ -15,8 +15,8 @@ export const BIN = process.env.FP_BIN;
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 // The browser complains of these answers, which are as they should be: nobody is signed in yet, the name
 // or the code is wrong; of advice, which is not served yet; and of an icon for an address that is no page.
-const usual = (m) => m.location().url.endsWith("/favicon.ico") || (/\b40[13]\b/.test(m.text()) && /\/api\/v1\/(session|first)$/.test(m.location().url)) ||
-  (m.text().includes("404") && m.location().url.endsWith("/api/v1/advice"));
+const usual = (m) => (/\b40[13]\b/.test(m.text()) && /\/api\/v1\/(session|first)$/.test(m.location().url)) ||
+  (/\b404\b/.test(m.text()) && /\/(api\/v1\/advice|favicon\.ico)$/.test(m.location().url));
 const LOCALES = { vi: "vi-VN", en: "en-GB" };
 
 export const work = mkdtempSync(join(tmpdir(), "fp-web-"));

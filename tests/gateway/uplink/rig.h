@@ -56,6 +56,8 @@ struct city {
     struct buf notices;
     uint64_t trust; /* what the head says of them */
     unsigned asked; /* how often they were asked for */
+    bool waits;     /* the answer to that waits until it is false, and `goes` was told */
+    pthread_cond_t goes;
     const atomic_llong *clock_ms;
 };
 
@@ -209,6 +211,9 @@ static void on_trust(void *ctx, const struct http_request *q, struct http_answer
     buf_init(&a->body, WIRE_BATCH_MAX);
     (void)pthread_mutex_lock(&c->lock);
     c->asked++;
+    while (c->waits) {
+        (void)pthread_cond_wait(&c->goes, &c->lock);
+    }
     a->status = buf_put(&a->body, c->notices.p, c->notices.n) == ST_OK ? 200 : 500;
     (void)pthread_mutex_unlock(&c->lock);
     a->content_type = "application/cbor-seq";
@@ -224,6 +229,7 @@ static void city_open(struct city *c)
 {
     struct err e = {0};
     (void)pthread_mutex_init(&c->lock, NULL);
+    (void)pthread_cond_init(&c->goes, NULL);
     c->answer = take_all;
     buf_init(&c->notices, WIRE_BATCH_MAX);
     c->dir = temp_make();

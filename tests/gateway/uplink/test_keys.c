@@ -208,33 +208,89 @@ static void say(const char *text)
     assert_true(text[0] != '\0');
 }
 
-static void a_file_that_is_put_there_counts_while_it_runs(void **state)
+/* By `fieldpost trust`: a notice too old to be taken from the city. */
+static void bring_a_file(struct rig *r)
 {
-    (void)state;
-    struct rig r;
     struct uplinks *cli = NULL;
     struct uplink_trusted n;
     struct err e = {0};
     char path[200];
-    begin(&r);
     struct buf file;
     buf_init(&file, 65536);
-    (void)notice_put(&file, 1, NO_CA, r.city.sign, r.city.other, NO_CA, T0 - 200 * A_DAY_MS);
-    (void)snprintf(path, sizeof(path), "%s/notices", r.city.dir);
+    (void)notice_put(&file, 1, NO_CA, r->city.sign, r->city.other, NO_CA, T0 - 200 * A_DAY_MS);
+    (void)snprintf(path, sizeof(path), "%s/notices", r->city.dir);
     ok(wire_file_put(path, file.p, file.n, 0644, false, &e), &e);
     buf_done(&file);
+    ok(uplinks_open(&cli, &r->cfg, GW, NULL, &e), &e);
+    ok(uplinks_trust_take(cli, 0, r->db, path, &r->clk, say, &n, &e), &e);
+    assert_int_equal(n.fresh, 1);
+    ok(uplinks_trust_take(cli, 0, r->db, path, &r->clk, say, &n, &e), &e);
+    assert_true(n.fresh == 0 && n.known == 1);
+    uplinks_close(cli);
+}
+
+static void a_file_that_is_put_there_counts_while_it_runs(void **state)
+{
+    (void)state;
+    struct rig r;
+    begin(&r);
     signer = r.city.other;
     rig_go(&r);
     rig_until_sent(&r, 1);
-    ok(uplinks_open(&cli, &r.cfg, GW, NULL, &e), &e);
-    ok(uplinks_trust_take(cli, 0, r.db, path, &r.clk, say, &n, &e), &e);
-    assert_int_equal(n.fresh, 1);
-    ok(uplinks_trust_take(cli, 0, r.db, path, &r.clk, say, &n, &e), &e);
-    assert_true(n.fresh == 0 && n.known == 1);
-    uplinks_close(cli);
+    bring_a_file(&r);
     until_acked(&r, 1);
     rig_stop(&r);
     assert_int_equal(status_of(&r).trust_n, 1);
+    rig_close(&r);
+}
+
+static unsigned asked(struct city *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    unsigned n = c->asked;
+    (void)pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
+static void answers_wait(struct city *c, bool yes)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    c->waits = yes;
+    (void)pthread_cond_signal(&c->goes);
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+static bool is_change(void *ctx, const struct store_event *v)
+{
+    *(int *)ctx += strcmp(v->code, "trust.changed") == 0;
+    return true;
+}
+
+static void a_file_that_is_put_there_while_the_city_is_asked_is_told(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct err e = {0};
+    struct store_reader *reader = NULL;
+    int told = 0;
+    begin(&r);
+    signer = r.city.other;
+    answers_wait(&r.city, true);
+    rig_go(&r);
+    for (int i = 0; asked(&r.city) == 0; i++) {
+        assert_true(i < STEPS_MAX);
+        rig_step(&r);
+        atomic_fetch_add(&r.mono_ms, 200); /* runs grow old */
+    }
+    bring_a_file(&r);
+    answers_wait(&r.city, false);
+    until_acked(&r, 1);
+    rig_stop(&r);
+    assert_int_equal(status_of(&r).trust_n, 1);
+    ok(store_reader_open(&reader, r.db, &e), &e);
+    ok(store_each_event(reader, 0, 100, is_change, &told, &e), &e);
+    store_reader_close(reader);
+    assert_int_equal(told, 1);
     rig_close(&r);
 }
 
@@ -248,6 +304,7 @@ int main(void)
         cmocka_unit_test(without_a_date_nothing_ends_and_too_late_needs_a_file),
         cmocka_unit_test(a_clock_that_was_ahead_ends_nothing_for_good),
         cmocka_unit_test(a_file_that_is_put_there_counts_while_it_runs),
+        cmocka_unit_test(a_file_that_is_put_there_while_the_city_is_asked_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
