@@ -114,7 +114,7 @@ function hush() {
 }
 
 // Whose readings the screen shows: a device's, "all" or "" for none. The gateway has room for few
-// listeners and finds out late that one is gone, so whoever leafs through the screens opens one at the
+// listeners and finds out a second later that one is gone, so whoever leafs through the screens opens one at the
 // end: until then values are asked for, and those that nobody looks at come on for a while.
 export function watch(device) {
   if (!state.session || live.device === device) return;

@@ -100,7 +100,7 @@ static struct tls *ask_as(const char *method, const char *path, const char *head
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    const struct linger at_once = {1, 0}; /* what is closed is gone: the next beat meets no one */
+    const struct linger at_once = {1, 0}; /* what is closed is gone, without a word */
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     if (room > 0)
         assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
@@ -149,7 +149,7 @@ static bool comes(struct tls *fd, const char *what, int ms)
     return strstr(text, what) != NULL;
 }
 
-/* Watches; those of before are given up by their next beat. */
+/* Watches; those of before are given up within a second. */
 static struct tls *watch_as(const char *path, const char *header, int room)
 {
     for (int k = 0; k < 200; k++) {
@@ -219,8 +219,7 @@ static void nothing_turns_while_nobody_watches(void **state)
     struct tls *fd = watch("/api/v1/live", 0);
     assert_true(comes(fd, "event: states", 5000));
     tls_close(fd);
-    /* the server sees the end with the next thing to send, a beat at the latest; then all is still
-     */
+    /* the gateway sees the end with its next look; then all is still */
     long was = -1, now = switches_of("live");
     assert_true(now >= 0);
     for (int i = 0; i < 12 && was != now; i++) {
